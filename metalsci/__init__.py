@@ -1,0 +1,1 @@
+"""A declarative framework for experiments in which a language model searches for faster Metal kernels."""

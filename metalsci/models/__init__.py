@@ -1,0 +1,1 @@
+"""Who proposes kernels: the offline rewriter, and whatever else answers a prompt."""
