@@ -1,0 +1,71 @@
+"""Two kernels side by side: the only comparison that a noisy machine allows.
+
+Scores taken minutes apart differ by whatever else the machine was doing. Here both kernels run in turn on the same
+bench, and the speedup is the median over the rounds of the ratio of neighbours, with its quartiles.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from metalsci.benchmark.bench import Bench
+from metalsci.benchmark.evaluation import Outcome, Roofline, Timing
+from metalsci.benchmark.evaluate import Repeats
+from metalsci.devices.errors import KernelFailure
+from metalsci.devices.protocol import Execution, Module
+
+
+@dataclass(frozen=True)
+class Contender:
+    """How one side did. Without timing the outcome says why."""
+
+    outcome: Outcome
+    detail: str = ""
+    timing: Timing | None = None
+    roofline: Roofline | None = None
+
+
+@dataclass(frozen=True)
+class Duel:
+    """`speedup` is seed time over challenger time: median and quartiles over the rounds; None unless both are right."""
+
+    label: str
+    seed: Contender
+    challenger: Contender
+    speedup: float | None = None
+    quartiles: tuple[float, float] | None = None
+
+
+def duel(bench: Bench, seed: Module, challenger: Module, repeats: Repeats) -> Duel:
+    """Verify both, then time them in turn, the other one first in every second round."""
+    modules = (seed, challenger)
+    contenders: list[Contender] = []
+    executions: list[Execution] = []
+    for module in modules:
+        try:
+            executions.append(bench.bind(module))
+            verified = bench.verify(executions[-1])
+            contenders.append(Contender(verified.outcome, verified.detail))
+        except KernelFailure as failure:
+            contenders.append(Contender(Outcome.of(failure), str(failure)))
+    if not all(c.outcome.correct for c in contenders):
+        return Duel(bench.size.label, *contenders)
+
+    try:
+        times = _alternate(bench, executions, repeats)
+    except KernelFailure as failure:
+        return Duel(bench.size.label, contenders[0], Contender(Outcome.of(failure), str(failure)))
+    timings = [Timing(tuple(seconds)) for seconds in times]
+    timed = [replace(c, timing=t, roofline=bench.roofline(t)) for c, t in zip(contenders, timings, strict=True)]
+    ratios = Timing(tuple(s / c for s, c in zip(*times, strict=True)))
+    return Duel(bench.size.label, timed[0], timed[1], ratios.median, ratios.quartiles)
+
+
+def _alternate(bench: Bench, executions: Sequence[Execution], repeats: Repeats) -> list[list[float]]:
+    for _ in range(repeats.warmup - 1):  # the verified run was the first
+        for execution in executions:
+            bench.once(execution)
+    times: list[list[float]] = [[], []]
+    for turn in range(repeats.timed):
+        for side in (0, 1) if turn % 2 == 0 else (1, 0):
+            times[side].append(bench.once(executions[side]))
+    return times

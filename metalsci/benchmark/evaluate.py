@@ -1,0 +1,131 @@
+"""The evaluator: compile a candidate, verify it at every size, time it, score it.
+
+Order matters: every size is verified before any is timed, so that a wrong candidate costs one run a size; and what the
+last timed run left behind is compared again, so that a kernel cannot be right only while it is watched.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Self
+
+from metalsci.benchmark.bench import Bench
+from metalsci.benchmark.evaluation import Evaluation, Outcome, SizeResult, Timing, score
+from metalsci.benchmark.stopwatch import Stopwatch
+from metalsci.benchmark.task import Size, Task
+from metalsci.devices.errors import CompileFailure, KernelFailure
+from metalsci.devices.protocol import Device, Execution, Module
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """How often a kernel runs before and inside the clock."""
+
+    warmup: int = 3
+    timed: int = 10
+
+
+# Whoever watches an evaluation: a sentence for each step, for a live console.
+Progress = Callable[[str], None]
+
+
+class Evaluator:
+    """Judges candidates of one task at a fixed list of sizes. A context manager: benches hold device memory."""
+
+    def __init__(
+        self,
+        task: Task,
+        sizes: Sequence[Size],
+        device: Device,
+        seed: int,
+        repeats: Repeats,
+        stopwatch: Stopwatch,
+    ) -> None:
+        self.task = task
+        self.device = device
+        self.repeats = repeats
+        self.stopwatch = stopwatch
+        self._sizes = tuple(sizes)
+        self._seed = seed
+        self._benches: dict[int, Bench] = {}
+
+    def bench(self, index: int) -> Bench:
+        """The bench of one size, staged at first use: a candidate that does not compile needs none."""
+        if index not in self._benches:
+            seed = self._seed + index
+            self._benches[index] = Bench(self.task, self._sizes[index], self.device, seed, self.stopwatch)
+        return self._benches[index]
+
+    @property
+    def benches(self) -> list[Bench]:
+        return [self.bench(i) for i in range(len(self._sizes))]
+
+    def compile(self, source: str) -> Module:
+        with self.stopwatch.phase("compile"):
+            return self.device.compile(source, self.task.signatures)
+
+    def evaluate(self, source: str, progress: Progress = lambda _: None) -> Evaluation:
+        """Never raises for what a candidate does: every failure is an outcome with a message."""
+        before = dict(self.stopwatch.seconds)
+        evaluation = self._evaluate(source, progress)
+        phases = {k: v - before.get(k, 0.0) for k, v in self.stopwatch.seconds.items() if v > before.get(k, 0.0)}
+        return replace(evaluation, phases=phases)
+
+    def _evaluate(self, source: str, progress: Progress) -> Evaluation:
+        progress("compiling")
+        try:
+            module = self.compile(source)
+        except CompileFailure as failure:
+            return Evaluation(Outcome.COMPILE_ERROR, failure.diagnostics[0].message, failure.diagnostics)
+        with ExitStack() as cleanup:
+            cleanup.callback(module.close)
+            results: list[SizeResult] = []
+            executions: list[Execution] = []
+            for bench in self.benches:
+                progress(f"verifying {bench.size.label}")
+                try:
+                    executions.append(bench.bind(module))
+                    results.append(bench.verify(executions[-1]))
+                except KernelFailure as failure:
+                    return _failed(failure, bench, results)
+            if wrong := [r for r in results if not r.outcome.correct]:
+                message = f"wrong at {wrong[0].label}: {wrong[0].detail}"
+                return Evaluation(Outcome.WRONG, message, sizes=tuple(results))
+            for i, (bench, execution) in enumerate(zip(self.benches, executions, strict=True)):
+                progress(f"timing {bench.size.label}")
+                try:
+                    results[i] = self._time(bench, execution, results[i])
+                except KernelFailure as failure:
+                    return _failed(failure, bench, results[:i])
+                if not results[i].outcome.correct:
+                    message = f"wrong at {results[i].label} after repeated runs: {results[i].detail}"
+                    return Evaluation(Outcome.WRONG, message, sizes=tuple(results))
+            return Evaluation(
+                Outcome.SCORED, diagnostics=tuple(module.warnings), sizes=tuple(results), score=score(results)
+            )
+
+    def _time(self, bench: Bench, execution: Execution, verified: SizeResult) -> SizeResult:
+        for _ in range(self.repeats.warmup - 1):  # the verified run was the first
+            bench.once(execution)
+        timing = Timing(tuple(bench.once(execution) for _ in range(self.repeats.timed)))
+        after = bench.compare()
+        if not after.outcome.correct:
+            return after
+        return replace(verified, timing=timing, roofline=bench.roofline(timing))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for bench in self._benches.values():
+            bench.close()
+        self._benches.clear()
+
+
+def _failed(failure: KernelFailure, bench: Bench, results: Sequence[SizeResult]) -> Evaluation:
+    """The evaluation of a candidate that a device refused or lost at `bench`'s size."""
+    outcome = Outcome.of(failure)
+    here = SizeResult(bench.size.label, outcome, str(failure))
+    return Evaluation(outcome, f"{bench.size.label}: {failure}", sizes=(*results, here))

@@ -1,0 +1,102 @@
+"""The verdict on one candidate, as data: what came of it, at each size, with what score.
+
+Plain frozen dataclasses, so that a result can be written as JSON, read back, compared and replayed.
+"""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from metalsci.devices.errors import CompileFailure, Crash, KernelFailure, PipelineFailure, TimeLimit
+from metalsci.msl.diagnostics import Diagnostic
+
+
+class Outcome(StrEnum):
+    SCORED = "scored"
+    NO_CODE = "no code"
+    AMBIGUOUS = "ambiguous answer"
+    COMPILE_ERROR = "compile error"
+    PIPELINE_ERROR = "pipeline error"
+    CRASHED = "crashed"
+    TIMED_OUT = "timed out"
+    WRONG = "wrong"
+    DUPLICATE = "duplicate"
+
+    @property
+    def correct(self) -> bool:
+        return self is Outcome.SCORED
+
+    @classmethod
+    def of(cls, failure: KernelFailure) -> "Outcome":
+        return {
+            CompileFailure: cls.COMPILE_ERROR,
+            PipelineFailure: cls.PIPELINE_ERROR,
+            Crash: cls.CRASHED,
+            TimeLimit: cls.TIMED_OUT,
+        }[type(failure)]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of the timed repeats, in the order they ran."""
+
+    seconds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+    @property
+    def quartiles(self) -> tuple[float, float]:
+        if len(self.seconds) < 2:
+            return (self.median, self.median)
+        q1, _, q3 = statistics.quantiles(self.seconds, n=4, method="inclusive")
+        return (q1, q3)
+
+
+@dataclass(frozen=True)
+class Roofline:
+    """Achieved rate against its ceiling, both in `unit` (GB/s or GFLOP/s)."""
+
+    achieved: float
+    ceiling: float
+    unit: str
+
+    @property
+    def fraction(self) -> float:
+        return self.achieved / self.ceiling
+
+
+@dataclass(frozen=True)
+class SizeResult:
+    """One size. `error` is in units of the tolerance, None where nothing finite could be compared."""
+
+    label: str
+    outcome: Outcome
+    detail: str = ""
+    error: float | None = None
+    timing: Timing | None = None
+    roofline: Roofline | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One candidate. `score` is the geometric mean of the fractions of ceiling over the sizes, and zero unless the
+    outcome is `scored`; `phases` says where the seconds of the evaluation went."""
+
+    outcome: Outcome
+    message: str = ""
+    diagnostics: tuple[Diagnostic, ...] = ()
+    sizes: tuple[SizeResult, ...] = ()
+    score: float = 0.0
+    phases: Mapping[str, float] = field(default_factory=dict)
+
+
+def score(results: Sequence[SizeResult]) -> float:
+    """S of the benchmark: the geometric mean of achieved/ceiling, zero if any size is not right."""
+    fractions = [r.roofline.fraction for r in results if r.outcome.correct and r.roofline is not None]
+    if not results or len(fractions) < len(results):
+        return 0.0
+    return math.exp(statistics.fmean(math.log(f) for f in fractions))

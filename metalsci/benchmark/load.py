@@ -1,0 +1,88 @@
+"""From conf/task/NAME.yaml and tasks/NAME/ to a Task with its sizes."""
+
+import importlib.util
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from metalsci.benchmark.task import Size, Task, Tolerance
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A task with the sizes it is tried at. Only the gate is handed `heldout`."""
+
+    task: Task
+    sizes: tuple[Size, ...]
+    heldout: Size
+
+
+class TaskError(Exception):
+    """A task folder or its yaml is not what it must be; the message names the file and what to do."""
+
+
+def load_problem(
+    name: str,
+    folder: str,
+    label: str,
+    sizes: Sequence[Mapping[str, int]],
+    heldout: Mapping[str, int],
+    physics: Mapping[str, float],
+    tolerance: Mapping[str, float],
+    **_: object,
+) -> Problem:
+    """The task class found in `folder`/task.py, with brief.md and seed.metal beside it. The folder may be anywhere.
+
+    Raises TaskError for a missing file, a task.py without exactly one Task, or sizes that do not fit the label.
+    """
+    home = Path(folder)
+    task = _task_class(home / "task.py", name)(
+        name=name,
+        brief=_text(home / "brief.md"),
+        seed_kernel=_text(home / "seed.metal"),
+        physics=dict(physics),
+        tolerance=Tolerance(**tolerance),
+    )
+    if not task.signatures:
+        raise TaskError(f"{home / 'seed.metal'} holds no `kernel void` function")
+    if not sizes:
+        raise TaskError(f"task {name} has no sizes: give task.sizes at least one entry")
+    return Problem(task, tuple(_size(label, s, name) for s in sizes), _size(label, heldout, name))
+
+
+def _size(label: str, extents: Mapping[str, int], task: str) -> Size:
+    try:
+        return Size(label.format(**extents), dict(extents))
+    except KeyError as missing:
+        raise TaskError(f"task {task}: label {label!r} needs {missing}, the size has {', '.join(extents)}") from None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise TaskError(f"a task folder needs {path.name}: {error}") from error
+
+
+def _task_class(path: Path, name: str) -> type[Task]:
+    if not path.is_file():
+        raise TaskError(f"a task folder needs task.py, and {path} is no file")
+    spec = importlib.util.spec_from_file_location(f"metalsci_task_{name}", path)
+    if spec is None or spec.loader is None:
+        raise TaskError(f"{path} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return _only_task(module, path)
+
+
+def _only_task(module: ModuleType, path: Path) -> type[Task]:
+    classes = [
+        c
+        for c in vars(module).values()
+        if inspect.isclass(c) and issubclass(c, Task) and c.__module__ == module.__name__
+    ]
+    if len(classes) != 1:
+        raise TaskError(f"{path} must define exactly one subclass of Task, found {len(classes)}")
+    return classes[0]

@@ -1,0 +1,26 @@
+"""Where the seconds of a run went, by phase."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Stopwatch:
+    """Adds up wall-clock seconds by phase. Phases do not nest: a nested one would be counted twice."""
+
+    def __init__(self) -> None:
+        self.started = time.perf_counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] += time.perf_counter() - begin
+
+    @property
+    def total(self) -> float:
+        return time.perf_counter() - self.started

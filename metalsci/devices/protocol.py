@@ -1,0 +1,60 @@
+"""The device protocol: compile a candidate, stage a program once, run any compiled candidate on it many times.
+
+A device runs candidates in a process of its own. It never holds expected results, and the clock is the caller's side
+of the process boundary. Failures that are the candidate's fault are `errors.KernelFailure`s.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from metalsci.devices.ceilings import Ceilings
+from metalsci.devices.program import Array, Program
+from metalsci.msl.diagnostics import Diagnostic
+from metalsci.msl.signature import KernelSignature
+
+
+class Module(Protocol):
+    """A compiled candidate. It stays usable after its device process was restarted."""
+
+    @property
+    def warnings(self) -> Sequence[Diagnostic]: ...
+
+    def close(self) -> None:
+        """Unload it. Nothing of it stays in the device process."""
+
+
+class Execution(Protocol):
+    """A module bound to a stage, ready to run."""
+
+    def run(self) -> float:
+        """Run all calls of the program in order, once; seconds from submission to completion, launch included."""
+
+
+class Stage(Protocol):
+    """A program with its inputs uploaded and its outputs allocated. One stage serves every candidate."""
+
+    def bind(self, module: Module) -> Execution:
+        """Raises PipelineFailure where the module's kernels cannot be launched as the program asks."""
+
+    def poison(self) -> None:
+        """Fill every output and intermediate array with NaN (integers: a pattern), so that stale data cannot pass."""
+
+    def outputs(self) -> tuple[Array, ...]:
+        """The results of the last run, valid until the next one."""
+
+    def close(self) -> None: ...
+
+
+class Device(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def ceilings(self) -> Ceilings: ...
+
+    def compile(self, source: str, signatures: Sequence[KernelSignature]) -> Module:
+        """Raises CompileFailure when the source is refused or its kernels differ from `signatures`."""
+
+    def stage(self, program: Program) -> Stage: ...
+
+    def close(self) -> None: ...
