@@ -18,13 +18,29 @@ class Indirection(StrEnum):
 
 
 @dataclass(frozen=True)
+class Attribute:
+    """One attribute of a `[[…]]` list: `buffer(0)`, `max_total_threads_per_threadgroup(64)`.
+
+    `value` is the argument's value where it is an integer constant, else None; `argument` its text.
+    """
+
+    name: str
+    argument: str | None
+    value: int | None
+    line: int
+    column: int
+
+
+@dataclass(frozen=True)
 class Parameter:
     """One parameter of a kernel.
 
-    `type` is spelled without address space, cv-qualifiers and declarator: `float4`, `atomic_uint`, `packed_float3`.
+    `type` is spelled without address space, cv-qualifiers and declarator, and with the file's own type names and
+    macros replaced by what they stand for: `float4`, `atomic_uint`, `packed_float3`.
     `attribute` is the first attribute's name (`buffer`, `thread_position_in_grid`, …) or None; `attribute_value` its
     integer argument. `index` is the buffer (or threadgroup-memory) slot it binds to: the attribute's where it has
-    one, else the next free one in order; None for position attributes.
+    one, else the next free one in order; None for position attributes. `spelling` is the declaration as the user
+    wrote it, less attributes: `device const float *x`. `name` is empty for a parameter without one.
     """
 
     name: str
@@ -37,6 +53,8 @@ class Parameter:
     index: int | None
     line: int
     column: int
+    spelling: str = ""
+    attributes: tuple[Attribute, ...] = ()
 
     @property
     def is_buffer(self) -> bool:
@@ -49,9 +67,22 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class TemplateArgument:
+    """What an explicit instantiation gives a kernel template's parameter: `typename T = float`, `int N = 4`."""
+
+    kind: str
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
 class KernelSignature:
     """A `kernel void` function. Spans are byte offsets into the UTF-8 source; `body` includes the braces,
-    `span` everything from the first attribute or specifier to the closing brace."""
+    `span` everything from the first attribute or specifier to the closing brace.
+
+    An explicit instantiation of a kernel template is a kernel of its own, called by its host name, with the
+    template's spans and the `template_arguments` that make it.
+    """
 
     name: str
     parameters: tuple[Parameter, ...]
@@ -60,6 +91,7 @@ class KernelSignature:
     column: int
     span: tuple[int, int]
     body: tuple[int, int]
+    template_arguments: tuple[TemplateArgument, ...] = ()
 
     @property
     def buffers(self) -> tuple[Parameter, ...]:

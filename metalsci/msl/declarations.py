@@ -1,0 +1,170 @@
+"""Where a file's kernels are: the text of each head, its syntax tree, and its body.
+
+Heads are found by tokens, not by the tree of the whole file, so that nothing inside a body (a macro that hides a
+brace, Metal that C++ does not know, an error) can hide a kernel. Each head is then parsed by itself.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import tree_sitter
+
+from metalsci.msl.diagnostics import Diagnostic, Severity
+from metalsci.msl.lexer import SourceText, Token
+from metalsci.msl.preprocessor import (
+    Conditionals,
+    Expansion,
+    MacroError,
+    Macros,
+    keyword_of,
+    name_in,
+)
+from metalsci.msl.syntax import parse_metal
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """A kernel's definition, or with `body` None an explicit instantiation or a prototype.
+
+    `head` is the text before the body with macros expanded; `node` its tree (a function definition, perhaps inside
+    a template declaration). `span` and `body` are byte ranges of the file.
+    """
+
+    head: Expansion
+    node: tree_sitter.Node
+    span: tuple[int, int]
+    body: tuple[int, int] | None
+    certain: bool
+    """Not inside a preprocessor conditional whose condition is unknown."""
+
+    def text(self, node: tree_sitter.Node) -> str:
+        return self.head.text[node.start_byte : node.end_byte].decode(errors="replace")
+
+
+def find_kernels(source: SourceText) -> tuple[tuple[Declaration, ...], tuple[Diagnostic, ...]]:
+    reader = _Reader(source)
+    return tuple(reader.declarations()), tuple(reader.diagnostics)
+
+
+class _Reader:
+    """One pass over a file's tokens."""
+
+    def __init__(self, source: SourceText) -> None:
+        self._source = source
+        self._tokens = source.tokens
+        self._macros = Macros()
+        self._conditionals = Conditionals()
+        self.diagnostics: list[Diagnostic] = []
+
+    def declarations(self) -> Iterator[Declaration]:
+        head: list[Token] = []
+        is_kernel = False
+        depth = 0
+        at = 0
+        while at < len(self._tokens):
+            token = self._tokens[at]
+            after = at + 1
+            boundary = False
+            if token.kind == "directive":
+                self._directive(token)
+                if is_kernel and self._conditionals.undecided:
+                    self._report(token.start, "condition inside a kernel's signature cannot be decided here")
+                head = head if is_kernel else []
+            elif not self._conditionals.live:
+                pass
+            elif token.kind == "word" and token.text in self._macros:
+                after, writes_kernel, ends = self._macro_use(at)
+                head += self._tokens[at:after]
+                is_kernel |= writes_kernel
+                boundary = ends
+                if boundary and is_kernel:
+                    yield from self._declare(head, None)
+            elif token.text == b"{" and is_kernel:
+                after = self._skip_body(at)
+                yield from self._declare(head, (token.start, self._end_of(after)))
+                boundary = True
+            elif token.text in (b"{", b"}") or (token.text == b";" and depth <= 0):
+                if is_kernel and token.text == b";":
+                    yield from self._declare([*head, token], None)
+                boundary = True
+            else:
+                depth += (token.text == b"(") - (token.text == b")")
+                is_kernel |= token.text == b"kernel"
+                head.append(token)
+            if boundary:
+                head, is_kernel, depth = [], False, 0
+            at = after
+
+    def _end_of(self, index: int) -> int:
+        """Where the token before `index` ends."""
+        return self._tokens[index - 1].end if index > 0 else 0
+
+    def _directive(self, token: Token) -> None:
+        keyword = keyword_of(token)
+        if self._conditionals.live:
+            if keyword == b"define":
+                self._macros.define(token)
+            elif keyword == b"undef":
+                self._macros.undefine(name_in(token))
+        self._conditionals.read(keyword, token, self._macros)
+
+    def _macro_use(self, at: int) -> tuple[int, bool, bool]:
+        """Index after the use; whether it writes `kernel`; whether it ends a declaration."""
+        name = self._tokens[at].text
+        writes_kernel = any(b"kernel" in macro.words() for macro in self._macros.reach(name))
+        try:
+            after = self._macros.invocation(self._tokens, at)
+            expanded = self._macros.expand(self._tokens[at:after]).text.rstrip()
+        except MacroError as error:
+            if writes_kernel:
+                self._report(self._tokens[at].start, str(error))
+            return at + 1, False, True
+        if writes_kernel and b"{" in expanded:
+            message = f"kernel written by macro '{name.decode()}': write its signature and body out"
+            self._report(self._tokens[at].start, message)
+            return after, False, True
+        return after, writes_kernel, expanded.endswith((b";", b"}"))
+
+    def _skip_body(self, opening: int) -> int:
+        """Index after the brace that closes the one at `opening`, or after the last token."""
+        depth = 0
+        saved: list[int] = []
+        for at in range(opening, len(self._tokens)):
+            token = self._tokens[at]
+            if token.kind == "directive":
+                self._directive(token)
+                keyword = keyword_of(token)
+                if keyword in (b"if", b"ifdef", b"ifndef"):
+                    saved.append(depth)
+                elif keyword in (b"elif", b"else") and saved:
+                    depth = saved[-1]
+                elif keyword == b"endif" and saved:
+                    saved.pop()
+            elif token.kind == "punct":
+                depth += (token.text == b"{") - (token.text == b"}")
+            elif token.kind == "word" and token.text in self._macros:
+                depth += self._macros.braces(token.text)
+            if depth <= 0 and token.kind != "directive":
+                return at + 1
+        return len(self._tokens)
+
+    def _declare(self, head: Sequence[Token], body: tuple[int, int] | None) -> Iterator[Declaration]:
+        try:
+            expanded = self._macros.expand(head)
+        except MacroError as error:
+            self._report(head[0].start, str(error))
+            return
+        node = _declaration_node(parse_metal(expanded.text + (b" {}" if body else b"")).root_node)
+        if node is None:
+            return
+        end = body[1] if body else head[-1].end
+        start = expanded.origin(node.start_byte)
+        yield Declaration(expanded, node, (start, end), body, not self._conditionals.undecided)
+
+    def _report(self, offset: int, message: str) -> None:
+        self.diagnostics.append(Diagnostic(Severity.ERROR, *self._source.position(offset), message))
+
+
+def _declaration_node(root: tree_sitter.Node) -> tree_sitter.Node | None:
+    wanted = ("function_definition", "template_declaration", "template_instantiation", "declaration")
+    return next((child for child in reversed(root.children) if child.type in wanted), None)

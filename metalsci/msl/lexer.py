@@ -1,0 +1,69 @@
+"""Tokens of Metal source: enough to tell code from comments, strings, directives and attributes.
+
+Offsets are bytes into the UTF-8 text and columns count bytes, as Clang's do.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+
+class Token(NamedTuple):
+    kind: str
+    """comment, string, directive, word, number or punct (one byte)."""
+    start: int
+    end: int
+    text: bytes
+
+
+_TOKEN = re.compile(
+    rb"""
+      (?P<comment>  //(?:\\\r?\n|[^\n])* | /\*.*?(?:\*/|\Z) )
+    | (?P<string>   R"(?P<delimiter>[^\s()\\]{0,16})\(.*?\)(?P=delimiter)"
+                  | "(?:\\.|[^"\\\n])*"? | '(?:\\.|[^'\\\n])*'? )
+    | (?P<directive>^[ \t]*\#(?:\\\r?\n|/\*.*?\*/|(?!//)[^\n])* )
+    | (?P<word>     [A-Za-z_]\w* )
+    | (?P<number>   \.?\d(?:[eEpP][+-]|[\w.])* )
+    | (?P<punct>    \S )
+    """,
+    re.VERBOSE | re.DOTALL | re.MULTILINE,
+)
+
+
+def tokenize(text: bytes) -> list[Token]:
+    """Every token of `text`, comments included. Never fails: unterminated comments and strings end with the text."""
+    return [Token(m.lastgroup or "", m.start(), m.end(), m[0]) for m in _matches(text)]
+
+
+def _matches(text: bytes) -> Iterator[re.Match[bytes]]:
+    return _TOKEN.finditer(text)
+
+
+@dataclass(frozen=True)
+class SourceText:
+    """A file's bytes and where its lines start."""
+
+    data: bytes
+
+    @cached_property
+    def _line_starts(self) -> Sequence[int]:
+        return (0, *(m.end() for m in re.finditer(rb"\n", self.data)))
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """Line and column of a byte, both from 1."""
+        line = bisect_right(self._line_starts, offset)
+        return line, offset - self._line_starts[line - 1] + 1
+
+    def offset(self, line: int, column: int) -> int:
+        """The byte at a line and column, clipped to the text."""
+        if line > len(self._line_starts):
+            return len(self.data)
+        return min(self._line_starts[max(line, 1) - 1] + max(column, 1) - 1, len(self.data))
+
+    @cached_property
+    def tokens(self) -> Sequence[Token]:
+        """Tokens without comments."""
+        return tuple(token for token in tokenize(self.data) if token.kind != "comment")

@@ -1,0 +1,299 @@
+"""From the text of a `.metal` file to the signatures of its kernels."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import tree_sitter
+
+from metalsci.msl.constants import evaluate
+from metalsci.msl.declarations import Declaration, find_kernels
+from metalsci.msl.diagnostics import Diagnostic, Severity
+from metalsci.msl.lexer import SourceText
+from metalsci.msl.names import FileNames
+from metalsci.msl.signature import (
+    AddressSpace,
+    Attribute,
+    Indirection,
+    KernelSignature,
+    Parameter,
+    TemplateArgument,
+)
+from metalsci.msl.syntax import walk, word_at
+
+_SPACES = {space.value: space for space in AddressSpace}
+_FUNCTION = ("function_definition", "template_instantiation")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A file as understood. `diagnostics` says what of its kernels could not be; the rest is the compiler's to find.
+
+    `declarations` are the kernels' syntax trees, for those who look closer than a signature does.
+    """
+
+    source: str
+    kernels: tuple[KernelSignature, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    declarations: tuple[Declaration, ...] = field(default=(), repr=False, compare=False)
+
+    def kernel(self, name: str) -> KernelSignature | None:
+        return next((kernel for kernel in self.kernels if kernel.name == name), None)
+
+
+def parse(source: str) -> Unit:
+    """Never raises: a broken file gives the kernels that could be read."""
+    text = SourceText(source.encode(errors="surrogatepass"))
+    declarations, diagnostics = find_kernels(text)
+    reader = _SignatureReader(text, FileNames(text))
+    kernels = tuple(reader.kernels(declarations))
+    return Unit(source, kernels, (*diagnostics, *_repeated(kernels)), declarations)
+
+
+def _repeated(kernels: Sequence[KernelSignature]) -> Iterator[Diagnostic]:
+    first: dict[str, KernelSignature] = {}
+    for kernel in kernels:
+        if kernel.name in first:
+            yield Diagnostic(Severity.ERROR, kernel.line, kernel.column, f"redefinition of '{kernel.name}'")
+        first.setdefault(kernel.name, kernel)
+
+
+class _SignatureReader:
+    def __init__(self, text: SourceText, names: FileNames) -> None:
+        self._text = text
+        self._names = names
+
+    def kernels(self, declarations: Sequence[Declaration]) -> Iterator[KernelSignature]:
+        templates: dict[str, tuple[Declaration, KernelSignature]] = {}
+        for declaration in declarations:
+            if declaration.node.type == "template_instantiation":
+                instance = self._instance(declaration, templates)
+                if instance is not None:
+                    yield instance
+                continue
+            signature = self._signature(declaration)
+            if signature is None or declaration.body is None:
+                continue
+            if declaration.node.type == "template_declaration":
+                templates[signature.name] = (declaration, signature)
+            else:
+                yield signature
+
+    def _signature(self, declaration: Declaration) -> KernelSignature | None:
+        function = _find(declaration.node, _FUNCTION)
+        declarator = _find(function, ("function_declarator",)) if function is not None else None
+        name = _function_name(declarator) if declarator is not None else None
+        if function is None or declarator is None or name is None:
+            return None
+        limit = self._limit(declaration, function)
+        parameters = declarator.child_by_field_name("parameters")
+        line, column = self._position(declaration, name)
+        return KernelSignature(
+            name=declaration.text(name),
+            parameters=self._parameters(declaration, parameters) if parameters is not None else (),
+            max_total_threads_per_threadgroup=limit,
+            line=line,
+            column=column,
+            span=declaration.span,
+            body=declaration.body or (declaration.span[1], declaration.span[1]),
+        )
+
+    def _limit(self, declaration: Declaration, function: tree_sitter.Node) -> int | None:
+        for node in function.children:
+            for attribute in self._attributes(declaration, node):
+                if attribute.name == "max_total_threads_per_threadgroup":
+                    return attribute.value
+        return None
+
+    def _parameters(self, declaration: Declaration, node: tree_sitter.Node) -> tuple[Parameter, ...]:
+        read = [
+            self._parameter(declaration, child)
+            for child in node.named_children
+            if child.type in ("parameter_declaration", "optional_parameter_declaration")
+            and declaration.text(child) != "void"
+        ]
+        return _number(read)
+
+    def _parameter(self, declaration: Declaration, node: tree_sitter.Node) -> Parameter:
+        shape = _Shape.of(declaration, node)
+        base = node.child_by_field_name("type")
+        attributes = tuple(self._attributes(declaration, node))
+        first = attributes[0] if attributes else None
+        at = shape.name or node
+        line, column = self._position(declaration, at)
+        spelled = declaration.text(base) if base is not None else ""
+        return Parameter(
+            name=declaration.text(shape.name) if shape.name is not None else "",
+            type=self._names.resolve(spelled) + shape.suffix,
+            address_space=shape.address_space,
+            indirection=shape.indirection,
+            const="const" in shape.qualifiers,
+            attribute=first.name if first is not None else None,
+            attribute_value=first.value if first is not None else None,
+            index=None,
+            line=line,
+            column=column,
+            spelling=_spelling(declaration, node),
+            attributes=attributes,
+        )
+
+    def _attributes(self, declaration: Declaration, node: tree_sitter.Node) -> Iterator[Attribute]:
+        """The attributes of `[[…]]` lists in a subtree, in order."""
+        for attribute in _descendants(node, "attribute"):
+            name = attribute.child_by_field_name("name") or attribute.named_child(0)
+            arguments = next((c for c in attribute.named_children if c.type == "argument_list"), None)
+            value = arguments.named_child(0) if arguments is not None else None
+            line, column = self._position(declaration, attribute)
+            yield Attribute(
+                name=declaration.text(name) if name is not None else declaration.text(attribute),
+                argument=declaration.text(arguments)[1:-1].strip() if arguments is not None else None,
+                value=evaluate(value, self._names.integer) if value is not None else None,
+                line=line,
+                column=column,
+            )
+
+    def _instance(
+        self, declaration: Declaration, templates: Mapping[str, tuple[Declaration, KernelSignature]]
+    ) -> KernelSignature | None:
+        """The kernel that an explicit instantiation makes of a template."""
+        use = _find(declaration.node, ("template_function",))
+        name = use.child_by_field_name("name") if use is not None else None
+        values = use.child_by_field_name("arguments") if use is not None else None
+        if use is None or name is None or values is None or declaration.text(name) not in templates:
+            return None
+        template, pattern = templates[declaration.text(name)]
+        parameters = template.node.child_by_field_name("parameters")
+        if parameters is None:
+            return None
+        arguments = tuple(_template_arguments(template, parameters, declaration, values))
+        substitute = partial(_substitute, {a.name: a.value for a in arguments})
+        line, column = self._position(declaration, use)
+        named = [a for a in self._attributes(declaration, declaration.node) if a.name == "host_name"]
+        return replace(
+            pattern,
+            name=(named[0].argument or "").strip('"') if named else declaration.text(use),
+            parameters=tuple(
+                replace(p, type=self._names.resolve(substitute(p.type)), spelling=substitute(p.spelling))
+                for p in pattern.parameters
+            ),
+            line=line,
+            column=column,
+            template_arguments=arguments,
+        )
+
+    def _position(self, declaration: Declaration, node: tree_sitter.Node) -> tuple[int, int]:
+        return self._text.position(declaration.head.origin(node.start_byte))
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What the declarator around a parameter's name says."""
+
+    name: tree_sitter.Node | None
+    indirection: Indirection
+    qualifiers: tuple[str, ...]
+    """Those of the object itself, or of what the pointer or reference leads to."""
+    suffix: str
+    """What stands between base type and outermost declarator: ` device*` in `float device* device* x`."""
+
+    @property
+    def address_space(self) -> AddressSpace:
+        return next((_SPACES[word] for word in self.qualifiers if word in _SPACES), AddressSpace.THREAD)
+
+    @classmethod
+    def of(cls, declaration: Declaration, node: tree_sitter.Node) -> "_Shape":
+        levels: list[tuple[Indirection, tuple[str, ...]]] = []
+        qualifiers = _qualifiers(declaration, node)
+        extents = ""
+        current = node.child_by_field_name("declarator")
+        while current is not None and current.type not in ("identifier", "field_identifier"):
+            if "pointer" in current.type or current.type.endswith("array_declarator"):
+                levels.append((Indirection.POINTER, qualifiers))
+                qualifiers = _qualifiers(declaration, current)
+            elif "reference" in current.type:
+                levels.append((Indirection.REFERENCE, qualifiers))
+                qualifiers = ()
+            size = current.child_by_field_name("size")
+            if size is not None:
+                extents += f"[{declaration.text(size)}]"
+            current = current.child_by_field_name("declarator") or _declarator_in(current)
+        if not levels:
+            return cls(current, Indirection.VALUE, qualifiers, "")
+        if levels[-1][0] is Indirection.REFERENCE and len(levels) > 1 and extents:
+            return cls(current, Indirection.REFERENCE, levels[0][1], extents)
+        inner = "".join(f" {' '.join(q)}*" if q else "*" for _, q in levels[:-1])
+        return cls(current, levels[-1][0], levels[-1][1], inner)
+
+
+def _declarator_in(node: tree_sitter.Node) -> tree_sitter.Node | None:
+    return next((c for c in node.named_children if c.type.endswith(("declarator", "identifier"))), None)
+
+
+def _qualifiers(declaration: Declaration, node: tree_sitter.Node) -> tuple[str, ...]:
+    found = (c for c in node.children if c.type == "type_qualifier")
+    return tuple(word_at(declaration.head.text, c.start_byte) for c in found)
+
+
+def _spelling(declaration: Declaration, node: tree_sitter.Node) -> str:
+    """A parameter's text without its attributes."""
+    text = bytearray(declaration.head.text[node.start_byte : node.end_byte])
+    for attribute in _descendants(node, "attribute_declaration"):
+        start, end = attribute.start_byte - node.start_byte, attribute.end_byte - node.start_byte
+        text[start:end] = b" " * (end - start)
+    return " ".join(text.decode(errors="replace").split())
+
+
+def _number(parameters: Sequence[Parameter]) -> tuple[Parameter, ...]:
+    """Gives each buffer and each threadgroup pointer its index: the explicit one, or the next free in order."""
+    slots = {space: ("threadgroup" if space is AddressSpace.THREADGROUP else "buffer") for space in AddressSpace}
+    taken = {
+        (p.attribute, p.attribute_value)
+        for p in parameters
+        if p.attribute in ("buffer", "threadgroup") and p.attribute_value is not None
+    }
+    numbered = []
+    for p in parameters:
+        bound = p.indirection is not Indirection.VALUE and p.address_space is not AddressSpace.THREAD
+        index = p.attribute_value if p.attribute in ("buffer", "threadgroup") else None
+        if bound and index is None and p.attribute in (None, "buffer", "threadgroup"):
+            kind = slots[p.address_space]
+            index = next(n for n in range(len(taken) + 1) if (kind, n) not in taken)
+            taken.add((kind, index))
+        numbered.append(replace(p, index=index))
+    return tuple(numbered)
+
+
+def _template_arguments(
+    template: Declaration, parameters: tree_sitter.Node, use: Declaration, values: tree_sitter.Node
+) -> Iterator[TemplateArgument]:
+    given = [use.text(value) for value in values.named_children]
+    for position, parameter in enumerate(parameters.named_children):
+        default = parameter.child_by_field_name("default_type") or parameter.child_by_field_name("default_value")
+        name = parameter.child_by_field_name("declarator") or parameter.child_by_field_name("name")
+        kind = parameter.child_by_field_name("type")
+        if parameter.type in ("type_parameter_declaration", "optional_type_parameter_declaration"):
+            name = name or next((c for c in parameter.named_children if c.type == "type_identifier"), None)
+            kind = None
+        if name is None or (position >= len(given) and default is None):
+            continue
+        value = given[position] if position < len(given) else template.text(default) if default else ""
+        yield TemplateArgument(template.text(kind) if kind is not None else "typename", template.text(name), value)
+
+
+def _substitute(values: Mapping[str, str], text: str) -> str:
+    return re.sub(r"\b[A-Za-z_]\w*\b", lambda match: values.get(match[0], match[0]), text)
+
+
+def _function_name(declarator: tree_sitter.Node) -> tree_sitter.Node | None:
+    inner = declarator.child_by_field_name("declarator")
+    return _find(inner, ("identifier",)) if inner is not None else None
+
+
+def _find(node: tree_sitter.Node, types: tuple[str, ...]) -> tree_sitter.Node | None:
+    """The first node of one of the types in a subtree, in source order."""
+    return next((found for found in walk(node) if found.type in types), None)
+
+
+def _descendants(node: tree_sitter.Node, kind: str) -> Iterator[tree_sitter.Node]:
+    return (found for found in walk(node) if found.type == kind)

@@ -1,0 +1,58 @@
+"""Syntax trees of Metal text, from the C++ grammar of tree-sitter.
+
+Metal's own keywords are reserved words, so a copy of the text may have each replaced by a C++ keyword of the same
+grammatical role and length: `kernel` by `inline`, the address spaces by `const`. The tree of the copy then fits the
+original byte for byte, and where it has a qualifier the original says which.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+
+import tree_sitter
+import tree_sitter_cpp
+
+from metalsci.msl.signature import AddressSpace
+
+_STAND_INS = {
+    b"kernel": b"inline",
+    **{space.value.encode(): b"const".ljust(len(space.value)) for space in AddressSpace},
+}
+_METAL = re.compile(
+    rb"""
+      //[^\n]* | /\*.*?\*/ | "(?:\\.|[^"\\\n])*"
+    | \[\[.*?\]\]
+    | \b(?:kernel|device|constant|threadgroup|thread)\b
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_WORD = re.compile(rb"\w+")
+
+
+@cache
+def _parser() -> tree_sitter.Parser:
+    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_cpp.language()))
+
+
+def parse_cpp(text: bytes) -> tree_sitter.Tree:
+    return _parser().parse(text)
+
+
+def parse_metal(text: bytes) -> tree_sitter.Tree:
+    """The tree's offsets are those of `text`; take words from `text`, not from the tree."""
+    return parse_cpp(_METAL.sub(lambda match: _STAND_INS.get(match[0], match[0]), text))
+
+
+def word_at(text: bytes, offset: int) -> str:
+    """The word that begins at a byte, empty if none does."""
+    match = _WORD.match(text, offset)
+    return match[0].decode() if match else ""
+
+
+def walk(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
+    """A subtree in source order, outermost first. Not recursive: hostile text nests deeper than Python's stack."""
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        yield current
+        stack.extend(reversed(current.children))
