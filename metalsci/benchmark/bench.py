@@ -13,15 +13,15 @@ from metalsci.devices.protocol import Device, Execution, Module
 class Bench:
     """Holds the inputs on the device and the expected results on this side of it.
 
-    seed: of the inputs. Two benches with the same task, size and seed pose exactly the same problem.
+    rng: draws the inputs. The same generator state gives exactly the same problem.
     """
 
-    def __init__(self, task: Task, size: Size, device: Device, seed: int, stopwatch: Stopwatch) -> None:
+    def __init__(self, task: Task, size: Size, device: Device, rng: np.random.Generator, stopwatch: Stopwatch) -> None:
         self.task = task
         self.size = size
         self._watch = stopwatch
         with stopwatch.phase("reference"):
-            inputs = task.inputs(size, np.random.default_rng(seed))
+            inputs = task.inputs(size, rng)
             self._want = task.reference(size, inputs)
             self._work = task.work(size, inputs)
         self._ceiling = self._work.bound.ceiling(device.ceilings)

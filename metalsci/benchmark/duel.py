@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from metalsci.benchmark.bench import Bench
-from metalsci.benchmark.evaluation import Outcome, Roofline, Timing
-from metalsci.benchmark.evaluate import Repeats
+from metalsci.benchmark.evaluate import Evaluator, Repeats
+from metalsci.benchmark.evaluation import Outcome, Roofline, SizeResult, Timing, score
 from metalsci.devices.errors import KernelFailure
 from metalsci.devices.protocol import Execution, Module
 
@@ -69,3 +69,19 @@ def _alternate(bench: Bench, executions: Sequence[Execution], repeats: Repeats) 
         for side in (0, 1) if turn % 2 == 0 else (1, 0):
             times[side].append(bench.once(executions[side]))
     return times
+
+
+def confirm(evaluator: Evaluator, seed_kernel: str, incumbent: str) -> tuple[Duel, ...]:
+    """A duel at every size of the evaluator. Raises CompileFailure only if a source never compiled."""
+    seed = evaluator.compile(seed_kernel)
+    challenger = evaluator.compile(incumbent)
+    try:
+        return tuple(duel(bench, seed, challenger, evaluator.repeats) for bench in evaluator.benches)
+    finally:
+        seed.close()
+        challenger.close()
+
+
+def score_of(sides: Sequence[Contender]) -> float:
+    """S over the sizes of one side: the geometric mean of its fractions of the ceiling, zero unless all are right."""
+    return score([SizeResult("", s.outcome, timing=s.timing, roofline=s.roofline) for s in sides])

@@ -9,6 +9,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Self
 
+import numpy as np
+
 from metalsci.benchmark.bench import Bench
 from metalsci.benchmark.evaluation import Evaluation, Outcome, SizeResult, Timing, score
 from metalsci.benchmark.stopwatch import Stopwatch
@@ -52,8 +54,8 @@ class Evaluator:
     def bench(self, index: int) -> Bench:
         """The bench of one size, staged at first use: a candidate that does not compile needs none."""
         if index not in self._benches:
-            seed = self._seed + index
-            self._benches[index] = Bench(self.task, self._sizes[index], self.device, seed, self.stopwatch)
+            rng = np.random.default_rng([self._seed, 0, index])
+            self._benches[index] = Bench(self.task, self._sizes[index], self.device, rng, self.stopwatch)
         return self._benches[index]
 
     @property
@@ -116,9 +118,7 @@ class Evaluator:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for bench in self._benches.values():
             bench.close()
         self._benches.clear()

@@ -55,14 +55,13 @@ class Symbol:
 @dataclass(frozen=True)
 class Call:
     """One dispatch. `arguments` and `outputs` fill the kernel's read-only and writable buffers, each in the order
-    of the signature; a scalar argument has the parameter's type. `init` is written to outputs beforehand."""
+    of the signature; a scalar argument has the parameter's type."""
 
     kernel: str
     arguments: tuple[Symbol | np.generic, ...]
     outputs: tuple[Symbol, ...]
     threads: Extent
     threadgroup: Extent
-    init: float | None = None
 
 
 @dataclass(frozen=True)
@@ -94,11 +93,10 @@ class Kernels:
             threads: Extent,
             threadgroup: Extent,
             outputs: Sequence[tuple[Shape, DTypeLike]],
-            init: float | None = None,
         ) -> tuple[Symbol, ...]:
             made = tuple(self.symbol(shape, dtype) for shape, dtype in outputs)
             bound = _bind(signature, arguments, len(made))
-            self.calls.append(Call(name, bound, made, threads, threadgroup, init))
+            self.calls.append(Call(name, bound, made, threads, threadgroup))
             return made
 
         return call

@@ -1,0 +1,40 @@
+# `make run` and `make test` need Python >= 3.11 and nothing else: no compiler, no GPU, no key, no login.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: run test lint test-apple clean help
+
+help:           ## what can be made
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
+
+run: $(VENV)/.installed           ## a complete search, about a minute
+	$(BIN)/python -m metalsci.run task=lbm
+
+test: $(VENV)/.installed-dev lint ## everything that CI checks
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-dev      ## style, types, the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test-apple: $(VENV)/.installed-dev ## the tests that need a real Apple GPU
+	$(BIN)/python -m pytest -m apple
+
+clean:          ## remove what the targets above made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else f"metalsci needs Python 3.11 to 3.13, and $(PYTHON) is {sys.version.split()[0]}: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"   # the first with --group
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e .
+	touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e . --group dev
+	touch $@ $(VENV)/.installed

@@ -1,0 +1,152 @@
+"""The configuration as types. Hydra merges every yaml into these, so a misspelt key or a wrong value fails
+before anything starts.
+
+Options of a group that take different settings have a schema each (`_rewrite`, `_cpu`, …), which their yaml names in
+its defaults list. The leading underscore keeps the schemas out of the lists of choices.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, OmegaConf
+
+from metalsci.msl.math_mode import MathMode
+from metalsci.paths import data
+
+
+class WandbMode(Enum):
+    """auto: online when there is a login, offline when there is none."""
+
+    auto = "auto"
+    online = "online"
+    offline = "offline"
+
+
+@dataclass
+class ToleranceConfig:
+    absolute: float = 0.0
+    relative: float = 0.0
+
+
+@dataclass
+class TaskConfig:
+    """conf/task/NAME.yaml. `label` is a format string over the extents of a size, for tables."""
+
+    name: str = MISSING
+    folder: str = MISSING
+    iterations: int = 10
+    label: str = MISSING
+    sizes: list[dict[str, int]] = MISSING
+    heldout: dict[str, int] = MISSING
+    physics: dict[str, float] = field(default_factory=dict)
+    tolerance: ToleranceConfig = field(default_factory=ToleranceConfig)
+    _target_: str = "metalsci.benchmark.load.load_problem"
+
+
+@dataclass
+class RewriteConfig:
+    _target_: str = "metalsci.models.rewrite.Rewriter"
+    seed: int = MISSING
+
+
+@dataclass
+class OnePlusOneConfig:
+    _target_: str = "metalsci.search.strategies.one_plus_one.OnePlusOne"
+
+
+@dataclass
+class CeilingsConfig:
+    """GB/s and GFLOP/s; null means measured (the software device) or taken from the chip's data sheet (Apple)."""
+
+    bandwidth: float | None = None
+    fp32: float | None = None
+
+
+@dataclass
+class CpuConfig:
+    _target_: str = "metalsci.devices.cpu.CpuDevice"
+    threads: int | None = None
+    math_mode: MathMode = MathMode.fast
+    time_limit: float = 10.0
+    ceilings: CeilingsConfig = field(default_factory=CeilingsConfig)
+
+
+@dataclass
+class BudgetConfig:
+    _target_: str = "metalsci.search.budget.Budget"
+    iterations: int = MISSING
+    minutes: float | None = None
+
+
+@dataclass
+class HeldOutConfig:
+    _target_: str = "metalsci.gate.heldout.HeldOutGate"
+    generalizes: float = 1.05
+    regresses: float = 0.95
+    warmup: int = 3
+    repeats: int = 20
+
+
+@dataclass
+class WandbConfig:
+    _target_: str = "metalsci.tracking.wandb.WandbTracker"
+    project: str = "metalsci"
+    entity: str | None = None
+    mode: WandbMode = WandbMode.auto
+    group: str | None = None
+    tags: list[str] = field(default_factory=list)
+
+
+@dataclass
+class NoTrackerConfig:
+    _target_: str = "metalsci.tracking.none.NoTracker"
+
+
+@dataclass
+class RepeatsConfig:
+    warmup: int = 3
+    timed: int = 10
+
+
+@dataclass
+class PathsConfig:
+    tasks: str = MISSING
+    outputs: str = MISSING
+
+
+@dataclass
+class RunConfig:
+    task: TaskConfig = MISSING
+    model: Any = MISSING
+    strategy: Any = MISSING
+    device: Any = MISSING
+    budget: BudgetConfig = MISSING
+    gate: Any = MISSING
+    tracker: Any = MISSING
+    paths: PathsConfig = MISSING
+    repeats: RepeatsConfig = field(default_factory=RepeatsConfig)
+    seed: int = 0
+
+
+SCHEMAS: dict[str, Any] = {
+    "_run": RunConfig,
+    "_task": TaskConfig,
+    "_rewrite": RewriteConfig,
+    "_one_plus_one": OnePlusOneConfig,
+    "_cpu": CpuConfig,
+    "_budget": BudgetConfig,
+    "_heldout": HeldOutConfig,
+    "_wandb": WandbConfig,
+    "_no_tracker": NoTrackerConfig,
+    "_paths": PathsConfig,
+}
+
+
+def register() -> None:
+    """Make the schemas and the `metalsci.data` resolver known to Hydra; call once before composing."""
+    OmegaConf.register_new_resolver("metalsci.data", lambda folder: str(data(folder)), replace=True)
+    store = ConfigStore.instance()
+    for name, node in SCHEMAS.items():
+        store.store(name=name, node=node)

@@ -1,0 +1,164 @@
+"""The software device behind the device protocol."""
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from metalsci import cpu_metal
+from metalsci.devices import ceilings as roofline
+from metalsci.devices.ceilings import Ceilings
+from metalsci.devices.errors import CompileFailure, Crash, PipelineFailure, TimeLimit
+from metalsci.devices.memory import lay_out
+from metalsci.devices.program import Array, Call, Program, Symbol, fit_threadgroup
+from metalsci.msl.diagnostics import Diagnostic, Severity
+from metalsci.msl.math_mode import MathMode
+from metalsci.msl.parse import parse
+from metalsci.msl.rules import check
+from metalsci.msl.signature import KernelSignature
+from metalsci.paths import cache
+
+
+@contextmanager
+def _typed_failures() -> Iterator[None]:
+    """cpu_metal's errors in the vocabulary of all devices."""
+    try:
+        yield
+    except cpu_metal.CompileError as error:
+        raise CompileFailure(error.diagnostics) from error
+    except cpu_metal.PipelineError as error:
+        raise PipelineFailure(str(error)) from error
+    except cpu_metal.DeviceTimeout as error:
+        raise TimeLimit(str(error)) from error
+    except cpu_metal.DispatchError as error:
+        raise Crash(str(error)) from error
+
+
+class CpuDevice:
+    """cpu_metal on this machine.
+
+    threads: worker threads, None for every core this process may use. time_limit: seconds for one run of a program.
+    ceilings: GB/s and GFLOP/s to use instead of the measured ones, None for measured.
+    """
+
+    def __init__(
+        self,
+        *,
+        threads: int | None = None,
+        math_mode: MathMode = MathMode.fast,
+        time_limit: float = 10.0,
+        ceilings: Mapping[str, float | None],
+    ) -> None:
+        self._threads = threads or len(os.sched_getaffinity(0))
+        self._math_mode = math_mode.value
+        self._time_limit = time_limit
+        self._override = dict(ceilings)
+        self._device = cpu_metal.Device(threads=self._threads)
+
+    @cached_property
+    def name(self) -> str:
+        return f"cpu_metal on {self._threads} threads, {_processor()}"
+
+    @cached_property
+    def ceilings(self) -> Ceilings:
+        if None not in self._override.values():
+            return roofline.override(Ceilings(0, 0, ""), **self._override)
+        key = hashlib.sha256(f"{self.name} {self._math_mode}".encode()).hexdigest()[:16]
+        return roofline.override(roofline.cached(self, cache() / f"ceilings-{key}.json"), **self._override)
+
+    def compile(self, source: str, signatures: Sequence[KernelSignature]) -> "CpuModule":
+        found = check(parse(source), signatures)
+        if errors := [d for d in found if d.severity is Severity.ERROR]:
+            raise CompileFailure(errors)
+        with _typed_failures():
+            return CpuModule(self._device.compile(source, math_mode=self._math_mode))
+
+    def stage(self, program: Program) -> "CpuStage":
+        return CpuStage(self._device, program, self._time_limit)
+
+    def close(self) -> None:
+        self._device.close()
+
+
+class CpuModule:
+    def __init__(self, library: cpu_metal.Library) -> None:
+        self.library = library
+
+    @property
+    def warnings(self) -> Sequence[Diagnostic]:
+        return self.library.warnings
+
+    def close(self) -> None:
+        self.library.close()
+
+
+class CpuStage:
+    """Inputs and outputs in shared memory; a run is one command buffer."""
+
+    def __init__(self, device: cpu_metal.Device, program: Program, time_limit: float) -> None:
+        self._device = device
+        self._program = program
+        self._time_limit = time_limit
+        self._layout = lay_out(program)
+        self._buffers = [device.buffer(array) for _, array in program.inputs]
+        for nbytes in self._layout.sizes[self._layout.inputs :]:
+            self._buffers.append(device.buffer(np.zeros(nbytes, np.uint8)))
+
+    def bind(self, module: CpuModule) -> "CpuExecution":
+        dispatches = [self._dispatch(module, call) for call in self._program.calls]
+        with _typed_failures():
+            return CpuExecution(self._device, self._device.encode(dispatches), self._time_limit)
+
+    def _dispatch(self, module: CpuModule, call: Call) -> cpu_metal.Dispatch:
+        kernel = module.library.kernels[call.kernel]
+        buffers = [a for a in kernel.arguments if a.kind == "buffer"]
+        readable = (a.index for a in buffers if not a.writable)
+        writable = (a.index for a in buffers if a.writable)
+        bound = {index: self._bound(value) for index, value in zip(readable, call.arguments, strict=True)}
+        bound |= {index: self._bound(value) for index, value in zip(writable, call.outputs, strict=True)}
+        group = fit_threadgroup(call.threadgroup, kernel.max_total_threads_per_threadgroup)
+        return cpu_metal.Dispatch(kernel, bound, threads=call.threads, threadgroup=group)
+
+    def _bound(self, value: Symbol | np.generic) -> "cpu_metal.Buffer | np.generic":
+        return self._buffers[self._layout.buffer_of[value.id]] if isinstance(value, Symbol) else value
+
+    def poison(self) -> None:
+        for buffer in self._buffers[self._layout.inputs :]:
+            buffer.array.view(np.uint8).fill(
+                0xFF
+            )  # NaN to every floating-point type, the largest value to unsigned ones
+
+    def outputs(self) -> tuple[Array, ...]:
+        return tuple(
+            self._buffers[self._layout.buffer_of[s.id]].array.view(s.dtype).reshape(s.shape)
+            for s in self._program.results
+        )
+
+    def close(self) -> None:
+        for buffer in self._buffers:
+            buffer.close()
+
+
+class CpuExecution:
+    def __init__(self, device: cpu_metal.Device, commands: cpu_metal.CommandBuffer, time_limit: float) -> None:
+        self._device = device
+        self._commands = commands
+        self._time_limit = time_limit
+
+    def run(self) -> float:
+        with _typed_failures():
+            return self._device.run(self._commands, timeout=self._time_limit)
+
+
+def _processor() -> str:
+    """The processor's marketing name, as the kernel of the operating system reports it."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return " ".join(line.partition(":")[2].split())
+    return os.uname().machine

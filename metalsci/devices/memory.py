@@ -1,0 +1,42 @@
+"""Which array of a program lives in which buffer. A chain of a hundred steps needs two buffers, not a hundred."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from metalsci.devices.program import Program, Symbol
+
+
+@dataclass(frozen=True)
+class Layout:
+    """`buffer_of` maps a symbol's id to a buffer; `sizes` are the buffers' bytes; the first `inputs` of them hold the
+    program's inputs, which no output ever reuses."""
+
+    buffer_of: Mapping[int, int]
+    sizes: tuple[int, ...]
+    inputs: int
+
+
+def lay_out(program: Program) -> Layout:
+    """Greedy reuse: an output takes a buffer of its size whose last reader has run. Results are kept to the end."""
+    last_use = {s.id: len(program.calls) for s in program.results}
+    for step, call in reversed(list(enumerate(program.calls))):
+        for symbol in (*call.arguments, *call.outputs):
+            if isinstance(symbol, Symbol):
+                last_use.setdefault(symbol.id, step)
+
+    buffer_of = {symbol.id: index for index, (symbol, _) in enumerate(program.inputs)}
+    sizes = [symbol.nbytes for symbol, _ in program.inputs]
+    free: defaultdict[int, list[int]] = defaultdict(list)
+    released: defaultdict[int, list[Symbol]] = defaultdict(list)
+    for step, call in enumerate(program.calls):
+        for symbol in released.pop(step - 1, []):
+            free[symbol.nbytes].append(buffer_of[symbol.id])
+        for symbol in call.outputs:
+            if free[symbol.nbytes]:
+                buffer_of[symbol.id] = free[symbol.nbytes].pop()
+            else:
+                buffer_of[symbol.id] = len(sizes)
+                sizes.append(symbol.nbytes)
+            released[last_use[symbol.id]].append(symbol)
+    return Layout(buffer_of, tuple(sizes), len(program.inputs))

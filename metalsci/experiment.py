@@ -1,0 +1,221 @@
+"""One experiment, from a composed config to a result: search, confirm, gate, export, log."""
+
+import hashlib
+import json
+import statistics
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from metalsci.benchmark.duel import Duel, confirm, score_of
+from metalsci.benchmark.evaluate import Evaluator, Repeats
+from metalsci.benchmark.load import Problem
+from metalsci.benchmark.stopwatch import Stopwatch
+from metalsci.devices.protocol import Device
+from metalsci.gate.heldout import GateResult, HeldOutGate
+from metalsci.models.protocol import Model
+from metalsci.search.budget import Budget
+from metalsci.search.folder import RunFolder
+from metalsci.search.history import Entry
+from metalsci.search.journal import Journal
+from metalsci.search.loop import Finished, Search
+from metalsci.search.strategies.protocol import Strategy
+from metalsci.tracking.console import ConsoleView
+from metalsci.tracking.protocol import RunInfo, Tracker
+from metalsci.tracking.summary import Summary
+
+# Phases that are the experiment's own work; what is left of the wall clock is the framework's.
+_WORK = ("model", "compile", "kernels", "reference", "staging", "ceilings")
+
+
+class ConfigError(Exception):
+    """A setting that composes but cannot be used; the message names it and says what to do."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a config stands for."""
+
+    problem: Problem
+    model: Model
+    strategy: Strategy
+    device: Device
+    budget: Budget
+    gate: HeldOutGate
+    tracker: Tracker
+    repeats: Repeats
+
+
+def build(cfg: DictConfig) -> Parts:
+    """Instantiate every group. Raises ConfigError before anything has started."""
+
+    def make(group: str) -> Any:
+        try:
+            return instantiate(cfg[group])
+        except InstantiationException as error:
+            raise ConfigError(f"{group}: {error.__cause__ or error}") from error
+
+    repeats = Repeats(cfg.repeats.warmup, cfg.repeats.timed)
+    names = ("task", "model", "strategy", "budget", "gate", "tracker", "device")
+    made = {name: make(name) for name in names}
+    return Parts(problem=made.pop("task"), repeats=repeats, **made)
+
+
+def run_experiment(cfg: DictConfig, folder: Path, sweep: str | None) -> Summary:
+    """Run it in `folder`, going on where its journal ends. `sweep` names the group of a sweep's runs.
+
+    Raises ConfigError for unusable settings, JournalError, SeedKernelError and GateError as documented there, and
+    OSError where the folder cannot be written. Whatever ends it, device and tracker are closed.
+    """
+    watch = Stopwatch()
+    parts = build(cfg)
+    with ExitStack() as stack:
+        stack.callback(parts.device.close)
+        view = stack.enter_context(ConsoleView(parts.budget.iterations))
+        journal = Journal(folder / "journal.jsonl", _fingerprint(cfg, parts.problem))
+        run = _Run(cfg, parts, RunFolder(folder), journal, view, watch)
+        stack.push(lambda kind, *_: parts.tracker.close(failed=kind is not None))
+        return run.to_the_end(sweep)
+
+
+class _Run:
+    """The steps of one run, over parts that are already built."""
+
+    def __init__(
+        self, cfg: DictConfig, parts: Parts, folder: RunFolder, journal: Journal, view: ConsoleView, watch: Stopwatch
+    ) -> None:
+        self.cfg = cfg
+        self.parts = parts
+        self.folder = folder
+        self.journal = journal
+        self.view = view
+        self.watch = watch
+
+    def to_the_end(self, sweep: str | None) -> Summary:
+        problem, device = self.parts.problem, self.parts.device
+        self._begin(sweep)
+        with Evaluator(problem.task, problem.sizes, device, self.cfg.seed, self.parts.repeats, self.watch) as evaluator:
+            finished = self._search(evaluator)
+            best = finished.history.incumbent
+            seed_kernel, incumbent = problem.task.seed_kernel, best.source or problem.task.seed_kernel
+            self.view.step("confirming: seed kernel and incumbent side by side")
+            duels = confirm(evaluator, seed_kernel, incumbent)
+        gate = self._gate(seed_kernel, incumbent)
+        summary = self._summary(finished, duels, gate)
+        files = self._export(best, incumbent, summary)
+        with self.watch.phase("tracking"):
+            self.parts.tracker.finish(summary, files)
+        self.view.finish(summary, files)
+        return summary
+
+    def _begin(self, sweep: str | None) -> None:
+        task, model = self.parts.problem.task.name, self.parts.model.name
+        resolved = OmegaConf.to_container(self.cfg, resolve=True, enum_to_str=True)
+        assert isinstance(resolved, dict)
+        config = {str(k): v for k, v in resolved.items()}
+        self.folder.text("config.yaml", OmegaConf.to_yaml(self.cfg, resolve=True))
+        name = f"{task}-{model}-{self.cfg.seed}"
+        with self.watch.phase("tracking"):
+            where = self.parts.tracker.start(RunInfo(name, task, model, sweep, self.folder.path, config))
+        self.view.step("measuring the ceilings of this machine")
+        with self.watch.phase("ceilings"):
+            ceilings = self.parts.device.ceilings
+        self.view.head(
+            [
+                f"task {task} · model {model} · seed {self.cfg.seed} · device {self.parts.device.name}",
+                f"ceilings: {ceilings.bandwidth:.1f} GB/s, {ceilings.fp32:.0f} GFLOP/s ({ceilings.source})",
+                f"folder {self.folder.path}",
+                *([where] if where else []),
+            ]
+        )
+
+    def _search(self, evaluator: Evaluator) -> Finished:
+        problem = self.parts.problem
+        return Search(
+            task=problem.task.view(problem.sizes),
+            evaluate=evaluator.evaluate,
+            model=self.parts.model,
+            strategy=self.parts.strategy,
+            budget=self.parts.budget,
+            journal=self.journal,
+            folder=self.folder,
+            watchers=(self.view, self.parts.tracker),
+            stopwatch=self.watch,
+        ).run()
+
+    def _gate(self, seed_kernel: str, incumbent: str) -> GateResult:
+        """Runs once and writes once: a resumed run reads what it already found."""
+        path = self.folder.path / "gate.json"
+        if path.exists():
+            return msgspec.json.decode(path.read_bytes(), type=GateResult)
+        self.view.step("held-out gate")
+        result = self.parts.gate.judge(
+            task=self.parts.problem.task,
+            size=self.parts.problem.heldout,
+            device=self.parts.device,
+            seed=self.cfg.seed,
+            seed_kernel=seed_kernel,
+            incumbent=incumbent,
+            watch=self.watch,
+        )
+        self.folder.json(path.name, result)
+        return result
+
+    def _summary(self, finished: Finished, duels: tuple[Duel, ...], gate: GateResult) -> Summary:
+        history = finished.history
+        seed_score = score_of([d.seed for d in duels])
+        best_score = score_of([d.challenger for d in duels])
+        total = self.watch.total
+        seconds = {**self.watch.seconds, "total": total}
+        seconds["framework"] = total - sum(self.watch.seconds[phase] for phase in _WORK)
+        return Summary(
+            task=self.parts.problem.task.name,
+            model=self.parts.model.name,
+            device=self.parts.device.name,
+            seed=self.cfg.seed,
+            ended_by=finished.ended_by,
+            iterations=len(history.proposals),
+            outcomes=Counter(str(e.evaluation.outcome) for e in history.proposals),
+            best_iteration=history.incumbent.iteration,
+            seed_score=seed_score,
+            best_score=best_score,
+            self_speedup=best_score / seed_score if seed_score else 0.0,
+            duels=duels,
+            gate=gate,
+            ceilings=asdict(self.parts.device.ceilings),
+            seconds=seconds,
+            framework_ms_per_iteration=1e3 * statistics.median(_framework(e) for e in history.proposals),
+            versions={name: version(name) for name in ("metalsci", "mlx", "numpy", "ziglang")},
+        )
+
+    def _export(self, best: Entry, incumbent: str, summary: Summary) -> list[Path]:
+        module = best_py(self.parts.problem, incumbent, summary, self.folder.path)
+        return [
+            self.folder.path / "00_seed.metal",
+            self.folder.text("best.metal", incumbent),
+            self.folder.text("best.py", module),
+            self.folder.path / "gate.json",
+            self.folder.json("summary.json", summary),
+        ]
+
+
+def _framework(entry: Entry) -> float:
+    """Seconds of an iteration that were neither model nor compiler, kernel or reference."""
+    return entry.seconds["total"] - sum(entry.seconds.get(phase, 0.0) for phase in _WORK)
+
+
+def _fingerprint(cfg: DictConfig, problem: Problem) -> str:
+    """What two runs must share for one to go on with the other's journal."""
+    task = OmegaConf.masked_copy(cfg.task, ["name", "sizes", "heldout", "physics", "tolerance"])
+    same = [task, *(cfg[group] for group in ("model", "strategy", "device", "repeats"))]
+    settings = [OmegaConf.to_container(part, resolve=True, enum_to_str=True) for part in same]
+    text = json.dumps([settings, cfg.seed, problem.task.seed_kernel, problem.task.brief], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,22 @@
+"""How a run can fail without it being a fault of the program, and what a user can do about each."""
+
+from pathlib import Path
+
+from metalsci.benchmark.load import TaskError
+from metalsci.experiment import ConfigError
+from metalsci.gate.heldout import GateError
+from metalsci.search.journal import JournalError
+from metalsci.search.loop import SeedKernelError
+
+EXPECTED = (ConfigError, TaskError, JournalError, SeedKernelError, GateError, OSError)
+
+
+def advice(error: Exception, folder: Path) -> str:
+    """A line for the end of the message, or nothing where the message says it all."""
+    if isinstance(error, SeedKernelError):
+        return f"\nthe kernel and its diagnostics are in {folder}"
+    if isinstance(error, OSError):
+        return (
+            f"\nwhat was done so far is kept; make room or fix the folder, then: python -m metalsci.run resume={folder}"
+        )
+    return ""

@@ -1,0 +1,91 @@
+"""The held-out gate: does the winner generalise to a size that nobody searched on?
+
+It runs once, after the search, on the seed kernel and the incumbent side by side.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from metalsci.benchmark.bench import Bench
+from metalsci.benchmark.duel import Contender, duel
+from metalsci.benchmark.evaluate import Repeats
+from metalsci.benchmark.stopwatch import Stopwatch
+from metalsci.benchmark.task import Size, Task
+from metalsci.devices.protocol import Device
+
+
+class Verdict(StrEnum):
+    GENERALIZES = "generalizes"
+    TIED = "tied"
+    REGRESSES = "regresses"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """`heldout_speedup` is the held-out self-speedup, the median over the rounds of the ratio of seed time to incumbent
+    time, with its quartiles; None when the incumbent did not run to a right answer. `phi` is Φ of the benchmark: the
+    incumbent's fraction of the ceiling at the held-out size."""
+
+    verdict: Verdict
+    size: str
+    seed: Contender
+    incumbent: Contender
+    heldout_speedup: float | None = None
+    quartiles: tuple[float, float] | None = None
+    phi: float | None = None
+    schema: int = 1
+
+
+class GateError(Exception):
+    """The seed kernel itself failed at the held-out size, so nothing can be said of the incumbent."""
+
+
+class HeldOutGate:
+    """Verdicts by the held-out self-speedup: at least `generalizes`, below `regresses`, or tied in between."""
+
+    def __init__(
+        self, *, generalizes: float = 1.05, regresses: float = 0.95, warmup: int = 3, repeats: int = 20
+    ) -> None:
+        if not 0 < regresses <= generalizes:
+            raise ValueError(f"the gate needs 0 < regresses <= generalizes, got {regresses} and {generalizes}")
+        self.generalizes = generalizes
+        self.regresses = regresses
+        self._repeats = Repeats(warmup, repeats)
+
+    def judge(
+        self, *, task: Task, size: Size, device: Device, seed: int, seed_kernel: str, incumbent: str, watch: Stopwatch
+    ) -> GateResult:
+        """Raises GateError where the seed kernel fails; the incumbent's failures are verdicts."""
+        bench = Bench(task, size, device, np.random.default_rng([seed, 1]), watch)
+        modules = []
+        try:
+            for source in (seed_kernel, incumbent):
+                with watch.phase("compile"):
+                    modules.append(device.compile(source, task.signatures))
+            result = duel(bench, modules[0], modules[1], self._repeats)
+        finally:
+            for module in modules:
+                module.close()
+            bench.close()
+        if not result.seed.outcome.correct:
+            raise GateError(f"the seed kernel failed at {size.label}: {result.seed.outcome}; {result.seed.detail}")
+        if result.speedup is None:
+            return GateResult(Verdict.WRONG, size.label, result.seed, result.challenger)
+        roofline = result.challenger.roofline
+        return GateResult(
+            self.verdict(result.speedup),
+            size.label,
+            result.seed,
+            result.challenger,
+            result.speedup,
+            result.quartiles,
+            roofline.fraction if roofline else None,
+        )
+
+    def verdict(self, speedup: float) -> Verdict:
+        if speedup >= self.generalizes:
+            return Verdict.GENERALIZES
+        return Verdict.REGRESSES if speedup < self.regresses else Verdict.TIED

@@ -1,0 +1,18 @@
+"""Where the project's data lie: at the top of a checkout, inside the package in a wheel."""
+
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def data(folder: str) -> Path:
+    """`conf` or `tasks`, wherever this installation has it."""
+    shipped = _PACKAGE / "_data" / folder
+    return shipped if shipped.is_dir() else _PACKAGE.parent / folder
+
+
+def cache() -> Path:
+    """What may be forgotten: compiled kernels, measured ceilings."""
+    return user_cache_path("metalsci")

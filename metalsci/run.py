@@ -1,0 +1,80 @@
+"""The entry point: `python -m metalsci.run task=lbm`. Composes the config with Hydra, runs the experiment, and turns
+whatever goes wrong into a message that says what, where and what to do."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from metalsci.config import register
+from metalsci.paths import data
+from metalsci.resume import ResumeError, expand_resume
+
+log = logging.getLogger(__name__)
+
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+
+
+class JobError(Exception):
+    """A job ended without a result and has said why; the rest of a sweep goes on."""
+
+
+@hydra.main(version_base="1.3", config_path=str(data("conf")), config_name="config")
+def _job(cfg: DictConfig) -> None:
+    # Only a command that runs something imports what running takes: --help and --cfg stay quick.
+    from metalsci.experiment import run_experiment
+    from metalsci.failures import EXPECTED, advice
+
+    hydra_cfg = HydraConfig.get()
+    folder = Path(hydra_cfg.runtime.output_dir)
+    sweep = Path(hydra_cfg.sweep.dir).as_posix() if hydra_cfg.mode is RunMode.MULTIRUN else None
+    try:
+        run_experiment(cfg, folder, sweep)
+    except EXPECTED as error:
+        log.error("%s", error)
+        _complain(f"{error}{advice(error, folder)}")
+        raise JobError(str(error)) from error
+    except KeyboardInterrupt:
+        log.error("interrupted")
+        _complain(f"interrupted; go on with: python -m metalsci.run resume={folder}")
+        raise
+    except Exception:
+        log.exception("a fault of metalsci itself")
+        raise
+
+
+def main() -> None:
+    register()
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions reach the code below instead of Hydra's own report
+    try:
+        sys.argv[1:] = expand_resume(sys.argv[1:])
+        _job()
+    except JobError:
+        sys.exit(EXIT_FAILED)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except (HydraException, OmegaConfBaseException, ResumeError) as error:
+        from metalsci.choices import explain
+
+        _complain(explain(error))
+        sys.exit(EXIT_USAGE)
+    except OSError as error:
+        _complain(
+            f"cannot write the run folder: {error}\nchoose another with hydra.run.dir=FOLDER or paths.outputs=FOLDER"
+        )
+        sys.exit(EXIT_USAGE)
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(f"metalsci: {text}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""The files of a run, as a person wants to find them: numbered, flat, readable without metalsci."""
+
+from pathlib import Path
+
+import msgspec
+
+from metalsci.models.protocol import Prompt, Response
+from metalsci.search.history import Entry
+
+RESULT_SCHEMA = 1
+
+
+class RunFolder:
+    """Writes 00_seed.metal and, for iteration NN, NN_prompt.md, NN_response.md, NN_candidate.metal, NN_result.json."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def prompt(self, prompt: Prompt) -> None:
+        text = f"# System\n\n{prompt.system.strip()}\n\n# User\n\n{prompt.user.strip()}\n"
+        self._write(f"{prompt.iteration:02}_prompt.md", text)
+
+    def response(self, iteration: int, response: Response) -> None:
+        self._write(f"{iteration:02}_response.md", response.text)
+
+    def candidate(self, iteration: int, source: str) -> None:
+        self._write(f"{iteration:02}_{'candidate' if iteration else 'seed'}.metal", source)
+
+    def result(self, entry: Entry) -> None:
+        record = {"schema": RESULT_SCHEMA, "iteration": entry.iteration, "seconds": entry.seconds}
+        record |= msgspec.to_builtins(entry.evaluation)
+        self.json(f"{entry.iteration:02}_result.json", record)
+
+    def json(self, name: str, value: object) -> Path:
+        return self._write(name, msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+    def text(self, name: str, text: str) -> Path:
+        return self._write(name, text)
+
+    def _write(self, name: str, text: str) -> Path:
+        path = self.path / name
+        path.write_text(text)
+        return path

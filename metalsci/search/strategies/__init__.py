@@ -1,0 +1,1 @@
+"""Search strategies. Each is a small object between a history and the next request."""

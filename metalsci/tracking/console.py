@@ -1,0 +1,140 @@
+"""What a person sees of a run: a line an iteration over a progress bar; at the end a table, a verdict, the files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from metalsci.benchmark.duel import Contender, Duel
+from metalsci.gate.heldout import GateResult, Verdict
+from metalsci.search.history import Entry, History
+from metalsci.tracking.summary import Summary
+
+_STYLES = {Verdict.GENERALIZES: "green", Verdict.TIED: "yellow", Verdict.REGRESSES: "red", Verdict.WRONG: "red"}
+_PLAIN_WIDTH = 120  # where output is no terminal
+
+
+class ConsoleView:
+    """Follows one run. A context manager, so that the bar is gone and the cursor back however the run ends."""
+
+    def __init__(self, iterations: int, console: Console | None = None) -> None:
+        self._console = console or make_console()
+        self._progress = Progress(
+            SpinnerColumn(),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.description}"),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._bar = self._progress.add_task("starting", total=iterations)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def head(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            self._console.print(line, style="dim", highlight=False, markup=False, soft_wrap=True)
+        row = f"{'iter':>4}  {'outcome':<16} {'score':>8} {'speedup':>8} {'time':>7}   idea, or what went wrong"
+        self._console.print(Text(row, style="bold"), no_wrap=True, overflow="ellipsis")
+
+    def step(self, text: str) -> None:
+        self._progress.update(self._bar, description=text)
+
+    def entry(self, history: History) -> None:
+        entry = history.last
+        self._console.print(self._row(history, entry), no_wrap=True, overflow="ellipsis")
+        self._progress.update(self._bar, completed=len(history.proposals))
+
+    def _row(self, history: History, entry: Entry) -> Text:
+        speedup = history.self_speedup(entry)
+        improved = entry is history.incumbent and entry.iteration > 0
+        outcome = entry.evaluation.outcome
+        style = "bold green" if improved else "" if outcome.correct else "red"
+        score = f"{entry.score:.4f}" if entry.score else ""
+        ratio = f"{speedup:.2f}×" if speedup else ""
+        mark = "▲" if improved else " "
+        row = (
+            f"{entry.iteration:>4}  {outcome:<16} {score:>8} {ratio:>8} {entry.seconds.get('total', 0):>5.1f} s {mark} "
+        )
+        return Text(row, style=style).append(_note(entry), style="dim")
+
+    def finish(self, summary: Summary, files: Sequence[Path]) -> None:
+        self._progress.stop()
+        self._console.print()
+        self._console.print(_table(summary.duels))
+        self._console.print(
+            f"self-speedup {summary.self_speedup:.2f}× (score {summary.seed_score:.4f} → {summary.best_score:.4f}), "
+            f"found at iteration {summary.best_iteration} of {summary.iterations}",
+            style="bold",
+            highlight=False,
+        )
+        self._console.print(_verdict(summary.gate))
+        self._console.print("files", style="dim")
+        for file in files:
+            self._console.print(f"  {file}", highlight=False, soft_wrap=True)
+
+    def say(self, text: str, style: str = "") -> None:
+        self._console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
+def make_console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=_PLAIN_WIDTH)
+
+
+def _note(entry: Entry) -> str:
+    """The first line of the model's prose, or the message of a failure."""
+    if not entry.evaluation.outcome.correct:
+        return entry.evaluation.message.replace("\n", " ")
+    if entry.response is None:
+        return "the seed kernel"
+    prose = (line.strip(" -*#") for line in entry.response.text.split("```")[0].splitlines())
+    return next(filter(None, prose), "")
+
+
+def _table(duels: Sequence[Duel]) -> Table:
+    table = Table(title="seed kernel and incumbent, side by side", title_justify="left", title_style="bold")
+    table.add_column("size")
+    table.add_column("kernel")
+    for name in ("time", "achieved", "ceiling", "fraction", "speedup", "quartiles"):
+        table.add_column(name, justify="right")
+    for duel in duels:
+        table.add_row(duel.label, "seed", *_figures(duel.seed), "", "")
+        spread = f"{duel.quartiles[0]:.2f}–{duel.quartiles[1]:.2f}" if duel.quartiles else ""
+        ratio = f"{duel.speedup:.2f}×" if duel.speedup else ""
+        table.add_row("", "incumbent", *_figures(duel.challenger), ratio, spread, end_section=True)
+    return table
+
+
+def _figures(side: Contender) -> tuple[str, str, str, str]:
+    if side.timing is None or side.roofline is None:
+        return (str(side.outcome), "", "", "")
+    roof = side.roofline
+    return (
+        f"{1e3 * side.timing.median:.3f} ms",
+        f"{roof.achieved:.4g} {roof.unit}",
+        f"{roof.ceiling:.4g}",
+        f"{100 * roof.fraction:.1f} %",
+    )
+
+
+def _verdict(gate: GateResult) -> Text:
+    text = Text("held-out gate: ", style="bold").append(str(gate.verdict), style=f"bold {_STYLES[gate.verdict]}")
+    if gate.heldout_speedup is not None and gate.quartiles is not None:
+        low, high = gate.quartiles
+        return text.append(f", {gate.heldout_speedup:.2f}× at {gate.size} (quartiles {low:.2f}–{high:.2f})", style="")
+    return text.append(f" at {gate.size}: {gate.incumbent.outcome}; {gate.incumbent.detail}", style="")

@@ -1,0 +1,25 @@
+"""No tracker: everything is in the run folder anyway."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from metalsci.search.history import History
+from metalsci.tracking.protocol import RunInfo
+from metalsci.tracking.summary import Summary
+
+
+class NoTracker:
+    def start(self, info: RunInfo) -> str:
+        return ""
+
+    def step(self, text: str) -> None:
+        pass
+
+    def entry(self, history: History) -> None:
+        pass
+
+    def finish(self, summary: Summary, files: Sequence[Path]) -> None:
+        pass
+
+    def close(self, failed: bool) -> None:
+        pass

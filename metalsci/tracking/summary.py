@@ -1,0 +1,36 @@
+"""The result of a run: what summary.json holds, the console's last table shows and the tracker logs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from metalsci.benchmark.duel import Duel
+from metalsci.gate.heldout import GateResult
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Scores and the self-speedup are measured side by side after the search, by `duels`; what the search itself saw,
+    minutes apart, is in the journal. `seconds` is the wall clock by phase; `framework` is the rest, neither model nor
+    compiler, kernel or reference, and `framework_ms_per_iteration` the median of it between two candidates."""
+
+    task: str
+    model: str
+    device: str
+    seed: int
+    ended_by: str
+    iterations: int
+    outcomes: Mapping[str, int]
+    best_iteration: int
+    seed_score: float
+    best_score: float
+    self_speedup: float
+    self_speedup_by_size: Mapping[str, tuple[float, float, float]]
+    duels: tuple[Duel, ...]
+    gate: GateResult
+    ceilings: Mapping[str, float | str]
+    seconds: Mapping[str, float]
+    framework_ms_per_iteration: float
+    versions: Mapping[str, str]
+    schema: int = SCHEMA

@@ -1,0 +1,32 @@
+"""The end of a sweep: one table over its runs, on the console and as sweep.json."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+from rich.table import Table
+
+from metalsci.tracking.console import make_console
+
+
+class SweepTable(Callback):
+    """A Hydra callback, named in conf/hydra/default.yaml."""
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        folder = Path(config.hydra.sweep.dir)
+        results = {path.parent.name: json.loads(path.read_text()) for path in sorted(folder.glob("*/summary.json"))}
+        table = Table(title=f"sweep {folder}", title_justify="left", title_style="bold")
+        for name in ("run", "task", "model", "seed"):
+            table.add_column(name)
+        for name in ("self-speedup", "found at", "held-out", "verdict"):
+            table.add_column(name, justify="right")
+        for job, result in sorted(results.items(), key=lambda item: (len(item[0]), item[0])):
+            gate = result["gate"]
+            heldout = f"{gate['heldout_speedup']:.2f}×" if gate["heldout_speedup"] else ""
+            found = f"{result['best_iteration']}/{result['iterations']}"
+            row = (job, result["task"], result["model"], str(result["seed"]))
+            table.add_row(*row, f"{result['self_speedup']:.2f}×", found, heldout, gate["verdict"])
+        (folder / "sweep.json").write_text(json.dumps(results, indent=2) + "\n")
+        make_console().print(table)

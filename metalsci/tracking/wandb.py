@@ -1,0 +1,143 @@
+"""Weights & Biases: one W&B run for each run, the runs of a sweep in one group.
+
+Metrics of an iteration: `score`, `best_score`, `self_speedup`, `best_self_speedup`, `outcome`, and for each size
+`ms/SIZE` and `fraction/SIZE`. At the end the summary gets `gate/verdict`, `gate/heldout_speedup` and the figures of
+summary.json, and an artifact of type `kernel` holds the files.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from metalsci.config import WandbMode
+from metalsci.search.history import Entry, History
+from metalsci.tracking.protocol import RunInfo
+from metalsci.tracking.summary import Summary
+
+if TYPE_CHECKING:
+    from wandb import Run
+
+_INIT_TIMEOUT = 30.0  # seconds; a server that does not answer by then must not cost the run
+
+
+class WandbTracker:
+    """mode `auto` is online when there is a login and offline when there is none, and gives way to WANDB_MODE."""
+
+    def __init__(
+        self, *, project: str, entity: str | None, mode: WandbMode, group: str | None, tags: Sequence[str]
+    ) -> None:
+        self._project = project
+        self._entity = entity
+        self._mode = mode
+        self._group = group
+        self._tags = list(tags)
+        self._run: Run | None = None
+        self._task = ""
+
+    def start(self, info: RunInfo) -> str:
+        """Offline when the server cannot be reached: the run must not depend on it."""
+        import wandb  # half a second, so not before it is needed
+
+        self._task = info.task
+        mode = self._decide()
+        try:
+            self._run = self._init(info, mode)
+        except (wandb.errors.CommError, wandb.errors.AuthenticationError) as error:
+            self._run = self._init(info, "offline")
+            return f"W&B offline, because the server did not take the run: {error}"
+        if self._run.url:
+            return f"W&B {self._run.url}"
+        return f"W&B {mode}: {self._run.dir.removesuffix('/files')}"
+
+    def _decide(self) -> str:
+        import wandb
+
+        if self._mode is not WandbMode.auto:
+            return self._mode.value
+        return os.environ.get("WANDB_MODE") or ("online" if wandb.login(prompt=False) else "offline")
+
+    def _init(self, info: RunInfo, mode: str) -> "Run":
+        import wandb
+
+        settings = wandb.Settings(
+            x_transaction_log_flush_interval=0.5,  # offline records otherwise wait up to 15 s, and a kill loses them
+            x_disable_stats=True,  # its sampling competes with the kernels that are being timed
+            console="off",
+            silent=True,
+            init_timeout=_INIT_TIMEOUT,
+        )
+        run = wandb.init(
+            id=hashlib.sha256(str(info.folder.resolve()).encode()).hexdigest()[:12],  # a resumed run goes on as itself
+            resume="allow",
+            project=self._project,
+            entity=self._entity,
+            name=info.name,
+            group=self._group or info.group,
+            job_type="search",
+            tags=[f"task:{info.task}", f"model:{info.model}", *self._tags],
+            config=dict(info.config),
+            dir=str(info.folder),
+            mode=mode,  # type: ignore[arg-type]  # WANDB_MODE may hold any of wandb's modes, which it checks itself
+            settings=settings,
+        )
+        run.define_metric("*", step_metric="iteration")
+        return run
+
+    def step(self, text: str) -> None:
+        pass
+
+    def entry(self, history: History) -> None:
+        if self._run is not None:
+            self._run.log(_metrics(history, history.last))
+
+    def finish(self, summary: Summary, files: Sequence[Path]) -> None:
+        if self._run is None:
+            return
+        import wandb
+
+        self._run.summary.update(_final(summary))
+        artifact = wandb.Artifact(f"{self._task}-{self._run.id}", type="kernel", metadata=_final(summary))
+        for file in files:
+            artifact.add_file(str(file))
+        self._run.log_artifact(artifact)
+
+    def close(self, failed: bool) -> None:
+        if self._run is not None:
+            self._run.finish(exit_code=1 if failed else 0)
+            self._run = None
+
+
+def _metrics(history: History, entry: Entry) -> dict[str, object]:
+    best = history.incumbent
+    metrics: dict[str, object] = {
+        "iteration": entry.iteration,
+        "outcome": str(entry.evaluation.outcome),
+        "score": entry.score,
+        "best_score": best.score,
+        "self_speedup": history.self_speedup(entry) or 0.0,
+        "best_self_speedup": history.self_speedup(best) or 0.0,
+    }
+    for result in entry.evaluation.sizes:
+        if result.timing is not None and result.roofline is not None:
+            metrics[f"ms/{result.label}"] = 1e3 * result.timing.median
+            metrics[f"fraction/{result.label}"] = result.roofline.fraction
+    metrics |= {f"seconds/{phase}": seconds for phase, seconds in entry.seconds.items()}
+    if entry.response is not None:
+        metrics["tokens/output"] = entry.response.usage.output
+    return metrics
+
+
+def _final(summary: Summary) -> Mapping[str, object]:
+    return {
+        "seed_score": summary.seed_score,
+        "best_score": summary.best_score,
+        "self_speedup": summary.self_speedup,
+        "best_iteration": summary.best_iteration,
+        "gate/verdict": str(summary.gate.verdict),
+        "gate/size": summary.gate.size,
+        "gate/heldout_speedup": summary.gate.heldout_speedup,
+        "gate/phi": summary.gate.phi,
+        "ended_by": summary.ended_by,
+    }
