@@ -1,0 +1,31 @@
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from metalsci.config import register
+from metalsci.paths import data
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Tests neither read nor fill the user's cache; the session shares one, as runs on one machine do."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["METALSCI_CACHE"] = str(folder)
+    yield folder
+    del os.environ["METALSCI_CACHE"]
+
+
+@pytest.fixture(scope="session")
+def composed():
+    """A config as the command line composes it."""
+    register()
+
+    def make(*overrides: str) -> DictConfig:
+        with initialize_config_dir(str(data("conf")), version_base="1.3"):
+            return compose("config", overrides=list(overrides))
+
+    return make
