@@ -1,10 +1,10 @@
 """Ceilings of Apple's chips by name, for devices whose data sheet is better than a measurement.
 
-Bandwidth: unified-memory bandwidth as Apple's technical specifications and newsroom state it, for each GPU configuration.
-Peak FP32: GPU cores × 128 lanes × 2 FLOP × clock. The 128 lanes and the M1 and M2 clocks are from philipturner's
-metal-benchmarks and agree with Apple's own TFLOPS (M1 2.6, M2 3.6); M3 and M4 clocks from hmc-tech.com's device pages, M5's
-from michaelstinkerings.org's roofline analysis of the M5, whose clock M5 Pro, Max and Ultra are assumed to share. Of M6
-(announced August 2026) Apple gives the bandwidth, and nobody yet a clock that we could cite.
+Bandwidth: unified-memory bandwidth as Apple's technical specifications and newsroom state it, for each GPU
+configuration. Peak FP32: GPU cores × 128 lanes × 2 FLOP × clock. The 128 lanes and the M1 and M2 clocks are from
+philipturner's metal-benchmarks and agree with Apple's own TFLOPS (M1 2.6, M2 3.6); M3 and M4 clocks from hmc-tech.com's
+device pages, M5's from michaelstinkerings.org's roofline analysis of the M5, whose clock M5 Pro, Max and Ultra are
+assumed to share. Of M6 (announced August 2026) Apple gives the bandwidth, and nobody yet a clock that we could cite.
 """
 
 from dataclasses import dataclass

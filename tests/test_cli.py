@@ -1,0 +1,237 @@
+"""The command line as a user meets it: real processes, real run folders."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+SMOKE = ("experiment=smoke", "tracker=none")
+
+
+def metalsci(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "metalsci.run", *arguments]
+    return subprocess.run(command, cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, timeout=240)
+
+
+def only_run(folder: Path) -> Path:
+    (journal,) = folder.glob("outputs/runs/*/*/*/journal.jsonl")
+    return journal.parent
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    """One finished smoke run, and what it printed."""
+    folder = tmp_path_factory.mktemp("smoke")
+    done = metalsci(*SMOKE, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return only_run(folder), done.stdout
+
+
+def test_a_run_prints_a_line_an_iteration_a_table_a_verdict_and_its_files(smoke):
+    folder, out = smoke
+    summary = json.loads((folder / "summary.json").read_text())
+    for iteration in range(3):
+        assert any(line.split()[:1] == [str(iteration)] for line in out.splitlines())
+    for part in ("ceilings:", "128×128·10", "seed", "incumbent", "self-speedup", "held-out gate:", "best.metal"):
+        assert part in out
+    assert summary["gate"]["verdict"] in out
+
+
+def test_a_run_folder_tells_the_whole_story(smoke):
+    folder, _ = smoke
+    names = {p.name for p in folder.iterdir()}
+    numbered = {
+        f"{i:02}_{what}" for i in (1, 2) for what in ("prompt.md", "response.md", "candidate.metal", "result.json")
+    }
+    assert numbered | {"00_seed.metal", "00_result.json"} <= names
+    assert {
+        "journal.jsonl",
+        "best.metal",
+        "best.py",
+        "gate.json",
+        "summary.json",
+        "config.yaml",
+        "metalsci.log",
+    } <= names
+    gate = json.loads((folder / "gate.json").read_text())
+    assert gate["verdict"] in ("generalizes", "tied", "regresses")
+    assert gate["heldout_speedup"] > 0
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["schema"] == 1
+    assert summary["self_speedup"] == pytest.approx(summary["best_score"] / summary["seed_score"])
+    assert summary["iterations"] == 2
+    assert {"compile", "kernels", "reference", "model", "framework", "total"} <= set(summary["seconds"])
+    result = json.loads((folder / "01_result.json").read_text())
+    assert result["schema"] == 1
+    assert result["outcome"]
+
+
+def test_the_held_out_size_is_in_no_prompt(smoke):
+    folder, _ = smoke
+    prompts = sorted(folder.glob("*_prompt.md"))
+    assert len(prompts) == 2
+    for prompt in prompts:
+        text = prompt.read_text()
+        assert "128×128" in text
+        assert "160" not in text
+        assert "held" not in text
+
+
+def test_help_names_the_choices_and_imports_nothing_heavy(tmp_path):
+    probe = (
+        "import sys; sys.argv = ['metalsci', '--help']\n"
+        "from metalsci.run import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numpy', 'wandb', 'mlx', 'tree_sitter', 'rich', 'msgspec'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "task: heat2d, lbm, saxpy" in done.stdout
+    assert "resume=FOLDER" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "messages"),
+    [
+        (["task=lmb"], ["task/lmb", "heat2d", "lbm", "saxpy"]),
+        (["model=rewriter"], ["model/rewriter", "rewrite"]),
+        (["strategy=two"], ["strategy/two", "one_plus_one"]),
+        (["taks=lbm"], ["did you mean task?"]),
+        (["sed=1"], ["did you mean seed?"]),
+        (["budget.iteration=1"], ["did you mean iterations?"]),
+        (["seed=one"], ["seed", "Integer"]),
+        (["device.math_mode=quick"], ["fast", "safe"]),
+        (["tracker.mode=on"], ["auto, online, offline"]),
+        (["-m", "seed=0,one"], ["Integer"]),
+        (["resume=nowhere"], ["nowhere", "journal.jsonl"]),
+        (["--oops"], ["--oops"]),
+    ],
+)
+def test_a_misspelling_fails_before_anything_starts_and_names_the_choices(tmp_path, arguments, messages):
+    done = metalsci(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    for message in messages:
+        assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.rglob("journal.jsonl"))
+
+
+def test_a_budget_of_zero_is_refused_in_a_sentence(tmp_path):
+    done = metalsci("budget.iterations=0", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "a search needs at least one iteration" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unwritable_output_folder_is_refused_in_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = metalsci(*SMOKE, "paths.outputs=file/outputs", cwd=tmp_path)
+    assert done.returncode != 0
+    assert "cannot write the run folder" in done.stderr
+    assert "paths.outputs=FOLDER" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_ends_the_run_with_what_to_do(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "01_prompt.md").symlink_to("/dev/full")
+    done = metalsci(*SMOKE, f"hydra.run.dir={folder}", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert f"resume={folder}" in done.stderr
+    (folder / "01_prompt.md").unlink()
+    again = metalsci(f"resume={folder}", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert (folder / "summary.json").exists()
+
+
+def test_a_seed_kernel_that_does_not_compile_is_reported_with_line_and_column(tmp_path):
+    from metalsci.paths import data
+
+    task = tmp_path / "task"
+    task.mkdir()
+    for name in ("task.py", "brief.md", "seed.metal"):
+        (task / name).write_text((data("tasks") / "saxpy" / name).read_text())
+    seed = task / "seed.metal"
+    seed.write_text(seed.read_text().replace("x[i] + y[i]", "x[i] + z[i]"))
+    line = seed.read_text()[: seed.read_text().index("z[i]")].count("\n") + 1
+    done = metalsci("task=saxpy", f"task.folder={task}", "tracker=none", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "seed kernel of task saxpy" in done.stderr
+    assert f"{line}:" in done.stderr
+    assert "'z'" in done.stderr
+
+
+def test_ctrl_c_leaves_a_run_that_can_be_resumed_and_no_process(tmp_path):
+    command = [sys.executable, "-m", "metalsci.run", *SMOKE, "budget.iterations=40"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.rglob("02_result.json")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    folder = only_run(tmp_path)
+    assert f"resume={folder.relative_to(tmp_path)}" in err or f"resume={folder}" in err
+    assert "Traceback" not in err
+    assert not psutil.wait_procs(children, timeout=5)[1]
+    before = (folder / "journal.jsonl").read_bytes()
+    done = metalsci(f"resume={folder}", "budget.iterations=5", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "journal.jsonl").read_bytes().startswith(before)
+    assert only_run(tmp_path) == folder
+
+
+def test_a_finished_run_is_not_run_again(smoke):
+    folder, _ = smoke
+    done = metalsci(f"resume={folder}", cwd=folder)
+    assert done.returncode == 2
+    assert "has ended" in done.stderr
+
+
+def test_a_sweep_ends_in_one_table(tmp_path):
+    done = metalsci(*SMOKE, "-m", "seed=0,1", "budget.iterations=1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (result,) = tmp_path.rglob("sweep.json")
+    runs = json.loads(result.read_text())
+    assert [run["seed"] for run in runs.values()] == [0, 1]
+    assert "verdict" in done.stdout
+
+
+def test_a_failing_job_does_not_stop_a_sweep(tmp_path):
+    done = metalsci(*SMOKE, "-m", "budget.iterations=0,1", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "at least one iteration" in done.stderr
+    (result,) = tmp_path.rglob("sweep.json")
+    assert len(json.loads(result.read_text())) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "choices"),
+    [("task=", {"task=heat2d", "task=lbm", "task=saxpy"}), ("budget.it", {"budget.iterations="})],
+)
+def test_the_shell_completes_groups_and_keys(tmp_path, line, choices):
+    command = f"metalsci {line}"
+    done = metalsci("-sc", "query=bash", cwd=tmp_path, COMP_LINE=command, COMP_POINT=str(len(command)))
+    assert choices <= set(done.stdout.split())
+
+
+def test_the_composed_config_and_its_sources_can_be_shown(tmp_path):
+    done = metalsci("task=saxpy", "--cfg", "job", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "name: saxpy" in done.stdout
+    info = metalsci("--info", "defaults", cwd=tmp_path)
+    assert info.returncode == 0
+    assert "task/lbm" in info.stdout

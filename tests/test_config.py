@@ -1,0 +1,69 @@
+"""Every option of every group composes and instantiates; what is misspelt is refused with the choices."""
+
+from pathlib import Path
+
+import pytest
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from metalsci.experiment import ConfigError, build
+from metalsci.paths import data
+
+GROUPS = ("task", "model", "strategy", "device", "budget", "gate", "tracker")
+OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((data("conf") / group).glob("*.yaml"))]
+EXPERIMENTS = sorted(path.stem for path in (data("conf") / "experiment").glob("*.yaml"))
+
+
+def test_every_group_has_options():
+    assert {group for group, _ in OPTIONS} == set(GROUPS)
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS, ids=lambda value: value)
+def test_every_option_instantiates(composed, group, option):
+    cfg = composed(f"{group}={option}")
+    assert not OmegaConf.missing_keys(cfg)
+    part = instantiate(cfg[group])
+    assert type(part).__module__.startswith("metalsci")
+    if hasattr(part, "close") and group == "device":
+        part.close()
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_builds(composed, experiment):
+    parts = build(composed(f"experiment={experiment}"))
+    parts.device.close()
+    assert parts.budget.iterations > 0
+
+
+def test_task_folders_and_task_options_are_the_same():
+    folders = {p.name for p in data("tasks").iterdir() if p.is_dir() and not p.name.startswith("_")}
+    assert folders == {option for group, option in OPTIONS if group == "task"}
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("budget.iterations=0", "at least one iteration"),
+        ("budget.minutes=-1", "positive number of minutes"),
+        ("gate.regresses=1.2", "regresses <= generalizes"),
+        ("repeats.timed=0", "repeats.timed"),
+        ("repeats.warmup=0", "repeats.warmup"),
+        ("task.folder=/nowhere", "task.py"),
+        ("task.sizes=[]", "at least one"),
+        ("task.sizes=[{NX: 8}]", "'NY'"),
+        ("device.threads=0", "threads"),
+        ("device.time_limit=0", "time_limit"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_refused_by_name(composed, override, message):
+    with pytest.raises(ConfigError, match=message):
+        build(composed(override))
+
+
+def test_a_task_may_live_anywhere(composed, tmp_path: Path):
+    shipped = data("tasks") / "saxpy"
+    for name in ("task.py", "seed.metal", "brief.md"):
+        (tmp_path / name).write_text((shipped / name).read_text())
+    parts = build(composed("task=saxpy", f"task.folder={tmp_path}", "task.name=mine"))
+    parts.device.close()
+    assert parts.problem.task.name == "mine"
