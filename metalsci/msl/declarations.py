@@ -19,7 +19,7 @@ from metalsci.msl.preprocessor import (
     keyword_of,
     name_in,
 )
-from metalsci.msl.syntax import parse_metal
+from metalsci.msl.syntax import first, parse_metal, word_at
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Declaration:
     a template declaration). `span` and `body` are byte ranges of the file.
     """
 
+    source: SourceText
     head: Expansion
     node: tree_sitter.Node
     span: tuple[int, int]
@@ -39,6 +40,23 @@ class Declaration:
 
     def text(self, node: tree_sitter.Node) -> str:
         return self.head.text[node.start_byte : node.end_byte].decode(errors="replace")
+
+    def word(self, node: tree_sitter.Node) -> str:
+        """The first word of a node; the way to read a qualifier, whose node may be shorter than Metal's word."""
+        return word_at(self.head.text, node.start_byte)
+
+    def position(self, node: tree_sitter.Node) -> tuple[int, int]:
+        """Line and column in the file; those of the macro's use for what a macro wrote."""
+        return self.source.position(self.head.origin(node.start_byte))
+
+    @property
+    def function(self) -> tree_sitter.Node | None:
+        return first(self.node, "function_definition", "template_instantiation")
+
+    @property
+    def declarator(self) -> tree_sitter.Node | None:
+        """The function's name with its parameters."""
+        return first(self.function, "function_declarator") if self.function is not None else None
 
 
 def find_kernels(source: SourceText) -> tuple[tuple[Declaration, ...], tuple[Diagnostic, ...]]:
@@ -159,7 +177,7 @@ class _Reader:
             return
         end = body[1] if body else head[-1].end
         start = expanded.origin(node.start_byte)
-        yield Declaration(expanded, node, (start, end), body, not self._conditionals.undecided)
+        yield Declaration(self._source, expanded, node, (start, end), body, not self._conditionals.undecided)
 
     def _report(self, offset: int, message: str) -> None:
         self.diagnostics.append(Diagnostic(Severity.ERROR, *self._source.position(offset), message))

@@ -5,7 +5,7 @@ Offsets are bytes into the UTF-8 text and columns count bytes, as Clang's do.
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -19,14 +19,17 @@ class Token(NamedTuple):
     text: bytes
 
 
+# A directive may follow comments and spliced lines, and `#` has two other spellings. Source is untrusted: what this
+# lexer takes for a comment or a string must be one to the compiler too.
 _TOKEN = re.compile(
     rb"""
-      (?P<comment>  //(?:\\\r?\n|[^\n])* | /\*.*?(?:\*/|\Z) )
-    | (?P<string>   R"(?P<delimiter>[^\s()\\]{0,16})\(.*?\)(?P=delimiter)"
+      (?P<directive>^(?:[ \t\v\f]|\\\r?\n|/\*(?:[^*]|\*(?!/))*\*/)*(?:\#|%:|\?\?=)
+                     (?:\\\r?\n|/\*(?:[^*]|\*(?!/))*\*/|(?!//)[^\n])* )
+    | (?P<comment>  //(?:\\\r?\n|[^\n])* | /\*.*?(?:\*/|\Z) )
+    | (?P<string>   (?:u8|[uUL])?R"(?P<delimiter>[^\s()\\]{0,16})\(.*?\)(?P=delimiter)"
                   | "(?:\\.|[^"\\\n])*"? | '(?:\\.|[^'\\\n])*'? )
-    | (?P<directive>^[ \t]*\#(?:\\\r?\n|/\*.*?\*/|(?!//)[^\n])* )
     | (?P<word>     [A-Za-z_]\w* )
-    | (?P<number>   \.?\d(?:[eEpP][+-]|[\w.])* )
+    | (?P<number>   \.?\d(?:[eEpP][+-]|'?[\w.])* )
     | (?P<punct>    \S )
     """,
     re.VERBOSE | re.DOTALL | re.MULTILINE,
@@ -34,12 +37,8 @@ _TOKEN = re.compile(
 
 
 def tokenize(text: bytes) -> list[Token]:
-    """Every token of `text`, comments included. Never fails: unterminated comments and strings end with the text."""
-    return [Token(m.lastgroup or "", m.start(), m.end(), m[0]) for m in _matches(text)]
-
-
-def _matches(text: bytes) -> Iterator[re.Match[bytes]]:
-    return _TOKEN.finditer(text)
+    """Every token of `text`, comments included. Never fails: what is unterminated ends with the line or the text."""
+    return [Token(m.lastgroup or "", m.start(), m.end(), m[0]) for m in _TOKEN.finditer(text)]
 
 
 @dataclass(frozen=True)

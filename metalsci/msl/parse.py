@@ -20,23 +20,23 @@ from metalsci.msl.signature import (
     Parameter,
     TemplateArgument,
 )
-from metalsci.msl.syntax import walk, word_at
+from metalsci.msl.syntax import attribute_name, attributes, first, walk
 
 _SPACES = {space.value: space for space in AddressSpace}
-_FUNCTION = ("function_definition", "template_instantiation")
 
 
 @dataclass(frozen=True)
 class Unit:
     """A file as understood. `diagnostics` says what of its kernels could not be; the rest is the compiler's to find.
 
-    `declarations` are the kernels' syntax trees, for those who look closer than a signature does.
+    `text` and `declarations` are the tokens and the kernels' syntax trees, for those who look closer.
     """
 
     source: str
     kernels: tuple[KernelSignature, ...]
     diagnostics: tuple[Diagnostic, ...]
-    declarations: tuple[Declaration, ...] = field(default=(), repr=False, compare=False)
+    text: SourceText = field(repr=False, compare=False)
+    declarations: tuple[Declaration, ...] = field(repr=False, compare=False)
 
     def kernel(self, name: str) -> KernelSignature | None:
         return next((kernel for kernel in self.kernels if kernel.name == name), None)
@@ -48,7 +48,7 @@ def parse(source: str) -> Unit:
     declarations, diagnostics = find_kernels(text)
     reader = _SignatureReader(text, FileNames(text))
     kernels = tuple(reader.kernels(declarations))
-    return Unit(source, kernels, (*diagnostics, *_repeated(kernels)), declarations)
+    return Unit(source, kernels, (*diagnostics, *_repeated(kernels)), text, declarations)
 
 
 def _repeated(kernels: Sequence[KernelSignature]) -> Iterator[Diagnostic]:
@@ -81,14 +81,13 @@ class _SignatureReader:
                 yield signature
 
     def _signature(self, declaration: Declaration) -> KernelSignature | None:
-        function = _find(declaration.node, _FUNCTION)
-        declarator = _find(function, ("function_declarator",)) if function is not None else None
+        function, declarator = declaration.function, declaration.declarator
         name = _function_name(declarator) if declarator is not None else None
         if function is None or declarator is None or name is None:
             return None
         limit = self._limit(declaration, function)
         parameters = declarator.child_by_field_name("parameters")
-        line, column = self._position(declaration, name)
+        line, column = declaration.position(name)
         return KernelSignature(
             name=declaration.text(name),
             parameters=self._parameters(declaration, parameters) if parameters is not None else (),
@@ -118,10 +117,10 @@ class _SignatureReader:
     def _parameter(self, declaration: Declaration, node: tree_sitter.Node) -> Parameter:
         shape = _Shape.of(declaration, node)
         base = node.child_by_field_name("type")
-        attributes = tuple(self._attributes(declaration, node))
-        first = attributes[0] if attributes else None
+        read = tuple(self._attributes(declaration, node))
+        leading = read[0] if read else None
         at = shape.name or node
-        line, column = self._position(declaration, at)
+        line, column = declaration.position(at)
         spelled = declaration.text(base) if base is not None else ""
         return Parameter(
             name=declaration.text(shape.name) if shape.name is not None else "",
@@ -129,24 +128,24 @@ class _SignatureReader:
             address_space=shape.address_space,
             indirection=shape.indirection,
             const="const" in shape.qualifiers,
-            attribute=first.name if first is not None else None,
-            attribute_value=first.value if first is not None else None,
+            attribute=leading.name if leading is not None else None,
+            attribute_value=leading.value if leading is not None else None,
             index=None,
             line=line,
             column=column,
             spelling=_spelling(declaration, node),
-            attributes=attributes,
+            attributes=read,
+            start=declaration.position(node),
         )
 
     def _attributes(self, declaration: Declaration, node: tree_sitter.Node) -> Iterator[Attribute]:
         """The attributes of `[[…]]` lists in a subtree, in order."""
-        for attribute in _descendants(node, "attribute"):
-            name = attribute.child_by_field_name("name") or attribute.named_child(0)
+        for attribute in attributes(node):
             arguments = next((c for c in attribute.named_children if c.type == "argument_list"), None)
             value = arguments.named_child(0) if arguments is not None else None
-            line, column = self._position(declaration, attribute)
+            line, column = declaration.position(attribute)
             yield Attribute(
-                name=declaration.text(name) if name is not None else declaration.text(attribute),
+                name=declaration.text(attribute_name(attribute)),
                 argument=declaration.text(arguments)[1:-1].strip() if arguments is not None else None,
                 value=evaluate(value, self._names.integer) if value is not None else None,
                 line=line,
@@ -157,7 +156,7 @@ class _SignatureReader:
         self, declaration: Declaration, templates: Mapping[str, tuple[Declaration, KernelSignature]]
     ) -> KernelSignature | None:
         """The kernel that an explicit instantiation makes of a template."""
-        use = _find(declaration.node, ("template_function",))
+        use = first(declaration.node, "template_function")
         name = use.child_by_field_name("name") if use is not None else None
         values = use.child_by_field_name("arguments") if use is not None else None
         if use is None or name is None or values is None or declaration.text(name) not in templates:
@@ -167,23 +166,20 @@ class _SignatureReader:
         if parameters is None:
             return None
         arguments = tuple(_template_arguments(template, parameters, declaration, values))
-        substitute = partial(_substitute, {a.name: a.value for a in arguments})
-        line, column = self._position(declaration, use)
+        instantiate = partial(substitute, {a.name: a.value for a in arguments})
+        line, column = declaration.position(use)
         named = [a for a in self._attributes(declaration, declaration.node) if a.name == "host_name"]
         return replace(
             pattern,
             name=(named[0].argument or "").strip('"') if named else declaration.text(use),
             parameters=tuple(
-                replace(p, type=self._names.resolve(substitute(p.type)), spelling=substitute(p.spelling))
+                replace(p, type=self._names.resolve(instantiate(p.type)), spelling=instantiate(p.spelling))
                 for p in pattern.parameters
             ),
             line=line,
             column=column,
             template_arguments=arguments,
         )
-
-    def _position(self, declaration: Declaration, node: tree_sitter.Node) -> tuple[int, int]:
-        return self._text.position(declaration.head.origin(node.start_byte))
 
 
 @dataclass(frozen=True)
@@ -232,13 +228,15 @@ def _declarator_in(node: tree_sitter.Node) -> tree_sitter.Node | None:
 
 def _qualifiers(declaration: Declaration, node: tree_sitter.Node) -> tuple[str, ...]:
     found = (c for c in node.children if c.type == "type_qualifier")
-    return tuple(word_at(declaration.head.text, c.start_byte) for c in found)
+    return tuple(declaration.word(c) for c in found)
 
 
 def _spelling(declaration: Declaration, node: tree_sitter.Node) -> str:
     """A parameter's text without its attributes."""
     text = bytearray(declaration.head.text[node.start_byte : node.end_byte])
-    for attribute in _descendants(node, "attribute_declaration"):
+    for attribute in walk(node):
+        if attribute.type != "attribute_declaration":
+            continue
         start, end = attribute.start_byte - node.start_byte, attribute.end_byte - node.start_byte
         text[start:end] = b" " * (end - start)
     return " ".join(text.decode(errors="replace").split())
@@ -281,19 +279,11 @@ def _template_arguments(
         yield TemplateArgument(template.text(kind) if kind is not None else "typename", template.text(name), value)
 
 
-def _substitute(values: Mapping[str, str], text: str) -> str:
+def substitute(values: Mapping[str, str], text: str) -> str:
+    """Text with words replaced."""
     return re.sub(r"\b[A-Za-z_]\w*\b", lambda match: values.get(match[0], match[0]), text)
 
 
 def _function_name(declarator: tree_sitter.Node) -> tree_sitter.Node | None:
     inner = declarator.child_by_field_name("declarator")
-    return _find(inner, ("identifier",)) if inner is not None else None
-
-
-def _find(node: tree_sitter.Node, types: tuple[str, ...]) -> tree_sitter.Node | None:
-    """The first node of one of the types in a subtree, in source order."""
-    return next((found for found in walk(node) if found.type in types), None)
-
-
-def _descendants(node: tree_sitter.Node, kind: str) -> Iterator[tree_sitter.Node]:
-    return (found for found in walk(node) if found.type == kind)
+    return first(inner, "identifier") if inner is not None else None

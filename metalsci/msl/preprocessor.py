@@ -3,6 +3,7 @@
 Bodies are never expanded; they reach the compiler as the user wrote them.
 """
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,9 @@ from metalsci.msl.syntax import parse_cpp
 
 _MAX_EXPANSION = 20_000
 """Tokens; no signature is as long, a macro bomb soon is."""
+
+_OPENING = re.compile(rb"(?:\s|\\\r?\n|/\*(?:[^*]|\*(?!/))*\*/)*(?:#|%:|\?\?=)")
+_SPLICE = re.compile(rb"\\\r?\n")
 
 
 @dataclass(frozen=True)
@@ -181,31 +185,35 @@ class _Branch:
 
 def keyword_of(directive: Token) -> bytes:
     """`define`, `if`, `include`, …; empty for a lone `#`."""
-    words = directive.text.lstrip()[1:].split(maxsplit=1)
-    if not words:
-        return b""
-    return bytes(tokenize(words[0])[0].text)
+    tokens = _words(directive)
+    return tokens[0].text if tokens else b""
 
 
 def name_in(directive: Token) -> bytes:
     """The name after `#define`, `#undef`, `#ifdef`; empty if there is none."""
-    tokens = _operands(directive)
+    tokens = operands_of(directive)
     return tokens[0].text if tokens and tokens[0].kind == "word" else b""
 
 
-def _operands(directive: Token) -> list[Token]:
+def operands_of(directive: Token) -> list[Token]:
     """Tokens after the directive's keyword, with their offsets in the file."""
-    hash_at = directive.text.index(b"#") + 1
-    blanked = b" " * hash_at + directive.text[hash_at:].replace(b"\\\r\n", b"   ").replace(b"\\\n", b"  ")
-    tokens = [token for token in tokenize(blanked) if token.kind != "comment"]
+    return _words(directive)[1:]
+
+
+def _words(directive: Token) -> list[Token]:
+    opening = _OPENING.match(directive.text)
+    start = opening.end() if opening else 0
+    line = _SPLICE.sub(lambda match: b" " * len(match[0]), directive.text[start:])
+    offset = directive.start + start
     return [
-        Token(token.kind, token.start + directive.start, token.end + directive.start, token.text)
-        for token in tokens[1:]
+        Token(token.kind, token.start + offset, token.end + offset, token.text)
+        for token in tokenize(line)
+        if token.kind != "comment"
     ]
 
 
 def _definition(directive: Token) -> tuple[bytes, Macro | None]:
-    tokens = _operands(directive)
+    tokens = operands_of(directive)
     if not tokens or tokens[0].kind != "word":
         return b"", None
     name, rest = tokens[0], tokens[1:]
@@ -277,7 +285,7 @@ def _paste(left: list[Token], right: list[Token]) -> list[Token]:
 
 def _condition(keyword: bytes, directive: Token, macros: Macros) -> bool | None:
     """What a condition comes to; None if it rests on names that only the compiler knows."""
-    operands = _operands(directive)
+    operands = operands_of(directive)
     if keyword in (b"ifdef", b"ifndef"):
         defined = _is_defined(operands[0].text, macros) if operands else None
         return defined if keyword == b"ifdef" or defined is None else not defined

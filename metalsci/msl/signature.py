@@ -40,7 +40,8 @@ class Parameter:
     `attribute` is the first attribute's name (`buffer`, `thread_position_in_grid`, …) or None; `attribute_value` its
     integer argument. `index` is the buffer (or threadgroup-memory) slot it binds to: the attribute's where it has
     one, else the next free one in order; None for position attributes. `spelling` is the declaration as the user
-    wrote it, less attributes: `device const float *x`. `name` is empty for a parameter without one.
+    wrote it, less attributes: `device const float *x`. `name` is empty for a parameter without one. `line` and
+    `column` are those of the name, `start` those of the declaration's first word.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Parameter:
     column: int
     spelling: str = ""
     attributes: tuple[Attribute, ...] = ()
+    start: tuple[int, int] = (0, 0)
 
     @property
     def is_buffer(self) -> bool:

@@ -56,3 +56,17 @@ def walk(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
         current = stack.pop()
         yield current
         stack.extend(reversed(current.children))
+
+
+def first(node: tree_sitter.Node, *types: str) -> tree_sitter.Node | None:
+    """The first node of one of the types in a subtree."""
+    return next((found for found in walk(node) if found.type in types), None)
+
+
+def attributes(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
+    """The attributes inside the `[[…]]` lists of a subtree."""
+    return (found for found in walk(node) if found.type == "attribute")
+
+
+def attribute_name(attribute: tree_sitter.Node) -> tree_sitter.Node:
+    return attribute.child_by_field_name("name") or attribute.named_child(0) or attribute

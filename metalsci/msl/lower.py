@@ -1,0 +1,148 @@
+"""Lowering: from a `.metal` file to one call of `mx.fast.metal_kernel` for each of its kernels.
+
+MLX writes the kernel's signature itself, from arrays. So each kernel of the file becomes
+
+- `header`: the file without its kernels,
+- `source`: a prologue that gives MLX's arguments the user's names and types, and in a block inside it the user's body,
+
+and a list that says which array each of the user's parameters is bound by. Read-only buffers are inputs, writable ones
+outputs, each in the order of buffer indices. An output is always a fresh array: a kernel that updates a buffer in place
+cannot be told by its text from one that only writes it, and reads garbage. `docs/mlx.md` walks through an example.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from metalsci.msl.attributes import LIMIT
+from metalsci.msl.declarations import Declaration
+from metalsci.msl.diagnostics import Diagnostic, Severity
+from metalsci.msl.header import header_of
+from metalsci.msl.lexer import SourceText
+from metalsci.msl.mlx_names import ARGUMENTS
+from metalsci.msl.parse import Unit, substitute
+from metalsci.msl.preprocessor import keyword_of, name_in
+from metalsci.msl.prologue import Binding, prologue_of
+from metalsci.msl.signature import KernelSignature
+from metalsci.msl.sourcemap import MappedText, Piece, locate
+from metalsci.msl.syntax import attribute_name, attributes
+
+
+class LoweringError(ValueError):
+    """A kernel that MLX cannot run as it is written; `diagnostics` say why, with line and column."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        super().__init__("\n".join(map(str, diagnostics)))
+        self.diagnostics = tuple(diagnostics)
+
+
+@dataclass(frozen=True)
+class LoweredKernel:
+    """The arguments of `mx.fast.metal_kernel` for one kernel, and how to call what it returns.
+
+    `bindings` has one entry for each of the user's buffers, in the order of their indices.
+    """
+
+    name: str
+    input_names: tuple[str, ...]
+    output_names: tuple[str, ...]
+    header: str
+    source: str
+    bindings: tuple[Binding, ...]
+    max_total_threads_per_threadgroup: int | None
+    _parts: tuple[MappedText, MappedText]
+    _file: SourceText
+
+    @property
+    def inputs(self) -> tuple[Binding, ...]:
+        return tuple(binding for binding in self.bindings if not binding.output)
+
+    @property
+    def outputs(self) -> tuple[Binding, ...]:
+        return tuple(binding for binding in self.bindings if binding.output)
+
+    def locate(self, generated: str, line: int, column: int) -> tuple[int, int] | None:
+        """The user's line and column behind those of the text that was compiled (MLX's, with or without its
+        preamble in front); None where the text is MLX's or the prologue's."""
+        return locate(generated, self._parts, self._file, line, column)
+
+
+def lower(unit: Unit, names: Collection[str] | None = None) -> Mapping[str, LoweredKernel]:
+    """Every kernel of a file, or those named, by name.
+
+    Raises LoweringError with all that stands in the way. Expects a file that `rules.check` accepts.
+    """
+    lowered: dict[str, LoweredKernel] = {}
+    diagnostics = [d for d in unit.diagnostics if d.severity is Severity.ERROR]
+    for kernel in unit.kernels:
+        if names is not None and kernel.name not in names:
+            continue
+        try:
+            lowered[kernel.name] = _lower(unit, kernel)
+        except LoweringError as error:
+            diagnostics.extend(error.diagnostics)
+    if diagnostics:
+        raise LoweringError(diagnostics)
+    return lowered
+
+
+def _lower(unit: Unit, kernel: KernelSignature) -> LoweredKernel:
+    declaration = next(d for d in unit.declarations if d.span == kernel.span)
+    start, end = kernel.body
+    body = unit.text.data[start:end]
+    prologue = prologue_of(unit, kernel, body.decode(errors="surrogatepass"))
+    diagnostics = [*prologue.diagnostics, *_function_constants(unit)]
+    header = MappedText((*header_of(unit, declaration, prologue.view), *_limit(declaration, kernel)))
+    diagnostics += _hidden_names(unit, kernel, prologue.before + body.decode(errors="surrogatepass"))
+    if diagnostics:
+        raise LoweringError(diagnostics)
+    source = MappedText(
+        (Piece(prologue.before.encode()), Piece(body, start), Piece(prologue.after.encode())),
+    )
+    return LoweredKernel(
+        name=kernel.name,
+        input_names=tuple(b.name for b in prologue.bindings if not b.output),
+        output_names=tuple(b.name for b in prologue.bindings if b.output),
+        header=header.text,
+        source=source.text,
+        bindings=prologue.bindings,
+        max_total_threads_per_threadgroup=kernel.max_total_threads_per_threadgroup,
+        _parts=(header, source),
+        _file=unit.text,
+    )
+
+
+def _limit(declaration: Declaration, kernel: KernelSignature) -> Iterator[Piece]:
+    """`[[max_total_threads_per_threadgroup(n)]]`, to stand right before the kernel that MLX writes."""
+    function = declaration.function
+    values = {argument.name: argument.value for argument in kernel.template_arguments}
+    for child in function.children if function is not None else ():
+        for attribute in attributes(child) if child.type == "attribute_declaration" else ():
+            if declaration.text(attribute_name(attribute)) == LIMIT:
+                text = substitute(values, declaration.text(attribute))
+                yield Piece(b"[[")
+                yield Piece(text.encode(), declaration.head.origin(attribute.start_byte))
+                yield Piece(b"]]\n")
+
+
+def _function_constants(unit: Unit) -> Iterator[Diagnostic]:
+    for token in unit.text.tokens:
+        if token.text == b"function_constant":
+            message = "function constants get no value from mx.fast.metal_kernel: use a macro or a constant"
+            yield Diagnostic(Severity.ERROR, *unit.text.position(token.start), message)
+
+
+def _hidden_names(unit: Unit, kernel: KernelSignature, source: str) -> Iterator[Diagnostic]:
+    """Names of the file that the arguments MLX adds would hide from the body, or, if macros, would be broken by."""
+    own = {parameter.name for parameter in kernel.parameters}
+    body = {token.text for token in unit.text.tokens if kernel.body[0] <= token.start < kernel.body[1]}
+    depth = 0
+    for token in unit.text.tokens:
+        depth += (token.text in (b"(", b"{")) - (token.text in (b")", b"}"))
+        macro = token.kind == "directive" and keyword_of(token) == b"define"
+        name = name_in(token) if macro else token.text
+        if name.decode(errors="replace") not in ARGUMENTS or name.decode() not in source:
+            continue
+        at_file_scope = token.kind == "word" and depth == 0 and name in body and name.decode() not in own
+        if macro or at_file_scope:
+            message = f"'{name.decode()}' is the name of an argument that MLX adds to the kernel: choose another"
+            yield Diagnostic(Severity.ERROR, *unit.text.position(token.start), message)

@@ -1,0 +1,59 @@
+"""From text that was built out of pieces of a file back to the file."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from metalsci.msl.lexer import SourceText
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Text, and the byte of the user's file it was copied from; None for text that is nobody's."""
+
+    text: bytes
+    origin: int | None = None
+
+
+@dataclass(frozen=True)
+class MappedText:
+    """A text as the pieces it consists of."""
+
+    pieces: Sequence[Piece]
+
+    @cached_property
+    def text(self) -> str:
+        return b"".join(piece.text for piece in self.pieces).decode(errors="surrogatepass")
+
+    @cached_property
+    def _starts(self) -> Sequence[int]:
+        starts = [0]
+        for piece in self.pieces:
+            starts.append(starts[-1] + len(piece.text))
+        return starts
+
+    def origin(self, offset: int) -> int | None:
+        """The byte of the file behind a byte of this text."""
+        at = bisect_right(self._starts, offset) - 1
+        if not 0 <= at < len(self.pieces) or (start := self.pieces[at].origin) is None:
+            return None
+        return start + offset - self._starts[at]
+
+
+def locate(built: str, parts: Sequence[MappedText], file: SourceText, line: int, column: int) -> tuple[int, int] | None:
+    """Line and column of `file` behind those of `built`, in which the parts stand verbatim and in order; None for
+    what comes from elsewhere."""
+    text = SourceText(built.encode(errors="surrogatepass"))
+    offset = text.offset(line, column)
+    end = len(text.data)
+    for part in reversed(parts):
+        data = part.text.encode(errors="surrogatepass")
+        start = text.data.rfind(data, 0, end)
+        if start < 0:
+            return None
+        if start <= offset < start + len(data):
+            origin = part.origin(offset - start)
+            return None if origin is None else file.position(origin)
+        end = start
+    return None
