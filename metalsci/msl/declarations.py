@@ -9,16 +9,11 @@ from dataclasses import dataclass
 
 import tree_sitter
 
+from metalsci.msl.conditionals import Conditionals
 from metalsci.msl.diagnostics import Diagnostic, Severity
+from metalsci.msl.directives import keyword_of, name_in
 from metalsci.msl.lexer import SourceText, Token
-from metalsci.msl.preprocessor import (
-    Conditionals,
-    Expansion,
-    MacroError,
-    Macros,
-    keyword_of,
-    name_in,
-)
+from metalsci.msl.macros import Expansion, MacroError, Macros
 from metalsci.msl.syntax import first, parse_metal, word_at
 
 
@@ -129,10 +124,14 @@ class _Reader:
     def _macro_use(self, at: int) -> tuple[int, bool, bool]:
         """Index after the use; whether it writes `kernel`; whether it ends a declaration."""
         name = self._tokens[at].text
-        writes_kernel = any(b"kernel" in macro.words() for macro in self._macros.reach(name))
+        writes_kernel = self._macros.writes(name, b"kernel")
+        if not writes_kernel and not self._macros.writes(name, b";", b"}"):
+            return at + 1, False, False
         try:
             after = self._macros.invocation(self._tokens, at)
-            expanded = self._macros.expand(self._tokens[at:after]).text.rstrip()
+            if not writes_kernel and self._macros.last(name) in (b";", b"}"):
+                return after, False, True
+            expanded = self._macros.expand(self._tokens[at:after]).text
         except MacroError as error:
             if writes_kernel:
                 self._report(self._tokens[at].start, str(error))

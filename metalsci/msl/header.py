@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from metalsci.msl.declarations import Declaration
+from metalsci.msl.directives import keyword_of, name_in
 from metalsci.msl.lexer import Token
 from metalsci.msl.mlx_names import PREAMBLE
 from metalsci.msl.parse import Unit
-from metalsci.msl.preprocessor import keyword_of, name_in
 from metalsci.msl.sourcemap import Piece
 
 _VIEW = """\

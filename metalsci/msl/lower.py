@@ -3,24 +3,25 @@
 MLX writes the kernel's signature itself, from arrays. So each kernel of the file becomes
 
 - `header`: the file without its kernels,
-- `source`: a prologue that gives MLX's arguments the user's names and types, and in a block inside it the user's body,
+- `source`: a prologue that gives MLX's arguments the user's names and types, and, as a block, the user's body,
 
 and a list that says which array each of the user's parameters is bound by. Read-only buffers are inputs, writable ones
 outputs, each in the order of buffer indices. An output is always a fresh array: a kernel that updates a buffer in place
 cannot be told by its text from one that only writes it, and reads garbage. `docs/mlx.md` walks through an example.
 """
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from metalsci.msl.attributes import LIMIT
 from metalsci.msl.declarations import Declaration
 from metalsci.msl.diagnostics import Diagnostic, Severity
+from metalsci.msl.directives import keyword_of, name_in
 from metalsci.msl.header import header_of
 from metalsci.msl.lexer import SourceText
 from metalsci.msl.mlx_names import ARGUMENTS
 from metalsci.msl.parse import Unit, substitute
-from metalsci.msl.preprocessor import keyword_of, name_in
 from metalsci.msl.prologue import Binding, prologue_of
 from metalsci.msl.signature import KernelSignature
 from metalsci.msl.sourcemap import MappedText, Piece, locate
@@ -99,7 +100,7 @@ def _lower(unit: Unit, kernel: KernelSignature) -> LoweredKernel:
         (Piece(prologue.before.encode()), Piece(body, start), Piece(prologue.after.encode())),
     )
     return LoweredKernel(
-        name=kernel.name,
+        name=re.sub(r"\W", "_", kernel.name),
         input_names=tuple(b.name for b in prologue.bindings if not b.output),
         output_names=tuple(b.name for b in prologue.bindings if b.output),
         header=header.text,

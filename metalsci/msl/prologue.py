@@ -67,12 +67,12 @@ def prologue_of(unit: Unit, kernel: KernelSignature, body: str) -> Prologue:
         message = f"kernel '{kernel.name}' has no writable buffer, and MLX kernels return their outputs"
         writer.report((kernel.line, kernel.column), message)
     uses_view = any(writer.view in line for line in lines)
-    indented = "".join(f"    {line}\n" for line in lines)
-    captures = "".join(f"{line}\n" for line in writer.captures)
+    if writer.captures:
+        lines = [*writer.captures, "{", *lines]
     return Prologue(
         bindings=bindings,
-        before=f"{captures}{{\n{indented}" if lines else captures,
-        after="\n}\n" if lines else "\n",
+        before="".join(f"    {line}\n" for line in lines),
+        after="\n    }\n" if writer.captures else "\n",
         view=writer.view if uses_view else None,
         diagnostics=tuple(writer.diagnostics),
     )
@@ -99,8 +99,8 @@ class _Writer:
                 yield f"constexpr {argument.kind} {argument.name} = {argument.value};"
 
     def attributes(self) -> Iterator[str]:
-        """Positions and indices, narrowed from MLX's uint3 and uint. Where the user's names hide MLX's, MLX's are
-        put aside first."""
+        """Positions and indices, narrowed from MLX's uint3 and uint. Where a name of the user's is one of MLX's, MLX's
+        are put aside first and the user's declared in a block of their own."""
         hidden = any(p.name in ARGUMENTS for p in self._kernel.parameters)
         for parameter in self._kernel.parameters:
             attribute = parameter.attribute

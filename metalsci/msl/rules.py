@@ -20,9 +20,9 @@ from metalsci.msl.attributes import (
 from metalsci.msl.contract import compare
 from metalsci.msl.declarations import Declaration
 from metalsci.msl.diagnostics import Diagnostic, Severity
+from metalsci.msl.directives import keyword_of, name_in
 from metalsci.msl.lexer import SourceText, Token
 from metalsci.msl.parse import Unit
-from metalsci.msl.preprocessor import keyword_of, name_in
 from metalsci.msl.signature import AddressSpace, Attribute, Indirection, KernelSignature, Parameter
 from metalsci.msl.syntax import attribute_name, attributes, first, walk
 from metalsci.msl.types import ValueType, value_type

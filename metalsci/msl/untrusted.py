@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 
 from metalsci.msl.diagnostics import Diagnostic, Severity
+from metalsci.msl.directives import keyword_of, operands_of
 from metalsci.msl.lexer import SourceText, Token
-from metalsci.msl.preprocessor import keyword_of, operands_of
 
 _HEADERS = re.compile(
     rb"metal_(?:stdlib|math|common|geometric|relational|integer|matrix|atomic|simdgroup|simdgroup_matrix|compute|types"

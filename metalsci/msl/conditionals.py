@@ -1,0 +1,107 @@
+"""Which branches of `#if` the compiler will read, as far as the file itself decides it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import tree_sitter
+
+from metalsci.msl.constants import evaluate
+from metalsci.msl.directives import operands_of
+from metalsci.msl.lexer import Token, tokenize
+from metalsci.msl.macros import MacroError, Macros
+from metalsci.msl.syntax import parse_cpp
+
+
+class Conditionals:
+    """The stack of `#if` branches around the text being read."""
+
+    def __init__(self) -> None:
+        self._branches: list[_Branch] = []
+
+    @property
+    def live(self) -> bool:
+        """False where a condition is known to be false."""
+        return all(branch.state is not False for branch in self._branches)
+
+    @property
+    def undecided(self) -> bool:
+        """True inside a branch that may or may not be read."""
+        return self.live and any(branch.state is None for branch in self._branches)
+
+    def read(self, keyword: bytes, directive: Token, macros: Macros) -> None:
+        if keyword in (b"if", b"ifdef", b"ifndef"):
+            state = _condition(keyword, directive, macros) if self.live else False
+            self._branches.append(_Branch(state, taken=state))
+        elif self._branches and keyword in (b"elif", b"else"):
+            branch = self._branches[-1]
+            if branch.taken is True:
+                branch.state = False
+            else:
+                state = True if keyword == b"else" else _condition(keyword, directive, macros)
+                branch.state = state if branch.taken is False or state is False else None
+                branch.taken = True if state is True else (None if None in (state, branch.taken) else False)
+        elif self._branches and keyword == b"endif":
+            self._branches.pop()
+
+
+@dataclass
+class _Branch:
+    """True, False or None for unknown: the branch being read, and whether any branch so far was taken."""
+
+    state: bool | None
+    taken: bool | None
+
+
+def _condition(keyword: bytes, directive: Token, macros: Macros) -> bool | None:
+    """What a condition comes to; None if it rests on names that only the compiler knows."""
+    operands = operands_of(directive)
+    if keyword in (b"ifdef", b"ifndef"):
+        defined = _is_defined(operands[0].text, macros) if operands else None
+        return defined if keyword == b"ifdef" or defined is None else not defined
+    try:
+        expanded = b"".join(_condition_text(operands, macros))
+    except MacroError:
+        return None
+    tree = parse_cpp(b"#if " + expanded + b"\n#endif\n")
+    branch = tree.root_node.children[0] if tree.root_node.children else None
+    node = branch.child_by_field_name("condition") if branch is not None else None
+    value = evaluate(node, _no_names)
+    return None if value is None else value != 0
+
+
+def _condition_text(operands: Sequence[Token], macros: Macros) -> Iterable[bytes]:
+    """A condition with `defined` decided, macros expanded, and names that nothing defines as 0."""
+    tokens: list[Token] = []
+    at = 0
+    while at < len(operands):
+        if operands[at].text == b"defined":
+            parenthesized = at + 1 < len(operands) and operands[at + 1].text == b"("
+            named = at + (2 if parenthesized else 1)
+            defined = _is_defined(operands[named].text, macros) if named < len(operands) else None
+            if defined is None:
+                raise MacroError("unknown definition")
+            tokens.append(Token("number", -1, -1, b"1" if defined else b"0"))
+            at = named + (2 if parenthesized else 1)
+        else:
+            tokens.append(operands[at])
+            at += 1
+    for token in tokenize(macros.expand(tokens).text):
+        if token.kind == "word" and not _is_reserved(token.text):
+            yield b"0"
+        else:
+            yield token.text
+        if token.kind != "punct":
+            yield b" "
+
+
+def _is_defined(name: bytes, macros: Macros) -> bool | None:
+    return True if name in macros else (None if _is_reserved(name) else False)
+
+
+def _is_reserved(name: bytes) -> bool:
+    """Names that the compiler or its headers may define: `__METAL_VERSION__`, `TARGET_OS_OSX`."""
+    return name.startswith((b"_", b"TARGET_OS_"))
+
+
+def _no_names(_: tree_sitter.Node) -> int | None:
+    return None
