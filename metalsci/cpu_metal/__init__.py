@@ -1,0 +1,23 @@
+"""A Metal compute device in software: compiles Metal source with Clang and runs it on the CPU, in a process of its own."""
+
+from metalsci.cpu_metal.buffer import Buffer, BufferSlice
+from metalsci.cpu_metal.commands import CommandBuffer, Dispatch
+from metalsci.cpu_metal.device import Device
+from metalsci.cpu_metal.errors import CompileError, DeviceCrash, DeviceTimeout, DispatchError, PipelineError
+from metalsci.cpu_metal.library import Argument, Kernel, Library
+
+__all__ = [
+    "Argument",
+    "Buffer",
+    "BufferSlice",
+    "CommandBuffer",
+    "CompileError",
+    "Device",
+    "DeviceCrash",
+    "DeviceTimeout",
+    "Dispatch",
+    "DispatchError",
+    "Kernel",
+    "Library",
+    "PipelineError",
+]

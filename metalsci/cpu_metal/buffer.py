@@ -1,0 +1,56 @@
+"""Buffers: memory that the host sees as a NumPy array and the device process maps."""
+
+import mmap
+import os
+import weakref
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from metalsci.cpu_metal.platform import shared_memory
+
+PAGE = 16384
+"""A multiple of the page of every system meant."""
+_ALIGNMENT = 64
+
+
+class SharedRegion:
+    """Zeroed memory in whole pages, shared by descriptor. Freed with the last reference to it or its views."""
+
+    def __init__(self, size: int) -> None:
+        self.size = -(-max(size, 1) // PAGE) * PAGE
+        self.descriptor = shared_memory("metal-buffer", self.size)
+        self.memory = mmap.mmap(self.descriptor, self.size)
+        weakref.finalize(self, os.close, self.descriptor)
+
+
+class Buffer:
+    """A buffer of the device. `array` is the same memory, for the host.
+
+    It ends where a page ends, so that the first access beyond it faults.
+    """
+
+    def __init__(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
+        dtype = np.dtype(dtype)
+        self.nbytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        aligned = -(-max(self.nbytes, 1) // _ALIGNMENT) * _ALIGNMENT
+        self.region = SharedRegion(aligned)
+        self.start = self.region.size - aligned
+        """Where in the region the buffer's first byte lies."""
+        self.array: npt.NDArray[Any] = np.ndarray(shape, dtype, self.region.memory, self.start)
+
+    def at(self, offset: int) -> "BufferSlice":
+        """The buffer from a byte offset on, to be bound in its place."""
+        if not 0 <= offset <= self.nbytes:
+            raise ValueError(f"offset {offset} is not within the buffer's {self.nbytes:,} bytes")
+        return BufferSlice(self, offset)
+
+
+@dataclass(frozen=True)
+class BufferSlice:
+    """A buffer from a byte offset on."""
+
+    buffer: Buffer
+    offset: int

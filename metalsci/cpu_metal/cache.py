@@ -1,0 +1,81 @@
+"""A folder of results by content, shared by any number of processes.
+
+An entry is a folder that appears whole, by a rename, or not at all; a process that dies in the middle of writing leaves
+only a temporary folder, which a later one sweeps up.
+"""
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+
+from platformdirs import user_cache_dir
+
+_TEMPORARY = "tmp-"
+_ABANDONED = 3600.0  # seconds after which a temporary folder is nobody's
+
+
+def default_folder() -> Path:
+    """`METALSCI_CACHE`, or the user's cache folder."""
+    return Path(os.environ.get("METALSCI_CACHE") or user_cache_dir("metalsci")) / "cpu_metal"
+
+
+def digest(*parts: str | bytes) -> str:
+    """A name for content; parts do not run into one another."""
+    hasher = hashlib.sha256()
+    for part in parts:
+        data = part.encode(errors="surrogatepass") if isinstance(part, str) else part
+        hasher.update(len(data).to_bytes(8, "little") + data)
+    return hasher.hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Cache:
+    """`limit`: bytes kept, oldest use first to go."""
+
+    folder: Path
+    limit: int = 512 << 20
+
+    def entry(self, key: str, build: Callable[[Path], None]) -> Path:
+        """The folder of `key`; where there is none, `build` is called to fill one. What it raises passes through."""
+        path = self.folder / key
+        if path.is_dir():
+            with suppress(OSError):
+                os.utime(path)
+            return path
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = Path(mkdtemp(prefix=_TEMPORARY, dir=self.folder))
+        try:
+            build(temporary)
+            try:
+                temporary.rename(path)
+            except OSError:
+                if not path.is_dir():  # else another process was first, with the same content
+                    raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        self._prune(path)
+        return path
+
+    def _prune(self, keep: Path) -> None:
+        entries = []
+        for path in self.folder.iterdir():
+            with suppress(OSError):  # another process may be pruning too
+                used = path.stat().st_mtime
+                if path.name.startswith(_TEMPORARY):
+                    if time.time() - used > _ABANDONED:
+                        shutil.rmtree(path, ignore_errors=True)
+                    continue
+                entries.append((used, sum(file.stat().st_size for file in path.iterdir()), path))
+        total = sum(size for _, size, _ in entries)
+        for _, size, path in sorted(entries):
+            if total <= self.limit:
+                break
+            if path != keep:
+                shutil.rmtree(path, ignore_errors=True)
+                total -= size

@@ -1,0 +1,200 @@
+"""Command buffers: dispatches, checked and laid out as the device process reads them."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from metalsci.cpu_metal.buffer import Buffer, BufferSlice, SharedRegion
+from metalsci.cpu_metal.errors import PipelineError
+from metalsci.cpu_metal.library import (
+    MAX_THREADGROUP_MEMORY,
+    MAX_THREADS_PER_THREADGROUP,
+    Argument,
+    Kernel,
+)
+from metalsci.cpu_metal.values import value_bytes
+from metalsci.cpu_metal.wrapper import Mode
+
+_MAX_ARGUMENTS = 64
+# struct Dispatch of runtime/runtime.h.
+_DISPATCH = np.dtype(
+    [
+        ("run", "<u8"), ("mode", "<u4"), ("tile", "<u4"),
+        ("grid", "<u4", 3), ("group", "<u4", 3), ("groups", "<u4", 3),
+        ("units", "<u4"), ("chunk", "<u4"), ("reserved", "<u4"),
+        ("arguments", "<u8", _MAX_ARGUMENTS),
+    ]
+)  # fmt: skip
+_VALUE_ALIGNMENT = 64
+_LARGEST_TILE = 8192
+_CHUNKS_PER_WORKER = 8
+_MAX_THREADS = 2**31
+
+
+@dataclass(frozen=True)
+class Dispatch:
+    """A kernel over a grid of threads.
+
+    arguments: by buffer index, a buffer, a buffer from an offset (`buffer.at(…)`), or a value for a `constant` argument.
+    threads, threadgroup: threads per grid and per threadgroup, x first; missing dimensions are 1. Threadgroups at the
+    grid's edges are partial where they do not fit.
+    threadgroup_memory: bytes by index, for arguments in threadgroup memory.
+    """
+
+    kernel: Kernel
+    arguments: Mapping[int, Any]
+    threads: Sequence[int]
+    threadgroup: Sequence[int]
+    threadgroup_memory: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Binding:
+    """An argument's place, and what is bound there: a buffer, or the command buffer's own copy of a value."""
+
+    dispatch: int
+    slot: int
+    argument: Argument
+    buffer: Buffer | None
+    offset: int
+
+
+class CommandBuffer:
+    """Dispatches that can be run any number of times without being looked at again.
+
+    Raises PipelineError for a dispatch that Metal would refuse, ValueError for one that makes no sense.
+    """
+
+    def __init__(self, dispatches: Sequence[Dispatch], workers: int) -> None:
+        self.dispatches = tuple(dispatches)
+        values = _Values(len(self.dispatches) * _DISPATCH.itemsize)
+        self.bindings: list[Binding] = []
+        records = np.zeros(len(self.dispatches), _DISPATCH)
+        for index, dispatch in enumerate(self.dispatches):
+            _fill(records[index], dispatch, workers)
+            self.bindings += _bindings(index, dispatch, values)
+        self.region = SharedRegion(values.end)
+        self._records = np.ndarray(records.shape, _DISPATCH, self.region.memory)
+        self._records[:] = records
+        values.write(self.region.memory)
+        self._resolved: object = None
+
+    def __len__(self) -> int:
+        return len(self.dispatches)
+
+    def resolve(
+        self, process: object, entry: Callable[[Kernel], int], address: Callable[[SharedRegion, bool], int]
+    ) -> int:
+        """Fills in the addresses of `process`, once for each process; gives the command buffer's own.
+
+        entry: address of a kernel. address: of shared memory, mapped writable or not.
+        """
+        own = address(self.region, False)
+        if self._resolved is process:
+            return own
+        for index, dispatch in enumerate(self.dispatches):
+            self._records[index]["run"] = entry(dispatch.kernel)
+        for binding in self.bindings:
+            self._records[binding.dispatch]["arguments"][binding.slot] = _address(binding, own, address)
+        self._resolved = process
+        return own
+
+
+def _address(binding: Binding, own: int, address: Callable[[SharedRegion, bool], int]) -> int:
+    if binding.argument.kind == "threadgroup":
+        return binding.offset
+    if binding.buffer is None:
+        return own + binding.offset
+    mapped = address(binding.buffer.region, binding.argument.writable)
+    return mapped + binding.buffer.start + binding.offset
+
+
+class _Values:
+    """Values bound by copy, behind the dispatches."""
+
+    def __init__(self, start: int) -> None:
+        self.end = start
+        self._parts: list[tuple[int, bytes]] = []
+
+    def add(self, data: bytes) -> int:
+        offset = -(-self.end // _VALUE_ALIGNMENT) * _VALUE_ALIGNMENT
+        self._parts.append((offset, data))
+        self.end = offset + len(data)
+        return offset
+
+    def write(self, memory: Any) -> None:
+        for offset, data in self._parts:
+            memory[offset : offset + len(data)] = data
+
+
+def _fill(record: Any, dispatch: Dispatch, workers: int) -> None:
+    kernel = dispatch.kernel
+    grid = _extent(dispatch.threads, "threads")
+    group = _extent(dispatch.threadgroup, "threadgroup")
+    total = group[0] * group[1] * group[2]
+    if total > kernel.max_total_threads_per_threadgroup:
+        raise PipelineError(
+            f"Thread group size ({total}) is greater than  the maximum allowed threads per threadgroup "
+            f"({kernel.max_total_threads_per_threadgroup})."
+        )
+    group = tuple(min(g, n) for g, n in zip(group, grid, strict=True))
+    groups = tuple(-(-n // g) for g, n in zip(group, grid, strict=True))
+    tile = _tile(grid, workers)
+    units = -(-grid[0] // tile) * grid[1] * grid[2] if kernel.mode is Mode.GRID else groups[0] * groups[1] * groups[2]
+    record["mode"] = kernel.mode
+    record["tile"] = tile
+    record["grid"], record["group"], record["groups"] = grid, group, groups
+    record["units"] = units
+    record["chunk"] = max(1, units // (workers * _CHUNKS_PER_WORKER))
+
+
+def _extent(given: Sequence[int], name: str) -> tuple[int, int, int]:
+    x, y, z = (*map(int, given), 1, 1, 1)[:3]
+    if len(given) not in (1, 2, 3) or min(x, y, z) < 1 or x * y * z > _MAX_THREADS:
+        raise ValueError(f"{name} must be one to three positive numbers, at most {_MAX_THREADS:,} in all; got {given}")
+    return x, y, z
+
+
+def _tile(grid: tuple[int, int, int], workers: int) -> int:
+    """Threads along x in a unit of work: a row, or a part of one where rows are few."""
+    wanted = -(-grid[0] * grid[1] * grid[2] // (workers * _CHUNKS_PER_WORKER))
+    wanted = min(max(-(-wanted // 64) * 64, 64), _LARGEST_TILE)
+    return min(wanted, grid[0]) if wanted < grid[0] else grid[0]
+
+
+def _bindings(index: int, dispatch: Dispatch, values: _Values) -> Iterator[Binding]:
+    kernel = dispatch.kernel
+    _check_indices(kernel, "buffer", dispatch.arguments)
+    _check_indices(kernel, "threadgroup", dispatch.threadgroup_memory)
+    used = kernel.threadgroup_memory
+    for slot, argument in enumerate(kernel.arguments):
+        if argument.kind == "threadgroup":
+            used = -(-used // 16) * 16
+            yield Binding(index, slot, argument, None, used)
+            used += dispatch.threadgroup_memory[argument.index]
+            continue
+        bound = dispatch.arguments[argument.index]
+        if isinstance(bound, Buffer):
+            yield Binding(index, slot, argument, bound, 0)
+        elif isinstance(bound, BufferSlice):
+            yield Binding(index, slot, argument, bound.buffer, bound.offset)
+        elif argument.writable:
+            raise ValueError(f"'{argument.name}' of '{kernel.name}' is written to: bind a buffer, not a value")
+        else:
+            yield Binding(index, slot, argument, None, values.add(value_bytes(bound, argument.type)))
+    if used > MAX_THREADGROUP_MEMORY:
+        raise PipelineError(
+            f"Threadgroup memory size ({used}) exceeds the maximum threadgroup memory allowed ({MAX_THREADGROUP_MEMORY})"
+        )
+
+
+def _check_indices(kernel: Kernel, kind: str, given: Mapping[int, Any]) -> None:
+    wanted = {argument.index: argument.name for argument in kernel.arguments if argument.kind == kind}
+    missing = [f"{index} '{name}'" for index, name in wanted.items() if index not in given]
+    unknown = [str(index) for index in given if index not in wanted]
+    if missing:
+        raise ValueError(f"'{kernel.name}' has nothing bound at {kind} {', '.join(missing)}")
+    if unknown:
+        raise ValueError(f"'{kernel.name}' has no {kind} {', '.join(unknown)}")

@@ -1,0 +1,144 @@
+"""The device: compiles Metal source, holds buffers, and runs command buffers in a process of its own."""
+
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from metalsci.cpu_metal.buffer import Buffer, SharedRegion
+from metalsci.cpu_metal.cache import Cache, default_folder
+from metalsci.cpu_metal.commands import CommandBuffer, Dispatch
+from metalsci.cpu_metal.compiler import Compiler
+from metalsci.cpu_metal.findings import crash, timed_out
+from metalsci.cpu_metal.library import Kernel, Library, kernel
+from metalsci.cpu_metal.platform import processors
+from metalsci.cpu_metal.process import DeviceProcess, ProcessDied, ProcessTimeout
+from metalsci.cpu_metal.protocol import Operation
+from metalsci.cpu_metal.toolchain import Toolchain
+from metalsci.msl.math_mode import MathMode
+
+
+class Device:
+    """A Metal device in software. A context manager; `close` ends its process.
+
+    The process starts with the first run and again after a crash or a timeout; buffers and libraries outlive it.
+    threads: workers, one a processor by default.
+    """
+
+    def __init__(
+        self, threads: int | None = None, *, cache: Cache | None = None, toolchain: Toolchain | None = None
+    ) -> None:
+        self.threads = threads or processors()
+        self._compiler = Compiler(cache or Cache(default_folder()), toolchain or Toolchain())
+        self._session: _Session | None = None
+        self._lock = threading.RLock()
+
+    def compile(self, source: str, math_mode: MathMode | str = MathMode.fast) -> Library:
+        """Every kernel of a `.metal` file. Raises CompileError."""
+        compiled, warnings = self._compiler.compile(source, MathMode(math_mode))
+        return Library({c.signature.name: kernel(c) for c in compiled}, warnings)
+
+    def buffer(self, array: npt.ArrayLike) -> Buffer:
+        """A buffer that starts as a copy of `array`, row-major."""
+        values: npt.NDArray[Any] = np.asarray(array)
+        buffer = Buffer(values.shape, values.dtype)
+        buffer.array[...] = values
+        return buffer
+
+    def empty(self, shape: Sequence[int], dtype: npt.DTypeLike) -> Buffer:
+        """A buffer of zeros."""
+        return Buffer(tuple(shape), dtype)
+
+    def encode(self, dispatches: Sequence[Dispatch]) -> CommandBuffer:
+        """A command buffer, to be run often. Raises PipelineError and ValueError."""
+        return CommandBuffer(dispatches, self.threads)
+
+    def run(self, commands: CommandBuffer | Sequence[Dispatch], timeout: float | None = 60.0) -> float:
+        """Runs dispatches in order and gives the seconds that took, by this process's clock.
+
+        Raises DeviceTimeout after `timeout` seconds and DeviceCrash, both DispatchErrors.
+        """
+        if not isinstance(commands, CommandBuffer):
+            commands = self.encode(commands)
+        if not commands:
+            return 0.0
+        with self._lock:
+            session = self._started()
+            try:
+                address = commands.resolve(session, session.entry, session.address)
+                started = time.perf_counter()
+                session.process.ask(Operation.RUN, address, len(commands), timeout=timeout)
+                return time.perf_counter() - started
+            except ProcessTimeout:
+                self._session = None
+                raise timed_out(commands, session.process.status, timeout) from None
+            except ProcessDied:
+                self._session = None
+                raise crash(commands, session.process.status, session.addresses) from None
+            except BaseException:
+                self.restart()
+                raise
+
+    def restart(self) -> None:
+        """Ends the process, and with it all memory that a kernel might have left a trace in."""
+        with self._lock:
+            session, self._session = self._session, None
+            if session is not None:
+                session.process.kill()
+
+    close = restart
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _started(self) -> "_Session":
+        if self._session is None or not self._session.process.alive:
+            self._session = _Session(DeviceProcess(self._compiler.runtime(), self.threads))
+        return self._session
+
+
+class _Session:
+    """One device process and what it has mapped and loaded."""
+
+    def __init__(self, process: DeviceProcess) -> None:
+        self.process = process
+        self._entries: weakref.WeakKeyDictionary[Kernel, int] = weakref.WeakKeyDictionary()
+        self._mapped: weakref.WeakKeyDictionary[SharedRegion, dict[bool, int]] = weakref.WeakKeyDictionary()
+        self._released: deque[tuple[int, int]] = deque()
+        weakref.finalize(self, process.kill)
+
+    def entry(self, kernel: Kernel) -> int:
+        """Where the kernel starts, loaded at first use."""
+        if kernel not in self._entries:
+            descriptor = os.open(kernel.path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                self._entries[kernel] = self.process.ask(Operation.LOAD, descriptors=[descriptor])
+            finally:
+                os.close(descriptor)
+        return self._entries[kernel]
+
+    def address(self, region: SharedRegion, writable: bool) -> int:
+        """Where the process sees the region, mapped at first use; what is no longer used is unmapped before."""
+        while self._released:
+            self.process.ask(Operation.UNMAP, *self._released.popleft())
+        addresses = self._mapped.setdefault(region, {})
+        if writable not in addresses:
+            address = self.process.ask(Operation.MAP, region.size, writable, descriptors=[region.descriptor])
+            addresses[writable] = address
+            weakref.finalize(region, self._released.append, (address, region.size))
+        return addresses[writable]
+
+    def addresses(self, region: SharedRegion) -> Sequence[int]:
+        return tuple(self._mapped.get(region, {}).values())

@@ -1,0 +1,72 @@
+"""What a device process left behind when it ended, told as sentences."""
+
+from collections.abc import Callable, Iterator, Sequence
+from signal import Signals
+
+from metalsci.cpu_metal.buffer import SharedRegion
+from metalsci.cpu_metal.commands import Binding, CommandBuffer
+from metalsci.cpu_metal.errors import DeviceCrash, DeviceTimeout
+from metalsci.cpu_metal.process import Status
+
+_ACCESS = {0: "access", 1: "read", 2: "write"}
+# enum Finding of runtime/runtime.h.
+_FINDINGS = {
+    1: "threads of one threadgroup wait at different barriers; a barrier must be reached by all threads of the group",
+    2: "a thread's own variables need more than its stack of 48 KB",
+    3: "an access beyond threadgroup memory",
+    4: "no memory for the threads of a group",
+}
+
+
+def timed_out(commands: CommandBuffer, status: Status, timeout: float | None) -> DeviceTimeout:
+    return DeviceTimeout([f"{_where(commands, status.finished)}: not finished after {timeout:g} s"])
+
+
+def crash(commands: CommandBuffer, status: Status, addresses: Callable[[SharedRegion], Sequence[int]]) -> DeviceCrash:
+    """`addresses` gives where the process had mapped a region."""
+    where = _where(commands, status.dispatch)
+    if status.finding:
+        return DeviceCrash([f"{where}: {_FINDINGS[status.finding]}{_thread(status)}"])
+    if status.signal == Signals.SIGFPE:
+        return DeviceCrash([f"{where}: an integer division by zero"])
+    if status.signal in (Signals.SIGSEGV, Signals.SIGBUS):
+        return DeviceCrash([f"{where}: {_access(commands, status, addresses)}"])
+    if status.signal:
+        return DeviceCrash([f"{where}: the kernel was ended by {Signals(status.signal).name}"])
+    return DeviceCrash([f"{_where(commands, status.finished)}: the device process ended without a word"])
+
+
+def _where(commands: CommandBuffer, dispatch: int) -> str:
+    dispatch = min(dispatch, len(commands) - 1)
+    return f"{commands.dispatches[dispatch].kernel.name}, dispatch {dispatch}"
+
+
+def _thread(status: Status) -> str:
+    if status.finding != 1:
+        return ""
+    return f" (threadgroup {status.group}, thread {status.thread})"
+
+
+def _access(commands: CommandBuffer, status: Status, addresses: Callable[[SharedRegion], Sequence[int]]) -> str:
+    """The buffer whose guard was hit, those of the faulting dispatch first."""
+    kind = _ACCESS[status.access]
+    bindings = sorted(commands.bindings, key=lambda b: b.dispatch != status.dispatch)
+    for binding in bindings:
+        if binding.buffer is None:
+            continue
+        region = binding.buffer.region
+        for address in addresses(region):
+            if address - status.guard <= status.address < address + region.size + status.guard:
+                return f"{kind} {_offset(binding, status.address - address - binding.buffer.start)}"
+    return f"{kind} at an address outside every buffer ({status.address:#x})"
+
+
+def _offset(binding: Binding, offset: int) -> str:
+    buffer = binding.buffer
+    size = buffer.nbytes if buffer is not None else 0
+    name = f"buffer {binding.argument.index} '{binding.argument.name}' ({size:,} bytes)"
+    if offset < 0:
+        return f"{-offset:,} bytes before the start of {name}"
+    if offset < size:
+        return f"at byte {offset:,} of {name}, which is not writable"
+    return f"{offset - size:,} bytes beyond the end of {name}"

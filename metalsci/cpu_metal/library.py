@@ -1,0 +1,76 @@
+"""What compiling gives: a library of kernels, each with all that a host must know to dispatch it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from metalsci.cpu_metal.compiler import CompiledKernel
+from metalsci.cpu_metal.wrapper import Mode, slots
+from metalsci.msl.diagnostics import Diagnostic
+from metalsci.msl.signature import AddressSpace, Indirection, Parameter
+
+MAX_THREADS_PER_THREADGROUP = 1024
+MAX_THREADGROUP_MEMORY = 32768
+SIMD_WIDTH = 32
+
+
+@dataclass(frozen=True)
+class Argument:
+    """What the host binds at `index`: a buffer (or, for a constant, a value), or a size of threadgroup memory."""
+
+    index: int
+    name: str
+    kind: Literal["buffer", "threadgroup"]
+    address_space: AddressSpace
+    type: str
+    indirection: Indirection
+    writable: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """A kernel of a library. `threadgroup_memory` counts the bytes of its own variables there."""
+
+    name: str
+    arguments: tuple[Argument, ...]
+    max_total_threads_per_threadgroup: int
+    threadgroup_memory: int
+    mode: Mode = field(repr=False)
+    path: Path = field(repr=False)
+    thread_execution_width: int = SIMD_WIDTH
+
+
+@dataclass(frozen=True, eq=False)
+class Library:
+    """The kernels of one source, by name, and what its compiler warned of."""
+
+    kernels: Mapping[str, Kernel]
+    warnings: tuple[Diagnostic, ...]
+
+
+def kernel(compiled: CompiledKernel) -> Kernel:
+    signature = compiled.signature
+    limit = signature.max_total_threads_per_threadgroup or MAX_THREADS_PER_THREADGROUP
+    return Kernel(
+        name=signature.name,
+        arguments=tuple(_argument(signature.parameters[i]) for i in slots(signature)),
+        max_total_threads_per_threadgroup=min(limit, MAX_THREADS_PER_THREADGROUP),
+        threadgroup_memory=compiled.threadgroup_memory,
+        mode=compiled.mode,
+        path=compiled.path,
+    )
+
+
+def _argument(parameter: Parameter) -> Argument:
+    if parameter.index is None:
+        raise ValueError(f"'{parameter.name}' is not bound by the host")
+    return Argument(
+        index=parameter.index,
+        name=parameter.name,
+        kind="buffer" if parameter.is_buffer else "threadgroup",
+        address_space=parameter.address_space,
+        type=parameter.type,
+        indirection=parameter.indirection,
+        writable=parameter.writable,
+    )

@@ -1,0 +1,49 @@
+"""What the device needs from the operating system: shared memory by descriptor, process limits, processors. Linux."""
+
+import os
+import platform
+import resource
+import sys
+from dataclasses import dataclass
+
+SUPPORTED = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of one compiler process: seconds of processor time, bytes of address space, bytes of a file that it writes."""
+
+    seconds: int = 60
+    memory: int = 4 << 30
+    file_size: int = 64 << 20
+
+    def apply(self, process: int) -> None:
+        """To a child that has just been started."""
+        resource.prlimit(process, resource.RLIMIT_CPU, (self.seconds, self.seconds))
+        resource.prlimit(process, resource.RLIMIT_AS, (self.memory, self.memory))
+        resource.prlimit(process, resource.RLIMIT_FSIZE, (self.file_size, self.file_size))
+        resource.prlimit(process, resource.RLIMIT_CORE, (0, 0))
+
+
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def shared_memory(name: str, size: int) -> int:
+    """A descriptor of zeroed memory that another process can map."""
+    descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
+    os.ftruncate(descriptor, size)
+    return descriptor
+
+
+def target() -> str:
+    """Clang's name of this machine."""
+    return f"{platform.machine()}-linux-gnu"
+
+
+def processor() -> str:
+    """What distinguishes this processor for a compiler: model and features."""
+    with open("/proc/cpuinfo") as file:
+        lines = {line.partition(":")[0].strip(): line.partition(":")[2].strip() for line in file if ":" in line}
+    return " ".join(lines.get(key, "") for key in ("model name", "flags", "CPU part", "Features"))

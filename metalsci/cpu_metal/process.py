@@ -1,0 +1,125 @@
+"""The host's side of a device process: start, ask, and kill."""
+
+import mmap
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from metalsci.cpu_metal.platform import shared_memory
+from metalsci.cpu_metal.protocol import REPLY, REQUEST, STATUS, Operation
+
+_WORKER = Path(__file__).parent / "worker.py"
+
+
+class ProcessTimeout(Exception):  # noqa: N818  it becomes DeviceTimeout, which knows the dispatch
+    """No answer in time. The process has been killed."""
+
+
+class ProcessDied(Exception):  # noqa: N818  it becomes DeviceCrash, which knows the buffer
+    """The process ended instead of answering."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the device process wrote of itself; see runtime/runtime.h."""
+
+    signal: int
+    access: int
+    address: int
+    dispatch: int
+    finished: int
+    guard: int
+    finding: int
+    thread: int
+    group: tuple[int, int, int]
+
+
+class DeviceProcess:
+    """One process, from start to kill. It ends by itself when this one does."""
+
+    def __init__(self, runtime: Path, threads: int) -> None:
+        self._connection, theirs = socket.socketpair()
+        self._answers = select.poll()
+        self._answers.register(self._connection, select.POLLIN)
+        descriptor = shared_memory("metal-status", STATUS.size)
+        self._status = mmap.mmap(descriptor, STATUS.size)
+        arguments = [str(theirs.fileno()), str(descriptor), str(runtime), str(threads)]
+        environment = {"LC_ALL": "C"}
+        if "LD_LIBRARY_PATH" in os.environ:  # some interpreters do not start without
+            environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(_WORKER), *arguments],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno(), descriptor],
+                start_new_session=True,
+            )
+        finally:
+            theirs.close()
+            os.close(descriptor)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    @property
+    def status(self) -> Status:
+        *numbers, x, y, z = STATUS.unpack_from(self._status)
+        return Status(*numbers, (x, y, z))
+
+    def ask(
+        self,
+        operation: Operation,
+        first: int = 0,
+        second: int = 0,
+        descriptors: Sequence[int] = (),
+        timeout: float | None = None,
+    ) -> int:
+        """The answer's number. Raises ProcessTimeout, ProcessDied, or OSError when the device refused.
+
+        However it ends early, by an interrupt too, the process is killed: half a conversation cannot be resumed.
+        """
+        answered = False
+        try:
+            if descriptors:
+                socket.send_fds(self._connection, [REQUEST.pack(operation, first, second)], list(descriptors))
+            else:
+                self._connection.sendall(REQUEST.pack(operation, first, second))
+            if timeout is not None and not self._answers.poll(timeout * 1000):
+                raise ProcessTimeout
+            reply = self._connection.recv(REPLY.size)
+            if len(reply) < REPLY.size:
+                raise ProcessDied
+            answered = True
+        except (BrokenPipeError, ConnectionResetError):
+            raise ProcessDied from None
+        finally:
+            if not answered:
+                self.kill()
+        error, result = REPLY.unpack(reply)
+        if error:
+            raise OSError(f"the device could not {operation.name.lower()}")
+        return int(result)
+
+    def kill(self) -> None:
+        """Ends the process and everything in its session. Twice does no harm."""
+        if self._process.poll() is None:
+            try:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                self._process.kill()
+            self._process.wait()
+        self._connection.close()

@@ -1,0 +1,41 @@
+#include "memory.h"
+#include "platform.h"
+
+// An index of 32 bits times an element of 16 bytes stays within this.
+enum { LARGEST_GUARD_SHIFT = 36, SMALLEST_GUARD_SHIFT = 16 };
+
+static u64 guard;
+
+static char *reserve(u64 size) {
+    char *start = mmap(0, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return start == MAP_FAILED ? 0 : start;
+}
+
+u64 memory_guard(void) {
+    for (int shift = LARGEST_GUARD_SHIFT; !guard && shift >= SMALLEST_GUARD_SHIFT; --shift) {
+        // Where address space is short or limited, less of it must do: half of what one mapping can get is not enough
+        // for many of them, so ask for sixteen.
+        char *probe = reserve((u64)16 << shift);
+        if (!probe) continue;
+        munmap(probe, (u64)16 << shift);
+        guard = (u64)1 << shift;
+    }
+    return guard;
+}
+
+// `size` is a multiple of the page. Returns 0 when there is no address space left.
+__attribute__((visibility("default"))) uptr metal_map(int descriptor, u64 size, int writable) {
+    char *start = reserve(size + 2 * memory_guard());
+    if (!start) return 0;
+    const int access = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    char *mapped = mmap(start + guard, size, access, MAP_SHARED | MAP_FIXED, descriptor, 0);
+    if (mapped == MAP_FAILED) {
+        munmap(start, size + 2 * guard);
+        return 0;
+    }
+    return (uptr)mapped;
+}
+
+__attribute__((visibility("default"))) void metal_unmap(uptr address, u64 size) {
+    munmap((char *)address - guard, size + 2 * guard);
+}

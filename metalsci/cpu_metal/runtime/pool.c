@@ -1,0 +1,177 @@
+// The pool of workers that carry out command buffers, and the entry points that the host calls.
+//
+// A command buffer is worked off without any rendezvous. `ticket` holds the dispatch at work and the next chunk of it to
+// be taken; a worker takes one with a fetch-and-add. Whoever finishes the last chunk of a dispatch opens the next one.
+// A worker that sleeps, or that the system has descheduled between chunks, holds nobody up.
+#include "platform.h"
+#include "memory.h"
+#include "worker.h"
+
+enum { MAX_WORKERS = 256, SPIN = 300 };
+#define IDLE ((u64)0xffffffff << 32)
+
+struct Pool {
+    _Alignas(64) u64 ticket;     // dispatch << 32 | next chunk
+    _Alignas(64) u32 unfinished; // chunks of the dispatch at work that are not finished
+    _Alignas(64) u32 inside;     // workers that may be reading the command buffer
+    _Alignas(64) u32 epoch;      // counts openings; what idle workers sleep on
+    u32 sleepers;
+    u32 stop;
+    const struct Dispatch *commands;
+    u32 count;
+    struct Status *status;
+    struct Worker *workers[MAX_WORKERS];
+    u32 worker_count;
+};
+
+static struct Pool pool = {.ticket = IDLE};
+
+static u32 chunks_of(const struct Dispatch *dispatch) {
+    return (dispatch->units + dispatch->chunk - 1) / dispatch->chunk;
+}
+
+static void announce(u64 ticket) {
+    __atomic_store_n(&pool.ticket, ticket, __ATOMIC_SEQ_CST);
+    __atomic_fetch_add(&pool.epoch, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&pool.sleepers, __ATOMIC_SEQ_CST)) futex_wake(&pool.epoch, 0x7fffffff);
+}
+
+static void open_dispatch(u32 index) {
+    pool.status->finished = index;
+    if (index == pool.count) {
+        announce(IDLE);
+        return;
+    }
+    __atomic_store_n(&pool.unfinished, chunks_of(&pool.commands[index]), __ATOMIC_SEQ_CST);
+    announce((u64)index << 32);
+}
+
+static void run_chunk(struct Worker *worker, u32 index, u32 chunk) {
+    const struct Dispatch *dispatch = &pool.commands[index];
+    const u32 first = chunk * dispatch->chunk;
+    const u32 last = dispatch->units - first < dispatch->chunk ? dispatch->units : first + dispatch->chunk;
+    worker->commands = pool.commands;
+    worker->status = pool.status;
+    worker->dispatch = dispatch;
+    if (dispatch->mode == MODE_THREAD) {
+        for (u32 unit = first; unit < last; ++unit) run_group(worker, unit);
+    } else {
+        ((RunUnits)dispatch->run)(dispatch, first, last);
+    }
+    worker->dispatch = 0;
+    if (__atomic_sub_fetch(&pool.unfinished, 1, __ATOMIC_SEQ_CST) == 0) open_dispatch(index + 1);
+}
+
+// Takes one chunk and runs it. False when there was none to take.
+static int take(struct Worker *worker) {
+    const u64 seen = __atomic_load_n(&pool.ticket, __ATOMIC_ACQUIRE);
+    if (seen >= IDLE) return 0;
+    __atomic_fetch_add(&pool.inside, 1, __ATOMIC_SEQ_CST);
+    int taken = 0;
+    // From here on the command buffer stays what it is; but the ticket may have moved on since it was seen.
+    const u64 now = __atomic_load_n(&pool.ticket, __ATOMIC_SEQ_CST);
+    if (now < IDLE && (u32)now < chunks_of(&pool.commands[now >> 32])) {
+        const u64 mine = __atomic_fetch_add(&pool.ticket, 1, __ATOMIC_SEQ_CST);
+        taken = mine < IDLE && (u32)mine < chunks_of(&pool.commands[mine >> 32]);
+        if (taken) run_chunk(worker, mine >> 32, (u32)mine);
+    }
+    __atomic_fetch_sub(&pool.inside, 1, __ATOMIC_SEQ_CST);
+    return taken;
+}
+
+static void sleep_unless_changed(u32 epoch) {
+    __atomic_fetch_add(&pool.sleepers, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&pool.epoch, __ATOMIC_SEQ_CST) == epoch) futex_wait(&pool.epoch, epoch);
+    __atomic_fetch_sub(&pool.sleepers, 1, __ATOMIC_SEQ_CST);
+}
+
+// Works until the pool stops; the first worker, which the host's own thread drives, until the command buffer is finished.
+static void work(void *argument) {
+    struct Worker *worker = argument;
+    const int helper = worker != pool.workers[0];
+    u32 idle = 0;
+    while (helper ? !__atomic_load_n(&pool.stop, __ATOMIC_SEQ_CST)
+                  : __atomic_load_n(&pool.ticket, __ATOMIC_SEQ_CST) < IDLE) {
+        const u32 epoch = __atomic_load_n(&pool.epoch, __ATOMIC_SEQ_CST);
+        if (take(worker)) {
+            idle = 0;
+        } else if (++idle < SPIN) {
+            relax();
+        } else if (__atomic_load_n(&pool.ticket, __ATOMIC_SEQ_CST) < IDLE || helper) {
+            sleep_unless_changed(epoch);
+            idle = 0;
+        }
+    }
+}
+
+static char *main_stack(struct Worker *worker) { return (char *)worker + MAIN_STACK_END; }
+
+static void crashed(int signal, void *info, void *context) {
+    struct Status *status = pool.status;
+    const struct Worker *worker = 0;
+    for (u32 i = 0; i < pool.worker_count; ++i) {
+        if (!pool.workers[i]) continue;
+        if (worker_of(context_stack(context)) == pool.workers[i]) worker = pool.workers[i];
+        const u64 offset = fault_address(info) - (uptr)pool.workers[i];
+        if (signal == SIGSEGV && offset < ARENA_SIZE) {
+            status->finding = offset >= MAIN_STACK_END - MAIN_STACK_SIZE - PAGE ? FINDING_STACK_OVERFLOW
+                                                                                : FINDING_THREADGROUP_MEMORY;
+        }
+    }
+    status->address = fault_address(info);
+    status->access = context_access(context);
+    status->dispatch = worker && worker->dispatch ? (u32)(worker->dispatch - worker->commands) : status->finished;
+    __atomic_store_n(&status->signal, signal, __ATOMIC_SEQ_CST);
+    _exit(128 + signal);
+}
+
+void die(struct Worker *worker, enum Finding finding) {
+    struct Status *status = worker->status;
+    status->finding = finding;
+    status->thread = worker->current;
+    for (int axis = 0; axis < 3; ++axis) status->group[axis] = worker->group.position[axis];
+    status->dispatch = (u32)(worker->dispatch - worker->commands);
+    _exit(1);
+}
+
+static const int fatal_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
+
+__attribute__((visibility("default"))) int metal_start(struct Status *status) {
+    pool.status = status;
+    status->guard = memory_guard();
+    struct SignalAction action = {.handler = crashed, .flags = SA_SIGINFO | SA_ONSTACK};
+    for (u32 i = 0; i < sizeof fatal_signals / sizeof *fatal_signals; ++i) {
+        if (sigaction(fatal_signals[i], &action, 0)) return -1;
+    }
+    return 0;
+}
+
+// Adds the calling thread to the pool: the first, which `metal_run` then drives, returns at once; the others work until
+// `metal_stop`. Returns -1 when there is no memory for it.
+__attribute__((visibility("default"))) int metal_join(void) {
+    const u32 index = __atomic_fetch_add(&pool.worker_count, 1, __ATOMIC_SEQ_CST);
+    struct Worker *worker = index < MAX_WORKERS ? worker_create() : 0;
+    if (!worker) {
+        __atomic_fetch_sub(&pool.worker_count, 1, __ATOMIC_SEQ_CST);
+        return -1;
+    }
+    pool.workers[index] = worker;
+    const struct SignalStack stack = {.base = (char *)worker + SIGNAL_STACK, .size = SIGNAL_STACK_SIZE};
+    if (sigaltstack(&stack, 0)) return -1;
+    flush_denormals();
+    if (index) call_on_stack(main_stack(worker), work, worker);
+    return 0;
+}
+
+__attribute__((visibility("default"))) void metal_run(const struct Dispatch *commands, u32 count) {
+    pool.commands = commands;
+    pool.count = count;
+    open_dispatch(0);
+    call_on_stack(main_stack(pool.workers[0]), work, pool.workers[0]);
+    while (__atomic_load_n(&pool.inside, __ATOMIC_SEQ_CST)) relax();
+}
+
+__attribute__((visibility("default"))) void metal_stop(void) {
+    __atomic_store_n(&pool.stop, 1, __ATOMIC_SEQ_CST);
+    announce(IDLE);
+}

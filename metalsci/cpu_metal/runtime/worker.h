@@ -1,0 +1,57 @@
+// One native worker thread: its stacks, its threadgroup memory, and what it is doing.
+//
+// All of it lives in one arena, aligned to its own size, and all kernel code runs on stacks inside it. So code that knows
+// nothing but its stack pointer (a barrier in a helper function, the crash handler) finds its worker by masking that.
+#ifndef METAL_WORKER_H
+#define METAL_WORKER_H
+
+#include "runtime.h"
+
+#define ARENA_SIZE ((uptr)128 << 20)
+#define THREADGROUP_OFFSET ((uptr)1 << 20)  // include/metal_threadgroup_memory knows this figure
+#define MAIN_STACK_END ((uptr)16 << 20)
+#define MAIN_STACK_SIZE ((uptr)8 << 20)
+#define SIGNAL_STACK ((uptr)24 << 20)
+#define SIGNAL_STACK_SIZE ((uptr)64 << 10)
+#define THREAD_STACKS ((uptr)64 << 20)
+#define THREAD_STACK ((uptr)64 << 10)
+#define PAGE ((uptr)16384)                  // the largest page of the systems meant
+
+enum ThreadState { RUNNABLE, AT_BARRIER, AT_SIMD, DONE };
+
+struct Thread {
+    void *stack;       // stack pointer while it does not run
+    uptr site;         // where it waits: the call's return address
+    u32 state;
+};
+
+struct Worker {
+    const struct Dispatch *commands;  // the command buffer at work
+    const struct Dispatch *dispatch;  // the dispatch at work; null between dispatches
+    struct Status *status;
+    RunThread body;
+    struct Group group;
+    u32 current;                      // index of the running thread; MODE_THREAD
+    u32 stacks;                       // thread stacks made accessible so far
+    void *scheduler;                  // stack pointer of the scheduler while a thread runs
+    struct Thread threads[MAX_GROUP];
+};
+
+static inline struct Worker *worker_of(uptr address) { return (struct Worker *)(address & ~(ARENA_SIZE - 1)); }
+static inline struct Worker *this_worker(void) { return worker_of((uptr)__builtin_frame_address(0)); }
+
+struct Worker *worker_create(void);
+
+// Runs one unit of work that is a threadgroup of threads which wait for one another.
+void run_group(struct Worker *worker, u32 unit);
+
+// Calls `function(argument)` on the worker's own main stack.
+void call_on_stack(void *stack_end, void (*function)(void *), void *argument);
+
+// Saves the running context on its stack, leaves its stack pointer in `*save`, and continues at `stack`.
+void switch_stack(void **save, void *stack);
+
+// Records what went wrong and ends the process; the host reads the record.
+void die(struct Worker *worker, enum Finding finding) __attribute__((noreturn));
+
+#endif

@@ -1,0 +1,99 @@
+"""The device process: loads kernels, maps buffers, runs command buffers. Started by process.py as a script of its own.
+
+It imports nothing but the standard library, holds no expected results, no keys and no configuration, and whatever a kernel
+does to it costs nobody else anything.
+"""
+
+import ctypes
+import mmap
+import os
+import select
+import socket
+import sys
+import threading
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from protocol import REPLY, REQUEST, STATUS, Operation  # noqa: E402  the script's own folder, nothing else
+
+
+class Worker:
+    def __init__(self, connection: socket.socket, runtime: ctypes.CDLL) -> None:
+        self._connection = connection
+        self._runtime = runtime
+        self._libraries: list[ctypes.CDLL] = []
+
+    def serve(self) -> None:
+        """Answers requests until the host hangs up."""
+        while True:
+            request, descriptors, _, _ = socket.recv_fds(self._connection, REQUEST.size, 1)
+            if len(request) < REQUEST.size:
+                return
+            operation, first, second = REQUEST.unpack(request)
+            try:
+                result = self._perform(operation, first, second, descriptors)
+                reply = REPLY.pack(0 if result is not None else -1, result or 0)
+            except OSError:
+                reply = REPLY.pack(-1, 0)
+            for descriptor in descriptors:
+                os.close(descriptor)
+            self._connection.sendall(reply)
+
+    def _perform(self, operation: int, first: int, second: int, descriptors: list[int]) -> int | None:
+        """The result, or None for a failure."""
+        if operation == Operation.RUN:
+            self._runtime.metal_run(first, second)
+            return 0
+        if operation == Operation.MAP:
+            return self._runtime.metal_map(descriptors[0], first, second) or None
+        if operation == Operation.UNMAP:
+            self._runtime.metal_unmap(first, second)
+            return 0
+        if operation == Operation.LOAD:
+            # The loader knows libraries by name: the descriptor stays open so that no other gets this one's number.
+            library = ctypes.CDLL(f"/proc/self/fd/{os.dup(descriptors[0])}")
+            self._libraries.append(library)
+            return ctypes.cast(library.metal_run, ctypes.c_void_p).value
+        return None
+
+
+def load_runtime(path: str) -> ctypes.CDLL:
+    # Kernels find the functions of libm and of the runtime among the global symbols.
+    ctypes.CDLL("libm.so.6", mode=ctypes.RTLD_GLOBAL)
+    runtime = ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)
+    runtime.metal_start.argtypes = [ctypes.c_void_p]
+    runtime.metal_run.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
+    runtime.metal_run.restype = None
+    runtime.metal_map.argtypes = [ctypes.c_int, ctypes.c_uint64, ctypes.c_int]
+    runtime.metal_map.restype = ctypes.c_size_t
+    runtime.metal_unmap.argtypes = [ctypes.c_size_t, ctypes.c_uint64]
+    runtime.metal_unmap.restype = None
+    return runtime
+
+
+def end_with_host(connection: socket.socket) -> None:
+    """Ends the process, whatever it is busy with, once the host is gone.
+
+    (Linux's parent-death signal would do so too when the host's *thread* that started the device ends.)
+    """
+    poll = select.poll()
+    poll.register(connection, 0)  # a hang-up is always reported
+    poll.poll()
+    os._exit(0)
+
+
+def main() -> None:
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    status = mmap.mmap(int(sys.argv[2]), STATUS.size)
+    runtime = load_runtime(sys.argv[3])
+    threading.Thread(target=end_with_host, args=(connection,), daemon=True).start()
+    address = ctypes.addressof(ctypes.c_char.from_buffer(status))
+    if runtime.metal_start(address) or runtime.metal_join():
+        sys.exit(1)
+    for _ in range(int(sys.argv[4]) - 1):
+        # ctypes gives up the interpreter's lock for as long as the call lasts: for good.
+        threading.Thread(target=runtime.metal_join, daemon=True).start()
+    Worker(connection, runtime).serve()
+    os._exit(0)
+
+
+main()

@@ -1,0 +1,152 @@
+"""The code around a kernel that runs it over threads: generated C++, one wrapper for each kernel."""
+
+from collections.abc import Iterator
+from enum import IntEnum
+
+from metalsci.msl.signature import KernelSignature, Parameter
+
+
+class Mode(IntEnum):
+    """How a dispatch of a kernel is cut into units of work; the values are runtime/runtime.h's."""
+
+    GRID = 0
+    """The group does not matter to the kernel: runs of threads along x, vectorised."""
+    GROUP = 1
+    """The group matters, but its threads never wait for one another: threads of a group in a loop, vectorised."""
+    THREAD = 2
+    """Threads of a group wait for one another: one stack a thread."""
+
+
+GRID_ATTRIBUTES = {
+    "thread_position_in_grid": "x, y, z",
+    "threads_per_grid": "d->grid[0], d->grid[1], d->grid[2]",
+    "grid_size": "d->grid[0], d->grid[1], d->grid[2]",
+    "grid_origin": "0, 0, 0",
+    "threadgroups_per_grid": "d->groups[0], d->groups[1], d->groups[2]",
+    "dispatch_threads_per_threadgroup": "d->group[0], d->group[1], d->group[2]",
+    "dispatch_simdgroups_per_threadgroup": "(d->group[0] * d->group[1] * d->group[2] + 31) / 32, 0, 0",
+    "dispatch_quadgroups_per_threadgroup": "(d->group[0] * d->group[1] * d->group[2] + 3) / 4, 0, 0",
+    "threads_per_simdgroup": "32, 0, 0",
+    "thread_execution_width": "32, 0, 0",
+}
+GROUP_ATTRIBUTES = {
+    "thread_position_in_threadgroup": "lx, ly, lz",
+    "threadgroup_position_in_grid": "px, py, pz",
+    "threads_per_threadgroup": "wx, wy, wz",
+    "thread_index_in_threadgroup": "index, 0, 0",
+    "thread_index_in_simdgroup": "index % 32, 0, 0",
+    "thread_index_in_quadgroup": "index % 4, 0, 0",
+    "simdgroup_index_in_threadgroup": "index / 32, 0, 0",
+    "quadgroup_index_in_threadgroup": "index / 4, 0, 0",
+    "simdgroups_per_threadgroup": "(wx * wy * wz + 31) / 32, 0, 0",
+    "quadgroups_per_threadgroup": "(wx * wy * wz + 3) / 4, 0, 0",
+}
+_ATTRIBUTES = GRID_ATTRIBUTES | GROUP_ATTRIBUTES
+
+# User code is inlined whole into the loop over threads, where it is vectorised, and nothing of it is emitted besides.
+_UNIT = """\
+#pragma clang attribute push(__attribute__((internal_linkage, always_inline)), apply_to = function)
+#pragma clang attribute push(__attribute__((internal_linkage)), apply_to = variable(is_global))
+#include "{file}"
+#pragma clang attribute pop
+#pragma clang attribute pop
+"""
+_PREAMBLE = """\
+#include <metal_wrapper>
+#pragma OPENCL EXTENSION __cl_clang_function_pointers : enable
+namespace metal {
+typedef decltype(::KERNEL) _Kernel;
+template <int K> using _P = typename _parameter<K, _Kernel>::type;
+}
+"""
+_GRID = """\
+extern "C" __attribute__((visibility("default"))) void metal_run(const metal::_Dispatch *d, uint first, uint last) {{
+  using namespace metal;
+  {bindings}
+  const uint gx = d->grid[0], gy = d->grid[1], tile = d->tile, tiles = (gx + tile - 1) / tile;
+  for (uint unit = first; unit < last; ++unit) {{
+    const uint row = unit / tiles, x0 = unit % tiles * tile, x1 = gx - x0 < tile ? gx : x0 + tile;
+    const uint y = row % gy, z = row / gy;
+    {pragma}
+    for (uint x = x0; x < x1; ++x) ::{name}({arguments});
+  }}
+}}
+"""
+_GROUP = """\
+extern "C" __attribute__((visibility("default"))) void metal_run(const metal::_Dispatch *d, uint first, uint last) {{
+  using namespace metal;
+  {bindings}
+  for (uint unit = first; unit < last; ++unit) {{
+    const uint px = unit % d->groups[0], py = unit / d->groups[0] % d->groups[1], pz = unit / d->groups[0] / d->groups[1];
+    const uint x0 = px * d->group[0], y0 = py * d->group[1], z0 = pz * d->group[2];
+    const uint wx = min(d->group[0], d->grid[0] - x0), wy = min(d->group[1], d->grid[1] - y0);
+    const uint wz = min(d->group[2], d->grid[2] - z0);
+    for (uint lz = 0; lz < wz; ++lz) {{
+      for (uint ly = 0; ly < wy; ++ly) {{
+        {pragma}
+        for (uint lx = 0; lx < wx; ++lx) {{
+          const uint x = x0 + lx, y = y0 + ly, z = z0 + lz, index = lx + wx * (ly + wy * lz);
+          ::{name}({arguments});
+        }}
+      }}
+    }}
+  }}
+}}
+"""
+_THREAD = """\
+extern "C" __attribute__((visibility("default"))) void metal_run(
+    const metal::_Dispatch *d, const metal::_Group *g, uint index) {{
+  using namespace metal;
+  {bindings}
+  const uint px = g->position[0], py = g->position[1], pz = g->position[2];
+  const uint wx = g->size[0], wy = g->size[1], wz = g->size[2];
+  const uint lx = index % wx, ly = index / wx % wy, lz = index / wx / wy;
+  const uint x = px * d->group[0] + lx, y = py * d->group[1] + ly, z = pz * d->group[2] + lz;
+  ::{name}({arguments});
+}}
+"""
+_TEMPLATES = {Mode.GRID: _GRID, Mode.GROUP: _GROUP, Mode.THREAD: _THREAD}
+
+
+def needs_group(signature: KernelSignature) -> bool:
+    """Whether a parameter tells the kernel which group it is in."""
+    return any(
+        p.attribute in GROUP_ATTRIBUTES or (p.index is not None and not p.is_buffer) for p in signature.parameters
+    )
+
+
+def unit(file: str, signature: KernelSignature, function: str, mode: Mode, *, independent: bool) -> str:
+    """A translation unit: the user's `file` and the wrapper of one of its kernels, which C++ calls `function`.
+
+    `independent` promises the vectoriser that no thread touches what another thread keeps for itself. The caller
+    must take that promise back where threads' own variables live in memory: see compiler.py.
+    """
+    bindings = [
+        f"const {_bound(signature.parameters[i])}<_P<{i}>> b{i}(d->arguments[{slot}]);"
+        for slot, i in enumerate(slots(signature))
+    ]
+    wrapper = _TEMPLATES[mode].format(
+        bindings="\n  ".join(bindings),
+        name=function,
+        arguments=", ".join(_arguments(signature)),
+        pragma="#pragma clang loop vectorize(assume_safety)" if independent else "",
+    )
+    return _UNIT.format(file=file) + _PREAMBLE.replace("KERNEL", function) + wrapper
+
+
+def slots(signature: KernelSignature) -> tuple[int, ...]:
+    """Which parameters the host binds, in the order of their places in a dispatch's arguments."""
+    return tuple(i for i, parameter in enumerate(signature.parameters) if parameter.index is not None)
+
+
+def _bound(parameter: Parameter) -> str:
+    return "_Bound" if parameter.is_buffer else "_Bound_threadgroup"
+
+
+def _arguments(signature: KernelSignature) -> Iterator[str]:
+    for i, parameter in enumerate(signature.parameters):
+        yield _position(i, parameter) if parameter.index is None else f"b{i}.get()"
+
+
+def _position(index: int, parameter: Parameter) -> str:
+    return f"_position<_P<{index}>>({_ATTRIBUTES[parameter.attribute or '']})"
