@@ -1,4 +1,4 @@
-"""A Metal compute device in software: compiles Metal source with Clang and runs it on the CPU, in a process of its own."""
+"""A Metal compute device in software: compiles Metal source with Clang, runs it on the CPU in a process of its own."""
 
 from metalsci.cpu_metal.buffer import Buffer, BufferSlice
 from metalsci.cpu_metal.commands import CommandBuffer, Dispatch

@@ -10,7 +10,6 @@ from metalsci.cpu_metal.buffer import Buffer, BufferSlice, SharedRegion
 from metalsci.cpu_metal.errors import PipelineError
 from metalsci.cpu_metal.library import (
     MAX_THREADGROUP_MEMORY,
-    MAX_THREADS_PER_THREADGROUP,
     Argument,
     Kernel,
 )
@@ -37,7 +36,7 @@ _MAX_THREADS = 2**31
 class Dispatch:
     """A kernel over a grid of threads.
 
-    arguments: by buffer index, a buffer, a buffer from an offset (`buffer.at(…)`), or a value for a `constant` argument.
+    arguments: by buffer index, a buffer, a buffer from an offset (`buffer.at(…)`), or a value for a constant argument.
     threads, threadgroup: threads per grid and per threadgroup, x first; missing dimensions are 1. Threadgroups at the
     grid's edges are partial where they do not fit.
     threadgroup_memory: bytes by index, for arguments in threadgroup memory.
@@ -139,8 +138,7 @@ def _fill(record: Any, dispatch: Dispatch, workers: int) -> None:
             f"Thread group size ({total}) is greater than  the maximum allowed threads per threadgroup "
             f"({kernel.max_total_threads_per_threadgroup})."
         )
-    group = tuple(min(g, n) for g, n in zip(group, grid, strict=True))
-    groups = tuple(-(-n // g) for g, n in zip(group, grid, strict=True))
+    groups = [-(-n // g) for g, n in zip(group, grid, strict=True)]
     tile = _tile(grid, workers)
     units = -(-grid[0] // tile) * grid[1] * grid[2] if kernel.mode is Mode.GRID else groups[0] * groups[1] * groups[2]
     record["mode"] = kernel.mode
@@ -186,7 +184,8 @@ def _bindings(index: int, dispatch: Dispatch, values: _Values) -> Iterator[Bindi
             yield Binding(index, slot, argument, None, values.add(value_bytes(bound, argument.type)))
     if used > MAX_THREADGROUP_MEMORY:
         raise PipelineError(
-            f"Threadgroup memory size ({used}) exceeds the maximum threadgroup memory allowed ({MAX_THREADGROUP_MEMORY})"
+            f"Threadgroup memory size ({used}) exceeds the maximum threadgroup memory allowed "
+            f"({MAX_THREADGROUP_MEMORY})"
         )
 
 

@@ -32,9 +32,45 @@ _MEMORY = frozenset({"memcpy", "memset", "memmove"})
 _MATH = frozenset(
     f"{name}f"
     for name in (
-        "sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh exp exp2 exp10 expm1 log log2 log10 log1p pow "
-        "atan2 fmod fma round roundeven rint ceil floor trunc ldexp sincos erf erfc cbrt hypot fmin fmax"
-    ).split()
+        "sin",
+        "cos",
+        "tan",
+        "asin",
+        "acos",
+        "atan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "asinh",
+        "acosh",
+        "atanh",
+        "exp",
+        "exp2",
+        "exp10",
+        "expm1",
+        "log",
+        "log2",
+        "log10",
+        "log1p",
+        "pow",
+        "atan2",
+        "fmod",
+        "fma",
+        "round",
+        "roundeven",
+        "rint",
+        "ceil",
+        "floor",
+        "trunc",
+        "ldexp",
+        "sincos",
+        "erf",
+        "erfc",
+        "cbrt",
+        "hypot",
+        "fmin",
+        "fmax",
+    )
 )
 _ALLOWED = _WAITS | _MEMORY | _MATH | {f"__start_{_SECTION}", "_GLOBAL_OFFSET_TABLE_"}
 # Printed by Clang just before it vectorises: whether threads' own variables still live in memory.
@@ -130,9 +166,9 @@ class _Build:
             (scratch / _FILE).write_bytes(rewritten.text)
             kernels = list(enumerate(self.parsed.kernels))
             # The first kernel alone: what is wrong with the file is wrong with all of them.
-            built = [self._kernel(scratch, *kernels[0], rewritten)]
+            built = [self._kernel(scratch, 0, self.parsed.kernels[0], rewritten)]
             with ThreadPoolExecutor(processors()) as pool:
-                built += pool.map(lambda item: self._kernel(scratch, *item, rewritten), kernels[1:])
+                built += pool.map(lambda item: self._kernel(scratch, item[0], item[1], rewritten), kernels[1:])
             for index in range(len(kernels)):
                 (folder / f"{index}.so").write_bytes((scratch / f"{index}.so").read_bytes())
         facts = {

@@ -20,8 +20,8 @@ from metalsci.cpu_metal.findings import crash, timed_out
 from metalsci.cpu_metal.library import Kernel, Library, kernel
 from metalsci.cpu_metal.platform import processors
 from metalsci.cpu_metal.process import DeviceProcess, ProcessDied, ProcessTimeout
-from metalsci.cpu_metal.protocol import Operation
 from metalsci.cpu_metal.toolchain import Toolchain
+from metalsci.cpu_metal.worker import Operation
 from metalsci.msl.math_mode import MathMode
 
 

@@ -25,9 +25,9 @@ class DispatchError(Exception):
         self.findings = tuple(findings)
 
 
-class DeviceCrash(DispatchError):
+class DeviceCrash(DispatchError):  # noqa: N818  what happened, in the word that callers look for
     """The kernel took its process down: an access outside its buffers, a division by zero, a stack too small."""
 
 
-class DeviceTimeout(DispatchError):
+class DeviceTimeout(DispatchError):  # noqa: N818
     """The command buffer did not finish in time; its process was killed."""

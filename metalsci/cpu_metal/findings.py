@@ -1,6 +1,6 @@
 """What a device process left behind when it ended, told as sentences."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from signal import Signals
 
 from metalsci.cpu_metal.buffer import SharedRegion

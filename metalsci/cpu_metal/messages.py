@@ -44,11 +44,19 @@ def diagnostics(output: str, file: str, source: Rewritten) -> list[Diagnostic]:
     """
     found: list[Diagnostic] = []
     messages = list(_messages(output))
+    blamed: set[int] = set()
     for index, message in enumerate(messages):
+        if index in blamed:
+            continue
         if PurePath(message.file).name == file:
             found.append(_at(source, message.severity, message.line, message.column, message.text))
         elif message.severity is Severity.ERROR:
-            line, column = _blame(messages, index, file)
+            note = _note_on(messages, index, file)
+            if note is not None:
+                blamed.add(note)
+                line, column = messages[note].line, messages[note].column
+            else:
+                line, column = _inclusion(message, file), 1
             found.append(_at(source, message.severity, line, column, message.text))
     return list(dict.fromkeys(found))
 
@@ -64,17 +72,19 @@ def _messages(output: str) -> Iterator[_Message]:
             includes = []
 
 
-def _blame(messages: list[_Message], index: int, file: str) -> tuple[int, int]:
-    """The place in the user's file that a message elsewhere is due to; 0, 0 when Clang does not say."""
-    for name, line in messages[index].includes:
-        if PurePath(name).name == file:
-            return line, 1
-    for note in messages[index + 1 :]:
-        if note.severity is not Severity.NOTE:
+def _note_on(messages: list[_Message], index: int, file: str) -> int | None:
+    """The note after a message that says which place in the user's file led there."""
+    for position in range(index + 1, len(messages)):
+        if messages[position].severity is not Severity.NOTE:
             break
-        if PurePath(note.file).name == file:
-            return note.line, note.column
-    return 0, 0
+        if PurePath(messages[position].file).name == file:
+            return position
+    return None
+
+
+def _inclusion(message: _Message, file: str) -> int:
+    """The line of the user's file that included the one that a message is about; 0 for none."""
+    return next((line for name, line in message.includes if PurePath(name).name == file), 0)
 
 
 def _at(source: Rewritten, severity: Severity, line: int, column: int, text: str) -> Diagnostic:
@@ -88,8 +98,9 @@ def _in_metal_words(text: str) -> str:
         ("__global ", "device "),
         ("__constant ", "constant "),
         ("__local ", "threadgroup "),
-        ("__private ", "thread "),
+        ("__private ", ""),
         ("__generic ", ""),
     ):
         text = text.replace(clang, metal)
-    return re.sub(r"\bmetal::_make<([\w:, <>]+?)>", r"\1", text)
+    text = re.sub(r" ?__private\b", "", text)
+    return re.sub(r"^static assertion failed due to requirement '.*?': ", "", text)

@@ -3,10 +3,8 @@
 import os
 import platform
 import resource
-import sys
 from dataclasses import dataclass
-
-SUPPORTED = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64")
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -44,6 +42,6 @@ def target() -> str:
 
 def processor() -> str:
     """What distinguishes this processor for a compiler: model and features."""
-    with open("/proc/cpuinfo") as file:
-        lines = {line.partition(":")[0].strip(): line.partition(":")[2].strip() for line in file if ":" in line}
-    return " ".join(lines.get(key, "") for key in ("model name", "flags", "CPU part", "Features"))
+    lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines()]
+    facts = {key.strip(): value.strip() for key, _, value in lines}
+    return " ".join(facts.get(key, "") for key in ("model name", "flags", "CPU part", "Features"))

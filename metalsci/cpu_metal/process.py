@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from metalsci.cpu_metal.platform import shared_memory
-from metalsci.cpu_metal.protocol import REPLY, REQUEST, STATUS, Operation
+from metalsci.cpu_metal.worker import REPLY, REQUEST, STATUS, Operation
 
 _WORKER = Path(__file__).parent / "worker.py"
 
@@ -78,7 +78,8 @@ class DeviceProcess:
     @property
     def status(self) -> Status:
         *numbers, x, y, z = STATUS.unpack_from(self._status)
-        return Status(*numbers, (x, y, z))
+        signal_, access, address, dispatch, finished, guard, finding, thread = numbers
+        return Status(signal_, access, address, dispatch, finished, guard, finding, thread, (x, y, z))
 
     def ask(
         self,

@@ -121,9 +121,9 @@ def _type_names(tokens: Sequence[Token]) -> frozenset[bytes]:
         following = tokens[index + 1]
         if following.kind != "word":
             continue
-        if token.text in (b"typename", b"class") and tokens[index - 1].text in (b"<", b","):
-            names.add(following.text)
-        elif token.text == b"using" and tokens[index + 2].text == b"=":
+        parameter = token.text in (b"typename", b"class") and tokens[index - 1].text in (b"<", b",")
+        alias = token.text == b"using" and tokens[index + 2].text == b"="
+        if parameter or alias:
             names.add(following.text)
         elif token.text == b"typedef":
             last = next((i for i in range(index, len(tokens)) if tokens[i].text == b";"), None)
@@ -131,7 +131,7 @@ def _type_names(tokens: Sequence[Token]) -> frozenset[bytes]:
                 names.add(tokens[last - 1].text)
         elif token.text == b"define":
             body = tokens[index + 2]
-            if _VECTOR.fullmatch(body.text) and tokens[index + 3 : index + 4] == [Token("end", *[body.end] * 2, b";")]:
+            if _VECTOR.fullmatch(body.text) and tokens[index + 3].kind == "end":
                 names.add(following.text)
     return frozenset(names)
 
@@ -170,8 +170,8 @@ def _is_constructor(tokens: Sequence[Token], index: int, end: int) -> bool:
     return not (pointer and before in (b";", b"{", b"}"))
 
 
-# Threadgroup variables: `threadgroup float tile[16][16];` becomes a reference into the worker's threadgroup memory, at an
-# offset that the linker chooses: see include/metal_threadgroup.
+# Threadgroup variables: `threadgroup float tile[16][16];` becomes a reference into the worker's threadgroup memory, at
+# an offset that the linker chooses: see include/metal_threadgroup.
 
 
 def _threadgroup_variables(tokens: Sequence[Token]) -> Iterator[Edit]:

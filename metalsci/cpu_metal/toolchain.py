@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -42,7 +42,7 @@ class ToolchainError(RuntimeError):
 class Toolchain:
     """Runs Clang in `folder`-relative terms: every path it sees is a plain file name or one of the package's own."""
 
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     timeout: float = 60.0
 
     @cached_property

@@ -1,7 +1,7 @@
-"""The device process: loads kernels, maps buffers, runs command buffers. Started by process.py as a script of its own.
+"""The device process: loads kernels, maps buffers, runs command buffers. Started by process.py as a program of its own.
 
-It imports nothing but the standard library, holds no expected results, no keys and no configuration, and whatever a kernel
-does to it costs nobody else anything.
+It imports nothing but the standard library, holds no expected results, no keys and no configuration, and whatever a
+kernel does to it costs nobody else anything.
 """
 
 import ctypes
@@ -9,11 +9,31 @@ import mmap
 import os
 import select
 import socket
+import struct
 import sys
 import threading
+from enum import IntEnum
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from protocol import REPLY, REQUEST, STATUS, Operation  # noqa: E402  the script's own folder, nothing else
+# What the host and the device process say to one another. A request is `REQUEST`, with at most one descriptor beside
+# it; each has one `REPLY`. What is large lies in shared memory.
+
+REQUEST = struct.Struct("<qqq")
+"""Operation and two numbers."""
+REPLY = struct.Struct("<qq")
+"""0, or what went wrong, and a number."""
+STATUS = struct.Struct("<iIQIIQII3I4x")
+"""As runtime/runtime.h lays out `struct Status`."""
+
+
+class Operation(IntEnum):
+    MAP = 1
+    """The descriptor's memory, of so many bytes, writable or not: gives its address."""
+    UNMAP = 2
+    """The mapping at an address, of so many bytes."""
+    LOAD = 3
+    """The descriptor's shared object: gives the address of its entry."""
+    RUN = 4
+    """The command buffer at an address, of so many dispatches."""
 
 
 class Worker:
@@ -96,4 +116,5 @@ def main() -> None:
     os._exit(0)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -45,6 +45,7 @@ _ATTRIBUTES = GRID_ATTRIBUTES | GROUP_ATTRIBUTES
 
 # User code is inlined whole into the loop over threads, where it is vectorised, and nothing of it is emitted besides.
 _UNIT = """\
+#include <metal_runtime>
 #pragma clang attribute push(__attribute__((internal_linkage, always_inline)), apply_to = function)
 #pragma clang attribute push(__attribute__((internal_linkage)), apply_to = variable(is_global))
 #include "{file}"
@@ -77,7 +78,7 @@ extern "C" __attribute__((visibility("default"))) void metal_run(const metal::_D
   using namespace metal;
   {bindings}
   for (uint unit = first; unit < last; ++unit) {{
-    const uint px = unit % d->groups[0], py = unit / d->groups[0] % d->groups[1], pz = unit / d->groups[0] / d->groups[1];
+    const uint px = unit % d->groups[0], row = unit / d->groups[0], py = row % d->groups[1], pz = row / d->groups[1];
     const uint x0 = px * d->group[0], y0 = py * d->group[1], z0 = pz * d->group[2];
     const uint wx = min(d->group[0], d->grid[0] - x0), wy = min(d->group[1], d->grid[1] - y0);
     const uint wz = min(d->group[2], d->grid[2] - z0);
