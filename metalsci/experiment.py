@@ -15,11 +15,12 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from metalsci.benchmark.duel import Duel, confirm, score_of
+from metalsci.benchmark.duel import Duel, confirm, score_of, speedup_of
 from metalsci.benchmark.evaluate import Evaluator, Repeats
 from metalsci.benchmark.load import Problem
 from metalsci.benchmark.stopwatch import Stopwatch
 from metalsci.devices.protocol import Device
+from metalsci.export import best_py
 from metalsci.gate.heldout import GateResult, HeldOutGate
 from metalsci.models.protocol import Model
 from metalsci.search.budget import Budget
@@ -187,7 +188,7 @@ class _Run:
             best_iteration=history.incumbent.iteration,
             seed_score=seed_score,
             best_score=best_score,
-            self_speedup=best_score / seed_score if seed_score else 0.0,
+            self_speedup=speedup_of(duels),
             duels=duels,
             gate=gate,
             ceilings=asdict(self.parts.device.ceilings),
@@ -197,7 +198,8 @@ class _Run:
         )
 
     def _export(self, best: Entry, incumbent: str, summary: Summary) -> list[Path]:
-        module = best_py(self.parts.problem, incumbent, summary, self.folder.path)
+        math_mode = self.cfg.device.math_mode
+        module = best_py(self.parts.problem, incumbent, summary, self.folder.path, math_mode)
         return [
             self.folder.path / "00_seed.metal",
             self.folder.text("best.metal", incumbent),

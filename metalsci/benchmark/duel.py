@@ -4,6 +4,7 @@ Scores taken minutes apart differ by whatever else the machine was doing. Here b
 bench, and the speedup is the median over the rounds of the ratio of neighbours, with its quartiles.
 """
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -48,7 +49,7 @@ def duel(bench: Bench, seed: Module, challenger: Module, repeats: Repeats) -> Du
         except KernelFailure as failure:
             contenders.append(Contender(Outcome.of(failure), str(failure)))
     if not all(c.outcome.correct for c in contenders):
-        return Duel(bench.size.label, *contenders)
+        return Duel(bench.size.label, contenders[0], contenders[1])
 
     try:
         times = _alternate(bench, executions, repeats)
@@ -80,6 +81,16 @@ def confirm(evaluator: Evaluator, seed_kernel: str, incumbent: str) -> tuple[Due
     finally:
         seed.close()
         challenger.close()
+
+
+def speedup_of(duels: Sequence[Duel]) -> float:
+    """The self-speedup over all sizes: the geometric mean of the duels' speedups, zero unless all have one.
+
+    It is the ratio of the two scores, but each duel's ratio is taken between neighbours in time, so that a slow moment
+    of the machine slows both sides.
+    """
+    ratios = [d.speedup for d in duels if d.speedup]
+    return statistics.geometric_mean(ratios) if len(ratios) == len(duels) else 0.0
 
 
 def score_of(sides: Sequence[Contender]) -> float:

@@ -15,6 +15,7 @@ from metalsci.devices.ceilings import Ceilings
 from metalsci.devices.errors import CompileFailure, Crash, PipelineFailure, TimeLimit
 from metalsci.devices.memory import lay_out
 from metalsci.devices.program import Array, Call, Program, Symbol, fit_threadgroup
+from metalsci.devices.protocol import Module
 from metalsci.msl.diagnostics import Diagnostic, Severity
 from metalsci.msl.math_mode import MathMode
 from metalsci.msl.parse import parse
@@ -54,7 +55,7 @@ class CpuDevice:
         ceilings: Mapping[str, float | None],
     ) -> None:
         self._threads = threads or len(os.sched_getaffinity(0))
-        self._math_mode = math_mode.value
+        self._math_mode = math_mode
         self._time_limit = time_limit
         self._override = dict(ceilings)
         self._device = cpu_metal.Device(threads=self._threads)
@@ -67,7 +68,7 @@ class CpuDevice:
     def ceilings(self) -> Ceilings:
         if None not in self._override.values():
             return roofline.override(Ceilings(0, 0, ""), **self._override)
-        key = hashlib.sha256(f"{self.name} {self._math_mode}".encode()).hexdigest()[:16]
+        key = hashlib.sha256(f"{self.name} {self._math_mode.value}".encode()).hexdigest()[:16]
         return roofline.override(roofline.cached(self, cache() / f"ceilings-{key}.json"), **self._override)
 
     def compile(self, source: str, signatures: Sequence[KernelSignature]) -> "CpuModule":
@@ -75,7 +76,7 @@ class CpuDevice:
         if errors := [d for d in found if d.severity is Severity.ERROR]:
             raise CompileFailure(errors)
         with _typed_failures():
-            return CpuModule(self._device.compile(source, math_mode=self._math_mode))
+            return CpuModule(self._device, self._device.compile(source, self._math_mode))
 
     def stage(self, program: Program) -> "CpuStage":
         return CpuStage(self._device, program, self._time_limit)
@@ -85,7 +86,8 @@ class CpuDevice:
 
 
 class CpuModule:
-    def __init__(self, library: cpu_metal.Library) -> None:
+    def __init__(self, device: cpu_metal.Device, library: cpu_metal.Library) -> None:
+        self._device = device
         self.library = library
 
     @property
@@ -93,7 +95,8 @@ class CpuModule:
         return self.library.warnings
 
     def close(self) -> None:
-        self.library.close()
+        """Ends the device process, so that nothing a candidate left in its memory meets the next one."""
+        self._device.restart()
 
 
 class CpuStage:
@@ -105,10 +108,11 @@ class CpuStage:
         self._time_limit = time_limit
         self._layout = lay_out(program)
         self._buffers = [device.buffer(array) for _, array in program.inputs]
-        for nbytes in self._layout.sizes[self._layout.inputs :]:
-            self._buffers.append(device.buffer(np.zeros(nbytes, np.uint8)))
+        self._buffers += [device.empty([nbytes], np.uint8) for nbytes in self._layout.sizes[self._layout.inputs :]]
 
-    def bind(self, module: CpuModule) -> "CpuExecution":
+    def bind(self, module: Module) -> "CpuExecution":
+        if not isinstance(module, CpuModule):
+            raise TypeError(f"a stage runs modules of its own device, not {type(module).__name__}")
         dispatches = [self._dispatch(module, call) for call in self._program.calls]
         with _typed_failures():
             return CpuExecution(self._device, self._device.encode(dispatches), self._time_limit)
@@ -139,8 +143,7 @@ class CpuStage:
         )
 
     def close(self) -> None:
-        for buffer in self._buffers:
-            buffer.close()
+        self._buffers.clear()  # shared memory is freed with the last reference
 
 
 class CpuExecution:

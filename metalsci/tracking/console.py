@@ -102,7 +102,7 @@ def _note(entry: Entry) -> str:
         return entry.evaluation.message.replace("\n", " ")
     if entry.response is None:
         return "the seed kernel"
-    prose = (line.strip(" -*#") for line in entry.response.text.split("```")[0].splitlines())
+    prose = (line.strip(" -*#.0123456789") for line in entry.response.text.split("```")[0].splitlines())
     return next(filter(None, prose), "")
 
 

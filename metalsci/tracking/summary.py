@@ -12,7 +12,8 @@ SCHEMA = 1
 @dataclass(frozen=True)
 class Summary:
     """Scores and the self-speedup are measured side by side after the search, by `duels`; what the search itself saw,
-    minutes apart, is in the journal. `seconds` is the wall clock by phase; `framework` is the rest, neither model nor
+    minutes apart, is in the journal. `self_speedup` is the geometric mean of the duels' paired ratios, which noise moves
+    less than the ratio of the two scores. `seconds` is the wall clock by phase; `framework` is the rest, neither model nor
     compiler, kernel or reference, and `framework_ms_per_iteration` the median of it between two candidates."""
 
     task: str
@@ -26,7 +27,6 @@ class Summary:
     seed_score: float
     best_score: float
     self_speedup: float
-    self_speedup_by_size: Mapping[str, tuple[float, float, float]]
     duels: tuple[Duel, ...]
     gate: GateResult
     ceilings: Mapping[str, float | str]

@@ -7,7 +7,7 @@ summary.json, and an artifact of type `kernel` holds the files.
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,19 +43,17 @@ class WandbTracker:
         self._task = info.task
         mode = self._decide()
         try:
-            self._run = self._init(info, mode)
+            run = self._run = self._init(info, mode)
         except (wandb.errors.CommError, wandb.errors.AuthenticationError) as error:
             self._run = self._init(info, "offline")
             return f"W&B offline, because the server did not take the run: {error}"
-        if self._run.url:
-            return f"W&B {self._run.url}"
-        return f"W&B {mode}: {self._run.dir.removesuffix('/files')}"
+        return f"W&B {mode}: {run.url if mode == 'online' else Path(run.dir).parent}"
 
     def _decide(self) -> str:
         import wandb
 
         if self._mode is not WandbMode.auto:
-            return self._mode.value
+            return str(self._mode.value)
         return os.environ.get("WANDB_MODE") or ("online" if wandb.login(prompt=False) else "offline")
 
     def _init(self, info: RunInfo, mode: str) -> "Run":
@@ -129,7 +127,7 @@ def _metrics(history: History, entry: Entry) -> dict[str, object]:
     return metrics
 
 
-def _final(summary: Summary) -> Mapping[str, object]:
+def _final(summary: Summary) -> dict[str, object]:
     return {
         "seed_score": summary.seed_score,
         "best_score": summary.best_score,

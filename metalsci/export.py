@@ -1,0 +1,64 @@
+"""`best.py`: the winner as a module that a user pastes into an MLX project."""
+
+from pathlib import Path
+
+import numpy as np
+
+from metalsci.benchmark.load import Problem
+from metalsci.devices.program import Symbol, fit_threadgroup
+from metalsci.msl.export import Usage, export_python
+from metalsci.msl.lower import LoweringError, lower
+from metalsci.msl.math_mode import MathMode
+from metalsci.msl.parse import parse
+from metalsci.tracking.summary import Summary
+
+
+def best_py(problem: Problem, source: str, summary: Summary, run: Path, math_mode: MathMode) -> str:
+    """One Python function for each kernel of `source`, through `mx.fast.metal_kernel`.
+
+    Where MLX cannot run a kernel that the software device could, the module says so when it is imported.
+    """
+    facts = {
+        "task": summary.task,
+        "written by": f"{summary.model}, iteration {summary.best_iteration}",
+        "self-speedup": f"{summary.self_speedup:.2f} on {summary.device}",
+        "score": f"{summary.best_score:.4f} (seed kernel {summary.seed_score:.4f})",
+        "held-out gate": _gate(summary),
+        "run": run.name,
+    }
+    try:
+        kernels = lower(parse(source), {s.name for s in problem.task.signatures})
+    except LoweringError as error:
+        reasons = "\n".join(map(str, error.diagnostics))
+        return f"raise ImportError({f'mx.fast.metal_kernel cannot run best.metal: {reasons}'!r})\n"
+    title = f"The fastest {summary.task} kernel of a metalsci run."
+    usage = _usage(problem)
+    for name, kernel in kernels.items():
+        limit = kernel.max_total_threads_per_threadgroup
+        if (known := usage.get(name)) and known.threadgroup:
+            group = fit_threadgroup(known.threadgroup, limit)
+            usage[name] = Usage(group, known.grid, known.shapes)
+    return export_python(kernels.values(), title=title, facts=facts, usage=usage, math_mode=math_mode)
+
+
+def _gate(summary: Summary) -> str:
+    gate = summary.gate
+    speedup = f", {gate.heldout_speedup:.2f}x at {gate.size}" if gate.heldout_speedup else f" at {gate.size}"
+    return f"{gate.verdict}{speedup}"
+
+
+def _usage(problem: Problem) -> dict[str, Usage]:
+    """How the task's host code calls each kernel, taken from its program at the smallest size."""
+    task, size = problem.task, problem.sizes[0]
+    program = task.trace(size, task.inputs(size, np.random.default_rng(0)))
+    usage: dict[str, Usage] = {}
+    for call in program.calls:
+        if call.kernel in usage:
+            continue
+        (signature,) = (s for s in task.signatures if s.name == call.kernel)
+        readable = [p.name for p in signature.buffers if not p.writable]
+        writable = [p.name for p in signature.buffers if p.writable]
+        arrays = [*zip(readable, call.arguments, strict=True), *zip(writable, call.outputs, strict=True)]
+        shapes = {name: f"of shape {a.shape} at {size.label}" for name, a in arrays if isinstance(a, Symbol)}
+        usage[call.kernel] = Usage(call.threadgroup, f"threads in x, y and z: {call.threads} at {size.label}", shapes)
+    return usage

@@ -1,0 +1,42 @@
+"""What is shipped works where there is no checkout."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from metalsci.paths import data
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The wheel's contents, unpacked. The dependencies are this environment's; `metalsci` is the wheel's."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q", "-w", str(folder)]
+    subprocess.run([*build, str(data("conf").parent)], check=True, timeout=120)
+    (wheel,) = folder.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(folder / "site")
+    return folder / "site"
+
+
+def test_a_search_runs_from_the_wheel_outside_the_checkout(installed, tmp_path):
+    command = [sys.executable, "-m", "metalsci.run", "task=saxpy", "task.sizes=[{N: 5000}]", "task.heldout={N: 7000}"]
+    command += ["budget.iterations=1", "repeats.timed=2", "gate.repeats=2", "tracker=none"]
+    env = {**os.environ, "PYTHONPATH": str(installed)}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    (summary,) = tmp_path.rglob("summary.json")
+    assert json.loads(summary.read_text())["task"] == "saxpy"
+    folder = (summary.parent / "config.yaml").read_text()
+    assert str(installed / "metalsci" / "_data" / "tasks") in folder
+
+
+def test_the_wheel_holds_every_data_file_of_the_checkout(installed):
+    root = data("conf").parent
+    tracked = subprocess.run(["git", "ls-files", "conf", "tasks", "metalsci"], cwd=root, capture_output=True, text=True)
+    for name in tracked.stdout.split():
+        at = installed / name if name.startswith("metalsci/") else installed / "metalsci" / "_data" / name
+        assert at.exists(), name
