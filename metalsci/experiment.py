@@ -64,7 +64,10 @@ def build(cfg: DictConfig) -> Parts:
         except InstantiationException as error:
             raise ConfigError(f"{group}: {error.__cause__ or error}") from error
 
-    repeats = Repeats(cfg.repeats.warmup, cfg.repeats.timed)
+    try:
+        repeats = Repeats(cfg.repeats.warmup, cfg.repeats.timed)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     names = ("task", "model", "strategy", "budget", "gate", "tracker", "device")
     made = {name: make(name) for name in names}
     return Parts(problem=made.pop("task"), repeats=repeats, **made)

@@ -13,17 +13,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from metalsci.arguments import ResumeError, expand_resume, multirun_first
 from metalsci.config import register
+from metalsci.errors import JobError
 from metalsci.paths import data
-from metalsci.resume import ResumeError, expand_resume
 
 log = logging.getLogger(__name__)
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
-
-
-class JobError(Exception):
-    """A job ended without a result and has said why; the rest of a sweep goes on."""
 
 
 @hydra.main(version_base="1.3", config_path=str(data("conf")), config_name="config")
@@ -40,7 +37,9 @@ def _job(cfg: DictConfig) -> None:
     except EXPECTED as error:
         log.error("%s", error)
         _complain(f"{error}{advice(error, folder)}")
-        raise JobError(str(error)) from error
+        if sweep is None:
+            raise JobError(str(error)) from error
+        # the rest of a sweep goes on; its table counts the runs without a result, and fails at the end
     except KeyboardInterrupt:
         log.error("interrupted")
         _complain(f"interrupted; go on with: python -m metalsci.run resume={folder}")
@@ -54,7 +53,7 @@ def main() -> None:
     register()
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions reach the code below instead of Hydra's own report
     try:
-        sys.argv[1:] = expand_resume(sys.argv[1:])
+        sys.argv[1:] = expand_resume(multirun_first(sys.argv[1:]))
         _job()
     except JobError:
         sys.exit(EXIT_FAILED)

@@ -26,6 +26,11 @@ class Repeats:
     warmup: int = 3
     timed: int = 10
 
+    def __post_init__(self) -> None:
+        for name, value in (("warmup", self.warmup), ("timed", self.timed)):
+            if value < 1:
+                raise ValueError(f"repeats.{name}={value}: at least 1, the first warm-up being the verified run")
+
 
 # Whoever watches an evaluation: a sentence for each step, for a live console.
 Progress = Callable[[str], None]

@@ -54,6 +54,10 @@ class CpuDevice:
         time_limit: float = 10.0,
         ceilings: Mapping[str, float | None],
     ) -> None:
+        if threads is not None and threads < 1:
+            raise ValueError(f"device.threads={threads}: at least 1, or null for every core")
+        if time_limit <= 0:
+            raise ValueError(f"device.time_limit={time_limit}: give a positive number of seconds")
         self._threads = threads or len(os.sched_getaffinity(0))
         self._math_mode = math_mode
         self._time_limit = time_limit

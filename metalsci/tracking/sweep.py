@@ -8,21 +8,26 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.table import Table
 
+from metalsci.errors import JobError
 from metalsci.tracking.console import make_console
 
 
 class SweepTable(Callback):
-    """A Hydra callback, named in conf/hydra/default.yaml."""
+    """A Hydra callback, named in conf/hydra/default.yaml. Raises JobError after the table if a run has no result."""
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         folder = Path(config.hydra.sweep.dir)
-        results = {path.parent.name: json.loads(path.read_text()) for path in sorted(folder.glob("*/summary.json"))}
+        jobs = sorted((path.parent for path in folder.glob("*/.hydra")), key=lambda job: (len(job.name), job.name))
+        results = {job.name: _result(job) for job in jobs}
         table = Table(title=f"sweep {folder}", title_justify="left", title_style="bold")
         for name in ("run", "task", "model", "seed"):
             table.add_column(name)
         for name in ("self-speedup", "found at", "held-out", "verdict"):
             table.add_column(name, justify="right")
-        for job, result in sorted(results.items(), key=lambda item: (len(item[0]), item[0])):
+        for job, result in results.items():
+            if result is None:
+                table.add_row(job, "", "", "", "", "", "", "no result: see its metalsci.log")
+                continue
             gate = result["gate"]
             heldout = f"{gate['heldout_speedup']:.2f}×" if gate["heldout_speedup"] else ""
             found = f"{result['best_iteration']}/{result['iterations']}"
@@ -30,3 +35,10 @@ class SweepTable(Callback):
             table.add_row(*row, f"{result['self_speedup']:.2f}×", found, heldout, gate["verdict"])
         (folder / "sweep.json").write_text(json.dumps(results, indent=2) + "\n")
         make_console().print(table)
+        if failed := [job for job, result in results.items() if result is None]:
+            raise JobError(f"{len(failed)} of {len(results)} runs have no result")
+
+
+def _result(job: Path) -> dict[str, Any] | None:
+    path = job / "summary.json"
+    return json.loads(path.read_text()) if path.exists() else None

@@ -1,4 +1,4 @@
-"""`resume=FOLDER`: go on with a run where it stopped, with the settings that it had."""
+"""The command line before Hydra sees it: `-m` anywhere, and `resume=FOLDER`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +8,15 @@ import yaml
 
 class ResumeError(Exception):
     """The folder holds no run that can be gone on with."""
+
+
+_MULTIRUN = ("-m", "--multirun")
+
+
+def multirun_first(arguments: Sequence[str]) -> list[str]:
+    """`task=lbm -m seed=0,1` as `-m task=lbm seed=0,1`: Hydra's parser takes no flag between overrides."""
+    flags = [a for a in arguments if a in _MULTIRUN]
+    return [*flags[:1], *(a for a in arguments if a not in _MULTIRUN)]
 
 
 def expand_resume(arguments: Sequence[str]) -> list[str]:
@@ -20,7 +29,7 @@ def expand_resume(arguments: Sequence[str]) -> list[str]:
     if not folders:
         return list(arguments)
     rest = [a for a in arguments if not a.startswith("resume=")]
-    if len(folders) > 1 or not {"-m", "--multirun"}.isdisjoint(rest):
+    if len(folders) > 1 or not set(_MULTIRUN).isdisjoint(rest):
         raise ResumeError("resume takes one run's folder; the runs of a sweep are resumed one by one")
     folder = Path(folders[0])
     overrides = folder / ".hydra" / "overrides.yaml"
