@@ -1,0 +1,1 @@
+"""What the rewrites know of a source: its tree, its variables, and what may safely be moved where."""
