@@ -11,7 +11,7 @@ from metalsci.msl.lexer import SourceText, Token
 from metalsci.msl.syntax import parse_cpp
 
 _MAX_DEPTH = 16
-_WORD = re.compile(r"[A-Za-z_]\w*")
+_NAME = re.compile(r"[A-Za-z_]\w*(?:\s*::\s*[A-Za-z_]\w*)*")
 
 
 class FileNames:
@@ -23,11 +23,15 @@ class FileNames:
     def resolve(self, spelled: str) -> str:
         """A type with aliases replaced and spaces made regular; unknown names stay."""
         for _ in range(_MAX_DEPTH):
-            replaced = _WORD.sub(lambda match: self._aliases.get(match[0], match[0]), spelled)
+            replaced = _NAME.sub(lambda match: self._alias(match[0]), spelled)
             if replaced == spelled:
                 break
             spelled = replaced
         return " ".join(spelled.split())
+
+    def _alias(self, name: str) -> str:
+        """What an alias stands for, else the name itself. Namespaces are not told apart."""
+        return self._aliases.get(name.split("::")[-1].strip(), name)
 
     def integer(self, name: tree_sitter.Node) -> int | None:
         """The value of a name in an expression, if the file defines it as an integer constant."""
@@ -46,14 +50,19 @@ class FileNames:
 
     @cached_property
     def _statements(self) -> list[list[Token]]:
-        """Runs of tokens at file scope, between `;`, braces and directives."""
+        """Runs of tokens at file and namespace scope, between `;`, braces and directives."""
         runs: list[list[Token]] = [[]]
-        depth = 0
+        hidden = 0
+        opened: list[bool] = []
         for token in self._text.tokens:
-            depth = max(depth + (token.text == b"{") - (token.text == b"}"), 0)
+            if token.text == b"{":
+                opened.append(not _opens_namespace(runs[-1]))
+                hidden += opened[-1]
+            elif token.text == b"}" and opened:
+                hidden -= opened.pop()
             if token.kind == "directive" or token.text in (b";", b"{", b"}"):
                 runs.append([])
-            elif depth == 0:
+            elif hidden == 0:
                 runs[-1].append(token)
         return runs
 
@@ -79,6 +88,10 @@ class FileNames:
             if at > 0 and words[at - 1].isidentifier():
                 constants[words[at - 1]] = _join(run[at + 1 :])
         return constants
+
+
+def _opens_namespace(run: list[Token]) -> bool:
+    return any(token.text in (b"namespace", b"extern") for token in run)
 
 
 def _join(run: list[Token]) -> str:
