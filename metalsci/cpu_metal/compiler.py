@@ -26,6 +26,7 @@ from metalsci.msl.untrusted import refuse
 
 _FILE = "kernel.metal"
 _SECTION = "metal_threadgroup"
+_MAX_DENSE_STACK = 16000  # runtime/runtime.h
 _WAITS = frozenset({"metal_threadgroup_barrier"})
 _WAIT_WORDS = re.compile(r"_barrier\b")
 _MEMORY = frozenset({"memcpy", "memset", "memmove"})
@@ -86,6 +87,8 @@ class CompiledKernel:
     path: Path
     mode: Mode
     threadgroup_memory: int
+    stack: int
+    """Bytes of stack that a thread needs; 0 where that cannot be told."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,9 @@ class Compiler:
         folder = self.cache.entry(key, build)
         facts = json.loads((folder / "facts.json").read_text())
         kernels = [
-            CompiledKernel(signature, folder / fact["file"], Mode(fact["mode"]), fact["threadgroup_memory"])
+            CompiledKernel(
+                signature, folder / fact["file"], Mode(fact["mode"]), fact["threadgroup_memory"], fact["stack"]
+            )
             for signature, fact in zip(parsed.kernels, facts["kernels"], strict=True)
         ]
         warnings = [
@@ -173,7 +178,12 @@ class _Build:
                 (folder / f"{index}.so").write_bytes((scratch / f"{index}.so").read_bytes())
         facts = {
             "kernels": [
-                {"file": f"{i}.so", "mode": b.mode, "threadgroup_memory": b.object.sections.get(_SECTION, 0)}
+                {
+                    "file": f"{i}.so",
+                    "mode": b.mode,
+                    "threadgroup_memory": b.object.sections.get(_SECTION, 0),
+                    "stack": _stack(b.object),
+                }
                 for i, b in enumerate(built)
             ],
             "warnings": [vars(d) for d in dict.fromkeys(d for b in built for d in b.messages)],
@@ -255,6 +265,13 @@ def _mode(compiled: ObjectFile, signature: KernelSignature) -> Mode:
     if compiled.undefined & _WAITS:
         return Mode.THREAD
     return Mode.GROUP if _SECTION in compiled.sections or needs_group(signature) else Mode.GRID
+
+
+def _stack(compiled: ObjectFile) -> int:
+    """Of a kernel that calls nothing but the runtime: what its only function needs, its return address included."""
+    if len(compiled.stacks) != 1 or compiled.undefined & (_MATH | _MEMORY) or compiled.stacks[0] > _MAX_DENSE_STACK:
+        return 0
+    return compiled.stacks[0] + 64
 
 
 def _refuse_foreign_files(messages: str) -> None:

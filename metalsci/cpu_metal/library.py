@@ -38,6 +38,7 @@ class Kernel:
     threadgroup_memory: int
     mode: Mode = field(repr=False)
     path: Path = field(repr=False)
+    stack: int = field(repr=False)
     thread_execution_width: int = SIMD_WIDTH
 
 
@@ -59,6 +60,7 @@ def kernel(compiled: CompiledKernel) -> Kernel:
         threadgroup_memory=compiled.threadgroup_memory,
         mode=compiled.mode,
         path=compiled.path,
+        stack=compiled.stack,
     )
 
 

@@ -26,7 +26,14 @@ _LANGUAGE = (
     "-fno-caret-diagnostics", "-fno-color-diagnostics", "-fno-diagnostics-show-option",
     "-Wno-unknown-attributes", "-Wno-undefined-internal",
 )  # fmt: skip
-_OPTIMISATION = ("-O3", "-march=native", "-mprefer-vector-width=512", "-fPIC", "-fvisibility=hidden")
+_OPTIMISATION = (
+    "-O3",
+    "-march=native",
+    "-mprefer-vector-width=512",
+    "-fPIC",
+    "-fvisibility=hidden",
+    "-fstack-size-section",
+)
 _MATH: dict[MathMode, tuple[str, ...]] = {
     # Kernels in the wild test for infinities under fast math and are right on Apple's GPUs, so those stay.
     MathMode.fast: ("-ffast-math", "-fno-finite-math-only"),

@@ -14,6 +14,7 @@ enum {
     MAX_GROUP = 1024,
     SIMD_WIDTH = 32,
     THREADGROUP_MEMORY = 32768,
+    MAX_DENSE_STACK = 16384,
 };
 
 // How a dispatch is cut into units of work.
@@ -33,7 +34,7 @@ struct Dispatch {
     u32 groups[3];     // threadgroups per grid, partial ones counted
     u32 units;         // units of work in the dispatch
     u32 chunk;         // units that a worker takes at a time
-    u32 reserved;
+    u32 stack;         // MODE_THREAD: bytes of stack that a thread needs; 0 where that is not known
     uptr arguments[MAX_ARGUMENTS];
 };
 

@@ -27,62 +27,73 @@ struct Worker *worker_create(void) {
     return (struct Worker *)arena;
 }
 
-// Every stack but its lowest page, which stays inaccessible and so catches an overflow.
-static void make_stacks(struct Worker *worker, u32 count) {
-    for (; worker->stacks < count; ++worker->stacks) {
-        char *stack = (char *)worker + THREAD_STACKS + worker->stacks * THREAD_STACK;
-        if (mprotect(stack + PAGE, THREAD_STACK - PAGE, PROT_READ | PROT_WRITE)) die(worker, FINDING_OUT_OF_MEMORY);
-    }
+static void make_accessible(struct Worker *worker, char *start, uptr size) {
+    if (mprotect(start, size, PROT_READ | PROT_WRITE)) die(worker, FINDING_OUT_OF_MEMORY);
 }
 
-// Gives the processor back to the scheduler until it resumes this thread.
-static void wait_as(struct Worker *worker, u32 state, uptr site) {
+// Stacks that just hold what the compiler says a thread needs, back to back. Few pages and few cache lines hold them all;
+// an odd number of lines apart, their tops do not compete for the same sets of the cache.
+static char *dense_stacks(struct Worker *worker, u32 count, uptr *stride) {
+    char *stacks = (char *)worker + DENSE_STACKS;
+    *stride = (worker->dispatch->stack + STACK_RESERVE + 63) / 64 * 64;
+    if (*stride / 64 % 2 == 0) *stride += 64;
+    const uptr needed = (count * *stride + PAGE - 1) & ~(PAGE - 1);
+    if (needed > worker->dense) {
+        make_accessible(worker, stacks, needed);
+        worker->dense = needed;
+    }
+    return stacks;
+}
+
+// Stacks of a size that should do, each above an inaccessible page.
+static char *large_stacks(struct Worker *worker, u32 count, uptr *stride) {
+    char *stacks = (char *)worker + LARGE_STACKS;
+    *stride = LARGE_STACK;
+    for (; worker->guarded < count; ++worker->guarded) {
+        make_accessible(worker, stacks + worker->guarded * LARGE_STACK + PAGE, LARGE_STACK - PAGE);
+    }
+    return stacks;
+}
+
+// Leaves the running thread for the next one that has not been run since the last barrier, else for the scheduler.
+static void go_on(struct Worker *worker) {
     struct Thread *thread = &worker->threads[worker->current];
-    thread->state = state;
-    thread->site = site;
-    switch_stack(&thread->stack, worker->scheduler);
+    u32 next = worker->current + 1;
+    while (next < worker->group.threads && worker->threads[next].done) ++next;
+    worker->current = next;
+    switch_stack(&thread->stack, next < worker->group.threads ? worker->threads[next].stack : worker->scheduler);
 }
 
 static void thread_main(void) {
     struct Worker *worker = this_worker();
-    worker->body(worker->dispatch, &worker->group, worker->current);
-    wait_as(worker, DONE, 0);
+    const u32 index = worker->current;
+    worker->body(worker->dispatch, &worker->group, index);
+    worker->threads[index].done = 1;
+    go_on(worker);
 }
 
-static void start(struct Worker *worker, u32 index) {
-    struct Thread *thread = &worker->threads[index];
-    // Stacks lie a power of two apart; staggered, their tops do not compete for the same sets of the cache.
-    const uptr stagger = (index % 64) * 192;
-    char *end = (char *)worker + THREAD_STACKS + (index + 1) * THREAD_STACK - stagger;
-    uptr *frame = (uptr *)end - FRAME_WORDS;
-    for (u32 i = 0; i < FRAME_WORDS; ++i) frame[i] = 0;
-    frame[RETURN_WORD] = (uptr)thread_main;
-    thread->stack = frame;
-    thread->state = RUNNABLE;
-}
-
-static void resume(struct Worker *worker, u32 index) {
-    worker->current = index;
-    switch_stack(&worker->scheduler, worker->threads[index].stack);
-}
-
-// Runs every thread to its next barrier or its end. True when all have ended.
-static int run_to_barrier(struct Worker *worker) {
-    const u32 threads = worker->group.threads;
-    u32 waiting = threads;  // index of the first thread at a barrier
-    for (u32 i = 0; i < threads; ++i) {
-        if (worker->threads[i].state == DONE) continue;
-        resume(worker, i);
-        if (worker->threads[i].state != AT_BARRIER) continue;
-        if (waiting == threads) {
-            waiting = i;
-        } else if (worker->threads[i].site != worker->threads[waiting].site) {
-            // Two threads at two barriers: each would wait for the other. A thread that has returned is no
-            // longer waited for, as on Apple's GPUs.
-            die(worker, FINDING_DIVERGENT_BARRIER);
-        }
+static void start_threads(struct Worker *worker) {
+    const u32 count = worker->group.threads;
+    uptr stride;
+    char *stacks = (worker->dispatch->stack ? dense_stacks : large_stacks)(worker, count, &stride);
+    for (u32 i = 0; i < count; ++i) {
+        uptr *frame = (uptr *)(stacks + (i + 1) * stride) - FRAME_WORDS;
+        for (u32 word = 0; word < FRAME_WORDS; ++word) frame[word] = 0;
+        frame[RETURN_WORD] = (uptr)thread_main;
+        worker->threads[i].stack = frame;
+        worker->threads[i].done = 0;
     }
-    return waiting == threads;
+}
+
+// Runs every thread to its next barrier or its end. False when none waits at a barrier.
+static int run_to_barrier(struct Worker *worker) {
+    worker->waiting = 0;
+    worker->site = 0;
+    u32 first = 0;
+    while (worker->threads[first].done) ++first;
+    worker->current = first;
+    switch_stack(&worker->scheduler, worker->threads[first].stack);
+    return worker->waiting != 0;
 }
 
 void run_group(struct Worker *worker, u32 unit) {
@@ -98,11 +109,17 @@ void run_group(struct Worker *worker, u32 unit) {
         group->threads *= group->size[axis];
     }
     worker->body = (RunThread)dispatch->run;
-    make_stacks(worker, group->threads);
-    for (u32 i = 0; i < group->threads; ++i) start(worker, i);
-    while (!run_to_barrier(worker)) {}
+    start_threads(worker);
+    while (run_to_barrier(worker)) {}
 }
 
 __attribute__((visibility("default"), noinline)) void metal_threadgroup_barrier(void) {
-    wait_as(this_worker(), AT_BARRIER, (uptr)__builtin_return_address(0));
+    struct Worker *worker = this_worker();
+    const uptr site = (uptr)__builtin_return_address(0);
+    // Two threads at two barriers: each would wait for the other. A thread that has returned is no longer waited for, as
+    // on Apple's GPUs.
+    if (worker->waiting && worker->site != site) die(worker, FINDING_DIVERGENT_BARRIER);
+    worker->site = site;
+    ++worker->waiting;
+    go_on(worker);
 }

@@ -13,16 +13,15 @@
 #define MAIN_STACK_SIZE ((uptr)8 << 20)
 #define SIGNAL_STACK ((uptr)24 << 20)
 #define SIGNAL_STACK_SIZE ((uptr)64 << 10)
-#define THREAD_STACKS ((uptr)64 << 20)
-#define THREAD_STACK ((uptr)64 << 10)
+#define DENSE_STACKS ((uptr)32 << 20)
+#define LARGE_STACKS ((uptr)64 << 20)
+#define STACK_RESERVE 384                   // what the runtime itself puts on a thread's stack, generously
+#define LARGE_STACK ((uptr)64 << 10)         // of a thread whose need is not known; its lowest page catches an overflow
 #define PAGE ((uptr)16384)                  // the largest page of the systems meant
-
-enum ThreadState { RUNNABLE, AT_BARRIER, AT_SIMD, DONE };
 
 struct Thread {
     void *stack;       // stack pointer while it does not run
-    uptr site;         // where it waits: the call's return address
-    u32 state;
+    u32 done;
 };
 
 struct Worker {
@@ -32,13 +31,19 @@ struct Worker {
     RunThread body;
     struct Group group;
     u32 current;                      // index of the running thread; MODE_THREAD
-    u32 stacks;                       // thread stacks made accessible so far
+    u32 waiting;                      // threads that wait at the barrier at `site`
+    uptr site;                        // return address of its call
+    uptr dense;                       // bytes of memory for dense stacks made accessible so far
+    u32 guarded;                      // large stacks made accessible so far
     void *scheduler;                  // stack pointer of the scheduler while a thread runs
     struct Thread threads[MAX_GROUP];
 };
 
 static inline struct Worker *worker_of(uptr address) { return (struct Worker *)(address & ~(ARENA_SIZE - 1)); }
 static inline struct Worker *this_worker(void) { return worker_of((uptr)__builtin_frame_address(0)); }
+
+_Static_assert(DENSE_STACKS + MAX_GROUP * (MAX_DENSE_STACK + STACK_RESERVE + 128) <= LARGE_STACKS, "stacks overlap");
+_Static_assert(LARGE_STACKS + MAX_GROUP * LARGE_STACK <= ARENA_SIZE, "stacks leave the arena");
 
 struct Worker *worker_create(void);
 
