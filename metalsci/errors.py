@@ -2,4 +2,4 @@
 
 
 class JobError(Exception):
-    """A job, or some of a sweep, ended without a result and has said why."""
+    """A job ended without a result and has said why."""
