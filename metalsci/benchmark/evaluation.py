@@ -17,6 +17,9 @@ class Outcome(StrEnum):
     SCORED = "scored"
     NO_CODE = "no code"
     AMBIGUOUS = "ambiguous answer"
+    EMPTY = "empty answer"
+    REFUSED = "refused"
+    TRUNCATED = "truncated answer"
     COMPILE_ERROR = "compile error"
     PIPELINE_ERROR = "pipeline error"
     CRASHED = "crashed"
@@ -70,6 +73,15 @@ class Roofline:
 
 
 @dataclass(frozen=True)
+class Invariant:
+    """What the physics conserves or fixes, of the candidate's results and of the reference."""
+
+    name: str
+    got: float
+    want: float
+
+
+@dataclass(frozen=True)
 class SizeResult:
     """One size. `error` is in units of the tolerance, None where nothing finite could be compared."""
 
@@ -79,12 +91,14 @@ class SizeResult:
     error: float | None = None
     timing: Timing | None = None
     roofline: Roofline | None = None
+    invariants: tuple[Invariant, ...] = ()
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """One candidate. `score` is the geometric mean of the fractions of ceiling over the sizes, and zero unless the
-    outcome is `scored`; `phases` says where the seconds of the evaluation went."""
+    outcome is `scored`; `phases` says where the seconds of the evaluation went. `findings` are a sanitizer's sentences
+    about the candidate, `remarks` what the device says of how it executed."""
 
     outcome: Outcome
     message: str = ""
@@ -92,6 +106,8 @@ class Evaluation:
     sizes: tuple[SizeResult, ...] = ()
     score: float = 0.0
     phases: Mapping[str, float] = field(default_factory=dict)
+    findings: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def score(results: Sequence[SizeResult]) -> float:

@@ -1,7 +1,18 @@
-"""The one small protocol between a search and whoever writes kernels."""
+"""The small protocols between a search and whoever writes kernels.
 
+A `Model` answers a prompt, and that is all an offline model needs. A `LanguageModel` is asked over a wire: its answers
+take minutes, cost money and may break off, so a search also wants to know what a call may cost before it is made, and
+to hold every piece of an answer as it arrives. A `Learner` is told what became of its answers.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -12,6 +23,7 @@ class Prompt:
     iteration: 1 for the first proposal; with the run's seed it fixes every random draw of an offline model.
     parent: source of the kernel to improve on (the incumbent, or the seed kernel).
     tried: sources already evaluated in this run, oldest first; proposing one again is a wasted iteration.
+    said: what the model has answered so far, where that was cut off; the answer is what follows it.
     """
 
     system: str
@@ -19,26 +31,90 @@ class Prompt:
     iteration: int
     parent: str
     tried: tuple[str, ...] = ()
+    said: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Stands for what is asked, less what was measured: no two runs share their timings, which `user` tells."""
+        facts = [self.system, self.iteration, self.parent, self.tried, self.said]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens, as the provider counted them; an offline model uses none."""
+    """Tokens, in one meaning for every provider; an offline model uses none.
+
+    input: all that was sent, of which `cached` came from the provider's cache. output: all that was generated, of which
+    `reasoning` was not shown. estimated: the provider did not count, so these are from the length of the texts.
+    """
 
     input: int = 0
     cached: int = 0
     output: int = 0
     reasoning: int = 0
+    estimated: bool = False
+
+    @property
+    def total(self) -> int:
+        return self.input + self.output
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.input + other.input,
+            self.cached + other.cached,
+            self.output + other.output,
+            self.reasoning + other.reasoning,
+            self.estimated or other.estimated,
+        )
+
+
+class Stop(StrEnum):
+    """Why an answer ends where it does."""
+
+    END = "end"
+    LENGTH = "length"  # a token limit
+    CUT = "cut"  # the connection or the process broke off
+    REFUSED = "refused"  # the model declined, or a content filter did
 
 
 @dataclass(frozen=True)
 class Response:
-    """An answer: prose with one fenced `.metal` block in `text`. `cost` is in US dollars, None if unknown."""
+    """An answer: prose with one fenced `.metal` block in `text`. `cost` is in US dollars, None if unknown; `model` is
+    who answered, where that is not the run's only model."""
 
     text: str
     reasoning: str = ""
     usage: Usage = field(default_factory=Usage)
     cost: float | None = 0.0
+    stop: Stop = Stop.END
+    model: str = ""
+
+
+@dataclass(frozen=True)
+class Expense:
+    """What one call may use at most. dollars: None where no price is known."""
+
+    tokens: int = 0
+    dollars: float | None = 0.0
+
+
+def _ignore(_: str) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Call:
+    """What surrounds a prompt.
+
+    progress: takes what is going on, in a few words. heard: takes each piece of the answer's text as it arrives, and
+    has it on disk when it returns. folder: of the run, for a model that leaves files there. deadline: on the clock of
+    `time.monotonic`; no attempt starts after it.
+    """
+
+    progress: Callable[[str], None] = _ignore
+    heard: Callable[[str], None] = _ignore
+    folder: Path = Path()
+    deadline: float = math.inf
 
 
 class Model(Protocol):
@@ -48,3 +124,28 @@ class Model(Protocol):
     def name(self) -> str: ...
 
     def propose(self, prompt: Prompt) -> Response: ...
+
+
+@runtime_checkable
+class LanguageModel(Protocol):
+    """Raises ModelError when it cannot go on. A context manager where it holds anything."""
+
+    @property
+    def name(self) -> str: ...
+
+    def propose(self, prompt: Prompt, call: Call = ...) -> Response:
+        """An answer that breaks off after its first piece is returned, with Stop.CUT: it has been paid for."""
+
+    def worst_case(self, prompt: Prompt) -> Expense:
+        """What `propose` may use at most, tries that fail unpaid not counted."""
+
+    def interrupted(self, prompt: Prompt, text: str) -> Response:
+        """The response of which a killed process had received `text`, its tokens and cost estimated."""
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """A model that adapts. On resumption recorded answers are told again, in order."""
+
+    def learn(self, response: Response, gain: float) -> None:
+        """gain: log of the factor by which the incumbent's score rose, zero where it did not."""

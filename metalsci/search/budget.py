@@ -1,25 +1,68 @@
-"""When a search ends. Checked before a model is asked, so no budget is overdrawn by more than one iteration."""
+"""When a search ends. Checked before a model is asked, with what the call may use at most, so tokens and dollars are
+never overdrawn; minutes are, by no more than the iteration that is under way."""
 
 from dataclasses import dataclass
+
+from metalsci.models.protocol import Expense
+
+
+class BudgetError(Exception):
+    """The budget cannot be kept: it is in dollars, and the model has no known price."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a search has used. minutes are counted by this process; tokens and dollars over the whole journal.
+
+    unpriced: answers of unknown price, not in `dollars`. estimated: answers whose tokens no provider counted.
+    """
+
+    iterations: int = 0
+    seconds: float = 0.0
+    tokens: int = 0
+    dollars: float = 0.0
+    unpriced: int = 0
+    estimated: int = 0
 
 
 @dataclass(frozen=True)
 class Budget:
-    """iterations: proposals, not counting the seed kernel. minutes: wall clock of this process, None for no limit."""
+    """iterations: proposals, not counting the seed kernel. minutes: wall clock of this process. tokens: sent and
+    generated. dollars: at the prices of the model's config. None is no limit."""
 
     iterations: int
     minutes: float | None = None
+    tokens: int | None = None
+    dollars: float | None = None
 
     def __post_init__(self) -> None:
         if self.iterations < 1:
             raise ValueError(f"budget.iterations={self.iterations}: a search needs at least one iteration")
-        if self.minutes is not None and self.minutes <= 0:
-            raise ValueError(f"budget.minutes={self.minutes}: give a positive number of minutes, or null for no limit")
+        for what in ("minutes", "tokens", "dollars"):
+            limit = getattr(self, what)
+            if limit is not None and limit <= 0:
+                raise ValueError(f"budget.{what}={limit}: give a positive number of {what}, or null for no limit")
 
-    def ended_by(self, iterations: int, seconds: float) -> str | None:
-        """Which limit has been reached, or None while the search may go on."""
-        if iterations >= self.iterations:
+    def ended_by(self, spent: Spent, ahead: Expense | None = None) -> str | None:
+        """Which limit has been reached, or would be by `ahead`; None while the search may go on.
+
+        Raises BudgetError where `ahead` has no known price and dollars are limited.
+        """
+        if spent.iterations >= self.iterations:
             return "iterations"
-        if self.minutes is not None and seconds >= 60 * self.minutes:
+        if self.minutes is not None and spent.seconds >= 60 * self.minutes:
             return "minutes"
+        if ahead is None:
+            return None
+        if self.tokens is not None and spent.tokens + ahead.tokens > self.tokens:
+            return "tokens"
+        if self.dollars is not None:
+            if ahead.dollars is None:
+                raise BudgetError(
+                    "budget.dollars needs the model's price, which conf/prices does not have: "
+                    "set model.price={input: …, cached: …, output: …} in dollars per million tokens, "
+                    "or limit budget.tokens instead"
+                )
+            if spent.dollars + ahead.dollars > self.dollars:
+                return "dollars"
         return None

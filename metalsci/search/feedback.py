@@ -1,53 +1,115 @@
 """What a model is told of an evaluation. The one place where results become prose."""
 
-from metalsci.benchmark.evaluation import Evaluation, Outcome, SizeResult
+from dataclasses import dataclass
+
+from metalsci.benchmark.evaluation import Evaluation, Outcome, Roofline, SizeResult
 from metalsci.msl.diagnostics import Diagnostic
+from metalsci.search.quoting import inline
+
+_MOST = 10  # diagnostics or findings; the first few say it all
 
 _ADVICE = {
     Outcome.NO_CODE: "Answer with one fenced code block that holds the whole file.",
     Outcome.AMBIGUOUS: "Answer with one fenced code block that holds the whole file.",
+    Outcome.EMPTY: "Answer with one fenced code block that holds the whole file.",
+    Outcome.TRUNCATED: "Keep the explanation to a few sentences, so that the whole file fits in the answer.",
+    Outcome.REFUSED: "The task is to write a numerical kernel; answer with one fenced code block.",
     Outcome.DUPLICATE: "This source was already evaluated; propose something new.",
     Outcome.TIMED_OUT: "It was stopped: look for a loop that never ends or does far too much work.",
     Outcome.CRASHED: "It was stopped by a memory fault: look for an index outside a buffer.",
 }
 
 
-def describe(evaluation: Evaluation, source: str | None, baseline: float) -> str:
+@dataclass(frozen=True)
+class Detail:
+    """Which parts of an evaluation are told, for ablations. Outcome and score always are.
+
+    sizes: time and rate at each size. diagnostics: the compiler's, with the lines they point at. differences: where
+    results are wrong, and by how much. findings: the sanitizer's. roofline: fractions of the ceiling, and what they
+    mean. device: what the device says of the execution.
+    """
+
+    sizes: bool = True
+    diagnostics: bool = True
+    differences: bool = True
+    findings: bool = True
+    roofline: bool = True
+    device: bool = True
+
+
+def describe(evaluation: Evaluation, source: str | None, baseline: float, detail: Detail | None = None) -> str:
     """The result as Markdown: outcome, per-size timings with fractions of the ceiling, or what went wrong and where.
 
     `baseline` is the seed kernel's score; `source` is quoted beside compile diagnostics.
     """
-    lines = [_headline(evaluation, baseline)]
-    if evaluation.outcome is Outcome.COMPILE_ERROR:
-        lines += [_diagnostic(d, source) for d in evaluation.diagnostics]
-    elif evaluation.sizes:
-        lines += [_size(result) for result in evaluation.sizes]
+    detail = detail or Detail()
+    lines = [_headline(evaluation, baseline, detail)]
+    if detail.diagnostics:
+        lines += [_diagnostic(d, source) for d in evaluation.diagnostics[:_MOST]]
+        lines += _rest(len(evaluation.diagnostics))
+    if evaluation.outcome is not Outcome.COMPILE_ERROR:
+        lines += [_size(result, detail) for result in evaluation.sizes if detail.sizes or not result.outcome.correct]
+    if detail.findings and evaluation.findings:
+        lines.append("A run with every access checked found:")
+        lines += [f"- {finding}" for finding in evaluation.findings[:_MOST]]
+        lines += _rest(len(evaluation.findings))
+    if detail.roofline:
+        lines += _reading(evaluation)
+    if detail.device and evaluation.remarks:
+        lines.append("The device says:")
+        lines += [f"- {remark}" for remark in evaluation.remarks]
     if evaluation.outcome in _ADVICE:
         lines.append(_ADVICE[evaluation.outcome])
     return "\n".join(lines)
 
 
-def _headline(evaluation: Evaluation, baseline: float) -> str:
+def _headline(evaluation: Evaluation, baseline: float, detail: Detail) -> str:
     if not evaluation.outcome.correct:
-        told_below = evaluation.diagnostics or evaluation.sizes
+        told_below = (evaluation.diagnostics and detail.diagnostics) or evaluation.sizes
         return f"Outcome: {evaluation.outcome}." + ("" if told_below else f" {evaluation.message}")
     speedup = f", {evaluation.score / baseline:.2f}x the seed kernel" if baseline else ""
     return f"Outcome: correct at every size; score {evaluation.score:.4f}{speedup}."
 
 
-def _size(result: SizeResult) -> str:
+def _size(result: SizeResult, detail: Detail) -> str:
     if result.timing is None or result.roofline is None:
-        return f"- {result.label}: {result.outcome if not result.outcome.correct else 'correct'}; {result.detail}"
-    roof = result.roofline
-    return (
-        f"- {result.label}: {1e3 * result.timing.median:.3f} ms, {roof.achieved:.4g} {roof.unit} "
-        f"of {roof.ceiling:.4g} ({100 * roof.fraction:.1f} % of the ceiling)"
-    )
+        if result.outcome.correct:
+            return f"- {result.label}: correct; {result.detail}"
+        told = f"; {result.detail}" if detail.differences or result.outcome is not Outcome.WRONG else ""
+        return f"- {result.label}: {result.outcome}{told}"
+    line = f"- {result.label}: {1e3 * result.timing.median:.3f} ms"
+    if detail.roofline:
+        roof = result.roofline
+        line += f", {roof.achieved:.4g} {roof.unit} of {roof.ceiling:.4g} ({100 * roof.fraction:.1f} % of the ceiling)"
+    return line
+
+
+def _reading(evaluation: Evaluation) -> list[str]:
+    """What the roofline model says: which ceiling bounds the task, where the kernel is far from it, what is left."""
+    timed = [(r.label, r.roofline) for r in evaluation.sizes if r.roofline is not None]
+    if not timed:
+        return []
+    far, near = (pick(timed, key=lambda item: item[1].fraction) for pick in (min, max))
+    bound = "memory bandwidth" if near[1].unit == "GB/s" else "arithmetic throughput"
+    where = f"{far[0]} is farthest from it ({_left(far[1])}), {near[0]} nearest ({_left(near[1])})"
+    if len(timed) == 1:
+        where = _left(near[1])
+    return [f"Roofline: {bound} is the ceiling; {where}."]
+
+
+def _left(roofline: Roofline) -> str:
+    if roofline.fraction >= 1:
+        return "at the ceiling: the data stays in caches"
+    return f"up to {1 / roofline.fraction:.1f}x is left"
 
 
 def _diagnostic(diagnostic: Diagnostic, source: str | None) -> str:
     text = f"- {diagnostic.line}:{diagnostic.column}: {diagnostic.severity}: {diagnostic.message}"
     lines = (source or "").splitlines()
-    if 1 <= diagnostic.line <= len(lines):
-        text += f"\n      {lines[diagnostic.line - 1].rstrip()}"
+    if 1 <= diagnostic.line <= len(lines) and lines[diagnostic.line - 1].strip():
+        text += f"\n  at {inline(lines[diagnostic.line - 1])}"
     return text
+
+
+def _rest(count: int) -> list[str]:
+    return [f"- … and {count - _MOST} more"] if count > _MOST else []

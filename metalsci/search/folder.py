@@ -11,7 +11,8 @@ RESULT_SCHEMA = 1
 
 
 class RunFolder:
-    """Writes 00_seed.metal and, for iteration NN, NN_prompt.md, NN_response.md, NN_candidate.metal, NN_result.json."""
+    """Writes 00_seed.metal and, for iteration NN, NN_prompt.md, NN_response.md, NN_reasoning.md where the model tells
+    it, NN_candidate.metal and NN_result.json."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -22,6 +23,12 @@ class RunFolder:
 
     def response(self, iteration: int, response: Response) -> None:
         self._write(f"{iteration:02}_response.md", response.text)
+        if response.reasoning:
+            self._write(f"{iteration:02}_reasoning.md", response.reasoning)
+
+    def partial(self, iteration: int, part: int) -> Path:
+        """Where an answer is while it arrives: its `part`, where it was cut off before."""
+        return self.path / f"{iteration:02}_response.{part}.partial"
 
     def candidate(self, iteration: int, source: str) -> None:
         self._write(f"{iteration:02}_{'candidate' if iteration else 'seed'}.metal", source)
@@ -29,6 +36,12 @@ class RunFolder:
     def result(self, entry: Entry) -> None:
         record = {"schema": RESULT_SCHEMA, "iteration": entry.iteration, "seconds": entry.seconds}
         record |= msgspec.to_builtins(entry.evaluation)
+        if entry.response is not None:
+            record["answer"] = {
+                key: value
+                for key, value in msgspec.to_builtins(entry.response).items()
+                if key in ("usage", "cost", "stop", "model")
+            }
         self.json(f"{entry.iteration:02}_result.json", record)
 
     def json(self, name: str, value: object) -> Path:

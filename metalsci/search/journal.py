@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from metalsci.models.protocol import Response
+from metalsci.models.record import Answered
 from metalsci.search.history import Entry
 
 SCHEMA = 1
@@ -23,14 +23,6 @@ class Began(msgspec.Struct, frozen=True, tag="began"):
     schema: int = SCHEMA
 
 
-class Answered(msgspec.Struct, frozen=True, tag="answered"):
-    """A model's answer, before anything else happens to it: it may have been paid for."""
-
-    iteration: int
-    seconds: float
-    response: Response
-
-
 class Judged(msgspec.Struct, frozen=True, tag="judged"):
     """The end of an iteration."""
 
@@ -43,7 +35,8 @@ Record = Began | Answered | Judged
 class Journal:
     """Append-only. Opening it drops a torn last line, which a killed run leaves behind.
 
-    Raises JournalError when the file was begun with another fingerprint or schema.
+    `entries` and `answers`, the parts of each iteration's answer, are what the file held when it was opened. Raises
+    JournalError when it was begun with another fingerprint or schema.
     """
 
     def __init__(self, path: Path, fingerprint: str) -> None:
@@ -60,7 +53,10 @@ class Journal:
                 "resume it with the same settings, or choose another folder"
             )
         self.entries = tuple(r.entry for r in records if isinstance(r, Judged))
-        self.answers = {r.iteration: r for r in records if isinstance(r, Answered)}
+        self.answers: dict[int, tuple[Answered, ...]] = {}
+        for record in records:
+            if isinstance(record, Answered):
+                self.answers[record.iteration] = (*self.answers.get(record.iteration, ()), record)
 
     def append(self, record: Record) -> None:
         """On disk when this returns. Raises OSError (disk full, read-only) with nothing half-written after it."""

@@ -1,5 +1,6 @@
 """The search loop: ask, prompt, propose, judge, record, tell."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,13 +9,14 @@ from typing import Protocol
 from metalsci.benchmark.evaluation import Evaluation, Outcome
 from metalsci.benchmark.stopwatch import Stopwatch
 from metalsci.benchmark.task import TaskView
-from metalsci.models.protocol import Model, Response
+from metalsci.models.protocol import LanguageModel, Learner, Model, Response
 from metalsci.search.answer import read_answer
-from metalsci.search.budget import Budget
+from metalsci.search.budget import Budget, Spent
+from metalsci.search.conversation import BudgetEnded, Conversation
 from metalsci.search.folder import RunFolder
 from metalsci.search.history import Entry, History
-from metalsci.search.journal import Answered, Journal, Judged
-from metalsci.search.prompt import build_prompt
+from metalsci.search.journal import Journal, Judged
+from metalsci.search.prompt import PromptBuilder
 from metalsci.search.strategies.protocol import Strategy
 
 
@@ -34,10 +36,12 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True)
 class Finished:
-    """A search that ran to its end, and which limit ended it."""
+    """A search that ran to its end, and which limit ended it: that of the budget, or `answers` where the model had no
+    further one to give."""
 
     history: History
     ended_by: str
+    spent: Spent
 
 
 class Search:
@@ -51,13 +55,14 @@ class Search:
         *,
         task: TaskView,
         evaluate: Callable[[str, Callable[[str], None]], Evaluation],
-        model: Model,
+        model: Model | LanguageModel,
         strategy: Strategy,
         budget: Budget,
         journal: Journal,
         folder: RunFolder,
         watchers: Sequence[Watcher],
         stopwatch: Stopwatch,
+        prompts: PromptBuilder | None = None,
     ) -> None:
         self.task = task
         self.evaluate = evaluate
@@ -68,6 +73,8 @@ class Search:
         self.folder = folder
         self.watchers = watchers
         self.stopwatch = stopwatch
+        self.prompts = prompts or PromptBuilder()
+        self.conversation = Conversation(model, budget, journal, folder, stopwatch)
 
     def run(self) -> Finished:
         """Search until the budget ends. What the journal already holds is told again and costs nothing.
@@ -81,12 +88,18 @@ class Search:
             raise SeedKernelError(self._seed_complaint(seed.evaluation))
         history = History((seed,))
         self._announce(history)
-        while not (ended_by := self.budget.ended_by(len(history.proposals), self.stopwatch.total)):
-            entry = recorded.get(len(history.entries)) or self._iterate(history)
+        while True:
+            spent = self.conversation.spent(len(history.proposals))
+            if ended_by := self.budget.ended_by(spent):
+                return Finished(history, ended_by, spent)
+            try:
+                entry = recorded.get(len(history.entries)) or self._iterate(history)
+            except BudgetEnded as ended:
+                return Finished(history, ended.limit, spent)
+            self._learn(history, entry)
             history = history.add(entry)
             self.strategy.tell(entry)
             self._announce(history)
-        return Finished(history, ended_by)
 
     def _judge_seed(self) -> Entry:
         self.folder.candidate(0, self.task.seed_kernel)
@@ -99,26 +112,17 @@ class Search:
         begin = time.perf_counter()
         iteration = len(history.entries)
         step = self._step(f"iteration {iteration}")
-        prompt = build_prompt(self.task, history, self.strategy.ask(history))
-        self.folder.prompt(prompt)
-        answered = self.journal.answers.get(iteration)
-        if answered is None:
-            step(f"waiting for {self.model.name}")
-            asked = time.perf_counter()
-            with self.stopwatch.phase("model"):
-                response = self.model.propose(prompt)
-            answered = Answered(iteration, time.perf_counter() - asked, response)
-            self.journal.append(answered)
-        response = answered.response
+        prompt = self.prompts.build(self.task, history, self.strategy.ask(history))
+        response, waited = self.conversation.answer(prompt, step)
         self.folder.response(iteration, response)
         source, evaluation = self._judge(response, history, step)
-        seconds = {"model": answered.seconds, **evaluation.phases, "total": time.perf_counter() - begin}
+        seconds = {"model": waited, **evaluation.phases, "total": time.perf_counter() - begin}
         return self._record(Entry(iteration, source, evaluation, response, seconds))
 
     def _judge(
         self, response: Response, history: History, step: Callable[[str], None]
     ) -> tuple[str | None, Evaluation]:
-        answer = read_answer(response.text, frozenset(s.name for s in self.task.signatures))
+        answer = read_answer(response, frozenset(s.name for s in self.task.signatures))
         if answer.source is None:
             return None, Evaluation(answer.outcome or Outcome.NO_CODE, answer.message)
         self.folder.candidate(len(history.entries), answer.source)
@@ -138,6 +142,11 @@ class Search:
                 watcher.step(f"{what}: {doing}")
 
         return step
+
+    def _learn(self, history: History, entry: Entry) -> None:
+        if isinstance(self.model, Learner) and entry.response is not None:
+            rise = max(entry.score, history.incumbent.score) / history.incumbent.score
+            self.model.learn(entry.response, math.log(rise))
 
     def _announce(self, history: History) -> None:
         for watcher in self.watchers:

@@ -1,10 +1,11 @@
 import pytest
 
 from metalsci.benchmark.evaluation import Evaluation, Outcome, Roofline, SizeResult, Timing
-from metalsci.models.protocol import Response, Usage
+from metalsci.models.protocol import Response, Stop, Usage
+from metalsci.models.record import Answered, read_answers
 from metalsci.msl.diagnostics import Diagnostic, Severity
 from metalsci.search.history import Entry
-from metalsci.search.journal import Answered, Journal, JournalError, Judged
+from metalsci.search.journal import Journal, JournalError, Judged
 
 ENTRY = Entry(
     1,
@@ -16,7 +17,7 @@ ENTRY = Entry(
         score=0.3,
         phases={"compile": 0.1},
     ),
-    Response("```metal\n```", usage=Usage(output=7), cost=None),
+    Response("```metal\n```", "thoughts", Usage(9, 3, 7, 2), None, Stop.LENGTH, "claude"),
     {"total": 1.0},
 )
 
@@ -29,7 +30,31 @@ def test_records_survive_the_process(tmp_path):
     journal.append(Judged(ENTRY))
     again = Journal(path, "same")
     assert again.entries == (ENTRY,)
-    assert again.answers[1].response == ENTRY.response
+    assert [a.response for a in again.answers[1]] == [ENTRY.response]
+
+
+def test_the_parts_of_an_answer_stay_in_order(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path, "same")
+    parts = [Answered(1, 0.5, Response(text), "digest") for text in ("one", "two")]
+    for part in (*parts, Answered(2, 0.5, Response("three"))):
+        journal.append(part)
+    journal.append(Judged(ENTRY))
+    again = Journal(path, "same")
+    assert again.answers[1] == tuple(parts)
+    assert [a.response.text for a in read_answers(path)] == ["one", "two", "three"]
+
+
+def test_a_journal_from_before_answers_had_parts_is_read(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    old = (
+        '{"type":"began","fingerprint":"same","schema":1}\n'
+        '{"type":"answered","iteration":1,"seconds":0.5,"response":{"text":"hello","reasoning":"",'
+        '"usage":{"input":1,"cached":0,"output":2,"reasoning":0},"cost":0.0}}\n'
+    )
+    path.write_text(old)
+    (answer,) = Journal(path, "same").answers[1]
+    assert (answer.response.text, answer.response.stop, answer.prompt) == ("hello", Stop.END, "")
 
 
 def test_a_torn_last_line_is_dropped_and_writing_goes_on(tmp_path):

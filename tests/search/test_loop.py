@@ -138,16 +138,3 @@ def test_a_resumed_run_may_have_more_iterations(tmp_path):
     model = Scripted([fence(1), fence(2), fence(3)])
     search(tmp_path, model, iterations=1)
     assert len(search(tmp_path, model, iterations=3).history.proposals) == 3
-
-
-@pytest.mark.parametrize(("iterations", "minutes"), [(0, None), (-1, None), (3, 0.0), (3, -1.0)])
-def test_an_empty_budget_is_refused(iterations, minutes):
-    with pytest.raises(ValueError, match="budget"):
-        Budget(iterations, minutes)
-
-
-def test_whichever_limit_comes_first_ends_the_search():
-    budget = Budget(iterations=10, minutes=1)
-    assert budget.ended_by(3, 30) is None
-    assert budget.ended_by(3, 60) == "minutes"
-    assert budget.ended_by(10, 30) == "iterations"

@@ -1,0 +1,22 @@
+"""Text that others wrote, quoted in a prompt so that it stays data: nothing inside can end its fence."""
+
+import re
+
+
+def fenced(source: str) -> str:
+    """A code block whose fence is longer than any run of backticks inside."""
+    fence = "`" * max(3, _longest(source) + 1)
+    return f"{fence}metal\n{source.rstrip()}\n{fence}"
+
+
+def inline(text: str, most: int = 160) -> str:
+    """One line of code or prose, shortened to `most` characters."""
+    line = " ".join(text.split())
+    line = line if len(line) <= most else line[: most - 1] + "…"
+    fence = "`" * (_longest(line) + 1)
+    pad = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{fence}{pad}{line}{pad}{fence}"
+
+
+def _longest(text: str) -> int:
+    return max((len(run) for run in re.findall(r"`+", text)), default=0)
