@@ -1,0 +1,150 @@
+"""Candidates of every kind on the real compiler and the real device, each in its typed outcome."""
+
+import json
+
+import msgspec
+import psutil
+import pytest
+from hydra.utils import instantiate
+
+from metalsci.benchmark.duel import confirm, score_of, speedup_of
+from metalsci.benchmark.evaluate import Evaluator, Repeats
+from metalsci.benchmark.evaluation import Evaluation, Outcome, Roofline, SizeResult, Timing, score
+from metalsci.benchmark.stopwatch import Stopwatch
+
+SMALL = ("task=heat2d", "task.sizes=[{NX: 40, NY: 24, steps: 6},{NX: 33, NY: 17, steps: 5}]", "device.time_limit=1.5")
+
+
+@pytest.fixture(scope="module")
+def evaluator(composed):
+    cfg = composed(*SMALL, "device.ceilings.bandwidth=10", "device.ceilings.fp32=100")
+    problem = instantiate(cfg.task)
+    device = instantiate(cfg.device)
+    with Evaluator(problem.task, problem.sizes, device, 0, Repeats(1, 3), Stopwatch()) as evaluator:
+        yield evaluator
+    device.close()
+
+
+@pytest.fixture(scope="module")
+def seed(evaluator):
+    return evaluator.task.seed_kernel
+
+
+STORE = "    u_out[c] = u + alpha * (u_in[c - 1] + u_in[c + 1] + u_in[c - NX] + u_in[c + NX] - 4.0f * u);"
+
+
+def test_the_seed_kernel_is_right_and_scored_at_every_size(evaluator, seed):
+    evaluation = evaluator.evaluate(seed)
+    assert evaluation.outcome is Outcome.SCORED
+    assert [s.label for s in evaluation.sizes] == ["40×24·6", "33×17·5"]
+    for size in evaluation.sizes:
+        assert size.error < 1
+        assert len(size.timing.seconds) == 3
+        assert size.roofline.achieved == pytest.approx(size.roofline.fraction * 10)
+    assert evaluation.score == pytest.approx(score(evaluation.sizes))
+    assert {"compile", "kernels"} <= set(evaluation.phases)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "outcome", "message"),
+    [
+        (STORE, STORE.replace("4.0f * u)", "4.0f * v)"), Outcome.COMPILE_ERROR, "'v'"),
+        (STORE, STORE.replace(";", ""), Outcome.COMPILE_ERROR, ";"),
+        ("heat_step", "heat_stepp", Outcome.COMPILE_ERROR, "heat_step"),
+        ("device const float *u_in ", "device const half *u_in ", Outcome.COMPILE_ERROR, "half"),
+        (STORE, STORE.replace("alpha *", "0.9f * alpha *"), Outcome.WRONG, "40×24"),
+        (STORE, "    if (c % 5 != 0) " + STORE.strip(), Outcome.WRONG, "nan"),
+        (STORE, "    u_out[c + 4000000u] = u;", Outcome.CRASHED, "u_out"),
+        (STORE, "    while (u_in[c] < 2.0f) { if (alpha < 0.0f) break; }\n" + STORE, Outcome.TIMED_OUT, "1.5"),
+    ],
+    ids=["name", "syntax", "kernel name", "type", "physics", "stale", "wild", "endless"],
+)
+def test_a_bad_candidate_is_an_outcome_with_a_message(evaluator, seed, old, new, outcome, message):
+    assert old in seed
+    evaluation = evaluator.evaluate(seed.replace(old, new))
+    assert evaluation.outcome is outcome, evaluation
+    assert message in evaluation.message
+    assert evaluation.score == 0
+    assert evaluator.evaluate(seed).outcome is Outcome.SCORED
+
+
+def test_compile_diagnostics_point_into_the_candidate(evaluator, seed):
+    broken = seed.replace("4.0f * u)", "4.0f * v)")
+    (diagnostic,) = evaluator.evaluate(broken).diagnostics
+    line = broken.splitlines()[diagnostic.line - 1]
+    assert line[diagnostic.column - 1 :].startswith("v)")
+
+
+def test_an_endless_loop_costs_its_limit_and_its_process(evaluator, seed):
+    evaluator.evaluate(seed)
+    endless = seed.replace(STORE, "    for (;;) { if (u_in[c] > 1e9f) break; }\n" + STORE)
+    me = psutil.Process()
+    watched = []
+
+    def progress(step):
+        watched.extend(me.children(recursive=True))
+
+    evaluation = evaluator.evaluate(endless, progress)
+    assert evaluation.outcome is Outcome.TIMED_OUT
+    assert evaluation.phases["kernels"] == pytest.approx(1.5, abs=1.0)
+    assert not psutil.wait_procs(watched, timeout=5)[1]
+
+
+def test_a_kernel_that_is_right_only_at_some_sizes_is_wrong(evaluator, seed):
+    fits = seed.replace(STORE, "    if (NX != 40) { u_out[c] = u; return; }\n" + STORE)
+    evaluation = evaluator.evaluate(fits)
+    assert evaluation.outcome is Outcome.WRONG
+    assert [s.outcome for s in evaluation.sizes] == [Outcome.SCORED, Outcome.WRONG]
+    assert evaluation.sizes[1].label in evaluation.message
+
+
+def test_a_cap_on_the_threadgroup_shrinks_the_dispatch(evaluator, seed):
+    capped = seed.replace("kernel void", "[[max_total_threads_per_threadgroup(64)]] kernel void")
+    assert evaluator.evaluate(capped).outcome is Outcome.SCORED
+
+
+def test_an_evaluation_survives_json(evaluator, seed):
+    for source in (seed, seed.replace("alpha *", "2.0f * alpha *"), "kernel void x("):
+        evaluation = evaluator.evaluate(source)
+        text = msgspec.json.encode(evaluation)
+        assert "NaN" not in text.decode()
+        assert msgspec.json.decode(text, type=Evaluation) == evaluation
+        json.loads(text)
+
+
+def test_a_duel_compares_neighbours_in_time(evaluator, seed):
+    work = (
+        "    float s = 0; for (uint k = 0; k < 400u + NX; ++k) s += sin(u_in[c] + float(k)); if (s > 1e30f) return;\n"
+    )
+    duels = confirm(evaluator, seed.replace(STORE, work + STORE), seed)
+    assert speedup_of(duels) > 3
+    assert score_of([d.challenger for d in duels]) > score_of([d.seed for d in duels])
+    for duel in duels:
+        low, high = duel.quartiles
+        assert low <= duel.speedup <= high
+
+
+def test_a_duel_with_a_wrong_challenger_has_no_speedup(evaluator, seed):
+    duels = confirm(evaluator, seed, seed.replace("alpha *", "0.5f * alpha *"))
+    assert [d.challenger.outcome for d in duels] == [Outcome.WRONG, Outcome.WRONG]
+    assert speedup_of(duels) == 0
+
+
+def test_the_score_is_a_geometric_mean_and_zero_if_any_size_fails():
+    def result(fraction, outcome=Outcome.SCORED):
+        return SizeResult("n", outcome, timing=Timing((1.0,)), roofline=Roofline(fraction, 1.0, "GB/s"))
+
+    assert score([result(0.1), result(0.4)]) == pytest.approx(0.2)
+    assert score([result(0.1), result(0.4, Outcome.WRONG)]) == 0
+    assert score([]) == 0
+
+
+def test_inputs_depend_on_the_run_s_seed(composed):
+    cfg = composed(*SMALL)
+    task = instantiate(cfg.task).task
+    import numpy as np
+
+    size = instantiate(cfg.task).sizes[0]
+    one, two, again = (task.inputs(size, np.random.default_rng([s, 0, 0]))["u"] for s in (0, 1, 0))
+    assert (one == again).all()
+    assert (one != two).any()

@@ -1,0 +1,79 @@
+"""The gate on kernels that behave at the search's sizes and not at the held-out one."""
+
+import msgspec
+import pytest
+from hydra.utils import instantiate
+
+from metalsci.benchmark.evaluation import Outcome
+from metalsci.benchmark.stopwatch import Stopwatch
+from metalsci.gate.heldout import GateError, GateResult, HeldOutGate, Verdict
+
+# The held-out size is not square, so that exchanging NX and NY shows.
+SETUP = ("task=heat2d", "task.heldout={NX: 200, NY: 120, steps: 20}", "device.time_limit=5")
+STORE = "    u_out[c] = u + alpha * (u_in[c - 1] + u_in[c + 1] + u_in[c - NX] + u_in[c + NX] - 4.0f * u);"
+SLOW = "    float s = 0; for (uint k = 0; k < 200u; ++k) s += sin(u + float(k)); if (s > 1e30f) return;\n"
+
+
+@pytest.fixture(scope="module")
+def judge(composed):
+    cfg = composed(*SETUP, "device.ceilings.bandwidth=10", "device.ceilings.fp32=100")
+    problem, device = instantiate(cfg.task), instantiate(cfg.device)
+
+    def run(incumbent, seed_kernel=None):
+        kernel = seed_kernel or problem.task.seed_kernel
+        return HeldOutGate(repeats=9).judge(
+            task=problem.task, size=problem.heldout, device=device, seed=0, seed_kernel=kernel,
+            incumbent=incumbent(problem.task.seed_kernel), watch=Stopwatch(),
+        )  # fmt: skip
+
+    run.seed = problem.task.seed_kernel
+    yield run
+    device.close()
+
+
+def test_a_faster_kernel_generalizes(judge):
+    result = judge(lambda seed: seed, seed_kernel=judge.seed.replace(STORE, SLOW + STORE))
+    assert result.verdict is Verdict.GENERALIZES
+    assert result.heldout_speedup > 1.05
+    assert result.quartiles[0] <= result.heldout_speedup <= result.quartiles[1]
+    assert result.phi == pytest.approx(result.incumbent.roofline.fraction)
+    assert result.size == "200×120·20"
+
+
+def test_a_kernel_that_is_slow_at_other_sizes_regresses(judge):
+    slow_elsewhere = "    if (NX != NY) {\n" + SLOW + "    }\n"
+    result = judge(lambda seed: seed.replace(STORE, slow_elsewhere + STORE))
+    assert result.verdict is Verdict.REGRESSES
+    assert result.heldout_speedup < 0.95
+
+
+def test_a_kernel_that_is_wrong_at_other_sizes_is_wrong(judge):
+    result = judge(lambda seed: seed.replace("u_in[c - NX] + u_in[c + NX]", "u_in[c - NY] + u_in[c + NY]"))
+    assert result.verdict is Verdict.WRONG
+    assert result.heldout_speedup is None
+    assert result.incumbent.outcome is Outcome.WRONG
+    assert "elements" in result.incumbent.detail
+
+
+def test_a_kernel_that_crashes_at_other_sizes_is_wrong(judge):
+    result = judge(lambda seed: seed.replace(STORE, "    if (NX != NY) u_out[c + (1u << 28)] = u;\n" + STORE))
+    assert result.verdict is Verdict.WRONG
+    assert result.incumbent.outcome is Outcome.CRASHED
+
+
+def test_a_seed_kernel_that_fails_is_an_error_not_a_verdict(judge):
+    with pytest.raises(GateError, match="200×120"):
+        judge(lambda seed: seed, seed_kernel=judge.seed.replace("alpha *", "2.0f * alpha *"))
+
+
+@pytest.mark.parametrize(
+    ("speedup", "verdict"),
+    [(1.05, Verdict.GENERALIZES), (1.0499, Verdict.TIED), (0.95, Verdict.TIED), (0.9499, Verdict.REGRESSES)],
+)
+def test_verdicts_turn_at_their_bounds(speedup, verdict):
+    assert HeldOutGate().verdict(speedup) is verdict
+
+
+def test_a_result_survives_json(judge):
+    result = judge(lambda seed: seed)
+    assert msgspec.json.decode(msgspec.json.encode(result), type=GateResult) == result
