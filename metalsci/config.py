@@ -28,6 +28,7 @@ class WandbMode(Enum):
 class ToleranceConfig:
     absolute: float = 0.0
     relative: float = 0.0
+    rms: float | None = None
 
 
 @dataclass

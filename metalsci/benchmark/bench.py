@@ -1,13 +1,36 @@
 """One size of one task, staged on a device: verify and time any candidate on it."""
 
 import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from metalsci.benchmark.evaluation import Outcome, Roofline, SizeResult, Timing
+from metalsci.benchmark.evaluation import Invariant, Outcome, Roofline, SizeResult, Timing
+from metalsci.benchmark.references import References
 from metalsci.benchmark.stopwatch import Stopwatch
-from metalsci.benchmark.task import Size, Task
-from metalsci.devices.protocol import Device, Execution, Module
+from metalsci.benchmark.task import Check, Probe, Size, Task
+from metalsci.devices.program import Array
+from metalsci.devices.protocol import Device, Execution, Module, Stage
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A problem that a candidate must solve, on the device and with what is right on this side of it."""
+
+    problem: Probe
+    want: Sequence[Array]
+    stage: Stage
+
+
+class Attempt:
+    """A module bound to every problem of a bench. As an execution it is that of the problem that is timed."""
+
+    def __init__(self, executions: Sequence[Execution]) -> None:
+        self.executions = executions
+
+    def run(self) -> float:
+        return self.executions[-1].run()
 
 
 class Bench:
@@ -16,35 +39,47 @@ class Bench:
     rng: draws the inputs. The same generator state gives exactly the same problem.
     """
 
-    def __init__(self, task: Task, size: Size, device: Device, rng: np.random.Generator, stopwatch: Stopwatch) -> None:
+    def __init__(
+        self,
+        task: Task,
+        size: Size,
+        device: Device,
+        rng: np.random.Generator,
+        stopwatch: Stopwatch,
+        references: References | None = None,
+    ) -> None:
         self.task = task
         self.size = size
         self._watch = stopwatch
+        self._device = device
+        self._references = references or References()
+        self._draw = str(rng.bit_generator.state)
         with stopwatch.phase("reference"):
-            inputs = task.inputs(size, rng)
-            self._want = task.reference(size, inputs)
-            self._work = task.work(size, inputs)
+            timed = Probe("", size, task.inputs(size, rng))
+            self._work = task.work(size, timed.inputs)
         self._ceiling = self._work.bound.ceiling(device.ceilings)
-        with stopwatch.phase("staging"):
-            self._stage = device.stage(task.trace(size, inputs))
+        # Probes first: a wrong candidate fails sooner there, and says more.
+        self._trials = [*self._stage(task.probes(size, rng)), *self._stage([timed])]
+        self._invariants = task.invariants(size, timed.inputs, self._trials[-1].want)
 
-    def bind(self, module: Module) -> Execution:
-        return self._stage.bind(module)
+    def bind(self, module: Module) -> Attempt:
+        return Attempt([trial.stage.bind(module) for trial in self._trials])
 
-    def verify(self, execution: Execution) -> SizeResult:
-        """One run over poisoned outputs, compared with the reference. Raises the device's KernelFailures."""
+    def verify(self, attempt: Attempt) -> SizeResult:
+        """One run of every problem over poisoned outputs, compared with the reference. Raises KernelFailures."""
+        for trial, execution in zip(self._trials, attempt.executions, strict=True):
+            with self._watch.phase("verification"):
+                trial.stage.poison()
+            self.once(execution)
+            result = self._judge(trial)
+            if not result.outcome.correct:
+                return result
         with self._watch.phase("verification"):
-            self._stage.poison()
-        self.once(execution)
-        return self.compare()
+            return replace(result, invariants=self._conserved())
 
     def compare(self) -> SizeResult:
-        """The outputs of the last run against the reference."""
-        with self._watch.phase("verification"):
-            check = self.task.check(self.size, self._stage.outputs(), self._want)
-        error = check.error if math.isfinite(check.error) else None
-        outcome = Outcome.SCORED if check.correct else Outcome.WRONG
-        return SizeResult(self.size.label, outcome, check.detail, error)
+        """The outputs of the last timed run against the reference."""
+        return self._judge(self._trials[-1])
 
     def once(self, execution: Execution) -> float:
         """Seconds of one run."""
@@ -55,4 +90,48 @@ class Bench:
         return Roofline(self._work.amount * 1e-9 / timing.median, self._ceiling, self._work.bound.unit)
 
     def close(self) -> None:
-        self._stage.close()
+        for trial in self._trials:
+            trial.stage.close()
+
+    def _stage(self, problems: Iterable[Probe]) -> Iterator[_Trial]:
+        for problem in problems:
+            with self._watch.phase("reference"):
+                draw = f"{self._draw} {problem.name}"
+                want = self._references.get(self.task, problem.size, draw, problem.inputs)
+            with self._watch.phase("staging"):
+                stage = self._device.stage(self.task.trace(problem.size, problem.inputs))
+            yield _Trial(problem, want, stage)
+
+    def _judge(self, trial: _Trial) -> SizeResult:
+        with self._watch.phase("verification"):
+            got = trial.stage.outputs()
+            check = self.task.check(trial.problem.size, got, trial.want)
+            error = check.error if math.isfinite(check.error) else None
+            if check.correct:
+                return SizeResult(self.size.label, Outcome.SCORED, check.detail, error)
+            return SizeResult(self.size.label, Outcome.WRONG, self._explain(trial, check, got), error)
+
+    def _explain(self, trial: _Trial, check: Check, got: Sequence[Array]) -> str:
+        """The check's findings, with which problem they are of and what else would have given these outputs."""
+        problem = trial.problem
+        text = check.detail
+        for name, array in problem.inputs.items():
+            if any(g.dtype == array.dtype and np.array_equal(g, array) for g in got):
+                return f"{text}. The output is the input {name}, unchanged"
+        if not problem.name:
+            return text
+        if "steps" in problem.size.extents:
+            for steps, how in ((problem.size.steps - 1, "one step fewer"), (problem.size.steps + 1, "one step more")):
+                other = problem.size.replace(steps=steps)
+                if self.task.check(other, got, self.task.reference(other, problem.inputs)).correct:
+                    text = f"{text}. It is right after {how}"
+        return f"with inputs of the kind '{problem.name}'{_after(problem.size)}: {text}"
+
+    def _conserved(self) -> tuple[Invariant, ...]:
+        trial = self._trials[-1]
+        got = self.task.invariants(self.size, trial.problem.inputs, trial.stage.outputs())
+        return tuple(Invariant(name, got[name], want) for name, want in self._invariants.items())
+
+
+def _after(size: Size) -> str:
+    return f" after {size.steps} step{'s' * (size.steps != 1)}" if "steps" in size.extents else ""

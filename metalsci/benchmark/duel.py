@@ -8,11 +8,11 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from metalsci.benchmark.bench import Bench
+from metalsci.benchmark.bench import Attempt, Bench
 from metalsci.benchmark.evaluate import Evaluator, Repeats
 from metalsci.benchmark.evaluation import Outcome, Roofline, SizeResult, Timing, score
 from metalsci.devices.errors import KernelFailure
-from metalsci.devices.protocol import Execution, Module
+from metalsci.devices.protocol import Module
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def duel(bench: Bench, seed: Module, challenger: Module, repeats: Repeats) -> Du
     """Verify both, then time them in turn, the other one first in every second round."""
     modules = (seed, challenger)
     contenders: list[Contender] = []
-    executions: list[Execution] = []
+    executions: list[Attempt] = []
     for module in modules:
         try:
             executions.append(bench.bind(module))
@@ -61,7 +61,7 @@ def duel(bench: Bench, seed: Module, challenger: Module, repeats: Repeats) -> Du
     return Duel(bench.size.label, timed[0], timed[1], ratios.median, ratios.quartiles)
 
 
-def _alternate(bench: Bench, executions: Sequence[Execution], repeats: Repeats) -> list[list[float]]:
+def _alternate(bench: Bench, executions: Sequence[Attempt], repeats: Repeats) -> list[list[float]]:
     for _ in range(repeats.warmup - 1):  # the verified run was the first
         for execution in executions:
             bench.once(execution)

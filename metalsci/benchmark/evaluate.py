@@ -11,12 +11,12 @@ from typing import Self
 
 import numpy as np
 
-from metalsci.benchmark.bench import Bench
+from metalsci.benchmark.bench import Attempt, Bench
 from metalsci.benchmark.evaluation import Evaluation, Outcome, SizeResult, Timing, score
 from metalsci.benchmark.stopwatch import Stopwatch
 from metalsci.benchmark.task import Size, Task
 from metalsci.devices.errors import CompileFailure, KernelFailure
-from metalsci.devices.protocol import Device, Execution, Module
+from metalsci.devices.protocol import Device, Module
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Evaluator:
         with ExitStack() as cleanup:
             cleanup.callback(module.close)
             results: list[SizeResult] = []
-            executions: list[Execution] = []
+            executions: list[Attempt] = []
             for bench in self.benches:
                 progress(f"verifying {bench.size.label}")
                 try:
@@ -111,7 +111,7 @@ class Evaluator:
                 Outcome.SCORED, diagnostics=tuple(module.warnings), sizes=tuple(results), score=score(results)
             )
 
-    def _time(self, bench: Bench, execution: Execution, verified: SizeResult) -> SizeResult:
+    def _time(self, bench: Bench, execution: Attempt, verified: SizeResult) -> SizeResult:
         for _ in range(self.repeats.warmup - 1):  # the verified run was the first
             bench.once(execution)
         timing = Timing(tuple(bench.once(execution) for _ in range(self.repeats.timed)))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from metalsci.benchmark.task import Size, Task, Tolerance
+from metalsci.benchmark.mismatch import Tolerance
+from metalsci.benchmark.task import Size, Task
 
 
 @dataclass(frozen=True)

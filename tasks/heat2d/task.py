@@ -1,8 +1,9 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from metalsci.benchmark.task import Bound, Size, Task, Work
+from metalsci.benchmark.fields import rough
+from metalsci.benchmark.task import Bound, Probe, Size, Task, Work
 from metalsci.devices.program import Array, Kernels, Symbol
 
 
@@ -13,6 +14,9 @@ class Heat2D(Task):
         u = np.zeros((size.NY, size.NX), np.float32)
         u[1:-1, 1:-1] = rng.random((size.NY - 2, size.NX - 2), dtype=np.float32)
         return {"u": u}
+
+    def probes(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
+        yield Probe("rough", size.replace(steps=3), {"u": rough(rng, (size.NY, size.NX))})
 
     def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
         u = inputs["u"]

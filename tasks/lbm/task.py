@@ -1,8 +1,8 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from metalsci.benchmark.task import Bound, Size, Task, Work
+from metalsci.benchmark.task import Bound, Probe, Size, Task, Work
 from metalsci.devices.program import Array, Kernels, Symbol
 
 CX = np.array([0, 1, 0, -1, 0, 1, -1, -1, 1])
@@ -20,6 +20,14 @@ class LatticeBoltzmann(Task):
         bump = np.exp(-0.5 * (x[None, :] ** 2 + y[:, None] ** 2) / sigma**2)
         rho = 1.0 + self.physics["amplitude"] * bump
         return {"f": (W[:, None, None] * rho).astype(np.float32)}
+
+    def probes(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
+        """A gas far from equilibrium, its density over four decades: no direction and no cell like another."""
+        shape = (size.NY, size.NX)
+        density = 10.0 ** rng.uniform(-1.0, 3.0, (-(-size.NY // 16), -(-size.NX // 16))).repeat(16, 0).repeat(16, 1)
+        noise = 1.0 + 0.3 * rng.uniform(-1.0, 1.0, (9, *shape))
+        f = W[:, None, None] * density[: size.NY, : size.NX] * noise
+        yield Probe("turbulent", size.replace(steps=2), {"f": f.astype(np.float32)})
 
     def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
         f = inputs["f"]
@@ -44,6 +52,10 @@ class LatticeBoltzmann(Task):
                 cu = CX[k] * ux + CY[k] * uy
                 f[k] -= (f[k] - W[k] * rho * (base + 3.0 * cu + 4.5 * cu * cu)) / tau
         return [f]
+
+    def invariants(self, size: Size, inputs: Mapping[str, Array], results: Sequence[Array]) -> dict[str, float]:
+        f = results[0].sum(axis=(1, 2), dtype=np.float64)
+        return {"mass": float(f.sum()), "momentum x": float(CX @ f), "momentum y": float(CY @ f)}
 
     def work(self, size: Size, inputs: Mapping[str, Array]) -> Work:
         return Work(72.0 * size.NX * size.NY * size.steps, Bound.BANDWIDTH)

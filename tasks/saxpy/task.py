@@ -1,8 +1,9 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from metalsci.benchmark.task import Bound, Size, Task, Work
+from metalsci.benchmark.fields import rough
+from metalsci.benchmark.task import Bound, Probe, Size, Task, Work
 from metalsci.devices.program import Array, Kernels, Symbol
 
 
@@ -12,6 +13,11 @@ class Saxpy(Task):
     def inputs(self, size: Size, rng: np.random.Generator) -> dict[str, Array]:
         x, y = (rng.standard_normal(size.N, dtype=np.float32) for _ in range(2))
         return {"x": x, "y": y}
+
+    def probes(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
+        """Where the product is exact and the sum is not, where one cancels the other, and spikes."""
+        x = rough(rng, (size.N,))
+        yield Probe("rough", size, {"x": x, "y": np.where(x > 0, np.float32(-self.physics["a"]), np.float32(1)) * x})
 
     def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
         x, y = inputs["x"], inputs["y"]

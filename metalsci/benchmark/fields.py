@@ -1,0 +1,40 @@
+"""Fields on grids that tasks start from: the smooth one of the benchmark, and one that has everything it lacks."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from metalsci.devices.program import Array
+
+
+def gaussian(shape: Sequence[int], sigma: float) -> Array:
+    """exp(−r²/2σ²) around the centre of the grid, σ in cells, peak 1, single precision."""
+    exponent = np.zeros(())
+    for n in shape:
+        x = np.arange(n) - 0.5 * (n - 1)
+        exponent = exponent[..., None] + x * x
+    return np.exp(exponent * (-0.5 / sigma**2)).astype(np.float32)
+
+
+def without_faces(u: Array) -> Array:
+    """`u` with its outermost cells set to zero, in place."""
+    for axis in range(u.ndim):
+        faces = np.moveaxis(u, axis, 0)
+        faces[0] = faces[-1] = 0.0
+    return u
+
+
+def rough(rng: np.random.Generator, shape: Sequence[int]) -> Array:
+    """Noise of both signs and mixed magnitudes on every cell, faces too, single precision: no symmetry, no smoothness.
+
+    Between the noise lie a stretch of one constant, one of zeros and one of denormals, and one cell in a thousand is
+    a spike of up to ten.
+    """
+    u = 2.0 * rng.random(shape, dtype=np.float32) - 1.0
+    u *= u * u
+    flat = u.reshape(-1)
+    flat[rng.integers(flat.size, size=1 + flat.size // 1000)] *= 10.0
+    stretch = flat.size // 64
+    for start, value in zip(rng.integers(flat.size - stretch, size=3), (0.5, 0.0, 1e-41), strict=True):
+        flat[start : start + stretch] = value
+    return u
