@@ -1,0 +1,138 @@
+"""Every task a second time: scalar loops written from the equations of the brief, in Python's own numbers.
+
+Each function takes a size, the physics and the inputs, and returns what the task's reference must.
+"""
+
+import math
+
+import numpy as np
+
+
+def mix(x):
+    x &= 0xFFFFFFFF
+    x = ((x ^ (x >> 16)) * 0x85EBCA6B) & 0xFFFFFFFF
+    x = ((x ^ (x >> 13)) * 0xC2B2AE35) & 0xFFFFFFFF
+    return x ^ (x >> 16)
+
+
+def saxpy(size, physics, x, y):
+    return [np.array([physics["a"] * x[i] + y[i] for i in range(size.N)])]
+
+
+def heat2d(size, physics, u):
+    u = u.astype(float)
+    for _ in range(size.steps):
+        new = u.copy()
+        for j in range(1, size.NY - 1):
+            for i in range(1, size.NX - 1):
+                around = u[j, i - 1] + u[j, i + 1] + u[j - 1, i] + u[j + 1, i]
+                new[j, i] = u[j, i] + physics["alpha"] * (around - 4 * u[j, i])
+        u = new
+    return [u]
+
+
+def around3d(u, k, j, i):
+    return u[k, j, i - 1] + u[k, j, i + 1] + u[k, j - 1, i] + u[k, j + 1, i] + u[k - 1, j, i] + u[k + 1, j, i]
+
+
+def wave3d(size, physics, u_prev, u_curr):
+    previous, current = u_prev.astype(float), u_curr.astype(float)
+    for _ in range(size.steps):
+        new = current.copy()
+        for k in range(1, size.NZ - 1):
+            for j in range(1, size.NY - 1):
+                for i in range(1, size.NX - 1):
+                    u = current[k, j, i]
+                    laplacian = around3d(current, k, j, i) - 6 * u
+                    new[k, j, i] = 2 * u - previous[k, j, i] + physics["alpha"] * laplacian
+        previous, current = current, new
+    return [current]
+
+
+def nbody(size, physics, pos, vel, mass):
+    r, v, m = pos[:, :3].astype(float), vel[:, :3].astype(float), mass.astype(float)
+    for _ in range(size.steps):
+        a = np.zeros_like(r)
+        for i in range(size.N):
+            for j in range(size.N):
+                if j != i:
+                    d = r[j] - r[i]
+                    a[i] += physics["G"] * m[j] * d / (d @ d + physics["eps"] ** 2) ** 1.5
+        v = v + a * physics["dt"]
+        r = r + v * physics["dt"]
+    return [r, v]
+
+
+def lbm(size, physics, f):
+    c = [(0, 0), (1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, 1), (-1, -1), (1, -1)]
+    w = [4 / 9, 1 / 9, 1 / 9, 1 / 9, 1 / 9, 1 / 36, 1 / 36, 1 / 36, 1 / 36]
+    f = f.astype(float)
+    for _ in range(size.steps):
+        new = np.empty_like(f)
+        for j in range(size.NY):
+            for i in range(size.NX):
+                g = [f[k, (j - c[k][1]) % size.NY, (i - c[k][0]) % size.NX] for k in range(9)]
+                rho = sum(g)
+                ux = sum(c[k][0] * g[k] for k in range(9)) / rho
+                uy = sum(c[k][1] * g[k] for k in range(9)) / rho
+                for k in range(9):
+                    cu = c[k][0] * ux + c[k][1] * uy
+                    feq = w[k] * rho * (1 + 3 * cu + 4.5 * cu**2 - 1.5 * (ux**2 + uy**2))
+                    new[k, j, i] = g[k] - (g[k] - feq) / physics["tau"]
+        f = new
+    return [f]
+
+
+def ising(size, physics, spins, p_accept):
+    s = spins.astype(int)
+    for step in range(2 * size.steps):
+        new = s.copy()
+        for j in range(size.NY):
+            for i in range(size.NX):
+                if (i + j) % 2 != step % 2:
+                    continue
+                h = s[j, i - 1] + s[j, (i + 1) % size.NX] + s[j - 1, i] + s[(j + 1) % size.NY, i]
+                x = mix(mix(int(physics["seed"]) + step * 0x9E3779B9) ^ (j * size.NX + i))
+                if (x >> 8) / 2**24 < p_accept[(s[j, i] * h + 4) // 2]:
+                    new[j, i] = -s[j, i]
+        s = new
+    return [s]
+
+
+def gradshaf(size, physics, psi):
+    psi = psi.astype(float)
+    dr = (physics["Rmax"] - physics["Rmin"]) / (size.NR - 1)
+    dz = (physics["Zmax"] - physics["Zmin"]) / (size.NZ - 1)
+    north, centre = 1 / dz**2, -2 / dr**2 - 2 / dz**2
+    for _ in range(size.steps):
+        axis = max(psi[j, i] for j in range(1, size.NZ - 1) for i in range(1, size.NR - 1))
+        new = psi.copy()
+        for j in range(1, size.NZ - 1):
+            for i in range(1, size.NR - 1):
+                r = physics["Rmin"] + i * dr
+                n = psi[j, i] / axis
+                source = r * physics["p_axis"] * 4 * n * (1 - n) if 0 < n < 1 else 0
+                star = (1 / dr**2 + 1 / (2 * r * dr)) * psi[j, i - 1] + (1 / dr**2 - 1 / (2 * r * dr)) * psi[j, i + 1]
+                star += north * (psi[j - 1, i] + psi[j + 1, i]) + centre * psi[j, i]
+                new[j, i] = psi[j, i] + physics["omega"] * (-physics["mu0"] * r * source - star) / centre
+        psi = new
+    return [psi]
+
+
+def morton(size, physics, u):
+    bits = int(math.log2(size.N))
+
+    def index(x, y, z):
+        return int("".join(f"{z >> b & 1}{y >> b & 1}{x >> b & 1}" for b in reversed(range(bits))), 2)
+
+    u = u.astype(float)
+    for _ in range(size.steps):
+        new = u.copy()
+        inner = range(1, size.N - 1)
+        for x, y, z in ((x, y, z) for x in inner for y in inner for z in inner):
+            around = u[index(x - 1, y, z)] + u[index(x + 1, y, z)] + u[index(x, y - 1, z)]
+            around += u[index(x, y + 1, z)] + u[index(x, y, z - 1)] + u[index(x, y, z + 1)]
+            here = u[index(x, y, z)]
+            new[index(x, y, z)] = here + physics["alpha"] * (around - 6 * here)
+        u = new
+    return [u]
