@@ -1,5 +1,6 @@
 """Where the project's data lie: at the top of a checkout, inside the package in a wheel."""
 
+import os
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -14,5 +15,5 @@ def data(folder: str) -> Path:
 
 
 def cache() -> Path:
-    """What may be forgotten: compiled kernels, measured ceilings."""
-    return user_cache_path("metalsci")
+    """What may be forgotten: compiled kernels, references, measured ceilings. METALSCI_CACHE names another folder."""
+    return Path(os.environ.get("METALSCI_CACHE") or user_cache_path("metalsci"))
