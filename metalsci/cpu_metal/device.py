@@ -24,6 +24,8 @@ from metalsci.cpu_metal.toolchain import Toolchain
 from metalsci.cpu_metal.worker import Operation
 from metalsci.msl.math_mode import MathMode
 
+_TIMEOUT = 30.0  # seconds for what takes no time
+
 
 class Device:
     """A Metal device in software. A context manager; `close` ends its process.
@@ -124,7 +126,7 @@ class _Session:
         if kernel not in self._entries:
             descriptor = os.open(kernel.path, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                self._entries[kernel] = self.process.ask(Operation.LOAD, descriptors=[descriptor])
+                self._entries[kernel] = self.process.ask(Operation.LOAD, descriptors=[descriptor], timeout=_TIMEOUT)
             finally:
                 os.close(descriptor)
         return self._entries[kernel]
@@ -132,10 +134,12 @@ class _Session:
     def address(self, region: SharedRegion, writable: bool) -> int:
         """Where the process sees the region, mapped at first use; what is no longer used is unmapped before."""
         while self._released:
-            self.process.ask(Operation.UNMAP, *self._released.popleft())
+            self.process.ask(Operation.UNMAP, *self._released.popleft(), timeout=_TIMEOUT)
         addresses = self._mapped.setdefault(region, {})
         if writable not in addresses:
-            address = self.process.ask(Operation.MAP, region.size, writable, descriptors=[region.descriptor])
+            address = self.process.ask(
+                Operation.MAP, region.size, writable, descriptors=[region.descriptor], timeout=_TIMEOUT
+            )
             addresses[writable] = address
             weakref.finalize(region, self._released.append, (address, region.size))
         return addresses[writable]

@@ -9,9 +9,9 @@ from metalsci.cpu_metal.errors import DeviceCrash, DeviceTimeout
 from metalsci.cpu_metal.process import Status
 
 _ACCESS = {0: "access", 1: "read", 2: "write"}
+_DIVERGENT_BARRIER = 1
 # enum Finding of runtime/runtime.h.
 _FINDINGS = {
-    1: "threads of one threadgroup wait at different barriers; a barrier must be reached by all threads of the group",
     2: "a thread's own variables need more than its stack of 48 KB",
     3: "an access beyond threadgroup memory",
     4: "no memory for the threads of a group",
@@ -25,8 +25,10 @@ def timed_out(commands: CommandBuffer, status: Status, timeout: float | None) ->
 def crash(commands: CommandBuffer, status: Status, addresses: Callable[[SharedRegion], Sequence[int]]) -> DeviceCrash:
     """`addresses` gives where the process had mapped a region."""
     where = _where(commands, status.dispatch)
+    if status.finding == _DIVERGENT_BARRIER:
+        return DeviceCrash([f"{where}: {_divergence(status)}"])
     if status.finding:
-        return DeviceCrash([f"{where}: {_FINDINGS[status.finding]}{_thread(status)}"])
+        return DeviceCrash([f"{where}: {_FINDINGS[status.finding]}"])
     if status.signal == Signals.SIGFPE:
         return DeviceCrash([f"{where}: an integer division by zero"])
     if status.signal in (Signals.SIGSEGV, Signals.SIGBUS):
@@ -41,10 +43,12 @@ def _where(commands: CommandBuffer, dispatch: int) -> str:
     return f"{commands.dispatches[dispatch].kernel.name}, dispatch {dispatch}"
 
 
-def _thread(status: Status) -> str:
-    if status.finding != 1:
-        return ""
-    return f" (threadgroup {status.group}, thread {status.thread})"
+def _divergence(status: Status) -> str:
+    first, second = status.lines
+    return (
+        f"threads of threadgroup {status.group} wait at different barriers, in lines {first} and {second} (thread "
+        f"{status.thread}); every thread of a group must come to the same barrier"
+    )
 
 
 def _access(commands: CommandBuffer, status: Status, addresses: Callable[[SharedRegion], Sequence[int]]) -> str:

@@ -57,10 +57,10 @@ def kernel(compiled: CompiledKernel) -> Kernel:
         name=signature.name,
         arguments=tuple(_argument(signature.parameters[i]) for i in slots(signature)),
         max_total_threads_per_threadgroup=min(limit, MAX_THREADS_PER_THREADGROUP),
-        threadgroup_memory=compiled.threadgroup_memory,
-        mode=compiled.mode,
+        threadgroup_memory=compiled.built.threadgroup_memory,
+        mode=compiled.built.mode,
         path=compiled.path,
-        stack=compiled.stack,
+        stack=compiled.built.stack,
     )
 
 

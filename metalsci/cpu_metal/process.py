@@ -38,6 +38,7 @@ class Status:
     finding: int
     thread: int
     group: tuple[int, int, int]
+    lines: tuple[int, int]
 
 
 class DeviceProcess:
@@ -77,9 +78,9 @@ class DeviceProcess:
 
     @property
     def status(self) -> Status:
-        *numbers, x, y, z = STATUS.unpack_from(self._status)
+        *numbers, x, y, z, first, second = STATUS.unpack_from(self._status)
         signal_, access, address, dispatch, finished, guard, finding, thread = numbers
-        return Status(signal_, access, address, dispatch, finished, guard, finding, thread, (x, y, z))
+        return Status(signal_, access, address, dispatch, finished, guard, finding, thread, (x, y, z), (first, second))
 
     def ask(
         self,

@@ -170,8 +170,8 @@ def _is_constructor(tokens: Sequence[Token], index: int, end: int) -> bool:
     return not (pointer and before in (b";", b"{", b"}"))
 
 
-# Threadgroup variables: `threadgroup float tile[16][16];` becomes a reference into the worker's threadgroup memory, at
-# an offset that the linker chooses: see include/metal_threadgroup.
+# Threadgroup variables: `threadgroup float a[16], b;` becomes `typedef float _metal_a[16], _metal_b;` and, for each, a
+# reference into the worker's threadgroup memory, at an offset that the linker chooses: see include/metal_threadgroup.
 
 
 def _threadgroup_variables(tokens: Sequence[Token]) -> Iterator[Edit]:
@@ -181,50 +181,41 @@ def _threadgroup_variables(tokens: Sequence[Token]) -> Iterator[Edit]:
         if token.text not in (b";", b"{", b"}", b":"):
             continue
         if token.text == b";" and depth:
-            yield from _threadgroup_statement(tokens, start, index)
+            yield from _threadgroup_statement(tokens[start:index])
         start = index + 1
 
 
-def _threadgroup_statement(tokens: Sequence[Token], start: int, end: int) -> Iterator[Edit]:
-    statement = tokens[start:end]
+def _threadgroup_statement(statement: Sequence[Token]) -> Iterator[Edit]:
     words = [token.text for token in statement]
-    if b"threadgroup" not in words or any(
-        text in words for text in (b"*", b"&", b"=", b"using", b"typedef", b"return")
-    ):
+    # Pointers and references to threadgroup memory are C++ as they stand; an initialiser is for Clang to refuse.
+    if b"threadgroup" not in words or any(text in words for text in (b"*", b"&", b"=", b"using", b"typedef", b"(")):
         return
-    declarators = list(_declarators(statement))
-    if not declarators:
+    names = list(_declared(statement))
+    if not names or names[0] < 2:
         return
-    first = declarators[0][0]
-    type_words = [token.text for token in statement[:first] if token.text not in (b"threadgroup", b"static")]
-    if not type_words or statement[first - 1].text in (b",", b"("):
-        return
-    source_type = b" ".join(type_words)
-    for name, last in declarators:
-        dimensions = b"".join(b" " + token.text for token in statement[name + 1 : last])
-        begin = statement[0].start if name == first else statement[name].start
-        text = b"typedef %b _metal_%b%b; METAL_THREADGROUP(%b)"
-        spelling = statement[name].text
-        yield Edit(begin, statement[last - 1].end, text % (source_type, spelling, dimensions, spelling))
-        if last < len(statement):
-            yield Edit(statement[last].start, statement[last].end, b";")
+    for token in statement[: names[0]]:
+        if token.text in (b"threadgroup", b"static"):
+            yield Edit(token.start, token.end, b"typedef" if token.text == b"threadgroup" else b"")
+    for name in names:
+        yield Edit(statement[name].start, statement[name].start, b"_metal_")
+    variables = b"".join(b"; METAL_THREADGROUP(%b)" % statement[name].text for name in names)
+    yield Edit(statement[-1].end, statement[-1].end, variables)
 
 
-def _declarators(statement: Sequence[Token]) -> Iterator[tuple[int, int]]:
-    """Index of each declared name, and of what follows its dimensions, in `type a[2][3], b`."""
+def _declared(statement: Sequence[Token]) -> Iterator[int]:
+    """Index of each name that `type a[2][3], b` declares: the last word before its dimensions, `,` or the end."""
     angles = brackets = 0
     name: int | None = None
     for index, token in enumerate(statement):
         if brackets == 0:
             angles += (token.text == b"<") - (token.text == b">")
-        brackets += (token.text in b"[(") - (token.text in b"])")
-        if angles or brackets > 1 or (brackets == 1 and token.text not in b"[("):
+        brackets += (token.text == b"[") - (token.text == b"]")
+        if angles or brackets:
             continue
-        if token.text == b"," and brackets == 0:
-            if name is not None:
-                yield name, index
+        if token.text == b"," and name is not None:
+            yield name
             name = None
-        elif token.kind == "word" and brackets == 0:
+        elif token.kind == "word":
             name = index
     if name is not None:
-        yield name, len(statement)
+        yield name

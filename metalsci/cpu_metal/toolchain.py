@@ -61,14 +61,11 @@ class Toolchain:
         """Changes whenever the same source might compile to something else."""
         return f"ziglang {version('ziglang')} {target()} {processor()}"
 
-    def compile_metal(
-        self, folder: Path, unit: str, output: str, math_mode: MathMode, extra: Sequence[str] = ()
-    ) -> "Run":
-        """`unit`, a file in `folder`, to the object `output`. The messages name every file that it read."""
+    def compile_metal(self, folder: Path, unit: str, math_mode: MathMode, flags: Sequence[str]) -> "Run":
+        """`unit`, a file in `folder`. The messages name every file that was read."""
         command = [
             "clang", "-target", target(), *_LANGUAGE, *_OPTIMISATION, *_MATH[math_mode],
-            "-I", str(INCLUDE), "-include", "metal_keywords",
-            "-H", *extra, "-c", unit, "-o", output,
+            "-I", str(INCLUDE), "-include", "metal_keywords", "-H", *flags, unit,
         ]  # fmt: skip
         return self._run(command, folder)
 

@@ -21,7 +21,7 @@ REQUEST = struct.Struct("<qqq")
 """Operation and two numbers."""
 REPLY = struct.Struct("<qq")
 """0, or what went wrong, and a number."""
-STATUS = struct.Struct("<iIQIIQII3I4x")
+STATUS = struct.Struct("<iIQIIQII3I2I4x")
 """As runtime/runtime.h lays out `struct Status`."""
 
 

@@ -135,6 +135,11 @@ def unit(file: str, signature: KernelSignature, function: str, mode: Mode, *, in
     return _UNIT.format(file=file) + _PREAMBLE.replace("KERNEL", function) + wrapper
 
 
+def bare_unit(file: str) -> str:
+    """A translation unit of the user's file alone: a file without kernels can be wrong too."""
+    return _UNIT.format(file=file)
+
+
 def slots(signature: KernelSignature) -> tuple[int, ...]:
     """Which parameters the host binds, in the order of their places in a dispatch's arguments."""
     return tuple(i for i, parameter in enumerate(signature.parameters) if parameter.index is not None)

@@ -59,6 +59,7 @@ struct Status {
     u32 finding;       // enum Finding
     u32 thread;        // index in its threadgroup of the thread concerned
     u32 group[3];      // position of its threadgroup
+    u32 lines[2];      // places in the source: of two barriers
 };
 
 enum Finding {

@@ -88,7 +88,6 @@ static void start_threads(struct Worker *worker) {
 // Runs every thread to its next barrier or its end. False when none waits at a barrier.
 static int run_to_barrier(struct Worker *worker) {
     worker->waiting = 0;
-    worker->site = 0;
     u32 first = 0;
     while (worker->threads[first].done) ++first;
     worker->current = first;
@@ -113,13 +112,17 @@ void run_group(struct Worker *worker, u32 unit) {
     while (run_to_barrier(worker)) {}
 }
 
-__attribute__((visibility("default"), noinline)) void metal_threadgroup_barrier(void) {
+__attribute__((visibility("default"), noinline)) void metal_threadgroup_barrier(u32 line, u32 column) {
     struct Worker *worker = this_worker();
-    const uptr site = (uptr)__builtin_return_address(0);
-    // Two threads at two barriers: each would wait for the other. A thread that has returned is no longer waited for, as
-    // on Apple's GPUs.
-    if (worker->waiting && worker->site != site) die(worker, FINDING_DIVERGENT_BARRIER);
-    worker->site = site;
+    if (worker->waiting && (worker->line != line || worker->column != column)) {
+        // Two threads at two barriers: each would wait for the other. A thread that has returned is no longer waited
+        // for, as on Apple's GPUs.
+        worker->status->lines[0] = worker->line;
+        worker->status->lines[1] = line;
+        die(worker, FINDING_DIVERGENT_BARRIER);
+    }
+    worker->line = line;
+    worker->column = column;
     ++worker->waiting;
     go_on(worker);
 }

@@ -31,8 +31,8 @@ struct Worker {
     RunThread body;
     struct Group group;
     u32 current;                      // index of the running thread; MODE_THREAD
-    u32 waiting;                      // threads that wait at the barrier at `site`
-    uptr site;                        // return address of its call
+    u32 waiting;                      // threads that wait at the barrier
+    u32 line, column;                 // where it stands in the source
     uptr dense;                       // bytes of memory for dense stacks made accessible so far
     u32 guarded;                      // large stacks made accessible so far
     void *scheduler;                  // stack pointer of the scheduler while a thread runs

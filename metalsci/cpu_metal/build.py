@@ -1,0 +1,228 @@
+"""One source through Clang: a shared object for each of its kernels, or everything that is wrong with it."""
+
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from metalsci.cpu_metal.elf import ObjectFile, read_object
+from metalsci.cpu_metal.errors import CompileError
+from metalsci.cpu_metal.messages import diagnostics, files_read
+from metalsci.cpu_metal.platform import processors
+from metalsci.cpu_metal.rewrite import Rewritten, rewrite
+from metalsci.cpu_metal.toolchain import INCLUDE, Toolchain, ToolchainError
+from metalsci.cpu_metal.wrapper import Mode, bare_unit, needs_group, unit
+from metalsci.msl.diagnostics import Diagnostic, Severity
+from metalsci.msl.lexer import SourceText
+from metalsci.msl.math_mode import MathMode
+from metalsci.msl.parse import Unit
+from metalsci.msl.signature import KernelSignature
+
+_FILE = "kernel.metal"
+_SECTION = "metal_threadgroup"
+_MAX_DENSE_STACK = 16000  # runtime/runtime.h
+_WAITS = frozenset({"metal_threadgroup_barrier"})
+_WAIT_WORDS = re.compile(rb"_barrier\b")
+_MEMORY = frozenset({"memcpy", "memset", "memmove"})
+_MATH = frozenset(
+    f"{name}f"
+    for name in (
+        "sin",
+        "cos",
+        "tan",
+        "asin",
+        "acos",
+        "atan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "asinh",
+        "acosh",
+        "atanh",
+        "exp",
+        "exp2",
+        "exp10",
+        "expm1",
+        "log",
+        "log2",
+        "log10",
+        "log1p",
+        "pow",
+        "atan2",
+        "fmod",
+        "fma",
+        "round",
+        "roundeven",
+        "rint",
+        "ceil",
+        "floor",
+        "trunc",
+        "ldexp",
+        "sincos",
+        "erf",
+        "erfc",
+        "cbrt",
+        "hypot",
+        "fmin",
+        "fmax",
+    )
+)
+_ALLOWED = _WAITS | _MEMORY | _MATH | {f"__start_{_SECTION}", "_GLOBAL_OFFSET_TABLE_"}
+# Printed by Clang just before it vectorises: whether threads' own variables still live in memory.
+_BEFORE_VECTORISING = ("-mllvm", "-print-before=loop-vectorize", "-mllvm", "-filter-print-funcs=metal_run")
+_ALLOCA = re.compile(r"^ +%\S+ = alloca ", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class BuiltKernel:
+    """How a kernel's dispatches are cut up, its own threadgroup memory in bytes, and the bytes of stack that a thread
+    needs (0 where that cannot be told)."""
+
+    mode: Mode
+    threadgroup_memory: int
+    stack: int
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    object: ObjectFile
+    messages: Sequence[Diagnostic]
+    variables_in_memory: bool
+
+
+@dataclass(frozen=True)
+class Build:
+    toolchain: Toolchain
+    parsed: Unit
+    math_mode: MathMode
+
+    def diagnostics(self) -> Sequence[Diagnostic]:
+        """What Clang finds in the file itself, whether or not it has kernels."""
+        with TemporaryDirectory(prefix="metalsci-") as name:
+            scratch = _Scratch(self, Path(name), rewrite(self.parsed.source))
+            try:
+                return scratch.clang("file.cl", bare_unit(_FILE), ["-fsyntax-only"])[1]
+            except CompileError as error:
+                return error.diagnostics
+
+    def kernels(self, folder: Path) -> tuple[list[BuiltKernel], Sequence[Diagnostic]]:
+        """Leaves `0.so`, `1.so`, … in `folder`, one for each kernel in the file's order; gives facts and warnings.
+
+        Raises CompileError.
+        """
+        if not self.parsed.kernels:
+            found = self.diagnostics()
+            if any(d.severity is Severity.ERROR for d in found):
+                raise CompileError(found)
+            return [], found
+        with TemporaryDirectory(prefix="metalsci-") as name:
+            scratch = _Scratch(self, Path(name), rewrite(self.parsed.source))
+            first, *others = enumerate(self.parsed.kernels)
+            # The first kernel alone: what is wrong with the file is wrong with all of them.
+            built = [scratch.kernel(*first)]
+            with ThreadPoolExecutor(processors()) as pool:
+                built += pool.map(lambda item: scratch.kernel(*item), others)
+            for index in range(len(built)):
+                (folder / f"{index}.so").write_bytes((scratch.path / f"{index}.so").read_bytes())
+        return [kernel for kernel, _ in built], list(dict.fromkeys(d for _, found in built for d in found))
+
+
+class _Scratch:
+    """A folder in which a source is compiled."""
+
+    def __init__(self, build: Build, path: Path, source: Rewritten) -> None:
+        self.path = path
+        self._build = build
+        self._source = source
+        (path / _FILE).write_bytes(source.text)
+
+    def kernel(self, index: int, signature: KernelSignature) -> tuple[BuiltKernel, Sequence[Diagnostic]]:
+        """Compiles and links one kernel to `{index}.so`."""
+        guess = self._guess(signature)
+        compiled = self._object(index, signature, guess)
+        mode = _mode(compiled.object, signature)
+        if mode is not guess:
+            compiled = self._object(index, signature, mode)
+        if compiled.variables_in_memory:
+            # Vectorised on the promise that threads are independent, neighbouring threads would share them.
+            compiled = self._object(index, signature, mode, independent=False)
+        _check_object(compiled.object, self._source.source)
+        self._build.toolchain.link(self.path, [f"{index}.o"], f"{index}.so")
+        memory = compiled.object.sections.get(_SECTION, 0)
+        return BuiltKernel(mode, memory, _stack(compiled.object)), compiled.messages
+
+    def clang(self, name: str, text: str, flags: Sequence[str]) -> tuple[str, Sequence[Diagnostic]]:
+        """Clang's raw output and what it says of the user's file. Raises CompileError."""
+        (self.path / name).write_text(text)
+        try:
+            run = self._build.toolchain.compile_metal(self.path, name, self._build.math_mode, flags)
+        except ToolchainError as error:
+            raise CompileError([Diagnostic(Severity.ERROR, 0, 0, str(error))]) from error
+        _check_files(run.messages)
+        found = diagnostics(run.messages, _FILE, self._source)
+        if run.code:
+            raise CompileError(found or [Diagnostic(Severity.ERROR, 0, 0, "the compiler gave no reason")])
+        return run.messages, found
+
+    def _object(self, index: int, signature: KernelSignature, mode: Mode, *, independent: bool = True) -> _Compiled:
+        vectorised = mode is not Mode.THREAD and independent
+        text = unit(_FILE, signature, self._function(signature), mode, independent=independent)
+        flags = ["-c", "-o", f"{index}.o", *(_BEFORE_VECTORISING if vectorised else ())]
+        output, found = self.clang(f"{index}.cl", text, flags)
+        compiled = read_object((self.path / f"{index}.o").read_bytes())
+        return _Compiled(compiled, found, vectorised and _ALLOCA.search(output) is not None)
+
+    def _guess(self, signature: KernelSignature) -> Mode:
+        """The mode, from a look at the text; the compiled object tells in the end."""
+        text = self._source.source.data
+        if _WAIT_WORDS.search(text):
+            return Mode.THREAD
+        return Mode.GROUP if needs_group(signature) or b"threadgroup" in text else Mode.GRID
+
+    def _function(self, signature: KernelSignature) -> str:
+        """What the kernel is called in C++; an instance of a template has another name for the host."""
+        if not signature.template_arguments:
+            return signature.name
+        match = re.search(rb"\bvoid\s+(\w+)\s*\(", self._source.source.data[slice(*signature.span)])
+        name = match[1].decode() if match else signature.name
+        return f"{name}<{', '.join(argument.value for argument in signature.template_arguments)}>"
+
+
+def _mode(compiled: ObjectFile, signature: KernelSignature) -> Mode:
+    if compiled.undefined & _WAITS:
+        return Mode.THREAD
+    return Mode.GROUP if _SECTION in compiled.sections or needs_group(signature) else Mode.GRID
+
+
+def _stack(compiled: ObjectFile) -> int:
+    """Of a kernel that calls nothing but the runtime: what its only function needs, its return address included."""
+    if len(compiled.stacks) != 1 or compiled.undefined & (_MATH | _MEMORY) or compiled.stacks[0] > _MAX_DENSE_STACK:
+        return 0
+    return compiled.stacks[0] + 64
+
+
+def _check_files(output: str) -> None:
+    """Raises when anything but the user's file, once, and the package's headers was read."""
+    own = {str(path) for path in INCLUDE.iterdir()}
+    read = [file for _, file in files_read(output) if file not in own]
+    if any(Path(file) != Path(_FILE) for file in read) or len(read) > 1:
+        raise CompileError([Diagnostic(Severity.ERROR, 0, 0, "only Metal's own headers can be included")])
+
+
+def _check_object(compiled: ObjectFile, source: SourceText) -> None:
+    """Raises when the object calls what is not Metal's, or would run code when it is loaded."""
+    unknown = sorted(compiled.undefined - _ALLOWED)
+    errors = [Diagnostic(Severity.ERROR, *_mention(source, name), f"undefined symbol '{name}'") for name in unknown]
+    if any(section.startswith((".init", ".ctors", ".fini", ".dtors")) for section in compiled.sections):
+        message = "a variable in program scope must be initialized by a constant expression"
+        errors.append(Diagnostic(Severity.ERROR, 0, 0, message))
+    if errors:
+        raise CompileError(errors)
+
+
+def _mention(source: SourceText, symbol: str) -> tuple[int, int]:
+    """Where the source first mentions a symbol, which may be mangled."""
+    words = (t for t in source.tokens if t.kind == "word" and len(t.text) > 2)
+    return next((source.position(t.start) for t in words if t.text.decode() in symbol), (0, 0))

@@ -1,0 +1,76 @@
+"""The rewriting touches what Clang has no spelling for, nothing else, and every place maps back."""
+
+import pytest
+
+from metalsci.cpu_metal.rewrite import rewrite
+
+
+def rewritten(source: str) -> str:
+    return rewrite(source).text.decode()
+
+
+@pytest.mark.parametrize(
+    ("source", "want"),
+    [
+        ("x = float4(1, y);", "x = metal::_make<float4>(1, y);"),
+        ("x = metal::uint2(1);", "x = metal::_make<metal::uint2>(1);"),
+        ("x = vec<half, 3>(a, b);", "x = metal::_make<vec<half, 3>>(a, b);"),
+        ("x = float4(*p);", "x = metal::_make<float4>(*p);"),
+        ("using V = float4; x = V(1);", "using V = float4; x = metal::_make<V>(1);"),
+        ("template <typename T> T f() { return T(0); }", "template <typename T> T f() { return metal::_make<T>(0); }"),
+        ("#define P(x) float2(x, 1)\n", "#define P(x) metal::_make<float2>(x, 1)\n"),
+        ("#define F2 float2\nx = F2(1, 2);", "#define F2 float2\nx = metal::_make<F2>(1, 2);"),
+    ],
+)
+def test_constructors(source: str, want: str) -> None:
+    assert rewritten(source) == want
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "void f(threadgroup float4 (&tile)[16]);",
+        "void f(float4 (&tile)[16]);",
+        "{ float4 (*row)[16]; }",
+        "device float4 (*rows)[4] = nullptr;",
+        "float4 f(float4 x) { return x; }",
+        "x = float(1) + int(2);",
+        "struct S { operator float4() const; };",
+        "// float4(1)\n/* float4(2) */",
+        "float4 x = {1, 2, 3, 4};",
+        "{ threadgroup float *p = q; }",
+        "void f(threadgroup float *t) { t[0] = 1; }",
+        "{ threadgroup float (&row)[4] = tile[0]; }",
+    ],
+)
+def test_left_alone(source: str) -> None:
+    assert rewritten(source) == source
+
+
+@pytest.mark.parametrize(
+    ("declaration", "want"),
+    [
+        ("threadgroup float a[4][N];", "typedef float _metal_a[4][N]; METAL_THREADGROUP(a);"),
+        (
+            "threadgroup vec<float, 4> a[2], b;",
+            "typedef vec<float, 4> _metal_a[2], _metal_b; METAL_THREADGROUP(a); METAL_THREADGROUP(b);",
+        ),
+        ("static threadgroup uint n;", " typedef uint _metal_n; METAL_THREADGROUP(n);"),
+        ("threadgroup\natomic_uint n;", "typedef\natomic_uint _metal_n; METAL_THREADGROUP(n);"),
+    ],
+)
+def test_threadgroup_variables(declaration: str, want: str) -> None:
+    assert rewritten("{" + declaration + "}") == "{" + want + "}"
+
+
+def test_every_place_maps_back() -> None:
+    source = "{ threadgroup float a[4];\n  x = float4(1, 2, 3, 4) + float2(5, 6).xyxy; } // ünicode\ny = half2(z);"
+    result = rewrite(source)
+    lines = result.text.split(b"\n")
+    for word in (b"float a", b"1, 2", b"5, 6", b".xyxy", b"// ", b"z);"):
+        plain = word.replace(b"float a", b"a[")
+        line = next(i for i, text in enumerate(lines) if plain in text)
+        want_line = next(i for i, text in enumerate(source.encode().split(b"\n")) if plain in text)
+        column = lines[line].index(plain)
+        want = source.encode().split(b"\n")[want_line].index(plain)
+        assert result.original(line + 1, column + 1) == (want_line + 1, want + 1), word
