@@ -145,25 +145,35 @@ class _Reader:
     def _skip_body(self, opening: int) -> int:
         """Index after the brace that closes the one at `opening`, or after the last token."""
         depth = 0
-        saved: list[int] = []
+        branches: list[_Branches] = []
         for at in range(opening, len(self._tokens)):
             token = self._tokens[at]
             if token.kind == "directive":
-                self._directive(token)
-                keyword = keyword_of(token)
-                if keyword in (b"if", b"ifdef", b"ifndef"):
-                    saved.append(depth)
-                elif keyword in (b"elif", b"else") and saved:
-                    depth = saved[-1]
-                elif keyword == b"endif" and saved:
-                    saved.pop()
-            elif token.kind == "punct":
+                depth = self._branch(token, depth, branches)
+                continue
+            if not self._conditionals.live:
+                continue
+            if token.kind == "punct":
                 depth += (token.text == b"{") - (token.text == b"}")
             elif token.kind == "word" and token.text in self._macros:
                 depth += self._macros.braces(token.text)
-            if depth <= 0 and token.kind != "directive":
+            if depth <= 0:
                 return at + 1
         return len(self._tokens)
+
+    def _branch(self, token: Token, depth: int, branches: list["_Branches"]) -> int:
+        """The depth of braces after a directive. Branches of one condition start alike, and end alike if balanced."""
+        keyword, was_live = keyword_of(token), self._conditionals.live
+        self._directive(token)
+        if keyword in (b"if", b"ifdef", b"ifndef"):
+            branches.append(_Branches(depth, depth))
+        elif keyword in (b"elif", b"else", b"endif") and branches:
+            current = branches[-1]
+            current.after = depth if was_live else current.after
+            depth = current.before
+            if keyword == b"endif":
+                depth = branches.pop().after
+        return depth
 
     def _declare(self, head: Sequence[Token], body: tuple[int, int] | None) -> Iterator[Declaration]:
         try:
@@ -180,6 +190,14 @@ class _Reader:
 
     def _report(self, offset: int, message: str) -> None:
         self.diagnostics.append(Diagnostic(Severity.ERROR, *self._source.position(offset), message))
+
+
+@dataclass
+class _Branches:
+    """Depth of braces before a condition, and after its last branch that may be read."""
+
+    before: int
+    after: int
 
 
 def _declaration_node(root: tree_sitter.Node) -> tree_sitter.Node | None:

@@ -32,6 +32,7 @@ PREAMBLE: frozenset[str] = frozenset(
         "bfloat16_to_uint16",
         "cast_to",
         "ceildiv",
+        "complex32_t",
         "complex64_t",
         "complex_t",
         "elem_to_loc",

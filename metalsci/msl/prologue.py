@@ -72,7 +72,7 @@ def prologue_of(unit: Unit, kernel: KernelSignature, body: str) -> Prologue:
     return Prologue(
         bindings=bindings,
         before="".join(f"    {line}\n" for line in lines),
-        after="\n    }\n" if writer.captures else "\n",
+        after="\n    }" if writer.captures else "",
         view=writer.view if uses_view else None,
         diagnostics=tuple(writer.diagnostics),
     )
@@ -147,8 +147,9 @@ class _Writer:
         if reference:
             return binding, _reference(binding)
         if output:
-            return binding, f"device {type_.name}* {name} = reinterpret_cast<device {type_.name}*>({data});"
-        return binding, f"auto {name} = {self.view}<{type_.name}>({data});" if not same else f"auto {name} = {data};"
+            value = data if same else f"reinterpret_cast<device {type_.name}*>({data})"
+            return binding, f"device {type_.name}* {name} = {value};"
+        return binding, f"auto {name} = {data if same else f'{self.view}<{type_.name}>({data})'};"
 
     def _can_keep(self, name: str) -> bool:
         """MLX would declare the name a second time, or add arguments that it finds by it."""

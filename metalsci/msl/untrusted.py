@@ -27,6 +27,11 @@ _FORBIDDEN = {
     b"__has_include_next": "'__has_include_next' cannot be used here: source must not depend on the files of a machine",
     b"__has_embed": "'__has_embed' cannot be used here: source must not depend on the files of a machine",
 }
+# Pragmas of Clang's that steer code and messages. Its others read files and load modules; anyone else's it ignores.
+_PRAGMA = re.compile(
+    rb"(?:clang|GCC)\s+(?:loop|fp|diagnostic|optimize|unroll|nounroll|ivdep)\b"
+    rb"|(?!clang\b|GCC\b|include_alias\b|comment\b|detect_mismatch\b|hdrstop\b)"
+)
 _SPLICE = re.compile(rb"\\[ \t]*\r?\n")
 
 
@@ -44,6 +49,7 @@ def refuse(text: SourceText) -> Iterator[Diagnostic]:
         for word in words:
             if word.kind == "word" and (message := _word(word.text)) is not None:
                 yield _error(whole, word.start, message)
+    yield from _pragma_operators(whole)
 
 
 def _joined(data: bytes) -> bytes:
@@ -67,11 +73,13 @@ def _word(word: bytes) -> str | None:
 
 def _directive(text: SourceText, directive: Token) -> Iterator[Diagnostic]:
     keyword = keyword_of(directive)
-    if keyword not in _INCLUDES:
-        return
     operands = operands_of(directive)
     start = operands[0].start if operands else directive.start
     line = text.data[start : directive.end].strip()
+    if keyword == b"pragma" and operands and not _PRAGMA.match(line):
+        yield _error(text, start, _pragma(operands[0].text))
+    if keyword not in _INCLUDES:
+        return
     if keyword == b"embed":
         yield _error(text, start, "'#embed' cannot be used here: source must stand by itself")
     elif (named := re.fullmatch(rb"""[<"]([^>"]*)[>"].*""", line, re.DOTALL)) is None:
@@ -79,6 +87,17 @@ def _directive(text: SourceText, directive: Token) -> Iterator[Diagnostic]:
     elif not _HEADERS.fullmatch(named[1]):
         name = named[1].decode(errors="replace")
         yield _error(text, start, f"'{name}' file not found: only Metal's own headers can be included")
+
+
+def _pragma_operators(text: SourceText) -> Iterator[Diagnostic]:
+    """`_Pragma("…")`, in code and in macros."""
+    for match in re.finditer(rb'_Pragma\s*\(\s*(?:u8|[uUL])?R?"\W*(\w*)([^"]*)', text.data):
+        if not _PRAGMA.match(match[1] + match[2]):
+            yield _error(text, match.start(), _pragma(match[1]))
+
+
+def _pragma(name: bytes) -> str:
+    return f"'#pragma {name.decode(errors='replace')}' cannot be used here: source must stand by itself"
 
 
 def _error(text: SourceText, offset: int, message: str) -> Diagnostic:

@@ -20,15 +20,13 @@ def found(source):
     [
         "device const float *u_in, device float *u_out, constant uint &N",
         "const device float *a, device float *b, constant unsigned int &c, uint2 gid [[thread_position_in_grid]]",
-        "device const metal::vec<float, 1> *u_in, device float *u_out, constant uint &N".replace(
-            "metal::vec<float, 1>", "real"
-        ),
+        "device const real *u_in, device float *u_out, constant uint &N",
         "constant const uint32_t &N [[buffer(2)]], device float *__restrict out [[buffer(1)]], "
         "device const float in[] [[buffer(0)]]",
     ],
 )
 def test_names_spelling_and_order_are_free(parameters):
-    assert found(f"using real = float;\nkernel void step({parameters}) {{}}\nkernel void another() {{}}") == []
+    assert found(f"using real = float; kernel void step({parameters}) {{}}\nkernel void another() {{}}") == []
 
 
 @pytest.mark.parametrize(
@@ -75,7 +73,7 @@ def test_names_spelling_and_order_are_free(parameters):
     ],
 )
 def test_buffers_must_agree(parameters, message):
-    assert found(f"kernel void step({parameters}) {{}}") == [message.replace("1:", "1:", 1)]
+    assert found(f"kernel void step({parameters}) {{}}") == [message]
 
 
 def test_a_missing_kernel_is_named_with_its_signature():

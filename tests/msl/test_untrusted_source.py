@@ -19,6 +19,8 @@ def found(source):
         '/* asm("x") */ constant int assembly = 1; // __has_include',
         "#define WIDTH 4\n#pragma unroll\n#if WIDTH > 2\n#endif\n",
         "constant int a_builtin_ = 1;",
+        "#pragma clang loop unroll(full)\n#pragma METAL fp math_mode(safe)\n#pragma nobody knows\n#pragma unroll 4\n",
+        '#define UNROLL _Pragma("unroll") _Pragma("clang loop vectorize(enable)")',
     ],
 )
 def test_allowed(source):
@@ -66,6 +68,11 @@ def test_a_header_must_be_named():
         ('constant char *s = LR"x(" )x"; void g() { asm(""); }', "1:43: error: inline assembly"),
         ("constant int n = 1'000; void g() { asm(''); }", "1:36: error: inline assembly"),
         ("/* // */ void g() { asm(); }", "1:21: error: inline assembly"),
+        ('#pragma GCC dependency "/etc/passwd"', "1:9: error: '#pragma GCC' cannot be used here"),
+        ("#pragma clang __debug crash", "1:9: error: '#pragma clang' cannot be used here"),
+        ("#pragma clang module load x", "1:9: error: '#pragma clang' cannot be used here"),
+        ('_Pragma("GCC dependency \\"x\\"")', "1:1: error: '#pragma GCC' cannot be used here"),
+        ('#define P _Pragma("comment(lib)")', "1:11: error: '#pragma comment' cannot be used here"),
         ("// \\\n asm();\nvoid g() { asm(); }", "3:12: error: inline assembly"),
     ],
 )

@@ -1,0 +1,97 @@
+"""What is assumed of MLX's generator, asked of MLX itself."""
+
+import re
+from pathlib import Path
+
+import mlx.core as mx
+import pytest
+
+from metalsci.msl.attributes import BUILT_IN, POSITIONS
+from metalsci.msl.lower import lower
+from metalsci.msl.mlx_names import CONSTANT_BELOW, INPUT_SUFFIXES, PREAMBLE, SAME_TYPES
+from metalsci.msl.parse import parse
+from metalsci.msl.syntax import first, parse_metal
+from metalsci.msl.types import value_type
+
+HEADERS = Path(mx.__file__).parent / "include/mlx/backend/metal/kernels"
+# Overloads for more types of functions that Metal has, and macros of MLX's own prefix.
+METALS_OWN = {"simd_shuffle", "simd_shuffle_and_fill_up", "simd_shuffle_down", "simd_shuffle_up"}
+
+
+def signature(emitted, source, **inputs):
+    kernel = lower(parse(source))["f"]
+    arrays = {name: inputs[name] for name in kernel.input_names}
+    outputs = {b.name: ((8,), getattr(mx, b.dtype)) for b in kernel.outputs}
+    return parse(emitted(kernel, arrays, outputs)).kernels[0]
+
+
+@pytest.mark.parametrize("name", sorted(BUILT_IN))
+def test_arguments_are_added_under_their_own_names(name, emitted):
+    width = "uint3" if name in POSITIONS else "uint"
+    kernel = signature(emitted, f"kernel void f(device float *x, {width} i [[{name}]]) {{ x[0] = 0; }}")
+    assert [(p.type, p.attribute) for p in kernel.parameters if p.name == name] == [(width, name)]
+
+
+@pytest.mark.parametrize("suffix", INPUT_SUFFIXES)
+def test_arguments_are_added_for_what_looks_like_a_shape(suffix, emitted):
+    run = mx.fast.metal_kernel(
+        name="f",
+        input_names=["x"],
+        output_names=["y"],
+        source=f"uint my_x{suffix}; uint i = thread_position_in_grid.x;",
+    )
+    found = []
+    mx.export_function(
+        lambda event: found.append(event["arguments"][1]) if event["type"] == "primitive" else None,
+        lambda x: run(
+            inputs=[x], output_shapes=[(8,)], output_dtypes=[mx.float32], grid=(1, 1, 1), threadgroup=(1, 1, 1)
+        ),
+        mx.zeros((8,)),
+    )
+    assert f"x{suffix}" in [p.name for p in parse(found[0]).kernels[0].parameters]
+
+
+@pytest.mark.parametrize(("size", "space"), [(CONSTANT_BELOW - 1, "constant"), (CONSTANT_BELOW, "device")])
+def test_small_inputs_are_constants(size, space, emitted):
+    source = "kernel void f(device const float *x, device float *y) { y[0] = x[0]; }"
+    (x, _) = signature(emitted, source, x=mx.zeros((size,))).parameters
+    assert (x.address_space, x.indirection) == (space, "pointer")
+
+
+@pytest.mark.parametrize("scalar", sorted(SAME_TYPES))
+def test_types_of_arguments(scalar, emitted):
+    source = f"kernel void f(device const {scalar} *x, device {scalar} *y) {{ y[0] = x[0]; }}"
+    dtype = getattr(mx, value_type(scalar).dtype)
+    x, y = signature(emitted, source, x=mx.zeros((8,), dtype)).parameters
+    known = {"float16_t": "half", "bfloat16_t": "bfloat"}
+    assert {known.get(p.type, p.type) for p in (x, y)} == {p.type for p in parse(source).kernels[0].parameters} or (
+        value_type(x.type) == value_type(y.type) == value_type(scalar)
+    )
+
+
+def test_names_at_file_scope_of_the_preamble():
+    """Those of the headers that MLX's preamble consists of, less Metal's own."""
+    found = set()
+    for header in ("utils", "bf16", "complex", "defines", "logging"):
+        text = (HEADERS / f"{header}.h").read_bytes()
+        plain = re.sub(rb"METAL_FUNC|^instantiate_\w+\(.*\);", b"", text, flags=re.MULTILINE)
+        found |= set(_declared(parse_metal(plain).root_node))
+    assert found - METALS_OWN == PREAMBLE
+
+
+def _declared(scope):
+    for node in scope.children:
+        if node.type.startswith("preproc_if") or node.type in ("template_declaration", "preproc_else"):
+            yield from _declared(node)
+        elif node.type in ("struct_specifier", "namespace_definition", "alias_declaration"):
+            yield _identifier(node.child_by_field_name("name"))
+        elif node.type in ("function_definition", "declaration", "type_definition"):
+            name = _identifier(node.child_by_field_name("declarator"))
+            if name:
+                yield name
+
+
+def _identifier(node):
+    """The name in a declarator; empty for an operator."""
+    found = first(node, "identifier", "type_identifier", "namespace_identifier", "operator_name")
+    return found.text.decode() if found is not None and found.type != "operator_name" else ""
