@@ -78,7 +78,8 @@ def test_every_thread_of_every_partial_group_runs_once(device: Device) -> None:
         HEADER
         + """
     kernel void count(device uint *hits [[buffer(0)]], device uint4 *where [[buffer(1)]],
-                      constant uint3 &n [[buffer(2)]], uint3 gid [[thread_position_in_grid]], uint3 lid [[thread_position_in_threadgroup]],
+                      constant uint3 &n [[buffer(2)]], uint3 gid [[thread_position_in_grid]],
+                      uint3 lid [[thread_position_in_threadgroup]],
                       uint3 group [[threadgroup_position_in_grid]], uint3 size [[threads_per_threadgroup]],
                       uint index [[thread_index_in_threadgroup]], ushort lane [[thread_index_in_simdgroup]]) {
         const uint i = (gid.z * n.y + gid.y) * n.x + gid.x;
@@ -106,7 +107,8 @@ float first(threadgroup float *values) {
     return values[0];
 }
 kernel void reduce(device const float *x [[buffer(0)]], device float *sums [[buffer(1)]],
-                   constant uint &n [[buffer(2)]], uint i [[thread_position_in_grid]], uint tid [[thread_position_in_threadgroup]],
+                   constant uint &n [[buffer(2)]], uint i [[thread_position_in_grid]],
+                   uint tid [[thread_position_in_threadgroup]],
                    uint group [[threadgroup_position_in_grid]]) {
     threadgroup float partial[256];
     partial[tid] = i < n ? x[i] : 0.0f;
