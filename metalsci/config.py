@@ -75,6 +75,24 @@ class CpuConfig:
 
 
 @dataclass
+class AppleConfig:
+    _target_: str = "metalsci.devices.apple.AppleDevice"
+    math_mode: MathMode = MathMode.fast
+    time_limit: float = 10.0
+    chip: str | None = None
+    gpu_cores: int | None = None
+    ceilings: CeilingsConfig = field(default_factory=CeilingsConfig)
+
+
+@dataclass
+class AutoConfig(AppleConfig):
+    """The settings of both devices, so that a config serves on every machine."""
+
+    _target_: str = "metalsci.devices.auto.choose"
+    threads: int | None = None
+
+
+@dataclass
 class BudgetConfig:
     _target_: str = "metalsci.search.budget.Budget"
     iterations: int = MISSING
@@ -137,6 +155,8 @@ SCHEMAS: dict[str, Any] = {
     "_rewrite": RewriteConfig,
     "_one_plus_one": OnePlusOneConfig,
     "_cpu": CpuConfig,
+    "_apple": AppleConfig,
+    "_auto": AutoConfig,
     "_budget": BudgetConfig,
     "_heldout": HeldOutConfig,
     "_wandb": WandbConfig,

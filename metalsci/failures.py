@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from metalsci.benchmark.load import TaskError
+from metalsci.devices.errors import DeviceError
 from metalsci.experiment import ConfigError
 from metalsci.gate.heldout import GateError
 from metalsci.search.journal import JournalError
 from metalsci.search.loop import SeedKernelError
 
-EXPECTED = (ConfigError, TaskError, JournalError, SeedKernelError, GateError, OSError)
+EXPECTED = (ConfigError, TaskError, DeviceError, JournalError, SeedKernelError, GateError, OSError)
 
 
 def advice(error: Exception, folder: Path) -> str:

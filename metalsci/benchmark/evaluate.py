@@ -133,4 +133,6 @@ def _failed(failure: KernelFailure, bench: Bench, results: Sequence[SizeResult])
     """The evaluation of a candidate that a device refused or lost at `bench`'s size."""
     outcome = Outcome.of(failure)
     here = SizeResult(bench.size.label, outcome, str(failure))
-    return Evaluation(outcome, f"{bench.size.label}: {failure}", sizes=(*results, here))
+    # MLX compiles a kernel when it first runs
+    diagnostics = failure.diagnostics if isinstance(failure, CompileFailure) else ()
+    return Evaluation(outcome, f"{bench.size.label}: {failure}", diagnostics, (*results, here))

@@ -10,6 +10,7 @@ assumed to share. Of M6 (announced August 2026) Apple gives the bandwidth, and n
 from dataclasses import dataclass
 
 from metalsci.devices.ceilings import Ceilings
+from metalsci.devices.errors import DeviceError
 
 _LANES_PER_CORE = 128
 
@@ -52,7 +53,7 @@ CHIPS = tuple(
 )
 
 
-class UnknownChipError(ValueError):
+class UnknownChipError(DeviceError):
     """No such chip in the table, or no clock for it; the message says how to give ceilings by hand."""
 
 

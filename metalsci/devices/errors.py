@@ -27,3 +27,7 @@ class Crash(KernelFailure):
 
 class TimeLimit(KernelFailure):
     """It did not finish within the device's time limit and was killed."""
+
+
+class DeviceError(Exception):
+    """The device cannot be used as configured; no candidate's fault. The message says what to do."""
