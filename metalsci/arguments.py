@@ -38,4 +38,5 @@ def expand_resume(arguments: Sequence[str]) -> list[str]:
     if (folder / "summary.json").exists() and not rest:
         raise ResumeError(f"the run in {folder} has ended; its result is in {folder / 'summary.json'}")
     recorded = yaml.safe_load(overrides.read_text()) or []
-    return [*recorded, f"hydra.run.dir={folder}", *rest]
+    quoted = str(folder).replace("'", r"\'")  # Hydra's grammar; a folder's name may hold anything
+    return [*recorded, f"hydra.run.dir='{quoted}'", *rest]

@@ -15,7 +15,6 @@ from omegaconf.errors import OmegaConfBaseException
 
 from metalsci.arguments import ResumeError, expand_resume, multirun_first
 from metalsci.config import register
-from metalsci.errors import JobError
 from metalsci.paths import data
 
 log = logging.getLogger(__name__)
@@ -38,7 +37,7 @@ def _job(cfg: DictConfig) -> None:
         log.error("%s", error)
         _complain(f"{error}{advice(error, folder)}")
         if sweep is None:
-            raise JobError(str(error)) from error
+            sys.exit(EXIT_FAILED)
         # the rest of a sweep goes on; its table counts the runs without a result, and fails at the end
     except KeyboardInterrupt:
         log.error("interrupted")
@@ -55,8 +54,6 @@ def main() -> None:
     try:
         sys.argv[1:] = expand_resume(multirun_first(sys.argv[1:]))
         _job()
-    except JobError:
-        sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     except (HydraException, OmegaConfBaseException, ResumeError) as error:
