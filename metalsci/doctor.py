@@ -1,0 +1,146 @@
+"""`python -m metalsci.doctor`: what this machine has for metalsci, and what to do about what it lacks."""
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+
+import numpy as np
+from rich.console import Console
+from rich.text import Text
+
+from metalsci.devices.auto import choose, has_metal
+from metalsci.devices.errors import CompileFailure
+from metalsci.devices.program import trace
+from metalsci.devices.protocol import Device
+from metalsci.msl.math_mode import MathMode
+from metalsci.msl.parse import parse
+from metalsci.paths import cache
+
+_LEAST_DISK = 2e9  # bytes: compiled kernels, a sweep's folders, what W&B stages
+_KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY")
+_TINY = """#include <metal_stdlib>
+using namespace metal;
+kernel void tiny(device const float *x, device float *y, uint i [[thread_position_in_grid]]) { y[i] = 2.0f * x[i]; }
+"""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line: what was looked at and what was found. `advice` says what to do, and is empty where all is well."""
+
+    what: str
+    found: str
+    advice: str = ""
+
+
+def examine() -> Iterator[Finding]:
+    """Findings as they come. What one part of the machine raises is a finding, and does not end the examination."""
+    with closing(_device()) as device:
+        looks: dict[str, Callable[[], Finding]] = {
+            "python": _python,
+            "MLX": _mlx,
+            "compiler": _compiler,
+            "device": lambda: Finding("device", device.name),
+            "ceilings": partial(_ceilings, device),
+            "kernel": partial(_kernel, device),
+            "keys": _keys,
+            "W&B": _wandb,
+            "disk": _disk,
+        }
+        for what, look in looks.items():
+            try:
+                yield look()
+            except Exception as error:  # whatever is broken on this machine, by its own words
+                yield Finding(what, "failed", f"{type(error).__name__}: {error}")
+
+
+def _device() -> Device:
+    ceilings = {"bandwidth": None, "fp32": None}
+    return choose(math_mode=MathMode.fast, time_limit=10.0, threads=None, chip=None, gpu_cores=None, ceilings=ceilings)
+
+
+def _python() -> Finding:
+    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    fits = (3, 11) <= sys.version_info < (3, 14)
+    return Finding("python", found, "" if fits else "use Python 3.11, 3.12 or 3.13")
+
+
+def _mlx() -> Finding:
+    if has_metal():
+        return Finding("MLX", f"{version('mlx')}, with Metal")
+    if sys.platform == "darwin":
+        return Finding("MLX", f"{version('mlx')}, without Metal", "use a native arm64 Python on Apple silicon")
+    return Finding("MLX", f"{version('mlx')}, without Metal: kernels run on the software device")
+
+
+def _compiler() -> Finding:
+    return Finding("compiler", f"Clang of ziglang {version('ziglang')}")
+
+
+def _ceilings(device: Device) -> Finding:
+    ceilings = device.ceilings
+    return Finding("ceilings", f"{ceilings.bandwidth:.1f} GB/s, {ceilings.fp32:.0f} GFLOP/s ({ceilings.source})")
+
+
+def _kernel(device: Device) -> Finding:
+    """One tiny kernel, compiled, run and checked on the device that a run would use."""
+    signatures = parse(_TINY).kernels
+    x = np.arange(256, dtype=np.float32)
+    grid = {"threads": (x.size, 1, 1), "threadgroup": (64, 1, 1), "outputs": [(x.shape, x.dtype)]}
+    try:
+        module = device.compile(_TINY, signatures)
+    except CompileFailure as failure:
+        return Finding("kernel", "does not compile", "; ".join(map(str, failure.diagnostics)))
+    stage = device.stage(trace(lambda arrays, kernels: kernels.tiny(arrays["x"], **grid), {"x": x}, signatures))
+    execution = stage.bind(module)
+    seconds = min(execution.run() for _ in range(10))
+    right = bool((stage.outputs()[0] == 2 * x).all())
+    module.close()
+    stage.close()
+    return Finding("kernel", f"right, {1e6 * seconds:.0f} µs" if right else "wrong", "" if right else "report this")
+
+
+def _keys() -> Finding:
+    """Names of the keys that are set; never their values."""
+    present = [key for key in _KEYS if os.environ.get(key)]
+    return Finding("keys", ", ".join(present) or "none: model=rewrite needs none")
+
+
+def _wandb() -> Finding:
+    import wandb
+
+    login = wandb.login(prompt=False)
+    return Finding("W&B", "logged in" if login else "no login: runs are logged offline (`wandb login` changes that)")
+
+
+def _disk() -> Finding:
+    folder = next(p for p in (cache(), *cache().parents) if p.exists())
+    free = shutil.disk_usage(folder).free
+    advice = "" if free >= _LEAST_DISK else f"make room, or point METALSCI_CACHE away from {cache()}"
+    return Finding("disk", f"{free / 1e9:.1f} GB free for {cache()}", advice)
+
+
+def main() -> None:
+    """Prints the findings; exits with 1 if one needs something done."""
+    console = Console(highlight=False, soft_wrap=True)
+    healthy = True
+    for finding in examine():
+        mark, style = ("to do", "bold red") if finding.advice else ("ok", "green")
+        line = (
+            Text(f"{mark:>5}  ", style=style)
+            .append(f"{finding.what:<10}", style="bold")
+            .append(finding.found, style="")
+        )
+        console.print(line.append(f"\n{'':17}{finding.advice}" if finding.advice else "", style="red"))
+        healthy &= not finding.advice
+    sys.exit(0 if healthy else 1)
+
+
+if __name__ == "__main__":
+    main()

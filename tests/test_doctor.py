@@ -1,0 +1,34 @@
+import os
+import subprocess
+import sys
+
+
+def doctor(**env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "metalsci.doctor"]
+    return subprocess.run(command, env={**os.environ, **env}, capture_output=True, text=True, timeout=120)
+
+
+def test_a_healthy_machine_gets_a_line_a_part_and_exit_status_zero():
+    done = doctor()
+    assert done.returncode == 0, done.stdout
+    lines = {line.split()[1]: line for line in done.stdout.splitlines()}
+    assert set(lines) == {"python", "MLX", "compiler", "device", "ceilings", "kernel", "keys", "W&B", "disk"}
+    assert all(line.split()[0] == "ok" for line in lines.values())
+    assert "right" in lines["kernel"]
+    assert "GB/s" in lines["ceilings"]
+
+
+def test_keys_are_named_and_their_values_never_shown():
+    done = doctor(ANTHROPIC_API_KEY="sk-ant-not-to-be-seen", OPENAI_API_KEY="")
+    assert "ANTHROPIC_API_KEY" in done.stdout
+    assert "OPENAI_API_KEY" not in done.stdout
+    assert "not-to-be-seen" not in done.stdout + done.stderr
+
+
+def test_what_is_broken_is_told_and_the_rest_is_still_examined(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = doctor(METALSCI_CACHE=str(tmp_path / "file"))
+    assert done.returncode == 1
+    assert "to do  kernel" in done.stdout
+    assert "ok  keys" in done.stdout
+    assert "Traceback" not in done.stderr
