@@ -29,11 +29,13 @@ from metalsci.models.rewrite.transforms.unrolling import UnrollByFactor, UnrollL
 @dataclass(frozen=True)
 class Entry:
     """`weight` is relative to the other entries that apply; `leads_to` gives, by name, the probability that a
-    rewrite follows at once. An entry of weight 0 only follows."""
+    rewrite follows at once. Where changes are made `together`, most proposals make all that a rewrite offers.
+    """
 
     rewrite: Rewrite
     weight: float
     leads_to: Mapping[str, float] = field(default_factory=dict)
+    together: bool = True
 
 
 Catalogue = Mapping[str, Entry]
@@ -81,6 +83,6 @@ def default_catalogue() -> Catalogue:
         "cap 128": Entry(ThreadgroupCap(128), 0.1),
         "cap 64": Entry(ThreadgroupCap(64), 0.1),
         "drop guard": Entry(DropGuard(), 0.15),
-        "drop barrier": Entry(DropBarrier(), 0.15),
-        "half temporaries": Entry(HalfTemporaries(), 0.05),
+        "drop barrier": Entry(DropBarrier(), 0.15, together=False),
+        "half temporaries": Entry(HalfTemporaries(), 0.1, together=False),
     }

@@ -105,7 +105,8 @@ class Composer:
         weights = {name: e.weight for name, e in self._catalogue.items() if e.weight and type(e.rewrite) not in but}
         while weights:
             name = self._pick(weights)
-            changes = self._choose(self._catalogue[name].rewrite.changes(draft.source))
+            entry = self._catalogue[name]
+            changes = self._choose(entry.rewrite.changes(draft.source), entry.together)
             if changes:
                 return draft.after(changes), name
             del weights[name]
@@ -115,8 +116,10 @@ class Composer:
         shares = np.array(list(weights.values()))
         return list(weights)[int(self._rng.choice(len(shares), p=shares / shares.sum()))]
 
-    def _choose(self, changes: Sequence[Change]) -> list[Change]:
+    def _choose(self, changes: Sequence[Change], together: bool) -> list[Change]:
         """All changes that can be made together, or, now and then, some of them."""
+        if not together:
+            return [changes[int(self._rng.integers(len(changes)))]] if changes else []
         some = self._rng.random() < 0.2
         chosen = list[Change]()
         for change in changes:

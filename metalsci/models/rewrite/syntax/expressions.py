@@ -28,6 +28,7 @@ class Expressions:
         self._macros = macros
         self._defined = frozenset(function.name for function in scopes.functions)
         self._literal_macros = frozenset(name for name, text in macros.items() if parse_literal(text))
+        self._constexprs = [v.declaration for f in scopes.functions for v in f.variables if "constexpr" in v.qualifiers]
         self._types: dict[Node, str | None] = {}
 
     def variable(self, node: Node) -> Variable | None:
@@ -49,7 +50,12 @@ class Expressions:
         return builtins.is_pure(name) and name not in self._defined
 
     def is_pure(self, node: Node) -> bool:
-        """Has no effect, calls only what the library defines, and names only variables of this file."""
+        """Has no effect, calls only what the library defines, and names only variables of this file.
+
+        No part of a `constexpr` counts: what is put there must be a constant expression too.
+        """
+        if any(constant.contains(node) for constant in self._constexprs):
+            return False
         return all(self._is_pure_here(part) for part in node.walk() if part.is_named)
 
     def _is_pure_here(self, node: Node) -> bool:

@@ -54,9 +54,10 @@ def parse_literal(text: str) -> Literal | None:
             return _integer(int(digits.removesuffix("u"), 0), unsigned)
         if digits.endswith("f") or "." in digits or "e" in digits:
             return Literal(float(digits.removesuffix("f")), "float")
-        if len(digits.lstrip("+-")) > 1 and digits.lstrip("+-").startswith("0"):
+        whole = digits.removesuffix("u")
+        if len(whole.lstrip("+-")) > 1 and whole.lstrip("+-").startswith("0"):
             return None  # octal
-        return _integer(int(digits.removesuffix("u")), digits.endswith("u"))
+        return _integer(int(whole), digits.endswith("u"))
     except ValueError:
         return None
 

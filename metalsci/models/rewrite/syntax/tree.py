@@ -119,23 +119,24 @@ def parse(source: str) -> Node:
     offsets are character offsets.
     """
     ascii_text = source.encode("ascii", errors="replace")
-    return _copy(parse_metal(ascii_text).walk(), source, None)
+    tree = parse_metal(ascii_text)
+    return _copy(tree.walk(), tree.root_node, None, source, None)
 
 
-def _copy(cursor: tree_sitter.TreeCursor, source: str, parent: Node | None) -> Node:
-    raw = cursor.node
-    if raw is None:
-        raise LookupError("a cursor outside its tree")
+def _copy(
+    cursor: tree_sitter.TreeCursor, raw: tree_sitter.Node, field: str | None, source: str, parent: Node | None
+) -> Node:
+    """The subtree of `raw`, at which the cursor stands."""
     kind = "ERROR" if raw.is_missing else raw.type
-    node = Node(kind, cursor.field_name, raw.start_byte, raw.end_byte, raw.is_named, source, parent)
+    node = Node(kind, field, raw.start_byte, raw.end_byte, raw.is_named, source, parent)
     children = []
-    more = cursor.goto_first_child()
-    while more:
-        child = cursor.node
-        if child is not None and (child.is_named or child.is_missing or cursor.field_name):
-            children.append(_copy(cursor, source, node))
-        more = cursor.goto_next_sibling()
-    if raw.child_count:
+    if cursor.goto_first_child():
+        more = True
+        while more:
+            child, name = cursor.node, cursor.field_name
+            if child is not None and (child.is_named or name is not None or child.is_missing):
+                children.append(_copy(cursor, child, name, source, node))
+            more = cursor.goto_next_sibling()
         cursor.goto_parent()
     node.adopt(children)
     return node

@@ -9,6 +9,7 @@ from metalsci.models.rewrite.syntax.edits import remove, replace
 from metalsci.models.rewrite.syntax.regions import statement_of
 from metalsci.models.rewrite.syntax.scopes import Form
 from metalsci.models.rewrite.syntax.source import Source
+from metalsci.models.rewrite.syntax.tree import Node
 from metalsci.models.rewrite.transforms.guards import leading_guard
 
 
@@ -48,4 +49,10 @@ class HalfTemporaries:
             for variable in kernel.variables
             if variable.type == "float" and variable.form is Form.VALUE and not variable.is_parameter
             if variable.declaration.kind == "declaration" and variable.stands_alone and not variable.escapes
+            if not any(_is_argument(use) for use in variable.uses)
         ]
+
+
+def _is_argument(use: Node) -> bool:
+    """Of a call, whose overloads take all `half` or all `float`."""
+    return any(node.kind == "argument_list" for node in use.ancestors())

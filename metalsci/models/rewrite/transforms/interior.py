@@ -61,7 +61,7 @@ class SplitInterior:
 
 @dataclass(frozen=True)
 class JoinInterior:
-    """The general path alone: of two branches that assign the same variables, the second.
+    """The general path alone: of two branches that assign the same variables from the same arrays, the second.
 
     Undoes `SplitInterior` and its like, where a branch costs more than it saves.
     """
@@ -71,6 +71,7 @@ class JoinInterior:
             Change("Kept only the general path, which covers the interior too.", (edit,))
             for function in source.functions
             for statement in function.body.find("if_statement")
+            if statement.parent is not None and statement.parent.kind == "compound_statement"
             if (edit := self._edit(statement)) is not None
         ]
 
@@ -79,7 +80,7 @@ class JoinInterior:
         general = alternative.named[0] if alternative else None
         if general is None or general.kind != "compound_statement":
             return None
-        if not _targets(special) or _targets(special) != _targets(general):
+        if not _targets(special) or (_targets(special), _arrays(special)) != (_targets(general), _arrays(general)):
             return None
         inner = general.source[general.start + 1 : general.end - 1].strip()
         return replace(statement, reindent(inner, indent_of(statement)))
@@ -87,6 +88,10 @@ class JoinInterior:
 
 def _targets(branch: Node) -> set[Shape]:
     return {node.part("left").shape for node in branch.find("assignment_expression")}
+
+
+def _arrays(branch: Node) -> set[Shape]:
+    return {node.part("argument").shape for node in branch.find("subscript_expression")}
 
 
 def _base(index: WrappedIndex, expressions: Expressions) -> Node | None:

@@ -23,15 +23,16 @@ class ScalarReplacement:
     most_elements: int = 64
 
     def changes(self, source: Source) -> Sequence[Change]:
+        names = Names(source)
         return [
             change
             for function in source.functions
             for variable in function.variables
             if variable.name not in source.macro_words
-            if (change := self._replace(source, variable)) is not None
+            if (change := self._replace(source, variable, names)) is not None
         ]
 
-    def _replace(self, source: Source, array: Variable) -> Change | None:
+    def _replace(self, source: Source, array: Variable, names: Names) -> Change | None:
         if not array.is_local_array or not array.stands_alone or array.escapes or array.length is None:
             return None
         length = source.expressions.constant(array.length)
@@ -40,7 +41,6 @@ class ScalarReplacement:
         indices = [_element(use, source.expressions) for use in array.uses]
         if any(index is None or index not in range(int(length.value)) for index in indices):
             return None
-        names = Names(source)
         joint = "_" if array.name[-1].isdigit() else ""
         scalars = {index: names.fresh(f"{array.name}{joint}{index}") for index in range(int(length.value))}
         initials = _initial_texts(array, int(length.value))

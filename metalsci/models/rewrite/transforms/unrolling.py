@@ -25,14 +25,15 @@ class UnrollLoop:
     most_characters: int = 10_000
 
     def changes(self, source: Source) -> Sequence[Change]:
+        names = Names(source)
         return [
             change
             for function in source.functions
             for loop in counted_loops(function, source.expressions)
-            if (change := self._unroll(source, function, loop)) is not None
+            if (change := self._unroll(source, function, loop, names)) is not None
         ]
 
-    def _unroll(self, source: Source, function: Function, loop: CountedLoop) -> Change | None:
+    def _unroll(self, source: Source, function: Function, loop: CountedLoop, names: Names) -> Change | None:
         values = loop.values(source.expressions, self.most_rounds)
         if values is None or loop.counter.name in source.macro_words:
             return None
@@ -43,7 +44,6 @@ class UnrollLoop:
         local = [v for v in function.variables if v.block is loop.body]
         if any(variable.name in source.macro_words for variable in local):
             return None
-        names = Names(source)
         indent = indent_of(loop.node)
         comment = f"// {loop.counter.name} = {values[0]}, …, {values[-1]}"
         lines = [comment.replace("…, ", "") if len(values) == 1 else comment.replace("…", "...")]
