@@ -12,6 +12,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
 
+from metalsci.models.settings import SCHEMAS as MODEL_SCHEMAS
 from metalsci.msl.math_mode import MathMode
 from metalsci.paths import data
 
@@ -33,14 +34,14 @@ class ToleranceConfig:
 
 @dataclass
 class TaskConfig:
-    """conf/task/NAME.yaml. `label` is a format string over the extents of a size, for tables."""
+    """conf/task/NAME.yaml. `label` is a format string over the extents of a size, for tables. Extents are numbers."""
 
     name: str = MISSING
     folder: str = MISSING
     iterations: int = 10
     label: str = MISSING
-    sizes: list[dict[str, int]] = MISSING
-    heldout: dict[str, int] = MISSING
+    sizes: list[dict[str, Any]] = MISSING
+    heldout: dict[str, Any] = MISSING
     physics: dict[str, float] = field(default_factory=dict)
     tolerance: ToleranceConfig = field(default_factory=ToleranceConfig)
     _target_: str = "metalsci.benchmark.load.load_problem"
@@ -97,6 +98,26 @@ class BudgetConfig:
     _target_: str = "metalsci.search.budget.Budget"
     iterations: int = MISSING
     minutes: float | None = None
+    tokens: int | None = None
+    dollars: float | None = None
+
+
+@dataclass
+class PromptConfig:
+    """See metalsci.search.prompt.PromptBuilder."""
+
+    _target_: str = "metalsci.search.prompt.PromptBuilder"
+    pitfalls: bool = True
+    sizes: bool = True
+    diagnostics: bool = True
+    differences: bool = True
+    findings: bool = True
+    roofline: bool = True
+    device: bool = True
+    attempts: bool = True
+    history: int = 8
+    stagnation: bool = True
+    max_tokens: int | None = None
 
 
 @dataclass
@@ -139,6 +160,7 @@ class PathsConfig:
 class RunConfig:
     task: TaskConfig = MISSING
     model: Any = MISSING
+    prompt: PromptConfig = MISSING
     strategy: Any = MISSING
     device: Any = MISSING
     budget: BudgetConfig = MISSING
@@ -158,6 +180,8 @@ SCHEMAS: dict[str, Any] = {
     "_apple": AppleConfig,
     "_auto": AutoConfig,
     "_budget": BudgetConfig,
+    "_prompt": PromptConfig,
+    **MODEL_SCHEMAS,
     "_heldout": HeldOutConfig,
     "_wandb": WandbConfig,
     "_no_tracker": NoTrackerConfig,

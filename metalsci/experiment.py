@@ -4,7 +4,7 @@ import hashlib
 import json
 import statistics
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -22,12 +22,14 @@ from metalsci.benchmark.stopwatch import Stopwatch
 from metalsci.devices.protocol import Device
 from metalsci.export import best_py
 from metalsci.gate.heldout import GateResult, HeldOutGate
-from metalsci.models.protocol import Model
+from metalsci.models.keys import key_ring
+from metalsci.models.protocol import LanguageModel, Model
 from metalsci.search.budget import Budget
 from metalsci.search.folder import RunFolder
 from metalsci.search.history import Entry
 from metalsci.search.journal import Journal
 from metalsci.search.loop import Finished, Search
+from metalsci.search.prompt import PromptBuilder
 from metalsci.search.strategies.protocol import Strategy
 from metalsci.tracking.console import ConsoleView
 from metalsci.tracking.protocol import RunInfo, Tracker
@@ -46,7 +48,8 @@ class Parts:
     """What a config stands for."""
 
     problem: Problem
-    model: Model
+    model: Model | LanguageModel
+    prompt: PromptBuilder
     strategy: Strategy
     device: Device
     budget: Budget
@@ -68,7 +71,7 @@ def build(cfg: DictConfig) -> Parts:
         repeats = Repeats(cfg.repeats.warmup, cfg.repeats.timed)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    names = ("task", "model", "strategy", "budget", "gate", "tracker", "device")
+    names = ("task", "model", "prompt", "strategy", "budget", "gate", "tracker", "device")
     made = {name: make(name) for name in names}
     return Parts(problem=made.pop("task"), repeats=repeats, **made)
 
@@ -76,13 +79,17 @@ def build(cfg: DictConfig) -> Parts:
 def run_experiment(cfg: DictConfig, folder: Path, sweep: str | None) -> Summary:
     """Run it in `folder`, going on where its journal ends. `sweep` names the group of a sweep's runs.
 
-    Raises ConfigError for unusable settings, JournalError, SeedKernelError and GateError as documented there, and
-    OSError where the folder cannot be written. Whatever ends it, device and tracker are closed.
+    Raises ConfigError for unusable settings, JournalError, SeedKernelError, GateError, ModelError and BudgetError as
+    documented there, and OSError where the folder cannot be written. Whatever ends it, model, device and tracker are
+    closed.
     """
+    key_ring().withhold()  # before the first child process starts
     watch = Stopwatch()
     parts = build(cfg)
     with ExitStack() as stack:
         stack.callback(parts.device.close)
+        if isinstance(parts.model, AbstractContextManager):
+            stack.enter_context(parts.model)
         view = stack.enter_context(ConsoleView(parts.budget.iterations))
         journal = Journal(folder / "journal.jsonl", _fingerprint(cfg, parts.problem))
         run = _Run(cfg, parts, RunFolder(folder), journal, view, watch)
@@ -153,6 +160,7 @@ class _Run:
             folder=self.folder,
             watchers=(self.view, self.parts.tracker),
             stopwatch=self.watch,
+            prompts=self.parts.prompt,
         ).run()
 
     def _gate(self, seed_kernel: str, incumbent: str) -> GateResult:
@@ -186,6 +194,7 @@ class _Run:
             device=self.parts.device.name,
             seed=self.cfg.seed,
             ended_by=finished.ended_by,
+            spent=finished.spent,
             iterations=len(history.proposals),
             outcomes=Counter(str(e.evaluation.outcome) for e in history.proposals),
             best_iteration=history.incumbent.iteration,
@@ -196,7 +205,7 @@ class _Run:
             gate=gate,
             ceilings=asdict(self.parts.device.ceilings),
             seconds=seconds,
-            framework_ms_per_iteration=1e3 * statistics.median(_framework(e) for e in history.proposals),
+            framework_ms_per_iteration=1e3 * statistics.median([_framework(e) for e in history.proposals] or [0.0]),
             versions={name: version(name) for name in ("metalsci", "mlx", "numpy", "ziglang")},
         )
 
@@ -220,7 +229,15 @@ def _framework(entry: Entry) -> float:
 def _fingerprint(cfg: DictConfig, problem: Problem) -> str:
     """What two runs must share for one to go on with the other's journal."""
     task = OmegaConf.masked_copy(cfg.task, ["name", "sizes", "heldout", "physics", "tolerance"])
-    same = [task, *(cfg[group] for group in ("model", "strategy", "device", "repeats"))]
-    settings = [OmegaConf.to_container(part, resolve=True, enum_to_str=True) for part in same]
+    same = [task, *(cfg[group] for group in ("model", "prompt", "strategy", "device", "repeats"))]
+    settings = [_less_means(OmegaConf.to_container(part, resolve=True, enum_to_str=True)) for part in same]
     text = json.dumps([settings, cfg.seed, problem.task.seed_kernel, problem.task.brief], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _less_means(settings: Any) -> Any:
+    """Without how a model is reached and what it costs: a run may go on over another connection, at another price."""
+    if not isinstance(settings, dict):
+        return settings
+    means = ("transport", "price", "prices")
+    return {key: _less_means(value) for key, value in settings.items() if key not in means}

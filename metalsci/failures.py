@@ -6,16 +6,30 @@ from metalsci.benchmark.load import TaskError
 from metalsci.devices.errors import DeviceError
 from metalsci.experiment import ConfigError
 from metalsci.gate.heldout import GateError
+from metalsci.models.errors import ModelError
+from metalsci.search.budget import BudgetError
 from metalsci.search.journal import JournalError
 from metalsci.search.loop import SeedKernelError
 
-EXPECTED = (ConfigError, TaskError, DeviceError, JournalError, SeedKernelError, GateError, OSError)
+EXPECTED = (
+    ConfigError,
+    TaskError,
+    DeviceError,
+    JournalError,
+    SeedKernelError,
+    GateError,
+    ModelError,
+    BudgetError,
+    OSError,
+)
 
 
 def advice(error: Exception, folder: Path) -> str:
     """A line for the end of the message, or nothing where the message says it all."""
     if isinstance(error, SeedKernelError):
         return f"\nthe kernel and its diagnostics are in {folder}"
+    if isinstance(error, ModelError | BudgetError):
+        return f"\nno answer is lost; go on with: python -m metalsci.run resume={folder}"
     if isinstance(error, OSError):
         return (
             f"\nwhat was done so far is kept; make room or fix the folder, then: python -m metalsci.run resume={folder}"

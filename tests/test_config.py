@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from metalsci.experiment import ConfigError, build
 from metalsci.paths import data
 
-GROUPS = ("task", "model", "strategy", "device", "budget", "gate", "tracker")
+GROUPS = ("task", "model", "prompt", "strategy", "device", "budget", "gate", "tracker")
 OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((data("conf") / group).glob("*.yaml"))]
 EXPERIMENTS = sorted(path.stem for path in (data("conf") / "experiment").glob("*.yaml"))
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from metalsci.benchmark.duel import Duel
 from metalsci.gate.heldout import GateResult
+from metalsci.search.budget import Spent
 
 SCHEMA = 1
 
@@ -22,6 +23,7 @@ class Summary:
     device: str
     seed: int
     ended_by: str
+    spent: Spent
     iterations: int
     outcomes: Mapping[str, int]
     best_iteration: int

@@ -1,0 +1,145 @@
+"""Anthropic's Messages API."""
+
+import json
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from metalsci.models.faults import Fault, Kind, MalformedAnswerError, of_status
+from metalsci.models.prices import PriceTable
+from metalsci.models.protocol import Stop, Usage
+from metalsci.models.provider import Counted, Ended, Event, Text, Thought, Turn, Wire
+from metalsci.models.remote import RemoteModel, Transport
+from metalsci.models.settings import Effort
+
+if TYPE_CHECKING:
+    from anthropic import Anthropic
+
+_STOPS = {
+    "end_turn": Stop.END,
+    "stop_sequence": Stop.END,
+    "max_tokens": Stop.LENGTH,
+    "model_context_window_exceeded": Stop.LENGTH,
+    "refusal": Stop.REFUSED,
+}
+_EFFORTS = (Effort.low, Effort.medium, Effort.high, Effort.xhigh, Effort.max)
+
+
+def claude(
+    *,
+    model: str,
+    effort: Effort | None,
+    thinking: bool,
+    max_output_tokens: int,
+    transport: Transport,
+    prices: PriceTable,
+    price: Sequence[float] | None,
+) -> RemoteModel:
+    """effort: None for models that take none. thinking: as much as the model finds fit, told as a summary."""
+    if effort not in (None, *_EFFORTS):
+        raise ValueError(
+            f"model.effort={effort.value}: Anthropic takes {', '.join(e.value for e in _EFFORTS)}, or null"
+        )
+    provider = Claude(model, effort, thinking, max_output_tokens)
+    return RemoteModel(provider, transport, prices.price(model, price), max_output_tokens)
+
+
+class Claude:
+    variables = ("ANTHROPIC_API_KEY",)
+    needs_key = True
+
+    def __init__(self, model: str, effort: Effort | None, thinking: bool, max_output_tokens: int) -> None:
+        self.model = model
+        self._stream = True
+        self._client: Anthropic | None = None
+        self._settings: dict[str, Any] = {"model": model, "max_tokens": max_output_tokens}
+        if thinking:
+            self._settings["thinking"] = {"type": "adaptive", "display": "summarized"}
+        if effort is not None:
+            self._settings["output_config"] = {"effort": effort.value}
+
+    def open(self, key: str | None, wire: Wire) -> None:
+        from anthropic import Anthropic
+
+        self._client = Anthropic(api_key=key, base_url=wire.base_url, timeout=wire.timeout, max_retries=0)
+        self._stream = wire.stream
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+
+    def ask(self, system: str, turns: Sequence[Turn]) -> Generator[Event, None, None]:
+        assert self._client is not None, "a model is entered before it is asked"
+        messages: Any = [{"role": turn.role, "content": turn.text} for turn in turns]
+        settings = {**self._settings, "system": system, "messages": messages}
+        if not self._stream:
+            yield from _whole(self._client.messages.create(**settings))
+            return
+        with self._client.messages.create(**settings, stream=True) as stream:
+            counted = Usage()
+            for event in stream:
+                for read in _piece(event, counted):
+                    if isinstance(read, Counted):
+                        counted = read.usage
+                    yield read
+
+    def fault(self, error: Exception) -> Fault | None:
+        import anthropic
+        import httpx2
+
+        if isinstance(error, anthropic.APIStatusError):
+            headers = {name.lower(): value for name, value in error.response.headers.items()}
+            return of_status(error.status_code, error.api_message or error.message, error.type, headers)
+        if isinstance(error, (anthropic.APIConnectionError, httpx2.HTTPError)):
+            return Fault(Kind.TRANSIENT, str(error.__cause__ or error))
+        if isinstance(error, (anthropic.APIResponseValidationError, json.JSONDecodeError)):
+            return Fault(Kind.TRANSIENT, f"a malformed answer: {error}")
+        return None
+
+
+def _whole(message: Any) -> Generator[Event, None, None]:
+    """The events of an answer that came in one piece. The SDK does not validate what it parses."""
+    try:
+        events: list[Event] = []
+        for block in message.content:
+            if block.type == "text":
+                events.append(Text(block.text))
+            elif block.type == "thinking":
+                events.append(Thought(block.thinking))
+        if message.usage is not None:
+            events.append(Counted(_usage(message.usage, Usage())))
+        events.append(Ended(_STOPS.get(message.stop_reason, Stop.END)))
+    except (AttributeError, TypeError) as error:
+        raise MalformedAnswerError(str(error)) from error
+    yield from events
+
+
+def _piece(event: Any, before: Usage) -> Generator[Event, None, None]:
+    try:
+        match event.type:
+            case "message_start" if event.message.usage is not None:
+                yield Counted(_usage(event.message.usage, before))
+            case "content_block_delta" if event.delta.type == "text_delta":
+                yield Text(event.delta.text)
+            case "content_block_delta" if event.delta.type == "thinking_delta":
+                yield Thought(event.delta.thinking)
+            case "message_delta":
+                if getattr(event, "usage", None) is not None:
+                    yield Counted(_usage(event.usage, before))
+                if event.delta.stop_reason is not None:
+                    yield Ended(_STOPS.get(event.delta.stop_reason, Stop.END))
+    except (AttributeError, TypeError) as error:
+        raise MalformedAnswerError(str(error)) from error
+
+
+def _usage(usage: Any, before: Usage) -> Usage:
+    """Anthropic counts input that was read from or written to its cache apart; the counts of a stream's end leave out
+    what its start has told."""
+    read = usage.cache_read_input_tokens or 0
+    fresh = getattr(usage, "input_tokens", None)
+    details = getattr(usage, "output_tokens_details", None)
+    return Usage(
+        input=before.input if fresh is None else fresh + read + (usage.cache_creation_input_tokens or 0),
+        cached=before.cached if fresh is None else read,
+        output=usage.output_tokens,
+        reasoning=(details.thinking_tokens or 0) if details is not None else 0,
+    )

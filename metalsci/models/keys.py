@@ -1,0 +1,79 @@
+"""API keys: from the environment, or from a .env file outside any repository; never on to a child process.
+
+A key is taken out of `os.environ` before anything else starts, so that no process that metalsci starts (compilers,
+device workers, W&B's service) inherits it. What was taken is kept here for the later runs of a sweep.
+"""
+
+import os
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from platformdirs import user_config_path
+
+from metalsci.models.errors import ModelError
+
+VARIABLES = (
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "OPENAI_API_KEY",
+    "OPENAI_ADMIN_KEY",
+    "GEMINI_API_KEY",
+    "GOOGLE_API_KEY",
+    "METALSCI_LOCAL_API_KEY",
+)
+
+
+def env_file() -> Path:
+    """Where keys may stand beside the environment: $METALSCI_ENV, or .env in metalsci's folder of the user's config."""
+    return Path(os.environ.get("METALSCI_ENV") or user_config_path("metalsci") / ".env")
+
+
+class KeyRing:
+    """The keys of this process, by variable."""
+
+    def __init__(self) -> None:
+        self._taken: dict[str, str] = {}
+
+    def withhold(self) -> None:
+        """Take every key out of the environment that child processes inherit."""
+        for variable in VARIABLES:
+            if value := os.environ.pop(variable, ""):
+                self._taken[variable] = value.strip()
+
+    def find(self, variables: Sequence[str]) -> str | None:
+        """The first of `variables` that is set: in the environment, else in the .env file."""
+        self.withhold()
+        filed = self._filed()
+        for source in (self._taken, filed):
+            for variable in variables:
+                if value := source.get(variable):
+                    return value
+        return None
+
+    def demand(self, variables: Sequence[str], model: str) -> str:
+        """Like find. Raises ModelError that says which variable to set."""
+        if key := self.find(variables):
+            return key
+        raise ModelError(
+            f"{model} needs an API key: set {' or '.join(variables)} in the environment, "
+            f"or write {variables[0]}=… into {env_file()}"
+        )
+
+    def redact(self, text: str) -> str:
+        """The text without any key in it, as for an error message of a server that repeats what it was sent."""
+        for key in {*self._taken.values(), *self._filed().values()}:
+            text = text.replace(key, "[key]")
+        return text
+
+    def _filed(self) -> dict[str, str]:
+        from dotenv import dotenv_values
+
+        values = dotenv_values(env_file(), interpolate=False) if env_file().is_file() else {}
+        return {variable: value for variable in VARIABLES if (value := values.get(variable))}
+
+
+@cache
+def key_ring() -> KeyRing:
+    """The one of this process: a key that was taken out of the environment is nowhere else."""
+    return KeyRing()

@@ -1,0 +1,37 @@
+"""What the two uses of OpenAI's SDK share: its client and its exceptions."""
+
+import json
+from typing import TYPE_CHECKING
+
+from metalsci.models.faults import Fault, Kind, of_status
+from metalsci.models.provider import Wire
+
+if TYPE_CHECKING:
+    from openai import OpenAI
+
+
+def open_client(key: str | None, wire: Wire) -> "OpenAI":
+    """Our own retries count the attempts, so the SDK makes none."""
+    from openai import OpenAI
+
+    return OpenAI(api_key=key, base_url=wire.base_url, timeout=wire.timeout, max_retries=0)
+
+
+def of_openai(error: Exception) -> Fault | None:
+    """The fault behind an exception of the SDK; None for one that is none of it."""
+    import httpx2
+    import openai
+
+    if isinstance(error, openai.APIStatusError):
+        headers = {name.lower(): value for name, value in error.response.headers.items()}
+        body = error.body if isinstance(error.body, dict) else {}
+        return of_status(
+            error.status_code, str(body.get("message") or error.message), error.code or error.type, headers
+        )
+    if isinstance(error, openai.APIConnectionError | httpx2.HTTPError):
+        return Fault(Kind.TRANSIENT, str(error.__cause__ or error))
+    if isinstance(error, openai.APIResponseValidationError | json.JSONDecodeError):
+        return Fault(Kind.TRANSIENT, f"a malformed answer: {error}")
+    if isinstance(error, openai.APIError):  # within a stream
+        return of_status(200, error.message, error.code or error.type)
+    return None

@@ -1,0 +1,43 @@
+"""What an answer costs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from metalsci.models.protocol import Usage
+
+
+@dataclass(frozen=True)
+class Price:
+    """Dollars per million tokens: of input, of input that the provider had cached, and of output."""
+
+    input: float
+    cached: float
+    output: float
+
+    def __post_init__(self) -> None:
+        if min(self.input, self.cached, self.output) < 0:
+            raise ValueError(f"a price cannot be negative: {self}")
+
+    def of(self, usage: Usage) -> float:
+        fresh = usage.input - usage.cached
+        return 1e-6 * (self.input * fresh + self.cached * usage.cached + self.output * usage.output)
+
+
+@dataclass(frozen=True)
+class PriceTable:
+    """The list prices of conf/prices, as of `date`."""
+
+    date: str
+    models: Mapping[str, Sequence[float]]
+
+    def price(self, model: str, override: Sequence[float] | None = None) -> Price | None:
+        """`override` where the config has one; None for a model that the table does not know.
+
+        Raises ValueError unless the price has its three numbers.
+        """
+        figures = override if override is not None else self.models.get(model)
+        if figures is None:
+            return None
+        if len(figures) != 3:
+            raise ValueError(f"a price is [input, cached input, output] in dollars per million tokens, not {figures}")
+        return Price(*figures)

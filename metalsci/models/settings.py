@@ -1,0 +1,87 @@
+"""The settings of each model as types, for conf/model/*.yaml; see metalsci.config."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from omegaconf import MISSING
+
+
+class Effort(Enum):
+    """How long a model thinks; providers and models take different ones of these."""
+
+    none = "none"
+    minimal = "minimal"
+    low = "low"
+    medium = "medium"
+    high = "high"
+    xhigh = "xhigh"
+    max = "max"
+
+
+@dataclass
+class TransportConfig:
+    """See metalsci.models.remote.Transport."""
+
+    _target_: str = "metalsci.models.remote.Transport"
+    base_url: str | None = None
+    stream: bool = True
+    timeout: float = 600.0
+    attempts: int = 6
+    first_wait: float = 2.0
+    longest_wait: float = 60.0
+    patience: float = 600.0
+
+
+@dataclass
+class PricesConfig:
+    """conf/prices: input, cached input and output, in dollars per million tokens, as of `date`."""
+
+    _target_: str = "metalsci.models.prices.PriceTable"
+    _convert_: str = "all"
+    date: str = MISSING
+    models: dict[str, list[float]] = MISSING
+
+
+@dataclass
+class ClaudeConfig:
+    _target_: str = "metalsci.models.claude.claude"
+    model: str = MISSING
+    effort: Effort | None = None
+    thinking: bool = True
+    max_output_tokens: int = MISSING
+    transport: TransportConfig = field(default_factory=TransportConfig)
+    prices: PricesConfig = field(default_factory=PricesConfig)
+    price: list[float] | None = None
+
+
+@dataclass
+class GptConfig:
+    _target_: str = "metalsci.models.gpt.gpt"
+    model: str = MISSING
+    effort: Effort | None = None
+    max_output_tokens: int = MISSING
+    transport: TransportConfig = field(default_factory=TransportConfig)
+    prices: PricesConfig = field(default_factory=PricesConfig)
+    price: list[float] | None = None
+
+
+@dataclass
+class GeminiConfig:
+    _target_: str = "metalsci.models.gemini.gemini"
+    model: str = MISSING
+    effort: Effort | None = None
+    max_output_tokens: int = MISSING
+    temperature: float | None = None
+    api_version: str = "v1beta"
+    transport: TransportConfig = field(default_factory=TransportConfig)
+    prices: PricesConfig = field(default_factory=PricesConfig)
+    price: list[float] | None = None
+
+
+SCHEMAS: dict[str, Any] = {
+    "_prices": PricesConfig,
+    "_claude": ClaudeConfig,
+    "_gpt": GptConfig,
+    "_gemini": GeminiConfig,
+}
