@@ -20,7 +20,10 @@ from rich.table import Table
 from metalsci.cpu_metal import Device, Dispatch
 
 REPEATS = 5
-NOTHING = "kernel void nothing(device float *y, uint i [[thread_position_in_grid]]) { y[i] = 0; }"
+NOTHING = """#include <metal_stdlib>
+using namespace metal;
+kernel void nothing(device float *y, uint i [[thread_position_in_grid]]) { y[i] = 0; }
+"""
 
 
 def command(*arguments: str) -> list[str]:
