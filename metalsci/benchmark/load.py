@@ -28,8 +28,8 @@ def load_problem(
     name: str,
     folder: str,
     label: str,
-    sizes: Sequence[Mapping[str, int]],
-    heldout: Mapping[str, int],
+    sizes: Sequence[Mapping[str, float]],
+    heldout: Mapping[str, float],
     physics: Mapping[str, float],
     tolerance: Mapping[str, float],
     **_: object,
@@ -53,7 +53,9 @@ def load_problem(
     return Problem(task, tuple(_size(label, s, name) for s in sizes), _size(label, heldout, name))
 
 
-def _size(label: str, extents: Mapping[str, int], task: str) -> Size:
+def _size(label: str, extents: Mapping[str, float], task: str) -> Size:
+    if words := [name for name, value in extents.items() if not isinstance(value, int | float)]:
+        raise TaskError(f"task {task}: the extents of a size are numbers, and {', '.join(words)} is none")
     try:
         return Size(label.format(**extents), dict(extents))
     except KeyError as missing:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -21,18 +22,21 @@ from metalsci.msl.signature import KernelSignature
 
 @dataclass(frozen=True)
 class Size:
-    """One problem size: named integers such as NX, NY, steps, and the label that tables show."""
+    """One problem size: named numbers such as NX, NY, steps, and the label that tables show.
+
+    An extent is an attribute, an int or a float as the yaml has it.
+    """
 
     label: str
-    extents: Mapping[str, int]
+    extents: Mapping[str, float]
 
-    def __getattr__(self, name: str) -> int:
-        extents: Mapping[str, int] = self.__dict__.get("extents", {})
+    def __getattr__(self, name: str) -> Any:
+        extents: Mapping[str, float] = self.__dict__.get("extents", {})
         if name in extents:
             return extents[name]
         raise AttributeError(f"size {self.__dict__.get('label')!r} has no {name!r}, only {', '.join(extents)}")
 
-    def replace(self, **extents: int) -> "Size":
+    def replace(self, **extents: float) -> "Size":
         """The same size with other values for some of its extents, which it must have."""
         if unknown := extents.keys() - self.extents.keys():
             raise ValueError(f"size {self.label!r} has no {', '.join(sorted(unknown))}")

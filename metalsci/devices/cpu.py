@@ -23,6 +23,12 @@ from metalsci.msl.rules import check
 from metalsci.msl.signature import KernelSignature
 from metalsci.paths import cache
 
+_FILL = "#include <metal_stdlib>\n" + "".join(
+    f"kernel void fill{size}(device {type} *out, constant {type} &value, uint i [[thread_position_in_grid]]) "
+    "{ out[i] = value; }\n"
+    for size, type in {1: "uchar", 2: "ushort", 4: "uint", 8: "ulong"}.items()
+)
+
 
 @contextmanager
 def _typed_failures() -> Iterator[None]:
@@ -117,7 +123,7 @@ class CpuStage:
     def bind(self, module: Module) -> "CpuExecution":
         if not isinstance(module, CpuModule):
             raise TypeError(f"a stage runs modules of its own device, not {type(module).__name__}")
-        dispatches = [self._dispatch(module, call) for call in self._program.calls]
+        dispatches = [d for call in self._program.calls for d in (*self._fills(call), self._dispatch(module, call))]
         with _typed_failures():
             return CpuExecution(self._device, self._device.encode(dispatches), self._time_limit)
 
@@ -128,8 +134,24 @@ class CpuStage:
         writable = (a.index for a in buffers if a.writable)
         bound = {index: self._bound(value) for index, value in zip(readable, call.arguments, strict=True)}
         bound |= {index: self._bound(value) for index, value in zip(writable, call.outputs, strict=True)}
-        group = fit_threadgroup(call.threadgroup, kernel.max_total_threads_per_threadgroup)
+        group = fit_threadgroup(call.threadgroup, kernel.max_total_threads_per_threadgroup, call.shrink)
         return cpu_metal.Dispatch(kernel, bound, threads=call.threads, threadgroup=group)
+
+    def _fills(self, call: Call) -> Iterator[cpu_metal.Dispatch]:
+        """As MLX does it: a dispatch of its own for every output that starts from a value."""
+        if call.init is None:
+            return
+        for output in call.outputs:
+            pattern = output.dtype.type(call.init).view(f"u{output.dtype.itemsize}")
+            kernel = self._filler.kernels[f"fill{output.dtype.itemsize}"]
+            count = output.nbytes // output.dtype.itemsize
+            yield cpu_metal.Dispatch(
+                kernel, {0: self._bound(output), 1: pattern}, threads=(count, 1, 1), threadgroup=(256, 1, 1)
+            )
+
+    @cached_property
+    def _filler(self) -> cpu_metal.Library:
+        return self._device.compile(_FILL)
 
     def _bound(self, value: Symbol | np.generic) -> "cpu_metal.Buffer | np.generic":
         return self._buffers[self._layout.buffer_of[value.id]] if isinstance(value, Symbol) else value

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from metalsci.devices.errors import PipelineFailure
 from metalsci.msl.signature import Indirection, KernelSignature
 
 Shape = tuple[int, ...]
@@ -55,13 +56,16 @@ class Symbol:
 @dataclass(frozen=True)
 class Call:
     """One dispatch. `arguments` and `outputs` fill the kernel's read-only and writable buffers, each in the order
-    of the signature; a scalar argument has the parameter's type."""
+    of the signature; a scalar argument has the parameter's type. `init` is what every element of the outputs holds
+    before, None for nothing in particular. A threadgroup that does not `shrink` is dispatched whole or not at all."""
 
     kernel: str
     arguments: tuple[Symbol | np.generic, ...]
     outputs: tuple[Symbol, ...]
     threads: Extent
     threadgroup: Extent
+    init: float | None = None
+    shrink: bool = True
 
 
 @dataclass(frozen=True)
@@ -93,10 +97,12 @@ class Kernels:
             threads: Extent,
             threadgroup: Extent,
             outputs: Sequence[tuple[Shape, DTypeLike]],
+            init: float | None = None,
+            shrink: bool = True,
         ) -> tuple[Symbol, ...]:
             made = tuple(self.symbol(shape, dtype) for shape, dtype in outputs)
             bound = _bind(signature, arguments, len(made))
-            self.calls.append(Call(name, bound, made, threads, threadgroup))
+            self.calls.append(Call(name, bound, made, threads, threadgroup, init, shrink))
             return made
 
         return call
@@ -134,14 +140,20 @@ def trace(host: Host, inputs: Mapping[str, Array], signatures: Iterable[KernelSi
     return Program(pairs, tuple(recorder.calls), tuple(results))
 
 
-def fit_threadgroup(threadgroup: Extent, limit: int | None) -> Extent:
+def fit_threadgroup(threadgroup: Extent, limit: int | None, shrink: bool = True) -> Extent:
     """The group the host dispatches when a kernel declares `max_total_threads_per_threadgroup(limit)`.
 
-    One-dimensional groups shrink to the limit, others by halving their longest outer axis, as in the benchmark.
+    One-dimensional groups shrink to the limit, others by halving their outer axes, as in the benchmark. Raises
+    PipelineFailure where a group would have to and must not.
     """
     x, y, z = threadgroup
     if limit is None:
         return threadgroup
+    if x * y * z > limit and not shrink:
+        raise PipelineFailure(
+            f"max_total_threads_per_threadgroup({limit}) is too small: the host dispatches groups of {x * y * z} "
+            "threads, which this task's kernels need whole; declare at least as many, or nothing"
+        )
     while x * y * z > limit and z > 1:
         z //= 2
     while x * y * z > limit and y > 1:
