@@ -136,3 +136,87 @@ def morton(size, physics, u):
             new[index(x, y, z)] = here + physics["alpha"] * (around - 6 * here)
         u = new
     return [u]
+
+
+def hmc(size, physics, q, accept, **rest):
+    """The states that the program returns: after step 0, and around each further step that is checked."""
+
+    def energy(q, p):
+        d = range(size.d)
+        return sum(0.5 * q[i] * a[i, j] * q[j] for i in d for j in d) + sum(0.5 * x * x for x in p)
+
+    def uniform(chain, counter):
+        return (mix(mix((int(physics["seed"]) + chain * 0x9E3779B9 & 0xFFFFFFFF) ^ counter)) >> 8) / 2**24
+
+    q, accept, a = q.astype(float), accept.copy(), rest["A"].astype(float)
+    states = [(q, accept)]
+    for step in range(size.steps):
+        q, accept = q.copy(), accept.copy()
+        for chain in range(size.K):
+            base = step * (size.d + 1)
+            x, p = q[chain].copy(), np.zeros(size.d)
+            for i in range(0, size.d, 2):
+                r = math.sqrt(-2 * math.log(max(uniform(chain, base + i), 1e-7)))
+                angle = 2 * math.pi * uniform(chain, base + i + 1)
+                p[i], p[i + 1] = r * math.cos(angle), r * math.sin(angle)
+            before = energy(x, p)
+            for _ in range(int(physics["L"])):  # half kick, drift, half kick: the kicks between are two halves
+                p = p - 0.5 * physics["eps"] * np.array(
+                    [sum(a[i, j] * x[j] for j in range(size.d)) for i in range(size.d)]
+                )
+                x = x + physics["eps"] * p
+                p = p - 0.5 * physics["eps"] * np.array(
+                    [sum(a[i, j] * x[j] for j in range(size.d)) for i in range(size.d)]
+                )
+            if math.log(max(uniform(chain, base + size.d), 1e-30)) < before - energy(x, p):
+                q[chain] = x
+                accept[chain] += 1
+        states.append((q, accept))
+    middle = size.steps // 2
+    chosen = [states[1], *states[middle : middle + 2], *states[-2:]]
+    return [array for state in chosen for array in state]
+
+
+def lj(size, physics, pos, vel):
+    r, v = pos[:, :3].astype(float), vel[:, :3].astype(float)
+    for _ in range(size.steps):
+        a = np.zeros_like(r)
+        for i in range(size.N):
+            for j in range(size.N):
+                d = r[j] - r[i]
+                d = d - size.L * np.round(d / size.L)
+                if 1e-12 < d @ d < physics["rcut"] ** 2:
+                    a[i] -= 24 * (2 / (d @ d) ** 6 - 1 / (d @ d) ** 3) / (d @ d) * d
+        v = v + a * physics["dt"]
+        r = r + v * physics["dt"]
+    return [r, v]
+
+
+def fft3d(size, physics, x):
+    n = np.arange(size.N)
+    matrix = np.array([[complex(math.cos(2 * math.pi * a * b / size.N), -math.sin(2 * math.pi * a * b / size.N))
+                        for a in n] for b in n])  # fmt: skip
+    field = x[..., 0].astype(float) + 1j * x[..., 1]
+    for axis in range(3):
+        field = np.moveaxis(np.tensordot(matrix, field, (1, axis)), 0, axis)
+    return [np.stack([field.real, field.imag], axis=-1)]
+
+
+def tridiagonal(u, mu):
+    """Gaussian elimination on the dense system, ends held."""
+    n = len(u)
+    matrix = [[(1 + 2 * mu) * (a == b) - mu * (abs(a - b) == 1) for b in range(n)] for a in range(n)]
+    matrix[0] = [float(b == 0) for b in range(n)]
+    matrix[-1] = [float(b == n - 1) for b in range(n)]
+    return np.linalg.solve(np.array(matrix), u)
+
+
+def adi3d(size, physics, u):
+    u = u.astype(float)
+    for _ in range(size.steps):
+        for axis in (2, 1, 0):
+            lines = np.moveaxis(u, axis, 2)
+            for a in range(1, lines.shape[0] - 1):
+                for b in range(1, lines.shape[1] - 1):
+                    lines[a, b] = tridiagonal(lines[a, b], physics["mu"])
+    return [u]

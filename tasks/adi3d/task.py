@@ -1,0 +1,68 @@
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from metalsci.benchmark.fields import gaussian, rough, without_faces
+from metalsci.benchmark.task import Bound, Probe, Size, Task, Work
+from metalsci.devices.program import Array, Kernels, Symbol
+
+
+class ADI3D(Task):
+    """Locally one-dimensional implicit heat steps on an NX × NY × NZ grid with fixed faces, arrays u[k, j, i]."""
+
+    def inputs(self, size: Size, rng: np.random.Generator) -> dict[str, Array]:
+        shape = (size.NZ, size.NY, size.NX)
+        return {"u": without_faces(gaussian(shape, self.physics["sigma"] * np.prod(shape) ** (1 / 3)))}
+
+    def probes(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
+        yield Probe("rough", size.replace(steps=1), {"u": rough(rng, (size.NZ, size.NY, size.NX))})
+
+    def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
+        u = inputs["u"]
+        NX, NY, NZ = size.NX, size.NY, size.NZ
+        sweeps = ((kernels.adi_x, (NY, NZ, 1)), (kernels.adi_y, (NX, NZ, 1)), (kernels.adi_z, (NX, NY, 1)))
+        for _ in range(size.steps):
+            for kernel, threads in sweeps:
+                (u,) = kernel(
+                    u, NX, NY, NZ, self.physics["mu"],
+                    threads=threads, threadgroup=(32, 1, 1), shrink=False, outputs=[(u.shape, u.dtype)],
+                )  # fmt: skip
+        return [u]
+
+    def reference(self, size: Size, inputs: Mapping[str, Array]) -> Sequence[Array]:
+        """Slab by slab, so that the forward and the backward sweep of a slab's lines find them in cache."""
+        u = inputs["u"].astype(np.float64)
+        mu = self.physics["mu"]
+        inner = slice(1, -1)
+        for _ in range(size.steps):
+            for k in _slabs(size.NZ):
+                lines = u[k, inner].transpose(2, 0, 1).copy()
+                solve(lines, mu)
+                u[k, inner] = lines.transpose(1, 2, 0)
+                solve(u[k, :, inner].transpose(1, 0, 2), mu)
+            for j in _slabs(size.NY):
+                solve(u[:, j, inner], mu)
+        return [u]
+
+    def work(self, size: Size, inputs: Mapping[str, Array]) -> Work:
+        return Work(24.0 * size.NX * size.NY * size.NZ * size.steps, Bound.BANDWIDTH)
+
+
+def solve(u: Array, mu: float) -> None:
+    """The tridiagonal systems along the first axis, ends held, by the Thomas algorithm, in place."""
+    n = len(u)
+    upper = np.zeros(n)
+    scale = np.ones(n)
+    for i in range(1, n - 1):
+        scale[i] = 1.0 / (1.0 + 2.0 * mu + mu * upper[i - 1])
+        upper[i] = -mu * scale[i]
+    for i in range(1, n - 1):
+        u[i] *= scale[i]
+        u[i] += (mu * scale[i]) * u[i - 1]
+    for i in range(n - 2, 0, -1):
+        u[i] -= upper[i] * u[i + 1]
+
+
+def _slabs(n: int, thickness: int = 8) -> list[slice]:
+    """The inner cells of an axis, a few at a time."""
+    return [slice(first, min(first + thickness, n - 1)) for first in range(1, n - 1, thickness)]

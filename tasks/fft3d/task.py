@@ -1,0 +1,40 @@
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from metalsci.benchmark.fields import rough
+from metalsci.benchmark.task import Bound, Probe, Size, Task, Work
+from metalsci.devices.program import Array, Kernels, Symbol
+
+
+class FFT3D(Task):
+    """Forward transform of an N³ complex field, arrays x[k, j, i, part] with real and imaginary parts last."""
+
+    def inputs(self, size: Size, rng: np.random.Generator) -> dict[str, Array]:
+        return {"x": rng.standard_normal((size.N,) * 3 + (2,), dtype=np.float32)}
+
+    def probes(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
+        yield Probe("rough", size, {"x": rough(rng, (size.N,) * 3 + (2,))})
+
+    def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
+        x = inputs["x"]
+        for kernel in (kernels.fft3d_x, kernels.fft3d_y, kernels.fft3d_z):
+            (x,) = kernel(
+                x, size.N,
+                threads=(size.N, size.N**2, 1), threadgroup=(size.N, 1, 1), shrink=False, outputs=[(x.shape, x.dtype)],
+            )  # fmt: skip
+        return [x]
+
+    def reference(self, size: Size, inputs: Mapping[str, Array]) -> Sequence[Array]:
+        x = np.ascontiguousarray(inputs["x"]).astype(np.float64).view(np.complex128)[..., 0]
+        for axis in range(3):
+            np.fft.fft(x, axis=axis, out=x)
+        return [x[..., None].view(np.float64)]
+
+    def invariants(self, size: Size, inputs: Mapping[str, Array], results: Sequence[Array]) -> dict[str, float]:
+        """Parseval: the transform's energy over N³ is that of the field."""
+        x = results[0].reshape(-1)
+        return {"energy": float(np.einsum("i,i->", x, x, dtype=np.float64)) / size.N**3}
+
+    def work(self, size: Size, inputs: Mapping[str, Array]) -> Work:
+        return Work(96.0 * size.N**3, Bound.BANDWIDTH)

@@ -1,0 +1,134 @@
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from metalsci.benchmark.mismatch import explain, judge
+from metalsci.benchmark.random import mix, uniform
+from metalsci.benchmark.task import Bound, Check, Size, Task, Work
+from metalsci.devices.program import Array, Kernels, Symbol
+
+
+class HamiltonianMonteCarlo(Task):
+    """K chains q[chain, i] that sample N(0, Σ) in d dimensions.
+
+    Judged twice. Statistically, at the end, as in the benchmark. And step by step: random numbers are part of the
+    definition, so a few single steps of the run are done again in double precision from the candidate's own state.
+    """
+
+    def inputs(self, size: Size, rng: np.random.Generator) -> dict[str, Array]:
+        """Σ has eigenvalues geomspace(0.5, 2, d) under a random rotation; q ~ N(0, 4Σ)."""
+        rotation, _ = np.linalg.qr(rng.standard_normal((size.d, size.d)))
+        variances = np.geomspace(0.5, 2.0, size.d)
+        q = 2.0 * (rng.standard_normal((size.K, size.d)) * np.sqrt(variances)) @ rotation.T
+        A = (rotation / variances) @ rotation.T
+        return {"q": q.astype(np.float32), "accept": np.zeros(size.K, np.uint32), "A": A.astype(np.float32)}
+
+    def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
+        """The state before and after each step that is checked, then the last state."""
+        states = [(inputs["q"], inputs["accept"])]
+        for step in range(size.steps):
+            q, accept = states[-1]
+            states.append(
+                kernels.hmc_step(
+                    q, accept, inputs["A"], size.K, size.d, self.physics["L"], self.physics["eps"], step,
+                    self.physics["seed"],
+                    threads=(size.K, 1, 1), threadgroup=(64, 1, 1),
+                    outputs=[(q.shape, q.dtype), (accept.shape, accept.dtype)],
+                )
+            )  # fmt: skip
+        return [array for step in _checked(size) for state in states[max(step, 1) : step + 2] for array in state]
+
+    def reference(self, size: Size, inputs: Mapping[str, Array]) -> Sequence[Array]:
+        """What `check` needs instead of a trajectory: the initial state, and A."""
+        return [inputs["q"], inputs["accept"], inputs["A"].astype(np.float64)]
+
+    def check(self, size: Size, got: Sequence[Array], want: Sequence[Array]) -> Check:
+        q, accept, A = want
+        arrays = iter([q, accept, *got])
+        states = list(zip(arrays, arrays, strict=True))
+        worst = 0.0
+        # states: those after step 0, then before and after each further step; the initial one precedes the first.
+        pairs = [(states[0], states[1]), *zip(states[2::2], states[3::2], strict=True)]
+        for step, (before, after) in zip(_checked(size), pairs, strict=True):
+            check = self._one_step(size, step, before, after, A)
+            if not check.correct:
+                return check
+            worst = max(worst, check.error)
+        statistics = self._statistics(size, *states[-1], A)
+        return Check(statistics.correct, max(worst, statistics.error), statistics.detail)
+
+    def _one_step(
+        self, size: Size, step: int, before: tuple[Array, Array], after: tuple[Array, Array], A: Array
+    ) -> Check:
+        """A chain whose acceptance hangs on less than single precision may go either way, but nowhere else."""
+        q, accept = before
+        moved, margin = self.proposal(size, step, q.astype(np.float64), A)
+        accepted = margin > 0.0
+        close = np.abs(margin) < self.physics["margin"]
+        went = after[1] != accept
+        accepted[close] = went[close]
+        want = np.where(accepted[:, None], moved, q)
+        error, deviation = judge(after[0], want, self.tolerance)
+        if not error <= 1.0:
+            detail = explain(after[0], want, deviation, self.tolerance, lambda at: f"chain {at[0]}, i {at[1]}")
+            return Check(False, error, f"q after step {step}: {detail}")
+        counts = accept + accepted.astype(np.uint32)
+        if not np.array_equal(after[1], counts):
+            at = int(np.argmax(after[1] != counts))
+            text = f"chain {at} counts {after[1][at]} acceptances, want {counts[at]}"
+            return Check(
+                False, np.inf, f"accept_out after step {step}: {int((after[1] != counts).sum())} wrong; {text}"
+            )
+        return Check(True, error, "")
+
+    def proposal(self, size: Size, step: int, q: Array, A: Array) -> tuple[Array, Array]:
+        """Where each chain moves if it accepts, and by how much it does: −dH − ln u."""
+        L, eps = int(self.physics["L"]), self.physics["eps"]
+        chain = np.arange(size.K, dtype=np.uint32)[:, None] * np.uint32(0x9E3779B9) + np.uint32(self.physics["seed"])
+        counter = np.arange(step * (size.d + 1), (step + 1) * (size.d + 1), dtype=np.uint32)
+        u = uniform(mix(mix(chain ^ counter)))
+        r = np.sqrt(-2.0 * np.log(np.maximum(u[:, 0 : size.d : 2], 1e-7)))
+        angle = 2.0 * np.pi * u[:, 1 : size.d : 2]
+        p = np.stack([r * np.cos(angle), r * np.sin(angle)], axis=-1).reshape(size.K, size.d)
+        H0 = _energy(q, p, A)
+        p = p - 0.5 * eps * q @ A
+        for leap in range(1, L + 1):
+            q = q + eps * p
+            p = p - (eps if leap < L else 0.5 * eps) * q @ A
+        dH = _energy(q, p, A) - H0
+        return q, -dH - np.log(np.maximum(u[:, size.d], 1e-30))
+
+    def _statistics(self, size: Size, q: Array, accept: Array, A: Array) -> Check:
+        if not np.isfinite(q).all():
+            return Check(
+                False, np.inf, f"{int((~np.isfinite(q)).any(axis=1).sum())} chains end in something not finite"
+            )
+        sigma = np.linalg.inv(A)
+        mean = float(np.max(np.abs(q.mean(axis=0, dtype=np.float64)) / np.sqrt(np.diag(sigma))))
+        cov = float(np.linalg.norm(np.cov(q, rowvar=False, dtype=np.float64) - sigma) / np.linalg.norm(sigma))
+        rate = float(accept.mean(dtype=np.float64)) / size.steps
+        low, high = self.physics["rate_low"], self.physics["rate_high"]
+        off = abs(rate - 0.5 * (low + high)) / (0.5 * (high - low))
+        error = max(mean / self.physics["mean"], cov / self.physics["cov"], off)
+        detail = f"largest |mean|/σ {mean:.3f}, ‖cov − Σ‖/‖Σ‖ {cov:.3f}, acceptance rate {rate:.3f}"
+        return Check(bool(error <= 1.0), error, detail)
+
+    def invariants(self, size: Size, inputs: Mapping[str, Array], results: Sequence[Array]) -> dict[str, float]:
+        """The mean energy of the target is d/2, and detailed balance keeps it there."""
+        if len(results) == 3 and results[2].shape == (size.d, size.d):
+            return {"mean potential energy": 0.5 * size.d}
+        q = results[-2].astype(np.float64)
+        return {"mean potential energy": float(0.5 * np.mean(np.sum(q * (q @ inputs["A"]), axis=1)))}
+
+    def work(self, size: Size, inputs: Mapping[str, Array]) -> Work:
+        d, L = size.d, self.physics["L"]
+        return Work(size.K * size.steps * (L + 1) * (2 * d * d - d), Bound.FP32)
+
+
+def _checked(size: Size) -> list[int]:
+    """The steps that are done again: the first, one in the middle, the last."""
+    return sorted({0, size.steps // 2, size.steps - 1})
+
+
+def _energy(q: Array, p: Array, A: Array) -> Array:
+    return 0.5 * (np.sum(q * (q @ A), axis=1) + np.sum(p * p, axis=1))

@@ -1,0 +1,120 @@
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from metalsci.benchmark.task import Bound, Check, Probe, Size, Task, Work
+from metalsci.devices.program import Array, Kernels, Symbol
+
+SKIN = 0.3  # by how much pairs beyond the cutoff are listed, so that one list serves many steps
+
+
+class LennardJones(Task):
+    """N Lennard-Jones particles in a periodic box, cell lists built anew each step. Positions are (N, 4)."""
+
+    def inputs(self, size: Size, rng: np.random.Generator) -> dict[str, Array]:
+        """A cubic lattice, each coordinate off by up to 5 % of its spacing; velocities without a mean."""
+        side = round(size.N ** (1 / 3))
+        spacing = size.L / side
+        sites = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+        r = spacing * (sites + 0.5 + rng.uniform(-0.05, 0.05, (size.N, 3)))
+        v = rng.uniform(-0.3, 0.3, (size.N, 3))
+        pos, vel = np.zeros((2, size.N, 4), np.float32)
+        pos[:, :3] = r % size.L
+        vel[:, :3] = v - v.mean(axis=0)
+        return {"pos": pos, "vel": vel}
+
+    def probes(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
+        """The same gas, hotter, its particles in any order and strewn over the images of the box."""
+        problem = self.inputs(size, rng)
+        order = rng.permutation(size.N)
+        pos, vel = problem["pos"][order], 5.0 * problem["vel"][order]
+        pos[:, :3] += size.L * rng.integers(-1, 2, (size.N, 3))
+        yield Probe("images", size.replace(steps=2), {"pos": pos, "vel": vel.astype(np.float32)})
+
+    def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
+        pos, vel = inputs["pos"], inputs["vel"]
+        N, M, most = size.N, size.M, int(self.physics["max_per_cell"])
+        once = {"threads": (N, 1, 1), "threadgroup": (128, 1, 1)}
+        counts = []
+        for _ in range(size.steps):
+            count, cells = kernels.lj_build_cells(
+                pos, N, M, size.L, most,
+                **once, outputs=[((M**3,), np.uint32), ((M**3 * most,), np.uint32)], init=0,
+            )  # fmt: skip
+            pos, vel = kernels.lj_step(
+                pos, vel, count, cells, N, M, size.L, self.physics["rcut"] ** 2, self.physics["dt"], most,
+                **once, outputs=[(pos.shape, pos.dtype)] * 2,
+            )  # fmt: skip
+            counts.append(count)
+        return [pos, vel, *counts]
+
+    def reference(self, size: Size, inputs: Mapping[str, Array]) -> Sequence[Array]:
+        r, v = (inputs[name][:, :3].astype(np.float64) for name in ("pos", "vel"))
+        dt, rcut = self.physics["dt"], self.physics["rcut"]
+        listed = None
+        for _ in range(size.steps):
+            if listed is None or np.max(np.sum((r - listed) ** 2, axis=1)) > (0.5 * SKIN) ** 2:
+                i, j = pairs(r, size.L, rcut + SKIN)
+                listed = r.copy()
+            d = r[j] - r[i]
+            d -= size.L * np.round(d / size.L)
+            r2 = np.einsum("ij,ij->i", d, d)
+            inside = (r2 < rcut**2) & (r2 > 1e-12)
+            inv2 = np.divide(1.0, r2, out=np.zeros_like(r2), where=inside)
+            inv6 = inv2**3
+            force = (-24.0 * (2.0 * inv6 * inv6 - inv6) * inv2)[:, None] * d
+            for axis in range(3):
+                v[:, axis] += dt * np.bincount(i, force[:, axis], size.N)
+                v[:, axis] -= dt * np.bincount(j, force[:, axis], size.N)
+            r += dt * v
+        return [r, v]
+
+    def check(self, size: Size, got: Sequence[Array], want: Sequence[Array]) -> Check:
+        """Positions. An overflowing cell comes first, by its own name: what follows from it would mislead."""
+        most = int(self.physics["max_per_cell"])
+        for step, count in enumerate(got[2:]):
+            if count.max() > most:
+                cell = int(count.argmax())
+                text = f"at step {step} cell {cell} counts {count[cell]} particles, and MAX_PER_CELL is {most}"
+                return Check(False, np.inf, f"cell overflow: {text}")
+        return super().check(size, [got[0][:, :3]], want[:1])
+
+    def invariants(self, size: Size, inputs: Mapping[str, Array], results: Sequence[Array]) -> dict[str, float]:
+        v = results[1][:, :3].astype(np.float64)
+        return {"momentum": float(np.linalg.norm(v.sum(axis=0))), "kinetic energy": float(0.5 * (v * v).sum())}
+
+    def work(self, size: Size, inputs: Mapping[str, Array]) -> Work:
+        within, _ = pairs(inputs["pos"][:, :3].astype(np.float64), size.L, self.physics["rcut"])
+        return Work(20.0 * 2 * len(within) * size.steps, Bound.FP32)
+
+
+def pairs(r: Array, L: float, reach: float) -> tuple[Array, Array]:
+    """All pairs i, j of particles closer than `reach`, nearest image, each pair once.
+
+    Particles are sorted into cells of at least `reach`; a cell is compared with itself and with half of its neighbours.
+    """
+    M = int(L / reach)
+    if M < 3:  # neighbours would be one cell twice
+        i, j = np.triu_indices(len(r), 1)
+        return _closer(r, i, j, L, reach)
+    cell = np.minimum((r % L * (M / L)).astype(int), M - 1) @ (1, M, M * M)
+    order = np.argsort(cell, kind="stable")
+    counts = np.bincount(cell, minlength=M**3)
+    slot = np.arange(len(r)) - np.repeat(np.cumsum(counts) - counts, counts)
+    table = np.full((M, M, M, counts.max()), -1)
+    table.reshape(M**3, -1)[cell[order], slot] = order
+    found = []
+    for offset in range(14):  # the cell itself and the 13 before it in the 3 x 3 x 3 block
+        shift = (offset // 9 - 1, offset // 3 % 3 - 1, offset % 3 - 1)
+        other = np.roll(table, shift, (0, 1, 2))
+        i, j = np.broadcast_arrays(table[..., :, None], other[..., None, :])
+        keep = (i >= 0) & (j >= 0) & ((i < j) if offset == 13 else True)
+        found.append(_closer(r, i[keep], j[keep], L, reach))
+    return np.concatenate([f[0] for f in found]), np.concatenate([f[1] for f in found])
+
+
+def _closer(r: Array, i: Array, j: Array, L: float, reach: float) -> tuple[Array, Array]:
+    d = r[j] - r[i]
+    d -= L * np.round(d / L)
+    near = np.einsum("ij,ij->i", d, d) < reach**2
+    return i[near], j[near]
