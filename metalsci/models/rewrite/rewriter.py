@@ -14,9 +14,8 @@ from metalsci.msl.lexer import tokenize
 _ATTEMPTS = 6
 _MOST_FOLLOWERS = 24
 _MOST_SENTENCES = 3  # of one rewrite, before the rest is counted
-_NOTHING_NEW = (
-    "I have no rewrite left for this kernel that would give a source not tried before, so here it is unchanged."
-)
+_NOTHING_NEW = "I have no rewrite left for this kernel that gives a source not tried before: here it is, unchanged."
+_TOO_DEEP = "This kernel's expressions are nested too deeply for my rewrites: here it is, unchanged."
 
 
 @dataclass(frozen=True)
@@ -35,13 +34,20 @@ class Rewriter:
         return "rewrite"
 
     def propose(self, prompt: Prompt) -> Response:
+        try:
+            draft = self._new_draft(prompt)
+        except RecursionError:  # expressions hundreds of parentheses deep, which no rewrite is for
+            return Response(_answer((_TOO_DEEP,), prompt.parent))
+        if draft is None:
+            return Response(_answer((_NOTHING_NEW,), prompt.parent))
+        return Response(_answer(draft.sentences, draft.text))
+
+    def _new_draft(self, prompt: Prompt) -> "Draft | None":
+        """The first draft that is spelled like no source of this run."""
         rng = np.random.default_rng([self.seed, prompt.iteration])
         known = {spelling(source) for source in (prompt.parent, *prompt.tried)}
-        parent = Draft(Source(prompt.parent))
-        for draft in self._drafts(parent, rng):
-            if draft.sentences and spelling(draft.text) not in known:
-                return Response(_answer(draft.sentences, draft.text))
-        return Response(_answer((_NOTHING_NEW,), prompt.parent))
+        drafts = self._drafts(Draft(Source(prompt.parent)), rng)
+        return next((d for d in drafts if d.sentences and spelling(d.text) not in known), None)
 
     def _drafts(self, parent: "Draft", rng: np.random.Generator) -> Iterator["Draft"]:
         """Compositions first; when those keep giving what is known, every single change there is."""

@@ -200,7 +200,7 @@ class Simplifier:
         return None
 
     def _binary(self, node: Node) -> Term:
-        left, right = self.term(node.part("left")), self.term(node.part("right"))
+        left, right = self.term(node.part("left")), self.term(_operand(node))
         if left.literal and right.literal and (value := fold(node.operator, left.literal, right.literal)):
             return _literal(value)
         return self._reduced(node, left, right) or self._respelled(node, left, right)
@@ -249,6 +249,12 @@ class Simplifier:
 
     def _is_scalar(self, type_name: str | None) -> bool:
         return type_name in ("int", "uint", "float")
+
+
+def _operand(operation: Node) -> Node:
+    """The right side, out of parentheses that only hold its minus."""
+    right = operation.part("right")
+    return right.bare if right.bare.kind == "unary_expression" and right.bare.operator == "-" else right
 
 
 def _literal(value: Literal) -> Term:
