@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 
 from metalsci.cpu_metal.elf import ObjectFile, read_object
 from metalsci.cpu_metal.errors import CompileError
+from metalsci.cpu_metal.host import processors
 from metalsci.cpu_metal.messages import diagnostics, files_read
-from metalsci.cpu_metal.platform import processors
 from metalsci.cpu_metal.rewrite import Rewritten, rewrite
 from metalsci.cpu_metal.toolchain import INCLUDE, Toolchain, ToolchainError
 from metalsci.cpu_metal.wrapper import Mode, bare_unit, needs_group, unit
@@ -23,8 +23,8 @@ from metalsci.msl.signature import KernelSignature
 _FILE = "kernel.metal"
 _SECTION = "metal_threadgroup"
 _MAX_DENSE_STACK = 16000  # runtime/runtime.h
-_WAITS = frozenset({"metal_threadgroup_barrier"})
-_WAIT_WORDS = re.compile(rb"_barrier\b")
+_WAITS = frozenset({"metal_threadgroup_barrier", "metal_exchange"})
+_WAIT_WORDS = re.compile(rb"_barrier\b|\b(?:simd|quad)_|\bsimdgroup_")
 _MEMORY = frozenset({"memcpy", "memset", "memmove"})
 _MATH = frozenset(
     f"{name}f"
@@ -97,6 +97,8 @@ class Build:
     toolchain: Toolchain
     parsed: Unit
     math_mode: MathMode
+    prelude: Path | None
+    """Metal's headers precompiled, for a source that includes them."""
 
     def diagnostics(self) -> Sequence[Diagnostic]:
         """What Clang finds in the file itself, whether or not it has kernels."""
@@ -157,7 +159,9 @@ class _Scratch:
         """Clang's raw output and what it says of the user's file. Raises CompileError."""
         (self.path / name).write_text(text)
         try:
-            run = self._build.toolchain.compile_metal(self.path, name, self._build.math_mode, flags)
+            run = self._build.toolchain.compile_metal(
+                self.path, name, self._build.math_mode, self._build.prelude, flags
+            )
         except ToolchainError as error:
             raise CompileError([Diagnostic(Severity.ERROR, 0, 0, str(error))]) from error
         _check_files(run.messages)
@@ -205,7 +209,7 @@ def _stack(compiled: ObjectFile) -> int:
 
 def _check_files(output: str) -> None:
     """Raises when anything but the user's file, once, and the package's headers was read."""
-    own = {str(path) for path in INCLUDE.iterdir()}
+    own = {str(path) for path in INCLUDE.rglob("*")}
     read = [file for _, file in files_read(output) if file not in own]
     if any(Path(file) != Path(_FILE) for file in read) or len(read) > 1:
         raise CompileError([Diagnostic(Severity.ERROR, 0, 0, "only Metal's own headers can be included")])

@@ -1,6 +1,7 @@
 """From the text of a `.metal` file to its kernels, by way of the cache."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from metalsci.msl.signature import KernelSignature
 from metalsci.msl.untrusted import refuse
 
 _FACTS = "facts.json"
+# Whoever includes one of Metal's headers gets them all, precompiled; whoever includes none gets none.
+_HEADER = re.compile(r"^[ \t]*#[ \t]*(?:include|import)[ \t]*<(?:metal_|simd/)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,18 @@ class Compiler:
         built = self.cache.entry(f"runtime-{key}", lambda path: self.toolchain.build_runtime(path / "runtime.so"))
         return built / "runtime.so"
 
+    def prelude(self, math_mode: MathMode) -> Path:
+        """Metal's headers, precompiled at first use."""
+        key = digest(self.toolchain.identity, math_mode.value, str(INCLUDE), *self._package())
+        built = self.cache.entry(
+            f"prelude-{key}", lambda path: self.toolchain.build_prelude(path / "prelude.pch", math_mode)
+        )
+        return built / "prelude.pch"
+
+    def _package(self) -> Iterator[bytes]:
+        """What of this package a compiled kernel depends on."""
+        yield from _contents(Path(__file__).parent)
+
     def compile(self, source: str, math_mode: MathMode) -> tuple[list[CompiledKernel], tuple[Diagnostic, ...]]:
         """Every kernel of the file, and the warnings.
 
@@ -50,11 +65,11 @@ class Compiler:
         found = check(parsed)
         if list(refuse(SourceText(source.encode(errors="surrogatepass")))):
             raise CompileError(found)  # text that Clang is not to see
-        build = Build(self.toolchain, parsed, math_mode)
+        prelude = self.prelude(math_mode) if _HEADER.search(source) else None
+        build = Build(self.toolchain, parsed, math_mode, prelude)
         if any(d.severity is Severity.ERROR for d in found):
             raise CompileError(_merged(found, build.diagnostics()))
-        package = (*_contents(INCLUDE), *_contents(Path(__file__).parent))
-        key = digest(source, math_mode.value, self.toolchain.identity, *package)
+        key = digest(source, math_mode.value, self.toolchain.identity, *self._package())
         folder = self.cache.entry(key, lambda path: _write(build, path))
         facts = json.loads((folder / _FACTS).read_text())
         kernels = [
@@ -78,8 +93,8 @@ def _write(build: Build, folder: Path) -> None:
 
 
 def _contents(folder: Path) -> Iterator[bytes]:
-    for path in sorted(folder.iterdir()):
-        if path.is_file():
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
             yield path.name.encode()
             yield path.read_bytes()
 

@@ -17,8 +17,8 @@ from metalsci.cpu_metal.cache import Cache, default_folder
 from metalsci.cpu_metal.commands import CommandBuffer, Dispatch
 from metalsci.cpu_metal.compiler import Compiler
 from metalsci.cpu_metal.findings import crash, timed_out
+from metalsci.cpu_metal.host import processors
 from metalsci.cpu_metal.library import Kernel, Library, kernel
-from metalsci.cpu_metal.platform import processors
 from metalsci.cpu_metal.process import DeviceProcess, ProcessDied, ProcessTimeout
 from metalsci.cpu_metal.toolchain import Toolchain
 from metalsci.cpu_metal.worker import Operation

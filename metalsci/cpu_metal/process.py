@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from metalsci.cpu_metal.platform import shared_memory
+from metalsci.cpu_metal.host import shared_memory
 from metalsci.cpu_metal.worker import REPLY, REQUEST, STATUS, Operation
 
 _WORKER = Path(__file__).parent / "worker.py"

@@ -62,10 +62,10 @@ class Rewritten:
 
 
 def rewrite(source: str) -> Rewritten:
-    """Constructors of vectors, and variables in threadgroup memory."""
+    """Constructors of vectors, variables in threadgroup memory, explicit instantiations of kernels."""
     text = SourceText(source.encode(errors="surrogatepass"))
     tokens = _code(text)
-    edits = [*_constructors(tokens), *_threadgroup_variables(tokens)]
+    edits = [*_constructors(tokens), *_threadgroup_variables(tokens), *_instantiations(text, tokens)]
     return Rewritten(text, _without_overlaps(edits))
 
 
@@ -219,3 +219,15 @@ def _declared(statement: Sequence[Token]) -> Iterator[int]:
             name = index
     if name is not None:
         yield name
+
+
+# Explicit instantiations: `template [[host_name("f")]] [[kernel]] …;` go. The wrapper makes the instance that it calls.
+
+
+def _instantiations(text: SourceText, tokens: Sequence[Token]) -> Iterator[Edit]:
+    for index, token in enumerate(tokens[:-1]):
+        if token.text != b"template" or tokens[index + 1].text == b"<":
+            continue
+        end = next((t for t in tokens[index:] if t.text in (b";", b"{")), None)
+        if end is not None and end.text == b";":
+            yield Edit(token.start, end.start, b"\n" * text.data.count(b"\n", token.start, end.start))

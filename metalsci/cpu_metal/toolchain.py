@@ -13,14 +13,14 @@ from tempfile import TemporaryDirectory
 
 import ziglang
 
-from metalsci.cpu_metal.platform import Limits, processor, target
+from metalsci.cpu_metal.host import Limits, processor, target
 from metalsci.msl.math_mode import MathMode
 
 INCLUDE = Path(__file__).parent / "include"
 RUNTIME = Path(__file__).parent / "runtime"
 
 _LANGUAGE = (
-    "-x", "cl", "-cl-std=clc++2021", "-cl-no-stdinc", "-nostdinc", "-cl-single-precision-constant",
+    "-cl-std=clc++2021", "-cl-no-stdinc", "-nostdinc", "-cl-single-precision-constant",
     "-fno-gnu-inline-asm", "-fno-digraphs", "-fno-strict-aliasing", "-fno-finite-loops", "-fno-math-errno",
     "-ferror-limit=0", "-ftemplate-depth=256", "-fconstexpr-steps=1000000", "-fbracket-depth=256",
     "-fno-caret-diagnostics", "-fno-color-diagnostics", "-fno-diagnostics-show-option",
@@ -33,12 +33,20 @@ _OPTIMISATION = (
     "-fPIC",
     "-fvisibility=hidden",
     "-fstack-size-section",
+    # Lanes that exchange values know where they are by the address of the call: one place must stay one call.
+    "-mllvm",
+    "-disable-tail-duplicate",
+    "-mllvm",
+    "-disable-early-taildup",
+    "-mllvm",
+    "-tail-dup-placement=0",
 )
 _MATH: dict[MathMode, tuple[str, ...]] = {
     # Kernels in the wild test for infinities under fast math and are right on Apple's GPUs, so those stay.
     MathMode.fast: ("-ffast-math", "-fno-finite-math-only"),
     MathMode.safe: ("-ffp-contract=on",),
 }
+_KEYWORDS = ("-include", "metal_keywords")
 
 
 class ToolchainError(RuntimeError):
@@ -61,13 +69,23 @@ class Toolchain:
         """Changes whenever the same source might compile to something else."""
         return f"ziglang {version('ziglang')} {target()} {processor()}"
 
-    def compile_metal(self, folder: Path, unit: str, math_mode: MathMode, flags: Sequence[str]) -> "Run":
-        """`unit`, a file in `folder`. The messages name every file that was read."""
-        command = [
-            "clang", "-target", target(), *_LANGUAGE, *_OPTIMISATION, *_MATH[math_mode],
-            "-I", str(INCLUDE), "-include", "metal_keywords", "-H", *flags, unit,
-        ]  # fmt: skip
-        return self._run(command, folder)
+    def compile_metal(
+        self, folder: Path, unit: str, math_mode: MathMode, prelude: Path | None, flags: Sequence[str]
+    ) -> "Run":
+        """`unit`, a file in `folder`, after Metal's headers in the form of `prelude` or after its keywords alone.
+
+        The messages name every further file that was read.
+        """
+        before = ["-include-pch", str(prelude)] if prelude is not None else _KEYWORDS
+        return self._run([*_clang(math_mode), "-x", "cl", *before, "-H", *flags, unit], folder)
+
+    def build_prelude(self, output: Path, math_mode: MathMode) -> None:
+        """Metal's headers, precompiled: they are ten times as long as most kernels."""
+        # Timestamps would make a copy of the same headers another.
+        flags = ["-Xclang", "-fno-pch-timestamp", "-x", "cl-header", *_KEYWORDS, str(INCLUDE / "metal_prelude")]
+        run = self._run([*_clang(math_mode), *flags, "-o", output.name], output.parent)
+        if run.code:
+            raise ToolchainError(run.messages)
 
     def link(self, folder: Path, objects: Sequence[str], output: str) -> None:
         run = self._run(["ld.lld", "-shared", "--build-id=none", "-z", "now", *objects, "-o", output], folder)
@@ -109,6 +127,10 @@ class Toolchain:
         if process.returncode < 0 or re.search(rb"PLEASE submit a bug report", stderr):
             raise ToolchainError(f"the compiler was ended by signal {-process.returncode}")
         return Run(process.returncode, stderr.decode(errors="replace"))
+
+
+def _clang(math_mode: MathMode) -> list[str]:
+    return ["clang", "-target", target(), *_LANGUAGE, *_OPTIMISATION, *_MATH[math_mode], "-I", str(INCLUDE)]
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,17 @@ def compile_in(folder: Path) -> str:
         return str(device.compile(SOURCE).kernels["twice"].path)
 
 
+def kernels(folder: Path) -> list[Path]:
+    """Entries of compiled sources; Metal's own headers, precompiled, have one too."""
+    return [path for path in folder.iterdir() if not path.name.startswith("prelude-")]
+
+
 def test_processes_that_compile_the_same_share_one_entry(tmp_path: Path) -> None:
     with ProcessPoolExecutor(3, multiprocessing.get_context("spawn")) as pool:
         paths = set(pool.map(compile_in, [tmp_path] * 6))
     assert len(paths) == 1
     assert Path(paths.pop()).is_file()
-    assert len(list(tmp_path.iterdir())) == 1
+    assert len(kernels(tmp_path)) == 1
 
 
 def test_a_second_compile_starts_no_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,7 +53,7 @@ def test_math_mode_and_source_are_part_of_the_key(tmp_path: Path) -> None:
 def test_a_refused_source_leaves_nothing(tmp_path: Path) -> None:
     with Device(cache=Cache(tmp_path)) as device, pytest.raises(CompileError):
         device.compile(SOURCE + "oops")
-    assert list(tmp_path.iterdir()) == []
+    assert kernels(tmp_path) == []
 
 
 def test_a_crash_in_the_middle_of_writing_leaves_no_entry(tmp_path: Path) -> None:

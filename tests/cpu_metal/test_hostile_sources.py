@@ -7,7 +7,7 @@ import pytest
 
 from metalsci.cpu_metal import CompileError, Device
 from metalsci.cpu_metal.cache import Cache
-from metalsci.cpu_metal.platform import Limits
+from metalsci.cpu_metal.host import Limits
 from metalsci.cpu_metal.toolchain import Toolchain
 
 HEADER = "#include <metal_stdlib>\nusing namespace metal;\n"

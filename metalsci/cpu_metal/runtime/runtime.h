@@ -15,6 +15,7 @@ enum {
     SIMD_WIDTH = 32,
     THREADGROUP_MEMORY = 32768,
     MAX_DENSE_STACK = 16384,
+    LARGEST_VALUE = 64,
 };
 
 // How a dispatch is cut into units of work.
@@ -43,6 +44,13 @@ struct Group {
     u32 position[3];   // threadgroup_position_in_grid
     u32 size[3];       // threads_per_threadgroup, smaller in a partial group
     u32 threads;       // product of `size`
+};
+
+// What the lanes of a simdgroup that came to one place together have brought there. include/metal_runtime knows it too.
+struct Exchange {
+    u32 active;        // a bit for each lane that takes part
+    u32 lane;          // the lane that asks; set anew as each is resumed
+    u64 values[SIMD_WIDTH * LARGEST_VALUE / 8];  // of every lane, one after the other, in their own size
 };
 
 typedef void (*RunUnits)(const struct Dispatch *dispatch, u32 first, u32 last);

@@ -55,20 +55,61 @@ static char *large_stacks(struct Worker *worker, u32 count, uptr *stride) {
     return stacks;
 }
 
-// Leaves the running thread for the next one that has not been run since the last barrier, else for the scheduler.
+static u32 next_runnable(const struct Worker *worker, u32 from, u32 end) {
+    while (from < end && worker->threads[from].state != RUNNABLE) ++from;
+    return from;
+}
+
+static void copy_value(char *to, const char *from, u32 size) {
+    if (size == 4) {
+        __builtin_memcpy(to, from, 4);
+        return;
+    }
+    for (u32 byte = 0; byte < size; ++byte) to[byte] = from[byte];
+}
+
+// All lanes of a simdgroup wait or have ended. Those that wait for one another at one place are released together: at the
+// place that comes first in the code, because lanes that are further along wait for those that follow, as on a GPU.
+static void release_lanes(struct Worker *worker, u32 first, u32 end) {
+    struct Simdgroup *simdgroup = &worker->simdgroups[first / SIMD_WIDTH];
+    uptr site = ~(uptr)0;
+    for (u32 i = first; i < end; ++i) {
+        const struct Thread *thread = &worker->threads[i];
+        if (thread->state == AT_EXCHANGE && thread->site < site) site = thread->site;
+    }
+    simdgroup->exchange.active = 0;
+    for (u32 i = first; i < end; ++i) {
+        struct Thread *thread = &worker->threads[i];
+        if (thread->state != AT_EXCHANGE || thread->site != site) continue;
+        const u32 lane = i - first;
+        copy_value((char *)simdgroup->exchange.values + lane * thread->size, (char *)simdgroup->posted[lane], thread->size);
+        simdgroup->exchange.active |= (u32)1 << lane;
+        thread->state = RUNNABLE;
+        --worker->exchanging;
+    }
+}
+
+// Leaves the running thread: for the next of its simdgroup, then the next simdgroup, then the scheduler.
 static void go_on(struct Worker *worker) {
     struct Thread *thread = &worker->threads[worker->current];
-    u32 next = worker->current + 1;
-    while (next < worker->group.threads && worker->threads[next].done) ++next;
+    const u32 threads = worker->group.threads;
+    const u32 first = worker->current / SIMD_WIDTH * SIMD_WIDTH;
+    const u32 end = first + SIMD_WIDTH < threads ? first + SIMD_WIDTH : threads;
+    u32 next = next_runnable(worker, worker->current + 1, end);
+    if (next == end && worker->exchanging) {  // by lanes of this simdgroup: the others were not left before they were done
+        release_lanes(worker, first, end);
+        next = next_runnable(worker, first, end);
+    }
+    if (next == end) next = next_runnable(worker, end, threads);
     worker->current = next;
-    switch_stack(&thread->stack, next < worker->group.threads ? worker->threads[next].stack : worker->scheduler);
+    switch_stack(&thread->stack, next < threads ? worker->threads[next].stack : worker->scheduler);
 }
 
 static void thread_main(void) {
     struct Worker *worker = this_worker();
     const u32 index = worker->current;
     worker->body(worker->dispatch, &worker->group, index);
-    worker->threads[index].done = 1;
+    worker->threads[index].state = DONE;
     go_on(worker);
 }
 
@@ -81,18 +122,20 @@ static void start_threads(struct Worker *worker) {
         for (u32 word = 0; word < FRAME_WORDS; ++word) frame[word] = 0;
         frame[RETURN_WORD] = (uptr)thread_main;
         worker->threads[i].stack = frame;
-        worker->threads[i].done = 0;
+        worker->threads[i].state = RUNNABLE;
     }
 }
 
 // Runs every thread to its next barrier or its end. False when none waits at a barrier.
 static int run_to_barrier(struct Worker *worker) {
     worker->waiting = 0;
-    u32 first = 0;
-    while (worker->threads[first].done) ++first;
-    worker->current = first;
-    switch_stack(&worker->scheduler, worker->threads[first].stack);
-    return worker->waiting != 0;
+    worker->current = next_runnable(worker, 0, worker->group.threads);
+    switch_stack(&worker->scheduler, worker->threads[worker->current].stack);
+    if (!worker->waiting) return 0;
+    for (u32 i = 0; i < worker->group.threads; ++i) {
+        if (worker->threads[i].state == AT_BARRIER) worker->threads[i].state = RUNNABLE;
+    }
+    return 1;
 }
 
 void run_group(struct Worker *worker, u32 unit) {
@@ -108,6 +151,7 @@ void run_group(struct Worker *worker, u32 unit) {
         group->threads *= group->size[axis];
     }
     worker->body = (RunThread)dispatch->run;
+    worker->exchanging = 0;
     start_threads(worker);
     while (run_to_barrier(worker)) {}
 }
@@ -124,5 +168,22 @@ __attribute__((visibility("default"), noinline)) void metal_threadgroup_barrier(
     worker->line = line;
     worker->column = column;
     ++worker->waiting;
+    worker->threads[worker->current].state = AT_BARRIER;
     go_on(worker);
+}
+
+// Posts a value and waits for the lanes of the simdgroup that come to the same call.
+__attribute__((visibility("default"), noinline)) const struct Exchange *metal_exchange(const void *value, u32 size) {
+    struct Worker *worker = this_worker();
+    const u32 index = worker->current;
+    struct Thread *thread = &worker->threads[index];
+    struct Simdgroup *simdgroup = &worker->simdgroups[index / SIMD_WIDTH];
+    copy_value((char *)simdgroup->posted[index % SIMD_WIDTH], value, size);
+    thread->site = (uptr)__builtin_return_address(0);
+    thread->size = size;
+    thread->state = AT_EXCHANGE;
+    ++worker->exchanging;
+    go_on(worker);
+    simdgroup->exchange.lane = index % SIMD_WIDTH;
+    return &simdgroup->exchange;
 }

@@ -19,9 +19,19 @@
 #define LARGE_STACK ((uptr)64 << 10)         // of a thread whose need is not known; its lowest page catches an overflow
 #define PAGE ((uptr)16384)                  // the largest page of the systems meant
 
+enum ThreadState { RUNNABLE, AT_BARRIER, AT_EXCHANGE, DONE };
+
 struct Thread {
     void *stack;       // stack pointer while it does not run
-    u32 done;
+    uptr site;         // AT_EXCHANGE: the call's return address
+    u32 state;
+    u32 size;          // AT_EXCHANGE: bytes of its value
+};
+
+// A simdgroup whose lanes exchange values.
+struct Simdgroup {
+    struct Exchange exchange;                      // of the lanes that were released last
+    u64 posted[SIMD_WIDTH][LARGEST_VALUE / 8];     // by lanes that wait
 };
 
 struct Worker {
@@ -32,11 +42,13 @@ struct Worker {
     struct Group group;
     u32 current;                      // index of the running thread; MODE_THREAD
     u32 waiting;                      // threads that wait at the barrier
+    u32 exchanging;                   // threads that wait for others of their simdgroup
     u32 line, column;                 // where it stands in the source
     uptr dense;                       // bytes of memory for dense stacks made accessible so far
     u32 guarded;                      // large stacks made accessible so far
     void *scheduler;                  // stack pointer of the scheduler while a thread runs
     struct Thread threads[MAX_GROUP];
+    struct Simdgroup simdgroups[MAX_GROUP / SIMD_WIDTH];
 };
 
 static inline struct Worker *worker_of(uptr address) { return (struct Worker *)(address & ~(ARENA_SIZE - 1)); }
@@ -44,6 +56,8 @@ static inline struct Worker *this_worker(void) { return worker_of((uptr)__builti
 
 _Static_assert(DENSE_STACKS + MAX_GROUP * (MAX_DENSE_STACK + STACK_RESERVE + 128) <= LARGE_STACKS, "stacks overlap");
 _Static_assert(LARGE_STACKS + MAX_GROUP * LARGE_STACK <= ARENA_SIZE, "stacks leave the arena");
+
+_Static_assert(sizeof(struct Worker) <= THREADGROUP_OFFSET - PAGE, "the worker overlaps threadgroup memory");
 
 struct Worker *worker_create(void);
 
