@@ -30,8 +30,6 @@ class Declaration:
     node: tree_sitter.Node
     span: tuple[int, int]
     body: tuple[int, int] | None
-    certain: bool
-    """Not inside a preprocessor conditional whose condition is unknown."""
 
     def text(self, node: tree_sitter.Node) -> str:
         return self.head.text[node.start_byte : node.end_byte].decode(errors="replace")
@@ -186,7 +184,7 @@ class _Reader:
             return
         end = body[1] if body else head[-1].end
         start = expanded.origin(node.start_byte)
-        yield Declaration(self._source, expanded, node, (start, end), body, not self._conditionals.undecided)
+        yield Declaration(self._source, expanded, node, (start, end), body)
 
     def _report(self, offset: int, message: str) -> None:
         self.diagnostics.append(Diagnostic(Severity.ERROR, *self._source.position(offset), message))

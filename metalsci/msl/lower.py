@@ -18,7 +18,7 @@ from metalsci.msl.attributes import LIMIT
 from metalsci.msl.declarations import Declaration
 from metalsci.msl.diagnostics import Diagnostic, Severity
 from metalsci.msl.directives import keyword_of, name_in
-from metalsci.msl.header import header_of
+from metalsci.msl.header import Outline
 from metalsci.msl.lexer import SourceText
 from metalsci.msl.mlx_names import ARGUMENTS
 from metalsci.msl.parse import Unit, substitute
@@ -74,11 +74,14 @@ def lower(unit: Unit, names: Collection[str] | None = None) -> Mapping[str, Lowe
     """
     lowered: dict[str, LoweredKernel] = {}
     diagnostics = [d for d in unit.diagnostics if d.severity is Severity.ERROR]
+    diagnostics += _function_constants(unit)
+    outline = Outline.of(unit)
+    hiding = tuple(_hiding_names(unit))
     for kernel in unit.kernels:
         if names is not None and kernel.name not in names:
             continue
         try:
-            lowered[kernel.name] = _lower(unit, kernel)
+            lowered[kernel.name] = _lower(outline, kernel, hiding)
         except LoweringError as error:
             diagnostics.extend(error.diagnostics)
     if diagnostics:
@@ -86,16 +89,16 @@ def lower(unit: Unit, names: Collection[str] | None = None) -> Mapping[str, Lowe
     return lowered
 
 
-def _lower(unit: Unit, kernel: KernelSignature) -> LoweredKernel:
+def _lower(outline: Outline, kernel: KernelSignature, hiding: Sequence["_HidingName"]) -> LoweredKernel:
+    unit = outline.unit
     declaration = next(d for d in unit.declarations if d.span == kernel.span)
     start, end = kernel.body
     body = unit.text.data[start:end]
     prologue = prologue_of(unit, kernel, body.decode(errors="surrogatepass"))
-    diagnostics = [*prologue.diagnostics, *_function_constants(unit)]
-    header = MappedText((*header_of(unit, declaration, prologue.view), *_limit(declaration, kernel)))
-    diagnostics += _hidden_names(unit, kernel, prologue.before + body.decode(errors="surrogatepass"))
+    diagnostics = [*prologue.diagnostics, *_hidden(unit, kernel, prologue.before, hiding)]
     if diagnostics:
         raise LoweringError(diagnostics)
+    header = MappedText((*outline.header(declaration, prologue.view), *_limit(declaration, kernel)))
     source = MappedText(
         (Piece(prologue.before.encode()), Piece(body, start), Piece(prologue.after.encode())),
     )
@@ -114,15 +117,13 @@ def _lower(unit: Unit, kernel: KernelSignature) -> LoweredKernel:
 
 def _limit(declaration: Declaration, kernel: KernelSignature) -> Iterator[Piece]:
     """`[[max_total_threads_per_threadgroup(n)]]`, to stand right before the kernel that MLX writes."""
-    function = declaration.function
     values = {argument.name: argument.value for argument in kernel.template_arguments}
-    for child in function.children if function is not None else ():
-        for attribute in attributes(child) if child.type == "attribute_declaration" else ():
-            if declaration.text(attribute_name(attribute)) == LIMIT:
-                text = substitute(values, declaration.text(attribute))
-                yield Piece(b"[[")
-                yield Piece(text.encode(), declaration.head.origin(attribute.start_byte))
-                yield Piece(b"]]\n")
+    for attribute in attributes(declaration.node):
+        if declaration.text(attribute_name(attribute)) == LIMIT:
+            yield Piece(b"[[")
+            text = substitute(values, declaration.text(attribute))
+            yield Piece(text.encode(), declaration.head.origin(attribute.start_byte))
+            yield Piece(b"]]\n")
 
 
 def _function_constants(unit: Unit) -> Iterator[Diagnostic]:
@@ -132,18 +133,34 @@ def _function_constants(unit: Unit) -> Iterator[Diagnostic]:
             yield Diagnostic(Severity.ERROR, *unit.text.position(token.start), message)
 
 
-def _hidden_names(unit: Unit, kernel: KernelSignature, source: str) -> Iterator[Diagnostic]:
-    """Names of the file that the arguments MLX adds would hide from the body, or, if macros, would be broken by."""
-    own = {parameter.name for parameter in kernel.parameters}
-    body = {token.text for token in unit.text.tokens if kernel.body[0] <= token.start < kernel.body[1]}
+@dataclass(frozen=True)
+class _HidingName:
+    """A name at file scope that an argument of MLX's has too. The argument would hide it from the body; if it is a
+    macro, it would break the argument."""
+
+    text: bytes
+    macro: bool
+    place: tuple[int, int]
+
+
+def _hiding_names(unit: Unit) -> Iterator[_HidingName]:
     depth = 0
     for token in unit.text.tokens:
         depth += (token.text in (b"(", b"{")) - (token.text in (b")", b"}"))
         macro = token.kind == "directive" and keyword_of(token) == b"define"
         name = name_in(token) if macro else token.text
-        if name.decode(errors="replace") not in ARGUMENTS or name.decode() not in source:
-            continue
-        at_file_scope = token.kind == "word" and depth == 0 and name in body and name.decode() not in own
-        if macro or at_file_scope:
-            message = f"'{name.decode()}' is the name of an argument that MLX adds to the kernel: choose another"
-            yield Diagnostic(Severity.ERROR, *unit.text.position(token.start), message)
+        if name.decode(errors="replace") in ARGUMENTS and (macro or depth == 0):
+            yield _HidingName(name, macro, unit.text.position(token.start))
+
+
+def _hidden(unit: Unit, kernel: KernelSignature, prologue: str, names: Sequence[_HidingName]) -> Iterator[Diagnostic]:
+    if not names:
+        return
+    own = {parameter.name.encode() for parameter in kernel.parameters}
+    start, end = kernel.body
+    used = {token.text for token in unit.text.tokens if start <= token.start < end} - own
+    for name in names:
+        added = name.text in unit.text.data[start:end] or name.text in prologue.encode()
+        if (added and name.macro) or name.text in used:
+            message = f"'{name.text.decode()}' is the name of an argument that MLX adds to the kernel: choose another"
+            yield Diagnostic(Severity.ERROR, *name.place, message)

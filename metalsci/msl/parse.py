@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 
 import tree_sitter
 
@@ -37,6 +37,11 @@ class Unit:
     diagnostics: tuple[Diagnostic, ...]
     text: SourceText = field(repr=False, compare=False)
     declarations: tuple[Declaration, ...] = field(repr=False, compare=False)
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Every word in the file's code: keywords, names of anything."""
+        return frozenset(token.text.decode(errors="replace") for token in self.text.tokens if token.kind == "word")
 
     def kernel(self, name: str) -> KernelSignature | None:
         return next((kernel for kernel in self.kernels if kernel.name == name), None)
@@ -142,7 +147,7 @@ class _SignatureReader:
         """The attributes of `[[…]]` lists in a subtree, in order."""
         for attribute in attributes(node):
             arguments = next((c for c in attribute.named_children if c.type == "argument_list"), None)
-            value = arguments.named_child(0) if arguments is not None else None
+            value = next(iter(arguments.named_children), None) if arguments is not None else None
             line, column = declaration.position(attribute)
             yield Attribute(
                 name=declaration.text(attribute_name(attribute)),

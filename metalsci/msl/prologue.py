@@ -82,7 +82,8 @@ class _Writer:
     def __init__(self, unit: Unit, kernel: KernelSignature, body: str) -> None:
         self._kernel = kernel
         self._body = body
-        self._taken = {token.text.decode(errors="replace") for token in unit.text.tokens if token.kind == "word"}
+        self._words = unit.words
+        self._made: set[str] = set()
         self._arguments = self._arguments_by_attribute()
         self.view = self._fresh("view_as")
         self.captures: list[str] = []
@@ -156,9 +157,9 @@ class _Writer:
         return name not in ARGUMENTS and not any(name + suffix in self._body for suffix in INPUT_SUFFIXES)
 
     def _fresh(self, name: str) -> str:
-        while name in self._taken:
+        while name in self._words or name in self._made:
             name += "_"
-        self._taken.add(name)
+        self._made.add(name)
         return name
 
     def _arguments_by_attribute(self) -> Mapping[str, str]:

@@ -1,7 +1,7 @@
 """Syntax trees of Metal text, from the C++ grammar of tree-sitter.
 
 Metal's own keywords are reserved words, so a copy of the text may have each replaced by a C++ keyword of the same
-grammatical role and length: `kernel` by `inline`, the address spaces by `const`. The tree of the copy then fits the
+grammatical role and length: `kernel` by `inline`, the address spaces by `const`, `coherent(…)` by nothing. The tree of the copy then fits the
 original byte for byte, and where it has a qualifier the original says which.
 """
 
@@ -23,6 +23,7 @@ _METAL = re.compile(
       //[^\n]* | /\*.*?\*/ | "(?:\\.|[^"\\\n])*"
     | \[\[.*?\]\]
     | \b(?:kernel|device|constant|threadgroup|thread)\b
+    | \bcoherent\s*\(\s*\w+\s*\)
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -40,7 +41,13 @@ def parse_cpp(text: bytes) -> tree_sitter.Tree:
 
 def parse_metal(text: bytes) -> tree_sitter.Tree:
     """The tree's offsets are those of `text`; take words from `text`, not from the tree."""
-    return parse_cpp(_METAL.sub(lambda match: _STAND_INS.get(match[0], match[0]), text))
+    return parse_cpp(_METAL.sub(_stand_in, text))
+
+
+def _stand_in(match: re.Match[bytes]) -> bytes:
+    if match[0].startswith(b"coherent"):
+        return b" " * len(match[0])
+    return _STAND_INS.get(match[0], match[0])
 
 
 def word_at(text: bytes, offset: int) -> str:
@@ -69,4 +76,4 @@ def attributes(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
 
 
 def attribute_name(attribute: tree_sitter.Node) -> tree_sitter.Node:
-    return attribute.child_by_field_name("name") or attribute.named_child(0) or attribute
+    return attribute.child_by_field_name("name") or next(iter(attribute.named_children), attribute)

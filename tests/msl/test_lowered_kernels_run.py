@@ -12,7 +12,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from metalsci.cpu_metal import CompileError, Device, Dispatch
+from metalsci.cpu_metal import Device, Dispatch
 from metalsci.msl.lower import LoweredKernel, lower
 from metalsci.msl.parse import parse
 from metalsci.msl.rules import check
@@ -21,14 +21,6 @@ FILES = sorted((Path(__file__).parent / "kernels").glob("*.metal"))
 SEEDS = sorted((Path(__file__).parents[2] / "tasks").glob("*/seed.metal"))
 # Scalars of the seed kernels on such a grid, by name or else by type.
 SCALARS = {"logN": "#4", "uint": "#16", "float": "#0.5"}
-# What the software device does not run yet, even as the user wrote it.
-MISSING = {
-    "atomic_and_plain": "atomics that read and write",
-    "histogram": "atomics that read and write",
-    "matrix_reference": "matrices",
-    "simdgroup_sums": "simdgroup functions",
-    "template_kernel": "explicit instantiations",
-}
 # MLX's preamble gives `half` this name, and the generated text uses it.
 PREAMBLE = "#include <metal_stdlib>\nusing namespace metal;\ntypedef half float16_t;\n"
 
@@ -91,12 +83,6 @@ def device() -> Iterator[Device]:
         yield device
 
 
-def named(path: Path) -> object:
-    missing = MISSING.get(path.stem)
-    marks = [pytest.mark.xfail(raises=CompileError, strict=True, reason=missing)] if missing else []
-    return pytest.param(path, id=path.stem, marks=marks)
-
-
 def compare(device, emitted, source: str, run: Run) -> None:
     kernel = lower(parse(source))[run.kernel]
     rng = np.random.default_rng(7)
@@ -119,7 +105,7 @@ def compare(device, emitted, source: str, run: Run) -> None:
         np.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("path", [named(path) for path in FILES])
+@pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
 def test_lowered_kernel_gives_what_the_file_gives(path, device, emitted):
     source = path.read_text()
     unit = parse(source)

@@ -40,6 +40,7 @@ def parameter(declaration, before=""):
         ("device metal::atomic<uint> *x", "metal::atomic<uint>", "device", "pointer", False),
         ("device vec<float, 3> *x", "vec<float, 3>", "device", "pointer", False),
         ("const device unsigned char *x", "unsigned char", "device", "pointer", True),
+        ("volatile coherent(device) device uint *x", "uint", "device", "pointer", False),
         ("device float *__restrict x", "float", "device", "pointer", False),
         ("device float *__restrict__ x", "float", "device", "pointer", False),
         ("device float *restrict x", "float", "device", "pointer", False),
