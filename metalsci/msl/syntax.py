@@ -1,8 +1,8 @@
 """Syntax trees of Metal text, from the C++ grammar of tree-sitter.
 
 Metal's own keywords are reserved words, so a copy of the text may have each replaced by a C++ keyword of the same
-grammatical role and length: `kernel` by `inline`, the address spaces by `const`, `coherent(…)` by nothing. The tree of the copy then fits the
-original byte for byte, and where it has a qualifier the original says which.
+grammatical role and length: `kernel` by `inline`, the address spaces by `const`, `coherent(…)` by nothing. The tree of
+the copy then fits the original byte for byte, and where it has a qualifier the original says which.
 """
 
 import re
