@@ -7,6 +7,7 @@ from functools import cached_property, partial
 
 import tree_sitter
 
+from metalsci.msl.attributes import LIMIT
 from metalsci.msl.constants import evaluate
 from metalsci.msl.declarations import Declaration, find_kernels
 from metalsci.msl.diagnostics import Diagnostic, Severity
@@ -86,29 +87,22 @@ class _SignatureReader:
                 yield signature
 
     def _signature(self, declaration: Declaration) -> KernelSignature | None:
-        function, declarator = declaration.function, declaration.declarator
+        declarator = declaration.declarator
         name = _function_name(declarator) if declarator is not None else None
-        if function is None or declarator is None or name is None:
+        if declarator is None or name is None:
             return None
-        limit = self._limit(declaration, function)
+        limits = (a.value for a in self._attributes(declaration, declaration.node) if a.name == LIMIT)
         parameters = declarator.child_by_field_name("parameters")
         line, column = declaration.position(name)
         return KernelSignature(
             name=declaration.text(name),
             parameters=self._parameters(declaration, parameters) if parameters is not None else (),
-            max_total_threads_per_threadgroup=limit,
+            max_total_threads_per_threadgroup=next(limits, None),
             line=line,
             column=column,
             span=declaration.span,
             body=declaration.body or (declaration.span[1], declaration.span[1]),
         )
-
-    def _limit(self, declaration: Declaration, function: tree_sitter.Node) -> int | None:
-        for node in function.children:
-            for attribute in self._attributes(declaration, node):
-                if attribute.name == "max_total_threads_per_threadgroup":
-                    return attribute.value
-        return None
 
     def _parameters(self, declaration: Declaration, node: tree_sitter.Node) -> tuple[Parameter, ...]:
         read = [
