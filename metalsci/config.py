@@ -171,8 +171,23 @@ class RunConfig:
     seed: int = 0
 
 
+@dataclass
+class EvaluateConfig:
+    """conf/evaluate.yaml: what `python -m metalsci.evaluate` takes."""
+
+    task: TaskConfig = MISSING
+    device: Any = MISSING
+    gate: Any = MISSING
+    paths: PathsConfig = MISSING
+    repeats: RepeatsConfig = field(default_factory=RepeatsConfig)
+    seed: int = 0
+    kernel: str | None = None
+    heldout: bool = False
+
+
 SCHEMAS: dict[str, Any] = {
     "_run": RunConfig,
+    "_evaluate": EvaluateConfig,
     "_task": TaskConfig,
     "_rewrite": RewriteConfig,
     "_one_plus_one": OnePlusOneConfig,

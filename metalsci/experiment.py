@@ -58,21 +58,27 @@ class Parts:
     repeats: Repeats
 
 
-def build(cfg: DictConfig) -> Parts:
-    """Instantiate every group. Raises ConfigError before anything has started."""
-
-    def make(group: str) -> Any:
-        try:
-            return instantiate(cfg[group])
-        except InstantiationException as error:
-            raise ConfigError(f"{group}: {error.__cause__ or error}") from error
-
+def make(cfg: DictConfig, group: str) -> Any:
+    """What one group of a config stands for. Raises ConfigError."""
     try:
-        repeats = Repeats(cfg.repeats.warmup, cfg.repeats.timed)
+        return instantiate(cfg[group])
+    except InstantiationException as error:
+        raise ConfigError(f"{group}: {error.__cause__ or error}") from error
+
+
+def make_repeats(cfg: DictConfig) -> Repeats:
+    """Raises ConfigError."""
+    try:
+        return Repeats(cfg.repeats.warmup, cfg.repeats.timed)
     except ValueError as error:
         raise ConfigError(str(error)) from error
+
+
+def build(cfg: DictConfig) -> Parts:
+    """Instantiate every group. Raises ConfigError before anything has started."""
+    repeats = make_repeats(cfg)
     names = ("task", "model", "prompt", "strategy", "budget", "gate", "tracker", "device")
-    made = {name: make(name) for name in names}
+    made = {name: make(cfg, name) for name in names}
     return Parts(problem=made.pop("task"), repeats=repeats, **made)
 
 

@@ -4,6 +4,7 @@ whatever goes wrong into a message that says what, where and what to do."""
 import logging
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import hydra
@@ -35,13 +36,13 @@ def _job(cfg: DictConfig) -> None:
         run_experiment(cfg, folder, sweep)
     except EXPECTED as error:
         log.error("%s", error)
-        _complain(f"{error}{advice(error, folder)}")
+        complain(f"{error}{advice(error, folder)}")
         if sweep is None:
             sys.exit(EXIT_FAILED)
         # the rest of a sweep goes on; its table counts the runs without a result, and fails at the end
     except KeyboardInterrupt:
         log.error("interrupted")
-        _complain(f"interrupted; go on with: python -m metalsci.run resume={folder}")
+        complain(f"interrupted; go on with: python -m metalsci.run resume={folder}")
         raise
     except Exception:
         log.exception("a fault of metalsci itself")
@@ -49,26 +50,31 @@ def _job(cfg: DictConfig) -> None:
 
 
 def main() -> None:
+    command(_job, lambda arguments: expand_resume(multirun_first(arguments)))
+
+
+def command(job: Callable[[], None], prepare: Callable[[list[str]], list[str]]) -> None:
+    """Run a Hydra job on the command line as `prepare` makes it; what goes wrong becomes a message and an exit code."""
     register()
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions reach the code below instead of Hydra's own report
     try:
-        sys.argv[1:] = expand_resume(multirun_first(sys.argv[1:]))
-        _job()
+        sys.argv[1:] = prepare(sys.argv[1:])
+        job()
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     except (HydraException, OmegaConfBaseException, ResumeError) as error:
         from metalsci.choices import explain
 
-        _complain(explain(error))
+        complain(explain(error))
         sys.exit(EXIT_USAGE)
     except OSError as error:
-        _complain(
+        complain(
             f"cannot write the run folder: {error}\nchoose another with hydra.run.dir=FOLDER or paths.outputs=FOLDER"
         )
         sys.exit(EXIT_USAGE)
 
 
-def _complain(text: str) -> None:
+def complain(text: str) -> None:
     sys.stderr.write(f"metalsci: {text}\n")
 
 

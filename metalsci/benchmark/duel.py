@@ -10,19 +10,25 @@ from dataclasses import dataclass, replace
 
 from metalsci.benchmark.bench import Attempt, Bench
 from metalsci.benchmark.evaluate import Evaluator, Repeats
-from metalsci.benchmark.evaluation import Outcome, Roofline, SizeResult, Timing, score
+from metalsci.benchmark.evaluation import Invariant, Outcome, Roofline, SizeResult, Timing, score
 from metalsci.devices.errors import KernelFailure
 from metalsci.devices.protocol import Module
 
 
 @dataclass(frozen=True)
 class Contender:
-    """How one side did. Without timing the outcome says why."""
+    """How one side did. Without timing the outcome says why. `error` and `invariants` are those of a SizeResult."""
 
     outcome: Outcome
     detail: str = ""
     timing: Timing | None = None
     roofline: Roofline | None = None
+    error: float | None = None
+    invariants: tuple[Invariant, ...] = ()
+
+    @classmethod
+    def of(cls, result: SizeResult) -> "Contender":
+        return cls(result.outcome, result.detail, result.timing, result.roofline, result.error, result.invariants)
 
 
 @dataclass(frozen=True)
@@ -44,8 +50,7 @@ def duel(bench: Bench, seed: Module, challenger: Module, repeats: Repeats) -> Du
     for module in modules:
         try:
             executions.append(bench.bind(module))
-            verified = bench.verify(executions[-1])
-            contenders.append(Contender(verified.outcome, verified.detail))
+            contenders.append(Contender.of(bench.verify(executions[-1])))
         except KernelFailure as failure:
             contenders.append(Contender(Outcome.of(failure), str(failure)))
     if not all(c.outcome.correct for c in contenders):

@@ -12,6 +12,7 @@ from metalsci.devices.program import Array
 Deviation = NDArray[np.floating]
 
 _SAMPLE = 100_000  # wrong elements that are looked at for a pattern
+_DEPTH = 4  # cells from the edge of a grid that are its halo
 _PERIODS = (2, 4, 8, 16, 32, 64, 128, 256)
 
 
@@ -117,14 +118,15 @@ def _tail(wrong: NDArray[np.bool_], count: int) -> Iterator[str]:
 
 
 def _halo(indices: NDArray[np.intp], shape: tuple[int, ...]) -> Iterator[str]:
-    """Wrong only within two cells of the grid's faces, along the axes that are long enough to have an inside."""
-    depth = np.full(len(indices), 3)
+    """Wrong only within a few cells of the grid's faces, along the axes that are long enough to have an inside: an
+    error there moves inwards by a cell a step."""
+    depth = np.full(len(indices), _DEPTH)
     for axis, n in enumerate(shape):
-        if n > 8:
+        if n >= 4 * _DEPTH:
             depth = np.minimum(depth, np.minimum(indices[:, axis], n - 1 - indices[:, axis]))
     deepest = int(depth.max())
-    if deepest < 2:
-        yield f"It looks like a halo: all of them lie within {deepest + 1} of the edge of the grid"
+    if deepest < _DEPTH:
+        yield f"It looks like a halo: all of them lie within {deepest + 1} cells of the edge of the grid"
 
 
 def _stride(indices: NDArray[np.intp], shape: tuple[int, ...]) -> Iterator[str]:

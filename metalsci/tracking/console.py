@@ -113,14 +113,14 @@ def _table(duels: Sequence[Duel]) -> Table:
     for name in ("time", "achieved", "ceiling", "fraction", "speedup", "quartiles"):
         table.add_column(name, justify="right")
     for duel in duels:
-        table.add_row(duel.label, "seed", *_figures(duel.seed), "", "")
+        table.add_row(duel.label, "seed", *figures(duel.seed), "", "")
         spread = f"{duel.quartiles[0]:.2f}–{duel.quartiles[1]:.2f}" if duel.quartiles else ""
         ratio = f"{duel.speedup:.2f}×" if duel.speedup else ""
-        table.add_row("", "incumbent", *_figures(duel.challenger), ratio, spread, end_section=True)
+        table.add_row("", "incumbent", *figures(duel.challenger), ratio, spread, end_section=True)
     return table
 
 
-def _figures(side: Contender) -> tuple[str, str, str, str]:
+def figures(side: Contender) -> tuple[str, str, str, str]:
     if side.timing is None or side.roofline is None:
         return (str(side.outcome), "", "", "")
     roof = side.roofline

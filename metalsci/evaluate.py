@@ -1,0 +1,66 @@
+"""Judge one kernel outside any search: `python -m metalsci.evaluate task=fft3d kernel=mine.metal gate=true`.
+
+Without `kernel` it is the task's seed kernel; with `gate=true` the held-out size is tried too. `-m 'task=glob(*)'`
+makes one table of all tasks. Exits with 1 if a kernel is wrong anywhere.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from metalsci.arguments import multirun_first
+from metalsci.paths import data
+from metalsci.run import EXIT_FAILED, command, complain
+
+log = logging.getLogger(__name__)
+
+
+@hydra.main(version_base="1.3", config_path=str(data("conf")), config_name="evaluate")
+def _job(cfg: DictConfig) -> None:
+    # Only a command that runs something imports what running takes: --help stays quick.
+    import msgspec
+
+    from metalsci.failures import EXPECTED
+    from metalsci.judgement import judge
+    from metalsci.tracking.console import make_console
+    from metalsci.tracking.evaluations import show
+
+    hydra_cfg = HydraConfig.get()
+    folder = Path(hydra_cfg.runtime.output_dir)
+    alone = hydra_cfg.mode is not RunMode.MULTIRUN
+    try:
+        judgement = judge(cfg)
+        encoded = msgspec.json.format(msgspec.json.encode(judgement), indent=2)
+        (folder / "evaluation.json").write_bytes(encoded)
+    except EXPECTED as error:
+        log.error("%s", error)
+        complain(str(error))
+        if alone:
+            sys.exit(EXIT_FAILED)
+        return
+    if alone:
+        show([judgement], make_console())
+        if not judgement.correct:
+            sys.exit(EXIT_FAILED)
+    else:
+        complain(f"{judgement.task}: {'right' if judgement.correct else 'wrong'}, {judgement.seconds:.1f} s")
+
+
+def gate_as_heldout(arguments: Sequence[str]) -> list[str]:
+    """`gate=true` as `heldout=true`: `gate` is also a config group, and Hydra takes only names of options for those."""
+    return [re.sub(r"^gate=(true|false)$", r"heldout=\1", argument, flags=re.IGNORECASE) for argument in arguments]
+
+
+def main() -> None:
+    command(_job, lambda arguments: multirun_first(gate_as_heldout(arguments)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""One kernel, judged outside any search: right or wrong at each size, and how fast beside the seed kernel."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from metalsci.benchmark.duel import Contender, confirm, score_of
+from metalsci.benchmark.evaluate import Evaluator
+from metalsci.benchmark.stopwatch import Stopwatch
+from metalsci.devices.errors import CompileFailure
+from metalsci.experiment import ConfigError, make, make_repeats
+from metalsci.gate.heldout import Verdict
+from metalsci.msl.diagnostics import Diagnostic
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One size. `speedup` is over the seed kernel: None for the seed kernel itself, and where either is wrong."""
+
+    size: str
+    heldout: bool
+    result: Contender
+    speedup: float | None = None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """`kernel` is a file, or "seed". `score` is S over the in-distribution sizes. `verdict` is the gate's, where the
+    held-out size was asked for and the kernel is not the seed. Written as evaluation.json."""
+
+    task: str
+    kernel: str
+    device: str
+    sizes: tuple[Judged, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    score: float
+    verdict: Verdict | None
+    seconds: float
+    schema: int = 1
+
+    @property
+    def correct(self) -> bool:
+        return bool(self.sizes) and all(size.result.outcome.correct for size in self.sizes)
+
+
+def judge(cfg: DictConfig) -> Judgement:
+    """Raises ConfigError and TaskError for what cannot be judged; whatever is wrong with the kernel is a result."""
+    watch = Stopwatch()
+    source = _read(cfg.kernel)
+    problem, gate, repeats = make(cfg, "task"), make(cfg, "gate"), make_repeats(cfg)
+    sizes = [*problem.sizes, *([problem.heldout] if cfg.heldout else [])]
+    device = make(cfg, "device")
+    try:
+        with Evaluator(problem.task, sizes, device, cfg.seed, repeats, watch) as evaluator:
+            judged, diagnostics = _alone(evaluator) if source is None else _beside_the_seed(evaluator, source)
+        name = device.name
+    finally:
+        device.close()
+    count = len(problem.sizes)
+    verdict = None
+    if source is not None and cfg.heldout:
+        speedup = judged[-1][1] if len(judged) == len(sizes) else None
+        verdict = gate.verdict(speedup) if speedup else Verdict.WRONG
+    return Judgement(
+        task=problem.task.name,
+        kernel=cfg.kernel or "seed",
+        device=name,
+        sizes=tuple(Judged(s.label, i == count, *j) for i, (s, j) in enumerate(zip(sizes, judged, strict=False))),
+        diagnostics=diagnostics,
+        score=score_of([result for result, _ in judged[:count]]),
+        verdict=verdict,
+        seconds=watch.total,
+    )
+
+
+Sides = Sequence[tuple[Contender, float | None]]
+
+
+def _alone(evaluator: Evaluator) -> tuple[Sides, tuple[Diagnostic, ...]]:
+    evaluation = evaluator.evaluate(evaluator.task.seed_kernel)
+    return [(Contender.of(result), None) for result in evaluation.sizes], evaluation.diagnostics
+
+
+def _beside_the_seed(evaluator: Evaluator, source: str) -> tuple[Sides, tuple[Diagnostic, ...]]:
+    try:
+        duels = confirm(evaluator, evaluator.task.seed_kernel, source)
+    except CompileFailure as failure:
+        return [], failure.diagnostics
+    return [(duel.challenger, duel.speedup) for duel in duels], ()
+
+
+def _read(kernel: str | None) -> str | None:
+    if kernel is None:
+        return None
+    try:
+        return Path(kernel).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"kernel={kernel} cannot be read: {error}") from error

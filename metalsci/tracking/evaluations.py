@@ -1,0 +1,74 @@
+"""What a person sees of kernels judged outside a search: one table, over one task or over all."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from metalsci.benchmark.evaluation import Invariant
+from metalsci.judgement import Judged, Judgement
+from metalsci.tracking.console import figures, make_console
+
+
+class EvaluationsTable(Callback):
+    """A Hydra callback, named in conf/hydra/evaluate.yaml: the table at the end of an evaluation of several tasks."""
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        folder = Path(config.hydra.sweep.dir)
+        found = [msgspec.json.decode(p.read_bytes(), type=Judgement) for p in sorted(folder.glob("*/evaluation.json"))]
+        show(found, make_console())
+
+
+def show(judgements: Sequence[Judgement], console: Console) -> None:
+    """The table, and below it whatever is wrong, in full."""
+    table = Table()
+    for name in ("task", "size", "outcome"):
+        table.add_column(name)
+    for name in ("error", "time", "achieved", "ceiling", "fraction", "speedup"):
+        table.add_column(name, justify="right")
+    table.add_column("invariants")
+    for judgement in judgements:
+        for row, judged in enumerate(judgement.sizes):
+            table.add_row("" if row else judgement.task, *_row(judged), end_section=row == len(judgement.sizes) - 1)
+        if not judgement.sizes:
+            table.add_row(judgement.task, "", "compile error", end_section=True)
+    console.print(table)
+    for judgement in judgements:
+        _say(judgement, console)
+    seconds = sum(judgement.seconds for judgement in judgements)
+    console.print(f"error: in units of the tolerance; held-out sizes are marked *; {seconds:.0f} s", style="dim")
+
+
+def _row(judged: Judged) -> tuple[str, ...]:
+    result = judged.result
+    timed = figures(result) if result.timing else ("", "", "", "")
+    return (
+        judged.size + (" *" if judged.heldout else ""),
+        str(result.outcome),
+        "" if result.error is None else f"{result.error:.2g}",
+        *timed,
+        f"{judged.speedup:.2f}×" if judged.speedup else "",
+        "\n".join(_invariant(i) for i in result.invariants),
+    )
+
+
+def _invariant(invariant: Invariant) -> str:
+    return f"{invariant.name} {invariant.got:.4g} ({invariant.want:.4g})"
+
+
+def _say(judgement: Judgement, console: Console) -> None:
+    def line(text: str, style: str) -> None:
+        console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+
+    for diagnostic in judgement.diagnostics:
+        line(f"{judgement.kernel}:{diagnostic}", "red")
+    for judged in judgement.sizes:
+        if not judged.result.outcome.correct:
+            line(f"{judgement.task} {judged.size}: {judged.result.outcome}; {judged.result.detail}", "red")
+    verdict = f"; held-out gate: {judgement.verdict}" if judgement.verdict else ""
+    line(f"{judgement.task}: {judgement.kernel}, score {judgement.score:.4f}{verdict}", "bold")

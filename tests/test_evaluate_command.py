@@ -1,0 +1,101 @@
+"""`python -m metalsci.evaluate` as a user meets it: real processes, the software device."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from metalsci.paths import data
+
+SMALL = (
+    "task=heat2d",
+    "task.sizes=[{NX: 40, NY: 24, steps: 6}]",
+    "task.heldout={NX: 33, NY: 17, steps: 5}",
+    "device.ceilings.bandwidth=10",
+    "device.ceilings.fp32=100",
+    "repeats.timed=2",
+)
+
+
+def evaluate(*arguments, cwd):
+    command = [sys.executable, "-m", "metalsci.evaluate", *arguments]
+    return subprocess.run(command, cwd=cwd, env=os.environ, capture_output=True, text=True, timeout=120)
+
+
+def seed_kernel(**changes):
+    text = (data("tasks") / "heat2d" / "seed.metal").read_text()
+    for old, new in changes.values():
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+def result(folder):
+    (path,) = folder.glob("outputs/evaluations/**/evaluation.json")
+    return json.loads(path.read_text())
+
+
+def test_the_seed_kernel_s_table_has_a_row_a_size(tmp_path):
+    done = evaluate(*SMALL, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "40×24·6" in done.stdout
+    assert "33×17·5" not in done.stdout
+    assert "scored" in done.stdout
+    assert "GB/s" in done.stdout
+
+
+def test_gate_adds_the_held_out_size_and_a_verdict_on_another_kernel(tmp_path):
+    (tmp_path / "mine.metal").write_text("// mine\n" + seed_kernel())
+    done = evaluate(*SMALL, "kernel=mine.metal", "gate=true", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "33×17·5 *" in done.stdout
+    found = result(tmp_path)
+    assert found["verdict"] in ("generalizes", "tied", "regresses")
+    assert [s["heldout"] for s in found["sizes"]] == [False, True]
+    assert all(s["speedup"] > 0 for s in found["sizes"])
+
+
+def test_a_wrong_kernel_is_explained_and_fails(tmp_path):
+    (tmp_path / "mine.metal").write_text(seed_kernel(edge=("u_out[c] = u;", "u_out[c] = 0.0f;")))
+    done = evaluate(*SMALL, "kernel=mine.metal", "gate=true", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "wrong" in done.stdout
+    assert "halo" in done.stdout
+    assert result(tmp_path)["verdict"] == "wrong"
+
+
+def test_a_kernel_that_does_not_compile_is_reported_with_line_and_column(tmp_path):
+    (tmp_path / "mine.metal").write_text(seed_kernel(name=("const float u = u_in[c];", "const float u = v_in[c];")))
+    done = evaluate(*SMALL, "kernel=mine.metal", cwd=tmp_path)
+    assert done.returncode == 1
+    line = seed_kernel().split("const float u = u_in[c];")[0].count("\n") + 1
+    assert f"mine.metal:{line}:" in done.stdout
+    assert "v_in" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("kernel=nowhere.metal",), 1, "kernel=nowhere.metal cannot be read"),
+        (("task=heat3d",), 2, "task/heat3d"),
+        (("kernal=x",), 2, "did you mean kernel?"),
+        (("gate=maybe",), 2, "gate/maybe"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused_in_a_sentence(tmp_path, arguments, code, message):
+    done = evaluate(*SMALL, *arguments, cwd=tmp_path)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_several_tasks_make_one_table(tmp_path):
+    done = evaluate(
+        "-m", "task=saxpy,heat2d", "task.sizes=[{N: 512, NX: 32, NY: 32, steps: 2}]", *SMALL[3:], cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("┏") == 1
+    assert "saxpy" in done.stdout
+    assert "heat2d" in done.stdout
