@@ -130,16 +130,19 @@ def _halo(indices: NDArray[np.intp], shape: tuple[int, ...]) -> Iterator[str]:
 
 
 def _stride(indices: NDArray[np.intp], shape: tuple[int, ...]) -> Iterator[str]:
-    """Wrong only at a few residues modulo a power of two along one axis, while that axis has many more."""
-    if len(indices) < 8:
-        return
+    """Wrong only at a few residues modulo a power of two along one axis, and at most places that have them."""
     for axis, n in reversed(list(enumerate(shape))):
+        places = np.unique(indices[:, axis])
+        found = []
         for period in (p for p in _PERIODS if 2 * p <= n):
-            residues = np.unique(indices[:, axis] % period)
-            if len(residues) <= max(1, period // 8) and len(np.unique(indices[:, axis])) > len(residues):
-                those = ", ".join(str(r) for r in residues)
-                yield (
-                    f"It looks like a stride: along axis {axis} all of them lie at {those} modulo {period}, "
-                    "as the edges of tiles or threadgroups do"
-                )
-                return
+            residues = np.unique(places % period)
+            if len(residues) <= max(1, period // 8) and 2 * len(places) * period > n * len(residues):
+                found.append((len(residues) / period, period, residues))
+        if found:
+            _, period, residues = min(found, key=lambda f: f[:2])
+            those = ", ".join(str(r) for r in residues)
+            yield (
+                f"It looks like a stride: along axis {axis} all of them lie at {those} modulo {period}, "
+                "as the edges of tiles or threadgroups do"
+            )
+            return

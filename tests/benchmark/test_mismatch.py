@@ -1,0 +1,102 @@
+"""What a failure says: every kind of mistake, made to a field, in words."""
+
+import numpy as np
+import pytest
+
+from metalsci.benchmark.mismatch import Tolerance, explain, judge
+
+WANT = np.random.default_rng(0).uniform(-1, 1, (48, 64))
+TOLERANCE = Tolerance(absolute=1e-4, relative=1e-5, rms=1e-4)
+
+
+def spoilt(change):
+    got = WANT.astype(np.float32)
+    change(got)
+    return got
+
+
+def sentence(got, want=WANT):
+    error, deviation = judge(got, want, TOLERANCE)
+    assert error > 1
+    return explain(got, want, deviation, TOLERANCE, lambda index: f"<{index}>")
+
+
+def test_what_is_right_in_single_precision_passes():
+    error, _ = judge(WANT.astype(np.float32), WANT, TOLERANCE)
+    assert error < 0.01
+
+
+def test_half_precision_fails_where_the_bound_on_elements_does_not_see_it():
+    lenient = Tolerance(absolute=1e-3, relative=1e-3, rms=1e-4)
+    got = WANT.astype(np.float16).astype(np.float32)
+    assert judge(got, WANT, Tolerance(1e-3, 1e-3))[0] < 1
+    error, deviation = judge(got, WANT, lenient)
+    assert error > 1
+    assert "half precision" in explain(got, WANT, deviation, lenient, str)
+
+
+def test_first_and_worst_element_and_how_many_are_named():
+    def change(u):
+        u[3, 5] += 0.25
+        u[40, 1] -= 0.75
+
+    text = sentence(spoilt(change))
+    assert "2 of 3072" in text
+    assert "first <(3, 5)>" in text
+    assert "worst <(40, 1)>" in text
+    assert f"want {WANT[40, 1]:.7g}" in text
+
+
+def test_nothing_wrong_is_no_error_with_no_tolerance():
+    spins = np.ones((4, 4), np.int8)
+    assert judge(spins, spins, Tolerance())[0] == 0
+    assert judge(-spins, spins, Tolerance())[0] == np.inf
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_never_passes(value):
+    def change(u):
+        u[7, 7] = value
+
+    error, _ = judge(spoilt(change), WANT, Tolerance(absolute=1e9, relative=1e9))
+    assert error == np.inf
+    assert "1 elements are not finite" in sentence(spoilt(change))
+
+
+def edge(u):
+    u[:, 0] = u[:, -1] = 9.0
+
+
+def tail(u):
+    u.reshape(-1)[3000:] = 9.0
+
+
+def tile_edges(u):
+    u[:, ::16] = 9.0
+
+
+@pytest.mark.parametrize(
+    ("change", "pattern"),
+    [
+        (edge, "halo: all of them lie within 1 cells"),
+        (tail, "tail: nearly everything from element 3000 of 3072"),
+        (tile_edges, "stride: along axis 1 all of them lie at 0 modulo 16"),
+        (lambda u: u.fill(0.0), "Every element is 0"),
+        (lambda u: np.negative(u, out=u), "wrong sign"),
+    ],
+)
+def test_the_pattern_of_a_mistake_is_named(change, pattern):
+    assert pattern in sentence(spoilt(change))
+
+
+def test_swapped_axes_are_named():
+    square = WANT[:, :48]
+    assert "right with axes 0 and 1 swapped" in sentence(square.T.astype(np.float32), square)
+
+
+def test_scattered_mistakes_have_no_pattern():
+    def change(u):
+        flat = np.random.default_rng(1).permutation(u.size)[:200]
+        u.reshape(-1)[flat] = 9.0
+
+    assert "looks like" not in sentence(spoilt(change))

@@ -1,0 +1,125 @@
+"""References on disk: computed once, whole or not at all, and no more of them than the limit."""
+
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+from hydra.utils import instantiate
+
+from metalsci.benchmark.references import References
+from metalsci.benchmark.task import Size
+
+SIZE = Size("small", {"NX": 20, "NY": 20, "steps": 3})
+
+
+@pytest.fixture
+def task(composed):
+    return instantiate(composed("task=heat2d").task).task
+
+
+@pytest.fixture
+def counted(task):
+    """The task, and how often its reference was computed."""
+    calls = []
+    compute = type(task).reference
+
+    class Counting(type(task)):
+        def reference(self, size, inputs):
+            calls.append(size)
+            return compute(self, size, inputs)
+
+    task.__class__ = Counting
+    return task, calls
+
+
+def inputs(task, seed=0):
+    return task.inputs(SIZE, np.random.default_rng(seed))
+
+
+def test_a_reference_is_computed_once(counted, tmp_path):
+    task, calls = counted
+    first = References(tmp_path, worth=0.0).get(task, SIZE, "a", inputs(task))
+    second = References(tmp_path, worth=0.0).get(task, SIZE, "a", inputs(task))
+    assert len(calls) == 1
+    np.testing.assert_array_equal(first[0], second[0])
+    assert second[0].dtype == np.float64
+
+
+def test_another_size_draw_or_physics_is_another_reference(composed, counted, tmp_path):
+    task, calls = counted
+    references = References(tmp_path, worth=0.0)
+    references.get(task, SIZE, "a", inputs(task))
+    references.get(task, SIZE, "b", inputs(task, 1))
+    references.get(task, SIZE.replace(steps=4), "a", inputs(task))
+    task.physics = {"alpha": 0.1}
+    references.get(task, SIZE, "a", inputs(task))
+    assert len(calls) == 4
+
+
+def test_what_is_quick_to_compute_is_not_kept(task, tmp_path):
+    References(tmp_path, worth=60.0).get(task, SIZE, "a", inputs(task))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("damage", [lambda p: p.write_bytes(b""), lambda p: p.write_bytes(p.read_bytes()[:100])])
+def test_a_broken_file_is_computed_again(counted, tmp_path, damage):
+    task, calls = counted
+    references = References(tmp_path, worth=0.0)
+    want = references.get(task, SIZE, "a", inputs(task))
+    (path,) = tmp_path.iterdir()
+    damage(path)
+    again = references.get(task, SIZE, "a", inputs(task))
+    np.testing.assert_array_equal(want[0], again[0])
+    assert len(calls) == 2
+    references.get(task, SIZE, "a", inputs(task))
+    assert len(calls) == 2
+
+
+def test_what_was_longest_unused_goes_first(counted, tmp_path):
+    task, calls = counted
+    references = References(tmp_path, limit=3 * 20 * 20 * 8 + 2000, worth=0.0)
+    for draw in "abc":
+        references.get(task, SIZE, draw, inputs(task))
+    references.get(task, SIZE, "a", inputs(task))  # used again: now b is the oldest
+    references.get(task, SIZE, "d", inputs(task))
+    assert len(list(tmp_path.iterdir())) == 3
+    calls.clear()
+    references.get(task, SIZE, "a", inputs(task))
+    assert not calls
+    references.get(task, SIZE, "b", inputs(task))
+    assert len(calls) == 1
+
+
+def test_a_folder_that_cannot_be_written_costs_nothing_but_time(task, tmp_path):
+    (tmp_path / "file").write_text("")
+    (want,) = References(tmp_path / "file" / "folder", worth=0.0).get(task, SIZE, "a", inputs(task))
+    assert want.shape == (20, 20)
+
+
+def fill(folder, first):
+    from hydra import compose, initialize_config_dir
+
+    from metalsci.config import register
+    from metalsci.paths import data
+
+    register()
+    with initialize_config_dir(str(data("conf")), version_base="1.3"):
+        task = instantiate(compose("config", overrides=["task=heat2d"]).task).task
+    references = References(folder, limit=20_000, worth=0.0)
+    for turn in range(40):
+        draw = str((first + turn) % 12)
+        (got,) = references.get(task, SIZE, draw, inputs(task, int(draw)))
+        (want,) = task.reference(SIZE, inputs(task, int(draw)))
+        np.testing.assert_array_equal(got, want)
+
+
+def test_many_processes_share_one_folder(tmp_path):
+    context = get_context("spawn")
+    workers = [context.Process(target=fill, args=(tmp_path, 4 * i)) for i in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+        assert worker.exitcode == 0
+    assert sum(p.stat().st_size for p in tmp_path.iterdir()) <= 20_000
+    assert not list(tmp_path.glob("*.tmp"))
