@@ -27,10 +27,10 @@ def _job(cfg: DictConfig) -> None:
     # Only a command that runs something imports what running takes: --help stays quick.
     import msgspec
 
+    from metalsci.evaluations import show
     from metalsci.failures import EXPECTED
     from metalsci.judgement import judge
     from metalsci.tracking.console import make_console
-    from metalsci.tracking.evaluations import show
 
     hydra_cfg = HydraConfig.get()
     folder = Path(hydra_cfg.runtime.output_dir)
