@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from metalsci.models.faults import Fault, Kind, MalformedAnswerError, of_status
 from metalsci.models.prices import PriceTable
 from metalsci.models.protocol import Stop, Usage
-from metalsci.models.provider import Counted, Ended, Event, Text, Thought, Turn, Wire
+from metalsci.models.provider import Counted, Ended, Event, Question, Text, Thought, Wire
 from metalsci.models.remote import RemoteModel, Transport
 from metalsci.models.settings import Effort
 
@@ -67,10 +67,10 @@ class Claude:
         if self._client is not None:
             self._client.close()
 
-    def ask(self, system: str, turns: Sequence[Turn]) -> Generator[Event, None, None]:
+    def ask(self, question: Question) -> Generator[Event, None, None]:
         assert self._client is not None, "a model is entered before it is asked"
-        messages: Any = [{"role": turn.role, "content": turn.text} for turn in turns]
-        settings = {**self._settings, "system": system, "messages": messages}
+        messages: Any = [{"role": turn.role, "content": turn.text} for turn in question.turns]
+        settings = {**self._settings, "system": question.system, "messages": messages}
         if not self._stream:
             yield from _whole(self._client.messages.create(**settings))
             return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from metalsci.models.faults import Fault, Kind, MalformedAnswerError, of_status
 from metalsci.models.prices import PriceTable
 from metalsci.models.protocol import Stop, Usage
-from metalsci.models.provider import Counted, Ended, Event, Text, Thought, Turn, Wire
+from metalsci.models.provider import Counted, Ended, Event, Question, Text, Thought, Wire
 from metalsci.models.remote import RemoteModel, Transport
 from metalsci.models.settings import Effort
 
@@ -68,7 +68,7 @@ class Gemini:
         if self._client is not None:
             self._client.close()
 
-    def ask(self, system: str, turns: Sequence[Turn]) -> Generator[Event, None, None]:
+    def ask(self, question: Question) -> Generator[Event, None, None]:
         assert self._client is not None, "a model is entered before it is asked"
         from google.genai import types
 
@@ -76,7 +76,7 @@ class Gemini:
         if self._effort is not None:
             thinking.thinking_level = types.ThinkingLevel(self._effort.value.upper())
         config = types.GenerateContentConfig(
-            system_instruction=system,
+            system_instruction=question.system,
             max_output_tokens=self._max_output_tokens,
             temperature=self._temperature,
             thinking_config=thinking,
@@ -86,7 +86,7 @@ class Gemini:
         )
         said: Any = [
             types.Content(role="model" if turn.role == "assistant" else "user", parts=[types.Part(text=turn.text)])
-            for turn in turns
+            for turn in question.turns
         ]
         models = self._client.models
         if not self._stream:

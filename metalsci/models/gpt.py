@@ -7,7 +7,7 @@ from metalsci.models.faults import Fault, MalformedAnswerError, of_status
 from metalsci.models.openai_sdk import of_openai, open_client
 from metalsci.models.prices import PriceTable
 from metalsci.models.protocol import Stop, Usage
-from metalsci.models.provider import Counted, Ended, Event, Text, Thought, Turn, Wire
+from metalsci.models.provider import Counted, Ended, Event, Question, Text, Thought, Wire
 from metalsci.models.remote import RemoteModel, Transport
 from metalsci.models.settings import Effort
 
@@ -58,10 +58,10 @@ class Gpt:
         if self._client is not None:
             self._client.close()
 
-    def ask(self, system: str, turns: Sequence[Turn]) -> Generator[Event, None, None]:
+    def ask(self, question: Question) -> Generator[Event, None, None]:
         assert self._client is not None, "a model is entered before it is asked"
-        said: Any = [{"role": turn.role, "content": turn.text} for turn in turns]
-        settings = {**self._settings, "instructions": system, "input": said}
+        said: Any = [{"role": turn.role, "content": turn.text} for turn in question.turns]
+        settings = {**self._settings, "instructions": question.system, "input": said}
         if not self._stream:
             yield from _whole(self._client.responses.create(**settings), with_text=True)
             return

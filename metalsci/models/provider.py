@@ -17,6 +17,15 @@ class Turn:
 
 
 @dataclass(frozen=True)
+class Question:
+    """What is asked at once. iteration: of the search, for a provider whose sampling takes a seed."""
+
+    system: str
+    turns: Sequence[Turn]
+    iteration: int
+
+
+@dataclass(frozen=True)
 class Text:
     """A piece of the answer."""
 
@@ -72,10 +81,11 @@ class Provider(Protocol):
 
     def open(self, key: str | None, wire: Wire) -> None: ...
 
-    def ask(self, system: str, turns: Sequence[Turn]) -> Generator[Event, None, None]:
+    def ask(self, question: Question) -> Generator[Event, None, None]:
         """One attempt, without retries. Raises whatever the SDK does, and MalformedAnswerError."""
 
     def fault(self, error: Exception) -> Fault | None:
-        """What an exception of `ask` means; None for one that is no fault of the wire."""
+        """What an exception of `ask` means; None for one that is no fault of the wire. Raises ModelError where no
+        other attempt can help and there is more to say of it than a Fault holds."""
 
     def close(self) -> None: ...

@@ -14,7 +14,7 @@ from metalsci.models.faults import Fault, Kind, MalformedAnswerError
 from metalsci.models.keys import KeyRing, key_ring
 from metalsci.models.prices import Price
 from metalsci.models.protocol import Call, Expense, Prompt, Response, Stop, Usage
-from metalsci.models.provider import Counted, Ended, Event, Provider, Text, Thought, Turn, Wire
+from metalsci.models.provider import Counted, Ended, Event, Provider, Question, Text, Thought, Turn, Wire
 from metalsci.models.tokens import at_most, estimate
 
 _CONTINUE = (
@@ -107,7 +107,11 @@ class RemoteModel:
         provider, transport = self._provider, self._transport
         find = self._keys.demand if provider.needs_key else lambda variables, _: self._keys.find(variables)
         key = find(provider.variables, self.name)
-        provider.open(key, Wire(transport.base_url, transport.timeout, transport.stream))
+        try:
+            provider.open(key, Wire(transport.base_url, transport.timeout, transport.stream))
+        except BaseException:
+            provider.close()
+            raise
         return self
 
     def __exit__(
@@ -140,7 +144,7 @@ class RemoteModel:
         """One attempt. Once anything has arrived it is kept: what was generated is paid for."""
         heard = _Heard()
         reported = begin = time.monotonic()
-        with closing(self._provider.ask(prompt.system, _turns(prompt))) as events:
+        with closing(self._provider.ask(Question(prompt.system, _turns(prompt), prompt.iteration))) as events:
             while (event := self._next(events, heard)) is not None:
                 heard.take(event)
                 if isinstance(event, Text):

@@ -79,9 +79,24 @@ class GeminiConfig:
     price: list[float] | None = None
 
 
+@dataclass
+class LocalConfig:
+    _target_: str = "metalsci.models.local.local"
+    model: str | None = None
+    max_output_tokens: int = MISSING
+    temperature: float | None = None
+    seed: int | None = None
+    system_role: bool = True
+    extra: dict[str, Any] = field(default_factory=dict)
+    serve: list[str] | None = None
+    serve_timeout: float = 600.0
+    transport: TransportConfig = field(default_factory=TransportConfig)
+
+
 SCHEMAS: dict[str, Any] = {
     "_prices": PricesConfig,
     "_claude": ClaudeConfig,
     "_gpt": GptConfig,
     "_gemini": GeminiConfig,
+    "_local": LocalConfig,
 }

@@ -60,7 +60,7 @@ class Budget:
             if ahead.dollars is None:
                 raise BudgetError(
                     "budget.dollars needs the model's price, which conf/prices does not have: "
-                    "set model.price={input: …, cached: …, output: …} in dollars per million tokens, "
+                    "set model.price=[INPUT,CACHED,OUTPUT] in dollars per million tokens, "
                     "or limit budget.tokens instead"
                 )
             if spent.dollars + ahead.dollars > self.dollars:

@@ -1,0 +1,26 @@
+from collections.abc import Callable, Iterator
+
+import pytest
+from provider_server import Format, Line, ProviderServer
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., ProviderServer]]:
+    """Start servers that follow a script; they are closed when the test ends."""
+    servers: list[ProviderServer] = []
+
+    def start(form: Format, *script: Line) -> ProviderServer:
+        servers.append(ProviderServer(form, script))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture(autouse=True)
+def keys(monkeypatch, tmp_path):
+    """Keys that are none, and no .env file of the machine's user."""
+    monkeypatch.setenv("METALSCI_ENV", str(tmp_path / "no.env"))
+    for variable in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY"):
+        monkeypatch.setenv(variable, f"secret-of-{variable.lower()}")
