@@ -6,12 +6,13 @@ from rewrite_cases import applied, changes, kernel, rewritten, text
 from metalsci.models.rewrite import Rewrite
 from metalsci.models.rewrite.transforms.algebra import ContractToFma, FactorOut, PairwiseSum
 from metalsci.models.rewrite.transforms.bold import DropBarrier, DropGuard, HalfTemporaries
+from metalsci.models.rewrite.transforms.common import CommonParts, CommonSubexpressions
 from metalsci.models.rewrite.transforms.copies import PropagateCopies, RemoveUnused
 from metalsci.models.rewrite.transforms.guards import EarlyReturn, GuardedBody, ReturnToElse, SelectStore
-from metalsci.models.rewrite.transforms.hoisting import CommonParts, CommonSubexpressions, LoopInvariants
 from metalsci.models.rewrite.transforms.integers import SignedIndices, UnsignedDivision
 from metalsci.models.rewrite.transforms.interior import JoinInterior, SplitInterior
 from metalsci.models.rewrite.transforms.intrinsics import CheaperCalls
+from metalsci.models.rewrite.transforms.invariants import LoopInvariants
 from metalsci.models.rewrite.transforms.kernels import LocalCopies, ThreadgroupCap
 from metalsci.models.rewrite.transforms.reciprocals import ReciprocalOnce
 from metalsci.models.rewrite.transforms.remainders import (

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from metalsci.models.rewrite.change import Rewrite
 from metalsci.models.rewrite.transforms.algebra import ContractToFma, FactorOut, PairwiseSum
 from metalsci.models.rewrite.transforms.bold import DropBarrier, DropGuard, HalfTemporaries
+from metalsci.models.rewrite.transforms.common import CommonParts, CommonSubexpressions
 from metalsci.models.rewrite.transforms.copies import PropagateCopies, RemoveUnused
 from metalsci.models.rewrite.transforms.guards import EarlyReturn, GuardedBody, ReturnToElse, SelectStore
-from metalsci.models.rewrite.transforms.hoisting import CommonParts, CommonSubexpressions, LoopInvariants
 from metalsci.models.rewrite.transforms.integers import SignedIndices, UnsignedDivision
 from metalsci.models.rewrite.transforms.interior import JoinInterior, SplitInterior
 from metalsci.models.rewrite.transforms.intrinsics import CheaperCalls
+from metalsci.models.rewrite.transforms.invariants import LoopInvariants
 from metalsci.models.rewrite.transforms.kernels import LocalCopies, ThreadgroupCap
 from metalsci.models.rewrite.transforms.reciprocals import ReciprocalOnce
 from metalsci.models.rewrite.transforms.remainders import (
@@ -29,13 +30,13 @@ from metalsci.models.rewrite.transforms.unrolling import UnrollByFactor, UnrollL
 @dataclass(frozen=True)
 class Entry:
     """`weight` is relative to the other entries that apply; `leads_to` gives, by name, the probability that a
-    rewrite follows at once. Where changes are made `together`, most proposals make all that a rewrite offers.
+    rewrite follows at once. A `bold` rewrite is often wrong: few proposals draw one, and then one change of it.
     """
 
     rewrite: Rewrite
     weight: float
     leads_to: Mapping[str, float] = field(default_factory=dict)
-    together: bool = True
+    bold: bool = False
 
 
 Catalogue = Mapping[str, Entry]
@@ -49,16 +50,16 @@ def default_catalogue() -> Catalogue:
         "wrap by comparison": Entry(WrapByComparison(), 4.0, {"propagate copies": 0.9, "remove unused": 1.0}),
         "reciprocal once": Entry(ReciprocalOnce(), 3.0),
         "unroll loop": Entry(UnrollLoop(), 3.0, {"fold tables": 0.95, "scalars": 0.85, "merge accumulation": 0.7}),
-        "fold tables": Entry(FoldTables(), 0.5, _CLEAN),
-        "simplify": Entry(Simplify(), 0.3, {"propagate copies": 0.9, "remove unused": 0.9}),
+        "fold tables": Entry(FoldTables(), 2.0, _CLEAN),
+        "simplify": Entry(Simplify(), 1.0, {"propagate copies": 0.9, "remove unused": 0.9}),
         "propagate copies": Entry(PropagateCopies(), 0.2, {"simplify": 0.9}),
         "remove unused": Entry(RemoveUnused(), 0.1),
-        "scalars": Entry(ScalarReplacement(), 1.0, {"merge accumulation": 0.6}),
+        "scalars": Entry(ScalarReplacement(), 1.5, {"merge accumulation": 0.6}),
         "merge accumulation": Entry(MergeAccumulation(), 0.7),
         "common subexpressions": Entry(CommonSubexpressions(), 1.5, {"propagate copies": 1.0}),
         "common parts": Entry(CommonParts(), 1.0, {"propagate copies": 1.0}),
         "loop invariants": Entry(LoopInvariants(), 1.5),
-        "signed indices": Entry(SignedIndices(), 1.5),
+        "signed indices": Entry(SignedIndices(), 2.0),
         "unsigned division": Entry(UnsignedDivision(), 0.7),
         "power of two": Entry(PowerOfTwo(), 1.0),
         "remainder from quotient": Entry(RemainderFromQuotient(), 1.5),
@@ -82,7 +83,7 @@ def default_catalogue() -> Catalogue:
         "cap 1024": Entry(ThreadgroupCap(1024), 0.1),
         "cap 128": Entry(ThreadgroupCap(128), 0.1),
         "cap 64": Entry(ThreadgroupCap(64), 0.1),
-        "drop guard": Entry(DropGuard(), 0.15),
-        "drop barrier": Entry(DropBarrier(), 0.15, together=False),
-        "half temporaries": Entry(HalfTemporaries(), 0.1, together=False),
+        "drop guard": Entry(DropGuard(), 1.0, bold=True),
+        "drop barrier": Entry(DropBarrier(), 1.0, bold=True),
+        "half temporaries": Entry(HalfTemporaries(), 0.5, bold=True),
     }

@@ -106,6 +106,11 @@ class Node:
             node = node.named[0]
         return node
 
+    @property
+    def is_assigned(self) -> bool:
+        """The target of an assignment: a place, not a value."""
+        return self.parent is not None and self.parent.kind == "assignment_expression" and self.field == "left"
+
     def adopt(self, children: Sequence["Node"]) -> None:
         """Complete a node under construction with its complete children."""
         self.children = children

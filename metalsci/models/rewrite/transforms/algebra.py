@@ -1,18 +1,17 @@
 """Floating-point sums and products rearranged. The last bits may change, as Metal's fast math allows."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from metalsci.models.rewrite.change import Change
-from metalsci.models.rewrite.syntax.chains import Term, factors, is_whole, spell_sum, sum_terms
+from metalsci.models.rewrite.syntax.chains import Chain, Term, chains, factors, negated, spell_sum, sum_terms
 from metalsci.models.rewrite.syntax.edits import Edit, replace
-from metalsci.models.rewrite.syntax.expressions import Expressions, Key
+from metalsci.models.rewrite.syntax.expressions import Expressions
 from metalsci.models.rewrite.syntax.precedence import (
     PRIMARY,
     PRODUCT,
     SUM,
-    UNARY,
     level_of,
     parenthesised,
     put,
@@ -21,14 +20,14 @@ from metalsci.models.rewrite.syntax.source import Source
 from metalsci.models.rewrite.syntax.tree import Node
 
 
-def _float_sums(source: Source) -> list[Node]:
+def _float_sums(source: Source) -> list[Chain]:
     """Whole sums of pure floats."""
     return [
-        node
+        chain
         for function in source.functions
-        for node in function.body.find("binary_expression")
-        if node.operator in ("+", "-") and is_whole(node, ("+", "-"))
-        if source.expressions.type_of(node) == "float" and source.expressions.is_pure(node)
+        for chain in chains(function.body)
+        if not chain.is_product and source.expressions.type_of(chain.node) == "float"
+        if source.expressions.is_pure(chain.node)
     ]
 
 
@@ -41,32 +40,29 @@ class ContractToFma:
     """`a * b + c` as `fma(a, b, c)`: one instruction, one rounding."""
 
     def changes(self, source: Source) -> Sequence[Change]:
-        edits = [edit for node in _float_sums(source) if (edit := self._edit(node, source.expressions))]
+        edits = [
+            put(chain.node, text, PRIMARY)
+            for chain in _float_sums(source)
+            if (text := _contracted(chain.terms, source.expressions))
+        ]
         edits += self._updates(source)
         sentence = "Contracted products and sums to fused multiply-adds."
         return [Change(sentence, _outermost(edits))] if edits else []
 
-    def _edit(self, node: Node, expressions: Expressions) -> Edit | None:
-        text = _contracted(list(sum_terms(node)), expressions)
-        return put(node, text, PRIMARY) if text else None
-
-    def _updates(self, source: Source) -> list[Edit]:
+    def _updates(self, source: Source) -> Iterator[Edit]:
         """`x += a * b` as `x = fma(a, b, x)`."""
-        edits = []
+        expressions = source.expressions
         for function in source.functions:
             for node in function.body.find("assignment_expression"):
-                left, right = node.part("left"), node.part("right")
-                floats = all(source.expressions.type_of(side) == "float" for side in (left, right))
-                if node.operator not in ("+=", "-=") or not floats or not source.expressions.is_pure(right):
-                    continue
-                terms = list(sum_terms(right, "+" if node.operator == "+=" else "-"))
-                text = _contracted([Term("+", left), *terms], source.expressions)
-                if text and source.expressions.is_pure(left):
-                    edits.append(replace(node, f"{left.text} = {text}"))
-        return edits
+                sides = left, right = node.part("left"), node.part("right")
+                floats = all(expressions.type_of(side) == "float" and expressions.is_pure(side) for side in sides)
+                if node.operator in ("+=", "-=") and floats:
+                    terms = sum_terms(right, "+" if node.operator == "+=" else "-")
+                    if text := _contracted((Term("+", left), *terms), expressions):
+                        yield replace(node, f"{left.text} = {text}")
 
 
-def _contracted(terms: list[Term], expressions: Expressions) -> str | None:
+def _contracted(terms: Sequence[Term], expressions: Expressions) -> str | None:
     """Nested `fma`s around the terms that are no products; None without a product to contract."""
     products = [term for term in terms if _is_float_product(term.node, expressions)]
     addends = [term for term in terms if term not in products]
@@ -77,9 +73,7 @@ def _contracted(terms: list[Term], expressions: Expressions) -> str | None:
     text = spell_sum(addends)
     for term in products:
         left, right = term.node.part("left"), term.node.part("right")
-        first = parenthesised(left.text, level_of(left), UNARY) if term.sign == "-" else left.bare.text
-        sign = "-" if term.sign == "-" else ""
-        text = f"fma({sign}{first}, {right.bare.text}, {text})"
+        text = f"fma({negated(left) if term.sign == '-' else left.bare.text}, {right.bare.text}, {text})"
     return text
 
 
@@ -91,41 +85,37 @@ def _is_float_product(node: Node, expressions: Expressions) -> bool:
 
 @dataclass(frozen=True)
 class FactorOut:
-    """`a*x + b*x` as `(a + b) * x`: one multiplication less."""
+    """`a*x + b*x` as `x * (a + b)`: one multiplication less."""
 
     def changes(self, source: Source) -> Sequence[Change]:
-        edits = [edit for node in _float_sums(source) if (edit := self._edit(node, source.expressions))]
+        edits = [edit for chain in _float_sums(source) if (edit := self._edit(chain, source.expressions))]
         return [Change("Factored sums of products.", _outermost(edits))] if edits else []
 
-    def _edit(self, node: Node, expressions: Expressions) -> Edit | None:
-        terms = list(sum_terms(node))
-        counts = Counter[Key]()
-        by_key = dict[Key, Node]()
-        for term in terms:
-            for factor in {expressions.key(factor): factor for factor in factors(term.node)}.values():
-                if expressions.constant(factor) is None and factor.kind == "identifier":
-                    counts[expressions.key(factor)] += 1
-                    by_key[expressions.key(factor)] = factor
-        key, count = counts.most_common(1)[0] if counts else ((), 0)
+    def _edit(self, chain: Chain, expressions: Expressions) -> Edit | None:
+        counts = Counter(variable for term in chain.terms for variable in _factor_names(term, expressions))
+        name, count = counts.most_common(1)[0] if counts else ("", 0)
         if count < 2:
             return None
-        sharing = [t for t in terms if any(expressions.key(factor) == key for factor in factors(t.node))]
-        others = [term for term in terms if term not in sharing]
-        inner = _spelled([(term.sign, _without_factor(term.node, key, expressions)) for term in sharing])
-        product = f"{by_key[key].text} * ({inner})"
-        text = f"{spell_sum(others)} + {product}" if others else product
-        return put(node, text, SUM if others else PRODUCT)
+        sharing = [term for term in chain.terms if name in _factor_names(term, expressions)]
+        others = [term for term in chain.terms if term not in sharing]
+        first, *more = (f" {term.sign} {_without(name, term.node)}" for term in sharing)
+        product = f"{name} * ({first.removeprefix(' + ').replace(' - ', '-', 1)}{''.join(more)})"
+        if not others:
+            return put(chain.node, product, PRODUCT)
+        return put(chain.node, f"{spell_sum(others)} + {product}", SUM)
 
 
-def _without_factor(product: Node, key: Key, expressions: Expressions) -> str:
+def _factor_names(term: Term, expressions: Expressions) -> list[str]:
+    """The variables among a term's factors, each once."""
+    plain = (factor for factor in factors(term.node) if factor.kind == "identifier" and expressions.variable(factor))
+    return list(dict.fromkeys(factor.text for factor in plain if expressions.constant(factor) is None))
+
+
+def _without(name: str, product: Node) -> str:
+    """The other factors, with one occurrence of the name taken away."""
     rest = list(factors(product))
-    rest.remove(next(factor for factor in rest if expressions.key(factor) == key))
-    return " * ".join(parenthesised(f.text, level_of(f), PRODUCT + 1) for f in rest) or "1.0f"
-
-
-def _spelled(terms: Sequence[tuple[str, str]]) -> str:
-    (sign, first), *others = terms
-    return ("-" if sign == "-" else "") + first + "".join(f" {sign} {text}" for sign, text in others)
+    rest.remove(next(factor for factor in rest if factor.text == name))
+    return " * ".join(parenthesised(factor.text, level_of(factor), PRODUCT + 1) for factor in rest) or "1.0f"
 
 
 @dataclass(frozen=True)
@@ -135,28 +125,31 @@ class PairwiseSum:
     least: int = 6
 
     def changes(self, source: Source) -> Sequence[Change]:
-        edits = []
-        for node in _float_sums(source):
-            terms = list(sum_terms(node))
-            plain = node.text.count("(") == sum(term.node.text.count("(") for term in terms)
-            if len(terms) >= self.least and plain:
-                edits.append(put(node, _tree(terms), SUM))
+        edits = [
+            put(chain.node, _tree(chain.terms), SUM)
+            for chain in _float_sums(source)
+            if len(chain.terms) >= self.least and not _is_grouped(chain)
+        ]
         sentence = "Summed pairwise, so that the additions depend less on one another."
         return [Change(sentence, _outermost(edits))] if edits else []
 
 
-def _tree(terms: list[Term]) -> str:
-    """Terms with a plus first, for a pair to begin with one where it can."""
-    ordered = [term for term in terms if term.sign == "+"] + [term for term in terms if term.sign == "-"]
-    positive, negative = (_balanced([t for t in ordered if t.sign == sign]) for sign in ("+", "-"))
-    if not negative:
-        return positive
-    return f"({positive}) - ({negative})" if positive else f"-({negative})"
+def _is_grouped(chain: Chain) -> bool:
+    """Whether parentheses make a tree of the sum already."""
+    return chain.node.text.count("(") > sum(term.node.text.count("(") for term in chain.terms)
 
 
-def _balanced(terms: list[Term]) -> str:
-    if len(terms) <= 2:
-        return " + ".join(parenthesised(term.node.text, level_of(term.node), SUM) for term in terms)
-    half = (len(terms) + 1) // 2
-    first, second = _balanced(terms[:half]), _balanced(terms[half:])
-    return f"({first}) + ({second})" if len(terms) > 3 else f"({first}) + {second}"
+def _tree(terms: Sequence[Term]) -> str:
+    """What is added and what is subtracted, each as a tree."""
+    plus, minus = (_balanced([term.node for term in terms if term.sign == sign]) for sign in ("+", "-"))
+    if not minus:
+        return plus
+    return f"({plus}) - ({minus})" if plus else f"-({minus})"
+
+
+def _balanced(operands: Sequence[Node]) -> str:
+    if len(operands) <= 2:
+        return " + ".join(parenthesised(operand.text, level_of(operand), SUM) for operand in operands)
+    half = (len(operands) + 1) // 2
+    first, second = _balanced(operands[:half]), _balanced(operands[half:])
+    return f"({first}) + ({second})" if len(operands) > 3 else f"({first}) + {second}"

@@ -7,7 +7,7 @@ from metalsci.models.rewrite.change import Change
 from metalsci.models.rewrite.syntax.edits import Edit, remove
 from metalsci.models.rewrite.syntax.expressions import Expressions
 from metalsci.models.rewrite.syntax.precedence import level_of, put
-from metalsci.models.rewrite.syntax.regions import Motion, Region, enclosing_region
+from metalsci.models.rewrite.syntax.regions import Motion, enclosing_region
 from metalsci.models.rewrite.syntax.scopes import Form, Variable
 from metalsci.models.rewrite.syntax.source import Source
 from metalsci.models.rewrite.syntax.tree import Node
@@ -70,17 +70,9 @@ def _is_removable(variable: Variable, source: Source) -> bool:
     # A name that only a broken function or an unresolved template uses is still in the text.
     if source.text.count(variable.name) > 1 and _mentions(source.root, variable) > 1:
         return False
-    return variable.initial is None or source.expressions.is_pure(variable.initial) or _is_list(variable.initial)
-
-
-def _is_list(initial: Node) -> bool:
-    return initial.kind == "initializer_list"
+    initial = variable.initial
+    return initial is None or initial.kind == "initializer_list" or source.expressions.is_pure(initial)
 
 
 def _mentions(root: Node, variable: Variable) -> int:
     return sum(node.text == variable.name for node in root.walk() if not node.children)
-
-
-def lifetime(variable: Variable) -> Region | None:
-    """From the variable's declaration to its last use."""
-    return enclosing_region([variable.declaration, *variable.uses])
