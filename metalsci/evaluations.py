@@ -1,5 +1,6 @@
 """What a person sees of kernels judged outside a search: one table, over one task or over all."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,22 +17,28 @@ from metalsci.tracking.console import figures, make_console
 
 
 class EvaluationsTable(Callback):
-    """A Hydra callback, named in conf/hydra/evaluate.yaml: the table at the end of an evaluation of several tasks."""
+    """A Hydra callback, named in conf/hydra/evaluate.yaml: the table at the end of an evaluation of several tasks.
+
+    Exits with 1 if a kernel is wrong, or a task could not be judged.
+    """
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         folder = Path(config.hydra.sweep.dir)
-        found = [msgspec.json.decode(p.read_bytes(), type=Judgement) for p in sorted(folder.glob("*/evaluation.json"))]
+        jobs = sorted(path.parent for path in folder.glob("*/.hydra"))
+        results = [job / "evaluation.json" for job in jobs]
+        found = [msgspec.json.decode(path.read_bytes(), type=Judgement) for path in results if path.exists()]
         show(found, make_console())
+        if len(found) < len(jobs) or not all(judgement.correct for judgement in found):
+            sys.exit(1)  # Hydra turns a callback's exceptions into warnings
 
 
 def show(judgements: Sequence[Judgement], console: Console) -> None:
-    """The table, and below it whatever is wrong, in full."""
+    """The table, and below it the invariants, and whatever is wrong, in full."""
     table = Table()
     for name in ("task", "size", "outcome"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=True)
     for name in ("error", "time", "achieved", "ceiling", "fraction", "speedup"):
         table.add_column(name, justify="right")
-    table.add_column("invariants")
     for judgement in judgements:
         for row, judged in enumerate(judgement.sizes):
             table.add_row("" if row else judgement.task, *_row(judged), end_section=row == len(judgement.sizes) - 1)
@@ -53,12 +60,11 @@ def _row(judged: Judged) -> tuple[str, ...]:
         "" if result.error is None else f"{result.error:.2g}",
         *timed,
         f"{judged.speedup:.2f}×" if judged.speedup else "",
-        "\n".join(_invariant(i) for i in result.invariants),
     )
 
 
-def _invariant(invariant: Invariant) -> str:
-    return f"{invariant.name} {invariant.got:.4g} ({invariant.want:.4g})"
+def _invariants(found: Sequence[Invariant]) -> str:
+    return ", ".join(f"{i.name} {i.got:.6g} (want {i.want:.6g})" for i in found)
 
 
 def _say(judgement: Judgement, console: Console) -> None:
@@ -70,5 +76,7 @@ def _say(judgement: Judgement, console: Console) -> None:
     for judged in judgement.sizes:
         if not judged.result.outcome.correct:
             line(f"{judgement.task} {judged.size}: {judged.result.outcome}; {judged.result.detail}", "red")
+        elif judged.result.invariants:
+            line(f"{judgement.task} {judged.size}: {_invariants(judged.result.invariants)}", "dim")
     verdict = f"; held-out gate: {judgement.verdict}" if judgement.verdict else ""
     line(f"{judgement.task}: {judgement.kernel}, score {judgement.score:.4f}{verdict}", "bold")
