@@ -32,6 +32,9 @@ class Attempt:
     def run(self) -> float:
         return self.executions[-1].run()
 
+    def launch_cost(self) -> float:
+        return self.executions[-1].launch_cost()
+
 
 class Bench:
     """Holds the inputs on the device and the expected results on this side of it.

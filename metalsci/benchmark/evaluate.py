@@ -116,9 +116,10 @@ class Evaluator:
             bench.once(execution)
         timing = Timing(tuple(bench.once(execution) for _ in range(self.repeats.timed)))
         after = bench.compare()
+        launch = execution.launch_cost()
         if not after.outcome.correct:
             return after
-        return replace(verified, timing=timing, roofline=bench.roofline(timing))
+        return replace(verified, timing=timing, roofline=bench.roofline(timing), launch=launch)
 
     def __enter__(self) -> Self:
         return self

@@ -83,7 +83,8 @@ class Invariant:
 
 @dataclass(frozen=True)
 class SizeResult:
-    """One size. `error` is in units of the tolerance, None where nothing finite could be compared."""
+    """One size. `error` is in units of the tolerance, None where nothing finite could be compared. `launch` is the
+    launch cost: seconds, out of those of `timing`, that as many calls of an empty kernel take."""
 
     label: str
     outcome: Outcome
@@ -91,6 +92,7 @@ class SizeResult:
     error: float | None = None
     timing: Timing | None = None
     roofline: Roofline | None = None
+    launch: float | None = None
     invariants: tuple[Invariant, ...] = ()
 
 

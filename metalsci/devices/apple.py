@@ -46,7 +46,7 @@ class _Process:
         self._math_mode = math_mode
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
-        self.generation = 0
+        self.generation = 1  # of processes: what an earlier one was told, this one has not heard
 
     def ask(self, name: str, *arguments: Any, limit: float = _START_LIMIT) -> Any:
         """The worker's answer. Raises TimeLimit, Crash, or _Refused with what MLX said."""
@@ -77,8 +77,11 @@ class _Process:
                 stdin=subprocess.DEVNULL,
             )
         self._connection = Connection(ours.detach())
-        self.generation += 1
         return self._connection
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
 
     def kill(self) -> str:
         """End the process and all it started; how it ended, in words."""
@@ -91,6 +94,7 @@ class _Process:
             os.killpg(self._process.pid, signal.SIGKILL)
         status = self._process.wait()
         self._process = None
+        self.generation += 1
         return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
 
 
@@ -121,6 +125,11 @@ class AppleDevice:
         self._gpu_cores = gpu_cores
         self._override = dict(ceilings)
         self._keys = itertools.count()
+
+    @property
+    def pid(self) -> int | None:
+        """Of the worker process, None while none runs."""
+        return self._process.pid
 
     @cached_property
     def chip(self) -> str:
@@ -202,7 +211,7 @@ class AppleStage:
         if not isinstance(module, AppleModule):
             raise TypeError(f"a stage runs modules of its own device, not {type(module).__name__}")
         limits = {name: kernel.max_total_threads_per_threadgroup for name, kernel in module.kernels.items()}
-        steps = [Step(c, fit_threadgroup(c.threadgroup, limits[c.kernel])) for c in self.program.calls]
+        steps = [Step(c, fit_threadgroup(c.threadgroup, limits[c.kernel], c.shrink)) for c in self.program.calls]
         return AppleExecution(self._process, self, module, steps)
 
     def poison(self) -> None:
@@ -235,7 +244,7 @@ class AppleExecution:
         self._stage.ensure_loaded()
         self._module.ensure_loaded()
         try:
-            self._process.ask(build, self._chain)
+            self._process.ask(build, self._chain, limit=self._stage.time_limit)
             begin = time.perf_counter()
             self._process.ask("evaluate", limit=self._stage.time_limit)
             return time.perf_counter() - begin

@@ -121,6 +121,7 @@ class Worker:
                 output_dtypes=[_dtype(o.dtype) for o in call.outputs],
                 grid=call.threads,
                 threadgroup=step.threadgroup,
+                init_value=call.init,
             )
             arrays |= {symbol.id: array for symbol, array in zip(call.outputs, made, strict=True)}
         return [arrays[symbol.id] for symbol in chain.results]

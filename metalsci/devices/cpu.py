@@ -23,7 +23,8 @@ from metalsci.msl.rules import check
 from metalsci.msl.signature import KernelSignature
 from metalsci.paths import cache
 
-_FILL = "#include <metal_stdlib>\n" + "".join(
+# What the host itself dispatches.
+_OWN = "#include <metal_stdlib>\nkernel void empty(uint i [[thread_position_in_grid]]) {}\n" + "".join(
     f"kernel void fill{size}(device {type} *out, constant {type} &value, uint i [[thread_position_in_grid]]) "
     "{ out[i] = value; }\n"
     for size, type in {1: "uchar", 2: "ushort", 4: "uint", 8: "ulong"}.items()
@@ -125,7 +126,20 @@ class CpuStage:
             raise TypeError(f"a stage runs modules of its own device, not {type(module).__name__}")
         dispatches = [d for call in self._program.calls for d in (*self._fills(call), self._dispatch(module, call))]
         with _typed_failures():
-            return CpuExecution(self._device, self._device.encode(dispatches), self._time_limit)
+            return CpuExecution(self, self._device.encode(dispatches))
+
+    def submit(self, commands: cpu_metal.CommandBuffer) -> float:
+        with _typed_failures():
+            return self._device.run(commands, timeout=self._time_limit)
+
+    @cached_property
+    def empty_chain(self) -> cpu_metal.CommandBuffer:
+        """The program's dispatches, of a kernel that does nothing."""
+        kernel = self._own.kernels["empty"]
+        grids = [(call.threads, call.threadgroup) for call in self._program.calls]
+        return self._device.encode(
+            [cpu_metal.Dispatch(kernel, {}, threads=threads, threadgroup=group) for threads, group in grids]
+        )
 
     def _dispatch(self, module: CpuModule, call: Call) -> cpu_metal.Dispatch:
         kernel = module.library.kernels[call.kernel]
@@ -143,24 +157,23 @@ class CpuStage:
             return
         for output in call.outputs:
             pattern = output.dtype.type(call.init).view(f"u{output.dtype.itemsize}")
-            kernel = self._filler.kernels[f"fill{output.dtype.itemsize}"]
+            kernel = self._own.kernels[f"fill{output.dtype.itemsize}"]
             count = output.nbytes // output.dtype.itemsize
             yield cpu_metal.Dispatch(
                 kernel, {0: self._bound(output), 1: pattern}, threads=(count, 1, 1), threadgroup=(256, 1, 1)
             )
 
     @cached_property
-    def _filler(self) -> cpu_metal.Library:
-        return self._device.compile(_FILL)
+    def _own(self) -> cpu_metal.Library:
+        return self._device.compile(_OWN)
 
     def _bound(self, value: Symbol | np.generic) -> "cpu_metal.Buffer | np.generic":
         return self._buffers[self._layout.buffer_of[value.id]] if isinstance(value, Symbol) else value
 
     def poison(self) -> None:
         for buffer in self._buffers[self._layout.inputs :]:
-            buffer.array.view(np.uint8).fill(
-                0xFF
-            )  # NaN to every floating-point type, the largest value to unsigned ones
+            # NaN to every floating-point type, the largest value to unsigned ones
+            buffer.array.view(np.uint8).fill(0xFF)
 
     def outputs(self) -> tuple[Array, ...]:
         return tuple(
@@ -173,14 +186,15 @@ class CpuStage:
 
 
 class CpuExecution:
-    def __init__(self, device: cpu_metal.Device, commands: cpu_metal.CommandBuffer, time_limit: float) -> None:
-        self._device = device
+    def __init__(self, stage: CpuStage, commands: cpu_metal.CommandBuffer) -> None:
+        self._stage = stage
         self._commands = commands
-        self._time_limit = time_limit
 
     def run(self) -> float:
-        with _typed_failures():
-            return self._device.run(self._commands, timeout=self._time_limit)
+        return self._stage.submit(self._commands)
+
+    def launch_cost(self) -> float:
+        return self._stage.submit(self._stage.empty_chain)
 
 
 def _processor() -> str:

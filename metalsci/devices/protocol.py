@@ -29,6 +29,10 @@ class Execution(Protocol):
     def run(self) -> float:
         """Run all calls of the program in order, once; seconds from submission to completion, launch included."""
 
+    def launch_cost(self) -> float:
+        """Seconds of as many dependent calls of a kernel that does nothing, over the same grids: what of `run` no
+        candidate can win."""
+
 
 class Stage(Protocol):
     """A program with its inputs uploaded and its outputs allocated. One stage serves every candidate."""
