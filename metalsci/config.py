@@ -169,6 +169,7 @@ class RunConfig:
     paths: PathsConfig = MISSING
     repeats: RepeatsConfig = field(default_factory=RepeatsConfig)
     seed: int = 0
+    run: str | None = None
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """The record of an answer, as a journal keeps it and `replay` reads it."""
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -18,12 +18,40 @@ class Answered(msgspec.Struct, frozen=True, tag="answered"):
     prompt: str = ""
 
 
-class _Tag(msgspec.Struct):
-    type: str
+@dataclass(frozen=True)
+class Recorded:
+    """A whole answer, its parts joined, and the digest of the prompt that it answers."""
+
+    response: Response
+    prompt: str
 
 
-def read_answers(journal: Path) -> Iterator[Answered]:
-    """The answers of a journal, in order. Raises OSError, and msgspec.DecodeError for what is not a journal."""
+class _Entry(msgspec.Struct):
+    iteration: int
+    response: Response | None = None
+
+
+class _Judged(msgspec.Struct, tag="judged"):
+    """As much of that record as matters here."""
+
+    entry: _Entry
+
+
+class _Began(msgspec.Struct, tag="began"):
+    pass
+
+
+def recorded_answers(journal: Path) -> dict[int, Recorded]:
+    """The answers of a journal by iteration. Raises OSError, and msgspec.DecodeError for what is no journal."""
+    decoder = msgspec.json.Decoder(Answered | _Judged | _Began)
+    prompts: dict[int, str] = {}
+    answers: dict[int, Recorded] = {}
     for line in journal.read_bytes().splitlines(keepends=True):
-        if line.endswith(b"\n") and msgspec.json.decode(line, type=_Tag).type == "answered":
-            yield msgspec.json.decode(line, type=Answered)
+        if not line.endswith(b"\n"):
+            break  # a killed run's last line
+        match decoder.decode(line):
+            case Answered(iteration=iteration, prompt=prompt):
+                prompts.setdefault(iteration, prompt)
+            case _Judged(entry=_Entry(iteration=iteration, response=response)) if response is not None:
+                answers[iteration] = Recorded(response, prompts.get(iteration, ""))
+    return answers

@@ -93,10 +93,46 @@ class LocalConfig:
     transport: TransportConfig = field(default_factory=TransportConfig)
 
 
+@dataclass
+class ReplayConfig:
+    _target_: str = "metalsci.models.replay.Replay"
+    run: str | None = None
+    strict: bool = True
+
+
+@dataclass
+class ManualConfig:
+    _target_: str = "metalsci.models.manual.Manual"
+    poll: float = 0.2
+    settle: float = 1.0
+    show: bool = True
+
+
+class Policy(Enum):
+    """weights: drawn. bandit: the one that pays on this task."""
+
+    weights = "weights"
+    bandit = "bandit"
+
+
+@dataclass
+class EnsembleConfig:
+    _target_: str = "metalsci.models.ensemble.Ensemble"
+    _convert_: str = "all"
+    members: dict[str, Any] = MISSING
+    policy: Policy = Policy.weights
+    weights: dict[str, float] = MISSING
+    exploration: float = 1.0
+    seed: int = MISSING
+
+
 SCHEMAS: dict[str, Any] = {
     "_prices": PricesConfig,
     "_claude": ClaudeConfig,
     "_gpt": GptConfig,
     "_gemini": GeminiConfig,
     "_local": LocalConfig,
+    "_replay": ReplayConfig,
+    "_manual": ManualConfig,
+    "_ensemble": EnsembleConfig,
 }

@@ -11,6 +11,10 @@ from metalsci.benchmark.evaluation import Outcome
 from metalsci.models.protocol import Response, Stop
 from metalsci.msl.parse import parse
 
+_CODE_LINE = re.compile(
+    r"#\s*(include|define|if|ifdef|ifndef|pragma)\b|\[\[|//|/\*"
+    r"|(using namespace|kernel|constant|constexpr|template|struct|inline|static|typedef|enum)\b"
+)
 _FENCE_LINE = re.compile(r"\s*(`{3,}|~{3,})[^`\n]*\n")
 
 
@@ -102,7 +106,7 @@ def _closed(block: Token, text: str) -> bool:
 def _code(text: str) -> str:
     """An answer without a fence, less the prose before its first and after its last line of code."""
     lines = text.splitlines(keepends=True)
-    starts = [i for i, line in enumerate(lines) if re.match(r"#\s*include|using\b|kernel\b|\[\[|//|constant\b", line)]
+    starts = [i for i, line in enumerate(lines) if _CODE_LINE.match(line)]
     ends = [i for i, line in enumerate(lines) if line.startswith("}")]
     if not starts or not ends or ends[-1] < starts[0]:
         return text

@@ -2,7 +2,7 @@ import pytest
 
 from metalsci.benchmark.evaluation import Evaluation, Outcome, Roofline, SizeResult, Timing
 from metalsci.models.protocol import Response, Stop, Usage
-from metalsci.models.record import Answered, read_answers
+from metalsci.models.record import Answered, recorded_answers
 from metalsci.msl.diagnostics import Diagnostic, Severity
 from metalsci.search.history import Entry
 from metalsci.search.journal import Journal, JournalError, Judged
@@ -42,7 +42,8 @@ def test_the_parts_of_an_answer_stay_in_order(tmp_path):
     journal.append(Judged(ENTRY))
     again = Journal(path, "same")
     assert again.answers[1] == tuple(parts)
-    assert [a.response.text for a in read_answers(path)] == ["one", "two", "three"]
+    (judged,) = recorded_answers(path).values()
+    assert (judged.response, judged.prompt) == (ENTRY.response, "digest")
 
 
 def test_a_journal_from_before_answers_had_parts_is_read(tmp_path):

@@ -1,0 +1,21 @@
+"""Does a model answer? One tiny call, for the doctor."""
+
+import time
+from contextlib import AbstractContextManager, nullcontext
+
+from metalsci.models.protocol import LanguageModel, Model, Prompt, Stop
+
+_PROMPT = Prompt("Answer with one word and nothing else.", "Say: ready", iteration=1, parent="")
+
+
+def check(model: Model | LanguageModel) -> str:
+    """A sentence about the answer: who gave it, how long it took, what it used and cost. Raises ModelError with what to
+    do where there is none. It costs what a few tokens cost, and whatever the model thinks before it speaks."""
+    with model if isinstance(model, AbstractContextManager) else nullcontext():
+        begin = time.perf_counter()
+        response = model.propose(_PROMPT)
+        seconds = time.perf_counter() - begin
+    said = " ".join(response.text.split())[:40] or "nothing"
+    cost = "of unknown price" if response.cost is None else f"${response.cost:.4f}"
+    ended = "" if response.stop is Stop.END else f", stopped by {response.stop}"
+    return f"{model.name} said {said!r} in {seconds:.1f} s{ended}: {response.usage.total} tokens, {cost}"

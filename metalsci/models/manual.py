@@ -1,0 +1,63 @@
+"""A person, or any program, as the model: the prompt is a file, and so is the answer."""
+
+import sys
+import time
+from pathlib import Path
+
+from metalsci.models.errors import DeadlineError
+from metalsci.models.protocol import Call, Expense, Prompt, Response, Stop
+
+_FORMS = ("md", "txt", "metal")
+_FENCE = "`" * 16  # longer than any run of backticks in a kernel
+
+
+class Manual:
+    """Waits for NN_answer.md (or .txt, or .metal for a file that is nothing but code) in the run's folder, where the
+    prompt stands as NN_prompt.md.
+
+    poll: seconds between two looks. settle: seconds for which an answer must not have grown to count as written.
+    show: print the prompt where there is a terminal.
+    """
+
+    name = "manual"
+
+    def __init__(self, *, poll: float, settle: float, show: bool) -> None:
+        if poll <= 0 or settle < 0:
+            raise ValueError(f"model.poll={poll}, model.settle={settle}: give positive seconds")
+        self._poll = poll
+        self._settle = settle
+        self._show = show
+
+    def propose(self, prompt: Prompt, call: Call | None = None) -> Response:
+        """Raises DeadlineError when the budget's minutes end first."""
+        call = call or Call()
+        stem = f"{prompt.iteration:02}"
+        if self._show and sys.stdout.isatty():
+            sys.stdout.write(f"\n{prompt.system}\n{prompt.user}\n\n")
+        wanted = call.folder / f"{stem}_answer.md"
+        sys.stdout.write(f"iteration {prompt.iteration}: {call.folder / f'{stem}_prompt.md'} waits for {wanted}\n")
+        sys.stdout.flush()
+        call.progress(f"waiting for {wanted.name}")
+        return Response(self._wait_for([wanted.with_suffix(f".{form}") for form in _FORMS], call.deadline))
+
+    def worst_case(self, prompt: Prompt) -> Expense:
+        """Nothing: who answers by hand pays by hand."""
+        return Expense()
+
+    def interrupted(self, prompt: Prompt, text: str) -> Response:
+        """Never needed: an answer by hand does not arrive in pieces."""
+        return Response(text, stop=Stop.CUT)
+
+    def _wait_for(self, files: list[Path], deadline: float) -> str:
+        sizes: dict[Path, tuple[int, float]] = {}
+        while time.monotonic() < deadline:
+            for file in files:
+                size = file.stat().st_size if file.exists() else 0
+                known, since = sizes.get(file, (0, 0.0))
+                if size != known:
+                    sizes[file] = (size, time.monotonic())
+                elif size and time.monotonic() - since >= self._settle:
+                    text = file.read_text(encoding="utf-8", errors="replace")
+                    return f"{_FENCE}metal\n{text}\n{_FENCE}\n" if file.suffix == ".metal" else text
+            time.sleep(self._poll)
+        raise DeadlineError("no answer came before the budget's minutes ended")
