@@ -1,0 +1,62 @@
+"""`best.py` of a finished search, imported and executed as a user would; only the kernel call itself goes to the
+software device instead of Metal."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from hydra.utils import instantiate
+from software_worker import SoftwareKernel
+
+from metalsci.benchmark.task import Size
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The folder of a finished search on lbm, small."""
+    folder = tmp_path_factory.mktemp("export")
+    command = [sys.executable, "-m", "metalsci.run", "task=lbm", "task.sizes=[{NX: 24, NY: 16, steps: 3}]"]
+    command += ["task.heldout={NX: 16, NY: 24, steps: 2}", "budget.iterations=6", "repeats.timed=3", "gate.repeats=3"]
+    done = subprocess.run([*command, "tracker=none"], cwd=folder, env=os.environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (summary,) = folder.rglob("summary.json")
+    return summary.parent
+
+
+@pytest.fixture
+def best(run, monkeypatch):
+    monkeypatch.setattr(mx.fast, "metal_kernel", SoftwareKernel)
+    spec = importlib.util.spec_from_file_location("best", run / "best.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_best_py_computes_what_the_task_asks_for(best, composed):
+    task = instantiate(composed("task=lbm").task).task
+    size = Size("other", {"NX": 40, "NY": 24, "steps": 5})
+    inputs = task.inputs(size, np.random.default_rng(0))
+    f = mx.array(inputs["f"])
+    for _ in range(size.steps):
+        f = best.lbm_step(f, size.NX, size.NY, 0.8, f_out_shape=f.shape, grid=(size.NX, size.NY, 1))
+    assert task.check(size, [np.array(f)], task.reference(size, inputs)).correct
+
+
+def test_best_py_tells_where_it_comes_from(run, best):
+    summary = json.loads((run / "summary.json").read_text())
+    text = best.__doc__
+    assert summary["gate"]["verdict"] in text
+    assert f"{summary['self_speedup']:.2f}" in text
+    assert run.name in text
+    assert "(9, 16, 24)" in best.lbm_step.__doc__
+    assert "float32" in best.lbm_step.__doc__
+
+
+def test_best_py_imports_nothing_but_mlx(run):
+    lines = (run / "best.py").read_text().splitlines()
+    assert [line for line in lines if line.startswith(("import", "from"))] == ["import mlx.core as mx"]
