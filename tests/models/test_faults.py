@@ -1,0 +1,50 @@
+import email.utils
+import time
+
+import pytest
+
+from metalsci.models.faults import Kind, of_status, retry_after
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after": "-3"}, 0.0),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": ""}, None),
+        ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
+        ({"retry-after": "Sun, 06 Nov 1994 08:49:37 GMT"}, 0.0),
+    ],
+)
+def test_what_a_server_asks_to_wait(headers, seconds):
+    assert retry_after(headers) == seconds
+
+
+def test_a_date_is_so_many_seconds_away():
+    assert retry_after({"retry-after": email.utils.formatdate(time.time() + 30, usegmt=True)}) == pytest.approx(
+        30, abs=2
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (429, None, Kind.TRANSIENT),
+        (429, "insufficient_quota", Kind.QUOTA),
+        (500, "anything", Kind.TRANSIENT),
+        (400, None, Kind.REQUEST),
+        (400, "invalid_request_error", Kind.REQUEST),
+        (404, "invalid_request_error", Kind.MODEL),
+        (401, "invalid_request_error", Kind.KEY),
+        (400, "API_KEY_INVALID", Kind.KEY),
+        (200, "overloaded_error", Kind.TRANSIENT),
+        (200, None, Kind.TRANSIENT),
+        (413, None, Kind.REQUEST),
+        (400, "content_filter", Kind.FILTERED),
+    ],
+)
+def test_the_code_in_the_body_tells_more_than_the_status(status, code, kind):
+    assert of_status(status, "x", code).kind is kind

@@ -1,0 +1,102 @@
+"""Where keys come from, and where they never go."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from provider_server import Anthropic, Fail, Say
+from toy_search import fence
+
+from metalsci.models.check import check
+from metalsci.models.claude import claude
+from metalsci.models.errors import ModelError
+from metalsci.models.keys import KeyRing
+from metalsci.models.prices import PriceTable
+from metalsci.models.remote import Transport
+
+KEY = "METALSCI_LOCAL_API_KEY"
+
+
+@pytest.fixture
+def env_file(tmp_path, monkeypatch):
+    path = tmp_path / "metalsci.env"
+    monkeypatch.setenv("METALSCI_ENV", str(path))
+    return path
+
+
+def test_a_key_is_taken_out_of_the_environment_that_children_inherit(monkeypatch):
+    monkeypatch.setenv(KEY, "from-the-environment")
+    ring = KeyRing()
+    assert ring.find([KEY]) == "from-the-environment"
+    assert KEY not in os.environ
+    seen = subprocess.run([sys.executable, "-c", "import os; print(os.environ)"], capture_output=True, text=True)
+    assert "from-the-environment" not in seen.stdout
+    assert ring.find([KEY]) == "from-the-environment"  # for the next run of a sweep
+
+
+def test_a_key_may_stand_in_a_file(env_file, monkeypatch):
+    monkeypatch.delenv(KEY, raising=False)
+    env_file.write_text(f"# mine\nexport {KEY}='from a file'\nOTHER=x\n")
+    assert KeyRing().find([KEY]) == "from a file"
+    assert KEY not in os.environ
+
+
+def test_the_environment_comes_before_the_file(env_file, monkeypatch):
+    env_file.write_text(f"{KEY}=from-a-file\n")
+    monkeypatch.setenv(KEY, "from-the-environment")
+    assert KeyRing().find([KEY]) == "from-the-environment"
+
+
+def test_what_is_missing_is_named_with_both_places(env_file):
+    ring = KeyRing()
+    with pytest.raises(
+        ModelError, match=r"set A_KEY or B_KEY in the environment, or write A_KEY=… into .*metalsci.env"
+    ):
+        ring.demand(["A_KEY", "B_KEY"], "some-model")
+
+
+def test_an_empty_variable_is_no_key(env_file, monkeypatch):
+    monkeypatch.setenv(KEY, "")
+    assert KeyRing().find([KEY]) is None
+
+
+def test_keys_are_struck_out_of_texts(env_file, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "first-secret")
+    env_file.write_text(f"{KEY}=second-secret\n")
+    ring = KeyRing()
+    ring.withhold()
+    assert ring.redact("first-secret, second-secret") == "[key], [key]"
+
+
+@pytest.fixture
+def small(serve):
+    """A small Claude, and the server it talks to."""
+
+    def make(*script):
+        server = serve(Anthropic(), *script)
+        prices = PriceTable("2026-11-20", {"a-model": [1.0, 0.1, 2.0]})
+        settings = {"effort": None, "thinking": False, "max_output_tokens": 100, "prices": prices, "price": None}
+        return claude(model="a-model", transport=Transport(server.url, attempts=1), **settings), server
+
+    return make
+
+
+def test_a_model_is_checked_with_one_tiny_call(small):
+    model, server = small(Say("ready"))
+    assert check(model).startswith("a-model said 'ready' in ")
+    assert check(model).endswith("1300 tokens, $0.0012")
+    body = server.requests[0][2]
+    assert "thinking" not in body
+    assert "output_config" not in body
+
+
+def test_a_check_says_what_is_wrong(small):
+    model, _ = small(Fail(401, "authentication_error"))
+    with pytest.raises(ModelError, match="check ANTHROPIC_API_KEY"):
+        check(model)
+
+
+def test_a_model_that_answers_by_the_kernel_is_checked_too(small):
+    model, _ = small(Say(fence(1)))
+    assert "Idea 1." in check(model)

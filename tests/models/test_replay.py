@@ -1,0 +1,88 @@
+"""A recorded run's answers again, in a whole search."""
+
+from dataclasses import dataclass
+
+import pytest
+from toy_search import fence, search
+
+from metalsci.models.errors import ModelError
+from metalsci.models.protocol import Prompt, Response, Stop, Usage
+from metalsci.models.replay import Replay
+from metalsci.search.budget import Budget
+
+
+@dataclass
+class Scripted:
+    answers: list[Response]
+    name: str = "scripted"
+    asked: int = 0
+
+    def propose(self, prompt: Prompt) -> Response:
+        self.asked += 1
+        return self.answers[self.asked - 1]
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """A run of three iterations, the second answer of which was cut off and continued."""
+    text = fence(3)
+    answers = [
+        Response(fence(1), "thoughts", Usage(5, 1, 9, 2), 0.5),
+        Response(text[:60], stop=Stop.LENGTH),
+        Response(text[60:]),
+        Response("no code"),
+    ]
+    folder = tmp_path / "recorded"
+    folder.mkdir()
+    return folder, search(folder, Scripted(answers), Budget(3))
+
+
+@pytest.fixture
+def again(tmp_path):
+    folder = tmp_path / "again"
+    folder.mkdir()
+    return folder
+
+
+def test_the_search_is_the_same_and_costs_nothing(recorded, again):
+    folder, first = recorded
+    done = search(again, Replay(run=str(folder), strict=True), Budget(3))
+    assert [(e.source, e.score) for e in done.history.entries] == [(e.source, e.score) for e in first.history.entries]
+    assert done.history.entries[1].response == Response(fence(1), "thoughts", Usage(5, 1, 9, 2), 0.0)
+    assert (done.spent.dollars, first.spent.dollars) == (0.0, 0.5)
+    assert Replay(run=str(folder / "journal.jsonl"), strict=True).name == "replay"
+
+
+def test_the_end_of_the_recording_ends_the_search(recorded, again):
+    done = search(again, Replay(run=str(recorded[0]), strict=True), Budget(9))
+    assert done.ended_by == "answers"
+    assert len(done.history.proposals) == 3
+
+
+def test_a_replay_can_be_stopped_and_resumed(recorded, again):
+    search(again, Replay(run=str(recorded[0]), strict=True), Budget(1))
+    done = search(again, Replay(run=str(recorded[0]), strict=True), Budget(3))
+    assert [e.score for e in done.history.entries] == [1.0, 2.0, 4.0, 0.0]
+
+
+def test_an_answer_to_another_prompt_is_refused_unless_allowed(recorded):
+    other = Prompt("another system prompt", "user", 1, "kernel")
+    with pytest.raises(ModelError, match=r"iteration 1 asks for something else.*model\.strict=false"):
+        Replay(run=str(recorded[0]), strict=True).propose(other)
+    assert Replay(run=str(recorded[0]), strict=False).propose(other).text == fence(1)
+
+
+def test_a_recording_that_was_killed_is_read_as_far_as_it_goes(recorded, again):
+    journal = recorded[0] / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes() + b'{"type":"answered","iter')
+    assert len(search(again, Replay(run=str(journal), strict=True), Budget(9)).history.proposals) == 3
+
+
+def test_what_is_no_recording_is_refused_with_its_name(tmp_path):
+    with pytest.raises(ValueError, match="run=FOLDER"):
+        Replay(run=None, strict=True)
+    with pytest.raises(ValueError, match="nowhere is not the folder of a recorded run"):
+        Replay(run=str(tmp_path / "nowhere"), strict=True)
+    (tmp_path / "journal.jsonl").write_text("hello\n")
+    with pytest.raises(ValueError, match=r"journal\.jsonl is not the journal of a run"):
+        Replay(run=str(tmp_path), strict=True)
