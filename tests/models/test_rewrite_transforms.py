@@ -496,6 +496,18 @@ class TestHoisting:
             "for (uint k = 0; k < 3; ++k) {",
         ]
 
+    def test_common_parts_of_sums(self) -> None:
+        becomes(
+            "const float x = a[0];\nout[0] = a[1] + x - a[2] - dt;\nout[1] = a[1] + x + a[3] - a[4];",
+            """
+            const float x = a[0];
+            const float a_x_1 = a[1] + x;
+            out[0] = a_x_1 - a[2] - dt;
+            out[1] = a[3] - a[4] + a_x_1;
+            """,
+            CommonParts(),
+        )
+
     def test_common_parts_of_products(self) -> None:
         becomes(
             "const int n = int(N);\nconst int m = n + 1;\nout[2 * n * m] = a[3 * n * m];",
@@ -511,6 +523,10 @@ class TestAlgebra:
             "float x = a[0];\nx = fma(a[1], dt, x);\nout[0] = fma(-dt, a[2] + 1.0f, x + a[3]);",
             ContractToFma(),
         )
+
+    def test_only_floats_are_contracted(self) -> None:
+        """The library has no fma of a half and two floats."""
+        is_left_alone("const half x = a[0];\nout[0] = dt * a[1] + x;", ContractToFma())
 
     def test_integers_are_not_contracted(self) -> None:
         is_left_alone("const int i = int(gid.x);\nout[i * 2 + 1] = 0;", ContractToFma())

@@ -41,7 +41,7 @@ class Chain:
         if self.is_product:
             return put(self.node, f"{_spell_product(rest)} * {name}", PRODUCT)
         if all(term.sign == "-" for term in rest):
-            return put(self.node, f"{name} - {spell_sum([Term('+', term.node) for term in rest])}", SUM)
+            return put(self.node, spell_sum(rest, after=name), SUM)
         return put(self.node, f"{spell_sum(rest)} + {name}", SUM)
 
 
@@ -87,8 +87,9 @@ def factors(node: Node) -> Iterator[Node]:
         yield node
 
 
-def spell_sum(terms: Sequence[Term]) -> str:
-    text = ""
+def spell_sum(terms: Sequence[Term], after: str = "") -> str:
+    """The terms, behind what is spelled already."""
+    text = after
     for term in terms:
         operand = parenthesised(term.node.text, level_of(term.node), SUM + (term.sign == "-"))
         if text:

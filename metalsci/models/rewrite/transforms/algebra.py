@@ -66,7 +66,7 @@ def _contracted(terms: Sequence[Term], expressions: Expressions) -> str | None:
     """Nested `fma`s around the terms that are no products; None without a product to contract."""
     products = [term for term in terms if _is_float_product(term.node, expressions)]
     addends = [term for term in terms if term not in products]
-    if not products or len(terms) < 2:
+    if not products or len(terms) < 2 or not all(expressions.type_of(term.node) == "float" for term in terms):
         return None
     if not addends:
         addends, products = products[:1], products[1:]
