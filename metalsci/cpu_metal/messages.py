@@ -45,10 +45,14 @@ def diagnostics(output: str, file: str, source: Rewritten) -> list[Diagnostic]:
     found: list[Diagnostic] = []
     messages = list(_messages(output))
     blamed: set[int] = set()
+    told = False  # whether notes belong to a message that is passed on
     for index, message in enumerate(messages):
-        if index in blamed:
+        ours = PurePath(message.file).name == file
+        if message.severity is not Severity.NOTE:
+            told = ours or message.severity is Severity.ERROR
+        if index in blamed or not told:
             continue
-        if PurePath(message.file).name == file:
+        if ours:
             found.append(_at(source, message.severity, message.line, message.column, message.text))
         elif message.severity is Severity.ERROR:
             note = _note_on(messages, index, file)

@@ -20,6 +20,11 @@ def rewritten(source: str) -> str:
         ("template <typename T> T f() { return T(0); }", "template <typename T> T f() { return metal::_make<T>(0); }"),
         ("#define P(x) float2(x, 1)\n", "#define P(x) metal::_make<float2>(x, 1)\n"),
         ("#define F2 float2\nx = F2(1, 2);", "#define F2 float2\nx = metal::_make<F2>(1, 2);"),
+        ("float4 v(1, x), w(v);", "float4 v = metal::_make<float4>(1, x), w(v);"),
+        (
+            "const metal::uint2 at((i + 1) / 2, 3);",
+            "const metal::uint2 at = metal::_make<metal::uint2>((i + 1) / 2, 3);",
+        ),
     ],
 )
 def test_constructors(source: str, want: str) -> None:
@@ -39,6 +44,11 @@ def test_constructors(source: str, want: str) -> None:
         "// float4(1)\n/* float4(2) */",
         "float4 x = {1, 2, 3, 4};",
         "{ threadgroup float *p = q; }",
+        "float4 f(float4 x, uint n);",
+        "float4 f();",
+        "float4 f(const thread S &s);",
+        "template <typename T> T f(T);",
+        "x.template load<4>(y);",
         "void f(threadgroup float *t) { t[0] = 1; }",
         "{ threadgroup float (&row)[4] = tile[0]; }",
     ],
@@ -56,11 +66,29 @@ def test_left_alone(source: str) -> None:
             "typedef vec<float, 4> _metal_a[2], _metal_b; METAL_THREADGROUP(a); METAL_THREADGROUP(b);",
         ),
         ("static threadgroup uint n;", " typedef uint _metal_n; METAL_THREADGROUP(n);"),
+        (
+            "threadgroup float a[N * sizeof(T) == 0 ? 1 : S::M];",
+            "typedef float _metal_a[N * sizeof(T) == 0 ? 1 : S::M]; METAL_THREADGROUP(a);",
+        ),
         ("threadgroup\natomic_uint n;", "typedef\natomic_uint _metal_n; METAL_THREADGROUP(n);"),
     ],
 )
 def test_threadgroup_variables(declaration: str, want: str) -> None:
     assert rewritten("{" + declaration + "}") == "{" + want + "}"
+
+
+@pytest.mark.parametrize(
+    ("source", "want"),
+    [
+        ('int x;\ntemplate [[host_name("f")]]\n[[kernel]] decltype(k<float>) k<float>;', "int x;\n\n;"),
+        (
+            "struct S { S() thread; float f() const thread; float g(thread S &); };",
+            "struct S { S() ; float f() const ; float g(thread S &); };",
+        ),
+    ],
+)
+def test_instantiations_and_qualifiers(source: str, want: str) -> None:
+    assert rewritten(source) == want
 
 
 def test_every_place_maps_back() -> None:

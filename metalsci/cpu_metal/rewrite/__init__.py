@@ -1,0 +1,36 @@
+"""The few constructs of Metal that C++ for OpenCL has no spelling for, rewritten before Clang sees them.
+
+Every rewrite is an edit of a few tokens; `Rewritten.original` maps a place in the new text back to the user's, so that
+diagnostics speak of the file that the user wrote.
+"""
+
+from collections.abc import Sequence
+
+from metalsci.cpu_metal.rewrite.constructors import constructors
+from metalsci.cpu_metal.rewrite.declarations import instantiations, method_qualifiers
+from metalsci.cpu_metal.rewrite.edits import Edit, Rewritten, code
+from metalsci.cpu_metal.rewrite.threadgroup import threadgroup_variables
+from metalsci.msl.lexer import SourceText
+
+__all__ = ["Rewritten", "rewrite"]
+
+
+def rewrite(source: str) -> Rewritten:
+    """The text that Clang compiles."""
+    text = SourceText(source.encode(errors="surrogatepass"))
+    tokens = code(text)
+    edits = [
+        *constructors(text, tokens),
+        *threadgroup_variables(tokens),
+        *instantiations(text, tokens),
+        *method_qualifiers(tokens),
+    ]
+    return Rewritten(text, _without_overlaps(edits))
+
+
+def _without_overlaps(edits: Sequence[Edit]) -> tuple[Edit, ...]:
+    kept: list[Edit] = []
+    for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
+        if not kept or edit.start >= kept[-1].end:
+            kept.append(edit)
+    return tuple(kept)

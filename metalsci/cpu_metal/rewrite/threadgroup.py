@@ -1,0 +1,68 @@
+"""Variables in threadgroup memory, wherever a function declares them: `threadgroup float a[16], b;` becomes
+`typedef float _metal_a[16], _metal_b;` and, for each, a reference into the worker's threadgroup memory, at an offset
+that the linker chooses (include/metal_threadgroup).
+"""
+
+from collections.abc import Iterator, Sequence
+
+from metalsci.cpu_metal.rewrite.edits import Edit
+from metalsci.msl.lexer import Token
+
+
+def threadgroup_variables(tokens: Sequence[Token]) -> Iterator[Edit]:
+    start = depth = brackets = 0
+    for index, token in enumerate(tokens):
+        depth += (token.text == b"{") - (token.text == b"}")
+        brackets += (token.text in (b"[", b"(")) - (token.text in (b"]", b")"))
+        after = tokens[index + 1].text if index + 1 < len(tokens) else b""
+        label = token.text == b":" and not brackets and b":" not in (tokens[index - 1].text, after)
+        if token.text not in (b";", b"{", b"}") and not label:
+            continue
+        brackets = 0
+        if token.text == b";" and depth:
+            yield from _threadgroup_statement(tokens[start:index])
+        start = index + 1
+
+
+def _threadgroup_statement(statement: Sequence[Token]) -> Iterator[Edit]:
+    names = list(_declared(statement))
+    if not names or names[0] < 2 or all(token.text != b"threadgroup" for token in statement[: names[0]]):
+        return
+    # Pointers and references to threadgroup memory are C++ as they stand; an initialiser is for Clang to refuse.
+    if any(token.text in (b"*", b"&", b"=", b"using", b"typedef", b"(") for token in _outside_brackets(statement)):
+        return
+    for token in statement[: names[0]]:
+        if token.text in (b"threadgroup", b"static"):
+            yield Edit(token.start, token.end, b"typedef" if token.text == b"threadgroup" else b"")
+    for name in names:
+        yield Edit(statement[name].start, statement[name].start, b"_metal_")
+    variables = b"".join(b"; METAL_THREADGROUP(%b)" % statement[name].text for name in names)
+    yield Edit(statement[-1].end, statement[-1].end, variables)
+
+
+def _outside_brackets(statement: Sequence[Token]) -> Iterator[Token]:
+    depth = 0
+    for token in statement:
+        depth += token.text == b"["
+        if not depth:
+            yield token
+        depth -= token.text == b"]"
+
+
+def _declared(statement: Sequence[Token]) -> Iterator[int]:
+    """Index of each name that `type a[2][3], b` declares: the last word before its dimensions, `,` or the end."""
+    angles = brackets = 0
+    name: int | None = None
+    for index, token in enumerate(statement):
+        if brackets == 0:
+            angles += (token.text == b"<") - (token.text == b">")
+        brackets += (token.text == b"[") - (token.text == b"]")
+        if angles or brackets:
+            continue
+        if token.text == b"," and name is not None:
+            yield name
+            name = None
+        elif token.kind == "word":
+            name = index
+    if name is not None:
+        yield name
