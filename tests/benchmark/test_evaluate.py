@@ -55,9 +55,16 @@ def test_the_seed_kernel_is_right_and_scored_at_every_size(evaluator, seed):
         (STORE, STORE.replace("alpha *", "0.9f * alpha *"), Outcome.WRONG, "40×24"),
         (STORE, "    if (c % 5 != 0) " + STORE.strip(), Outcome.WRONG, "nan"),
         (STORE, "    u_out[c + 4000000u] = u;", Outcome.CRASHED, "u_out"),
+        (
+            STORE,
+            "    threadgroup float big[9000];\n    big[gid.x % 9000u] = u;\n"
+            "    threadgroup_barrier(mem_flags::mem_threadgroup);\n" + STORE + " u_out[c] += 0 * big[0];",
+            Outcome.PIPELINE_ERROR,
+            "32768",
+        ),
         (STORE, "    while (u_in[c] < 2.0f) { if (alpha < 0.0f) break; }\n" + STORE, Outcome.TIMED_OUT, "1.5"),
     ],
-    ids=["name", "syntax", "kernel name", "type", "physics", "stale", "wild", "endless"],
+    ids=["name", "syntax", "kernel name", "type", "physics", "stale", "wild", "threadgroup memory", "endless"],
 )
 def test_a_bad_candidate_is_an_outcome_with_a_message(evaluator, seed, old, new, outcome, message):
     assert old in seed

@@ -78,8 +78,15 @@ def test_the_roofline_is_the_chip_s(evaluator, seed):
             Outcome.SCORED,
             "",
         ),
+        (
+            STORE,
+            "    threadgroup float big[9000];\n    big[gid.x % 9000u] = u;\n"
+            "    threadgroup_barrier(mem_flags::mem_threadgroup);\n" + STORE + " u_out[c] += 0 * big[0];",
+            Outcome.PIPELINE_ERROR,
+            "32768",
+        ),
     ],
-    ids=["kernel name", "physics", "cap"],
+    ids=["kernel name", "physics", "cap", "threadgroup memory"],
 )
 def test_a_candidate_is_an_outcome(evaluator, seed, old, new, outcome, message):
     evaluation = evaluator.evaluate(seed.replace(old, new))
