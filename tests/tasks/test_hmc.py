@@ -63,3 +63,56 @@ def test_the_benchmark_s_statistics_are_asked_of_the_last_state(composed, run):
     check = task.check(SIZE, got, want)
     assert not check.correct
     assert "acceptance rate" in check.detail
+
+
+def trajectory(task, size, inputs, precision=np.float32):
+    """What a candidate returns that keeps matrix and state in `precision`, by the check's own step."""
+    q, accept = inputs["q"].astype(float), inputs["accept"]
+    matrix = inputs["A"].astype(precision).astype(float)
+    states = [(q, accept)]
+    for step in range(size.steps):
+        moved, margin = task.proposal(size, step, q, matrix)
+        q = np.where((margin > 0)[:, None], moved, q).astype(precision).astype(float)
+        accept = accept + (margin > 0).astype(np.uint32)
+        states.append((q, accept))
+    middle = size.steps // 2
+    chosen = [states[1], *states[middle : middle + 2], *states[-2:]]
+    return [array.astype(np.float32) if array.dtype == float else array for state in chosen for array in state]
+
+
+SPOILS = {
+    "zeros": np.zeros_like,
+    "ones": np.ones_like,
+    "mean": lambda q: np.full_like(q, q.mean()),
+    "sign": np.negative,
+    "shifted by one": lambda q: np.roll(q, 1, axis=0),
+    "one wrong element": lambda q: np.where(np.arange(q.size).reshape(q.shape) == q.size // 2, q + 0.05, q),
+    "one NaN": lambda q: np.where(np.arange(q.size).reshape(q.shape) == q.size // 2, np.float32(np.nan), q),
+}
+
+
+def assert_discriminates(task, size):
+    inputs = task.inputs(size, np.random.default_rng(5))
+    want = task.reference(size, inputs)
+    got = trajectory(task, size, inputs)
+    check = task.check(size, got, want)
+    assert check.correct, check.detail
+    for name, spoil in SPOILS.items():
+        assert not task.check(size, [*got[:-2], spoil(got[-2]), got[-1]], want).correct, name
+    everywhere = [inputs["q"], inputs["accept"]] * (len(got) // 2)
+    assert not task.check(size, everywhere, want).correct, "input unchanged"
+    half = trajectory(task, size, inputs, np.float16)
+    assert not task.check(size, half, want).correct, "half precision"
+    fewer = trajectory(task, size.replace(steps=size.steps - 1), inputs)
+    assert not task.check(size, fewer, want).correct, "one step fewer"
+
+
+def test_what_is_not_the_answer_is_rejected(composed):
+    assert_discriminates(instantiate(composed("task=hmc").task).task, Size("small", {"d": 8, "K": 1024, "steps": 20}))
+
+
+@pytest.mark.full
+def test_what_is_not_the_answer_is_rejected_at_every_size(composed):
+    problem = instantiate(composed("task=hmc").task)
+    for size in (*problem.sizes, problem.heldout):
+        assert_discriminates(problem.task, size)

@@ -1,0 +1,70 @@
+"""Results that are not the answer, made from those that are."""
+
+from itertools import combinations
+
+import numpy as np
+
+
+def right(task, size, want):
+    """What a candidate that is right would return, in the types it would return it in."""
+    results = [w.astype(np.float32) if w.dtype.kind == "f" else w.copy() for w in want]
+    return results + [np.zeros(1, np.uint32)] * (size.steps if task.name == "lj" else 0)
+
+
+def fill(value):
+    return lambda task, size, inputs, got: [np.full_like(g, value(g)) for g in got]
+
+
+def one_element(value):
+    def change(task, size, inputs, got):
+        flat = got[0].reshape(-1)
+        at = flat.size // 2 + 1
+        flat[at] = value(got[0], flat[at])
+        return got
+
+    return change
+
+
+def unchanged(task, size, inputs, got):
+    """The inputs in place of the results, in their order, without padding."""
+    return [a[..., : g.shape[-1]] for a, g in zip(inputs.values(), got, strict=False)] + got[len(inputs) :]
+
+
+def swapped_axes(task, size, inputs, got):
+    g = got[0]
+    pairs = [(a, b) for a, b in combinations(range(g.ndim), 2) if g.shape[a] == g.shape[b]]
+    return [np.swapaxes(g, *pairs[0]), *got[1:]] if pairs else None
+
+
+def steps(more):
+    def change(task, size, inputs, got):
+        if "steps" not in size.extents:
+            return None
+        other = size.replace(steps=size.steps + more)
+        return right(task, size, task.reference(other, inputs))
+
+    return change
+
+
+def rounded(task, size, inputs, got):
+    if got[0].dtype.kind != "f":
+        return None
+    with np.errstate(over="ignore"):
+        return [g.astype(np.float16).astype(g.dtype) if g.dtype.kind == "f" else g for g in got]
+
+
+# name: from task, size, inputs and right results to wrong ones, or None where there is no such thing
+SPOILS = {
+    "zeros": fill(lambda g: 0),
+    "ones": fill(lambda g: 1),
+    "mean": fill(lambda g: g.mean()),
+    "input unchanged": unchanged,
+    "one wrong element": one_element(lambda g, x: -x if g.dtype.kind == "i" else x + 0.01 * np.abs(g).max()),
+    "one NaN": one_element(lambda g, x: np.nan if g.dtype.kind == "f" else -x),
+    "sign": lambda task, size, inputs, got: [-g if g.dtype.kind != "u" else g for g in got],
+    "shifted by one": lambda task, size, inputs, got: [np.roll(g, 1, axis=-1) for g in got],
+    "swapped axes": swapped_axes,
+    "one step fewer": steps(-1),
+    "one step more": steps(1),
+    "half precision": rounded,
+}

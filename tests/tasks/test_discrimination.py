@@ -1,0 +1,62 @@
+"""Checks that discriminate: what is not the answer is rejected, by a probe or by the benchmark's own inputs."""
+
+import numpy as np
+import pytest
+from hydra.utils import instantiate
+from spoil import SPOILS, right
+
+from metalsci.benchmark.references import References
+from metalsci.benchmark.task import Size
+
+SMALL = {
+    "adi3d": {"NX": 24, "NY": 24, "NZ": 24, "steps": 10},
+    "fft3d": {"N": 16},
+    "gradshaf": {"NR": 33, "NZ": 33, "steps": 20},
+    "heat2d": {"NX": 48, "NY": 48, "steps": 20},
+    "ising": {"NX": 48, "NY": 48, "steps": 20},
+    "lbm": {"NX": 48, "NY": 48, "steps": 20},
+    "lj": {"N": 512, "M": 3, "L": 9.2, "steps": 10},
+    "morton": {"N": 16, "steps": 20},
+    "nbody": {"N": 256, "steps": 10},
+    "saxpy": {"N": 4096},
+    "wave3d": {"NX": 24, "NY": 24, "NZ": 24, "steps": 10},
+}
+
+
+def problems(task, size):
+    """Probes first, as a bench does it, each with what is right."""
+    rng = np.random.default_rng(11)
+    inputs = task.inputs(size, rng)
+    given = [*((p.name, p.size, p.inputs) for p in task.probes(size, rng)), ("", size, inputs)]
+    references = References()
+    return [(s, i, references.get(task, s, f"discrimination {name}", i)) for name, s, i in given]
+
+
+def assert_discriminates(task, size):
+    stated = problems(task, size)
+    for extents, _, want in stated:
+        check = task.check(extents, right(task, extents, want), want)
+        assert check.correct, f"{size.label}: what is right is rejected: {check.detail}"
+    for name, spoil in SPOILS.items():
+        verdicts = []
+        for extents, inputs, want in stated:
+            got = spoil(task, extents, inputs, right(task, extents, want))
+            if got is not None:
+                verdicts.append(task.check(extents, got, want).correct)
+            if verdicts and not verdicts[-1]:
+                break
+        assert not all(verdicts) or not verdicts, f"{size.label}: {name} passes"
+
+
+@pytest.mark.parametrize("name", sorted(SMALL))
+def test_what_is_not_the_answer_is_rejected(composed, name):
+    task = instantiate(composed(f"task={name}").task).task
+    assert_discriminates(task, Size("small", SMALL[name]))
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", sorted(SMALL))
+def test_what_is_not_the_answer_is_rejected_at_every_size(composed, name):
+    problem = instantiate(composed(f"task={name}").task)
+    for size in (*problem.sizes, problem.heldout):
+        assert_discriminates(problem.task, size)
