@@ -32,6 +32,13 @@ class Cut:
 
 
 @dataclass(frozen=True)
+class Stall:
+    """The text, and then nothing, with the connection open."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Fail:
     """An HTTP error. kind: the provider's name for it."""
 
@@ -61,7 +68,7 @@ class Hang:
     """Takes the request and says nothing."""
 
 
-Line = Say | Cut | Fail | FailWithin | Garble | Hang
+Line = Say | Cut | Stall | Fail | FailWithin | Garble | Hang
 
 INPUT, CACHED, OUTPUT, REASONING = 1000, 400, 300, 120
 
@@ -297,6 +304,8 @@ class ProviderServer:
                         self._stream(server.form.stream(line), whole=True)
                     case FailWithin():
                         self._stream(server.form.stream(line), whole=True)
+                    case Stall():
+                        self._stream(server.form.stream(Cut(line.text)), whole=None)
                     case Cut() if not streamed:
                         self._cut_whole(json.dumps(server.form.whole(Say(line.text))))
                     case Cut():
@@ -312,7 +321,8 @@ class ProviderServer:
                 self.end_headers()
                 self.wfile.write(data)
 
-            def _stream(self, events: Any, *, whole: bool) -> None:
+            def _stream(self, events: Any, *, whole: bool | None) -> None:
+                """whole: False for a connection that is lost at the end, None for one that stays open."""
                 self.send_response(200)
                 self.send_header("content-type", "text/event-stream")
                 self.send_header("transfer-encoding", "chunked")
@@ -323,6 +333,9 @@ class ProviderServer:
                     self.wfile.flush()
                 if whole:
                     self.wfile.write(b"0\r\n\r\n")
+                elif whole is None:
+                    server._released.wait(30)
+                    self.close_connection = True
                 else:
                     self._drop()
 
