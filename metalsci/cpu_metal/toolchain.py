@@ -43,7 +43,7 @@ _OPTIMISATION = (
 )
 _MATH: dict[MathMode, tuple[str, ...]] = {
     # Kernels in the wild test for infinities under fast math and are right on Apple's GPUs, so those stay.
-    MathMode.fast: ("-ffast-math", "-fno-finite-math-only"),
+    MathMode.fast: ("-ffast-math", "-fno-finite-math-only", "-DMETAL_FAST_MATH"),
     MathMode.safe: ("-ffp-contract=on",),
 }
 _KEYWORDS = ("-include", "metal_keywords")
