@@ -83,6 +83,7 @@ class ConsoleView:
             highlight=False,
         )
         self._console.print(_verdict(summary.gate))
+        self.say(_spent(summary), style="dim")
         self._console.print("files", style="dim")
         for file in files:
             self._console.print(f"  {file}", highlight=False, soft_wrap=True)
@@ -104,6 +105,19 @@ def _note(entry: Entry) -> str:
         return "the seed kernel"
     prose = (line.strip(" -*#.0123456789") for line in entry.response.text.split("```")[0].splitlines())
     return next(filter(None, prose), "")
+
+
+def _spent(summary: Summary) -> str:
+    """What ended the search, and what the model used where it used any."""
+    spent = summary.spent
+    told = f"ended by {summary.ended_by}"
+    if spent.tokens:
+        told += f"; {spent.tokens:,} tokens, ${spent.dollars:.2f}"
+    if spent.unpriced:
+        told += f" and {spent.unpriced} answers of unknown price"
+    if spent.estimated:
+        told += f" ({spent.estimated} answers estimated)"
+    return told
 
 
 def _table(duels: Sequence[Duel]) -> Table:

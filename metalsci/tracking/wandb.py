@@ -1,7 +1,7 @@
 """Weights & Biases: one W&B run for each run, the runs of a sweep in one group.
 
 Metrics of an iteration: `score`, `best_score`, `self_speedup`, `best_self_speedup`, `outcome`, and for each size
-`ms/SIZE` and `fraction/SIZE`. At the end the summary gets `gate/verdict`, `gate/heldout_speedup` and the figures of
+`ms/SIZE` and `fraction/SIZE`; of a language model also `tokens/KIND` and `dollars`. At the end the summary gets `gate/verdict`, `gate/heldout_speedup` and the figures of
 summary.json, and an artifact of type `kernel` holds the files.
 """
 
@@ -123,7 +123,10 @@ def _metrics(history: History, entry: Entry) -> dict[str, object]:
             metrics[f"fraction/{result.label}"] = result.roofline.fraction
     metrics |= {f"seconds/{phase}": seconds for phase, seconds in entry.seconds.items()}
     if entry.response is not None:
-        metrics["tokens/output"] = entry.response.usage.output
+        usage = entry.response.usage
+        metrics |= {f"tokens/{kind}": getattr(usage, kind) for kind in ("input", "cached", "output", "reasoning")}
+        if entry.response.cost is not None:
+            metrics["dollars"] = entry.response.cost
     return metrics
 
 
@@ -138,4 +141,6 @@ def _final(summary: Summary) -> dict[str, object]:
         "gate/heldout_speedup": summary.gate.heldout_speedup,
         "gate/phi": summary.gate.phi,
         "ended_by": summary.ended_by,
+        "spent/tokens": summary.spent.tokens,
+        "spent/dollars": summary.spent.dollars,
     }
