@@ -65,7 +65,13 @@ CAREFUL = {
     for name, entry in default_catalogue().items()
     if not isinstance(entry.rewrite, DropBarrier | DropGuard | HalfTemporaries)
 }
-ALIKE = {"cap 128", "cap 256", "cap 512", "cap 1024", "unroll by 4"}
+ALIKE = {
+    "a cap of 128 threads",
+    "a cap of 256 threads",
+    "a cap of 512 threads",
+    "a cap of 1024 threads",
+    "unrolling by 4",
+}
 
 
 def _applicable() -> Iterator[tuple[str, str]]:
@@ -124,5 +130,5 @@ def test_a_chain_of_proposals_keeps_the_results(
 
 
 def test_every_careful_rewrite_was_seen_at_work() -> None:
-    only_after_others = {"pairwise sum", "propagate copies", "remove unused"}
+    only_after_others = {"pairwise sums", "copy propagation", "dead declarations"}
     assert CAREFUL.keys() - {rewrite for _, rewrite in APPLICABLE} == ALIKE | only_after_others

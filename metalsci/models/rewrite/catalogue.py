@@ -30,60 +30,66 @@ from metalsci.models.rewrite.transforms.unrolling import UnrollByFactor, UnrollL
 @dataclass(frozen=True)
 class Entry:
     """`weight` is relative to the other entries that apply; `leads_to` gives, by name, the probability that a
-    rewrite follows at once. A `bold` rewrite is often wrong: few proposals draw one, and then one change of it.
+    rewrite follows at once. No proposal makes a rewrite and one that `undoes` it. A `bold` rewrite is often wrong:
+    few proposals draw one, and then one change of it.
     """
 
     rewrite: Rewrite
     weight: float
     leads_to: Mapping[str, float] = field(default_factory=dict)
+    undoes: str = ""
     bold: bool = False
 
 
 Catalogue = Mapping[str, Entry]
 
-_CLEAN = {"simplify": 1.0, "propagate copies": 0.9, "remove unused": 1.0}
+_CLEAN = {"simplification": 1.0, "copy propagation": 0.9, "dead declarations": 1.0}
 
 
 def default_catalogue() -> Catalogue:
     """What removes expensive arithmetic comes often, what only reshapes seldom, what is often wrong rarely."""
     return {
-        "wrap by comparison": Entry(WrapByComparison(), 4.0, {"propagate copies": 0.9, "remove unused": 1.0}),
-        "reciprocal once": Entry(ReciprocalOnce(), 3.0),
-        "unroll loop": Entry(UnrollLoop(), 3.0, {"fold tables": 0.95, "scalars": 0.85, "merge accumulation": 0.7}),
-        "fold tables": Entry(FoldTables(), 2.0, _CLEAN),
-        "simplify": Entry(Simplify(), 1.0, {"propagate copies": 0.9, "remove unused": 0.9}),
-        "propagate copies": Entry(PropagateCopies(), 0.2, {"simplify": 0.9}),
-        "remove unused": Entry(RemoveUnused(), 0.1),
-        "scalars": Entry(ScalarReplacement(), 1.5, {"merge accumulation": 0.6}),
-        "merge accumulation": Entry(MergeAccumulation(), 0.7),
-        "common subexpressions": Entry(CommonSubexpressions(), 1.5, {"propagate copies": 1.0}),
-        "common parts": Entry(CommonParts(), 1.0, {"propagate copies": 1.0}),
+        "wrap-around by comparison": Entry(
+            WrapByComparison(), 4.0, {"copy propagation": 0.9, "dead declarations": 1.0}
+        ),
+        "reciprocals": Entry(ReciprocalOnce(), 3.0),
+        "loop unrolling": Entry(
+            UnrollLoop(), 3.0, {"folded tables": 0.95, "scalar replacement": 0.85, "merged sums": 0.7}
+        ),
+        "folded tables": Entry(FoldTables(), 2.0, _CLEAN),
+        "simplification": Entry(Simplify(), 1.0, {"copy propagation": 0.9, "dead declarations": 0.9}),
+        "copy propagation": Entry(PropagateCopies(), 0.2, {"simplification": 0.9}),
+        "dead declarations": Entry(RemoveUnused(), 0.1),
+        "scalar replacement": Entry(ScalarReplacement(), 1.5, {"merged sums": 0.6}),
+        "merged sums": Entry(MergeAccumulation(), 0.7),
+        "common subexpressions": Entry(CommonSubexpressions(), 1.5, {"copy propagation": 1.0}),
+        "common parts": Entry(CommonParts(), 1.0, {"copy propagation": 1.0}),
         "loop invariants": Entry(LoopInvariants(), 1.5),
         "signed indices": Entry(SignedIndices(), 2.0),
         "unsigned division": Entry(UnsignedDivision(), 0.7),
-        "power of two": Entry(PowerOfTwo(), 1.0),
-        "remainder from quotient": Entry(RemainderFromQuotient(), 1.5),
-        "quotient by reciprocal": Entry(QuotientByReciprocal(), 0.7),
+        "powers of two": Entry(PowerOfTwo(), 1.0),
+        "remainders from quotients": Entry(RemainderFromQuotient(), 1.5),
+        "quotients by reciprocal": Entry(QuotientByReciprocal(), 0.7),
         "cheaper calls": Entry(CheaperCalls(), 2.0),
-        "fma": Entry(ContractToFma(), 0.7),
-        "factor out": Entry(FactorOut(), 0.6),
-        "pairwise sum": Entry(PairwiseSum(), 0.4),
-        "unroll pragma": Entry(UnrollPragma(), 0.8),
-        "unroll by 4": Entry(UnrollByFactor(4), 0.8),
-        "unroll by 2": Entry(UnrollByFactor(2), 0.4),
+        "fused multiply-adds": Entry(ContractToFma(), 0.7),
+        "factored sums": Entry(FactorOut(), 0.6),
+        "pairwise sums": Entry(PairwiseSum(), 0.4),
+        "unroll pragmas": Entry(UnrollPragma(), 0.8),
+        "unrolling by 4": Entry(UnrollByFactor(4), 0.8),
+        "unrolling by 2": Entry(UnrollByFactor(2), 0.4),
         "local copies": Entry(LocalCopies(), 0.5),
         "guarded body": Entry(GuardedBody(), 0.4),
-        "early return": Entry(EarlyReturn(), 0.4),
-        "return to else": Entry(ReturnToElse(), 0.4, {"select store": 0.5}),
-        "select store": Entry(SelectStore(), 0.6),
+        "early return": Entry(EarlyReturn(), 0.4, undoes="guarded body"),
+        "else for return": Entry(ReturnToElse(), 0.4, {"selected stores": 0.5}),
+        "selected stores": Entry(SelectStore(), 0.6),
         "split interior": Entry(SplitInterior(), 0.3),
-        "join interior": Entry(JoinInterior(), 0.6, {"simplify": 0.5}),
-        "cap 256": Entry(ThreadgroupCap(256), 0.2),
-        "cap 512": Entry(ThreadgroupCap(512), 0.1),
-        "cap 1024": Entry(ThreadgroupCap(1024), 0.1),
-        "cap 128": Entry(ThreadgroupCap(128), 0.1),
-        "cap 64": Entry(ThreadgroupCap(64), 0.1),
-        "drop guard": Entry(DropGuard(), 1.0, bold=True),
-        "drop barrier": Entry(DropBarrier(), 1.0, bold=True),
-        "half temporaries": Entry(HalfTemporaries(), 0.5, bold=True),
+        "joined interior": Entry(JoinInterior(), 0.6, {"simplification": 0.5}, undoes="split interior"),
+        "a cap of 256 threads": Entry(ThreadgroupCap(256), 0.2),
+        "a cap of 512 threads": Entry(ThreadgroupCap(512), 0.1),
+        "a cap of 1024 threads": Entry(ThreadgroupCap(1024), 0.1),
+        "a cap of 128 threads": Entry(ThreadgroupCap(128), 0.1),
+        "a cap of 64 threads": Entry(ThreadgroupCap(64), 0.1),
+        "no guard": Entry(DropGuard(), 1.0, bold=True),
+        "a barrier less": Entry(DropBarrier(), 1.0, bold=True),
+        "half precision": Entry(HalfTemporaries(), 0.5, bold=True),
     }

@@ -1,12 +1,12 @@
 """Compositions of rewrites: a source, what is done to it in turn, and what is said about it."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from metalsci.models.rewrite.catalogue import Catalogue
-from metalsci.models.rewrite.change import Change, Rewrite
+from metalsci.models.rewrite.change import Change
 from metalsci.models.rewrite.syntax.source import Source
 
 _SOME_ONLY = 0.2  # how often a rewrite is made in some of its places only
@@ -16,10 +16,11 @@ _MOST_SENTENCES = 3  # of one rewrite, before the rest is counted
 
 @dataclass(frozen=True)
 class Draft:
-    """A source on its way to a proposal."""
+    """A source on its way to a proposal. `drawn` names the rewrites that others only followed."""
 
     source: Source
     sentences: tuple[str, ...] = ()
+    drawn: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -31,7 +32,7 @@ class Draft:
             more = len(said) - _MOST_SENTENCES
             said[_MOST_SENTENCES - 1 :] = [f"{said[_MOST_SENTENCES - 1]} The same for {more} more."]
         edits = [edit for change in changes for edit in change.edits]
-        return Draft(self.source.apply(edits), tuple(dict.fromkeys((*self.sentences, *said))))
+        return replace(self, source=self.source.apply(edits), sentences=(*dict.fromkeys((*self.sentences, *said)),))
 
 
 class Composer:
@@ -43,13 +44,12 @@ class Composer:
 
     def compose(self, parent: Draft, rewrites: int, bold: bool) -> Draft:
         """At most so many rewrites of different kinds, with followers; the parent itself if none applies."""
-        draft, kinds = parent, set[type[Rewrite]]()
+        draft = parent
         for _ in range(rewrites):
-            drawn = self._draw(draft, kinds, bold)
+            drawn = self._draw(draft, bold)
             if drawn is None:
                 break
-            draft = self._follow(*drawn)
-            kinds.add(type(self._catalogue[drawn[1]].rewrite))
+            draft = self._follow(drawn)
         return draft
 
     def singles(self, parent: Draft) -> Iterator[Draft]:
@@ -60,19 +60,25 @@ class Composer:
             for change in entries[index].rewrite.changes(parent.source):
                 yield parent.after([change])
 
-    def _draw(self, draft: Draft, but: Collection[type[Rewrite]], bold: bool) -> tuple[Draft, str] | None:
-        """The draft after one rewrite of a kind not drawn before, and which; None if none applies."""
+    def _draw(self, draft: Draft, bold: bool) -> Draft | None:
+        """The draft after one rewrite more; None if none applies."""
         weights = {
-            name: entry.weight
-            for name, entry in self._catalogue.items()
-            if (bold or not entry.bold) and type(entry.rewrite) not in but
+            n: e.weight for n, e in self._catalogue.items() if (bold or not e.bold) and self._goes_with(n, draft)
         }
         while weights:
             name = self._pick(weights)
             if changes := self._choose(name, draft):
-                return draft.after(changes), name
+                return replace(draft.after(changes), drawn=(*draft.drawn, name))
             del weights[name]
         return None
+
+    def _goes_with(self, name: str, draft: Draft) -> bool:
+        """Of no kind drawn before, and no undoing of what was."""
+        one = self._catalogue[name]
+        others = [self._catalogue[drawn] for drawn in draft.drawn]
+        return one.undoes not in draft.drawn and not any(
+            other.undoes == name or type(other.rewrite) is type(one.rewrite) for other in others
+        )
 
     def _pick(self, weights: Mapping[str, float]) -> str:
         shares = np.array(list(weights.values()))
@@ -91,8 +97,9 @@ class Composer:
             return _compatible(some or changes[:1])
         return _compatible(changes)
 
-    def _follow(self, draft: Draft, name: str) -> Draft:
-        pending = [name]
+    def _follow(self, draft: Draft) -> Draft:
+        """The draft after what its last rewrite, and what that in turn, leads to."""
+        pending = [draft.drawn[-1]]
         for _ in range(_MOST_FOLLOWERS):
             if not pending:
                 break

@@ -40,7 +40,7 @@ class Rewriter:
             return Response(_answer((_TOO_DEEP,), prompt.parent))
         if draft is None:
             return Response(_answer((_NOTHING_NEW,), prompt.parent))
-        return Response(_answer(draft.sentences, draft.text))
+        return Response(_answer(draft.sentences, draft.text, draft.drawn))
 
     def _new_draft(self, prompt: Prompt) -> Draft | None:
         """The first draft that is spelled like no source of this run."""
@@ -63,10 +63,13 @@ def spelling(source: str) -> tuple[bytes, ...]:
     return tuple(token.text for token in tokenize(source.encode(errors="replace")) if token.kind != "comment")
 
 
-def _answer(sentences: Sequence[str], source: str) -> str:
+def _answer(sentences: Sequence[str], source: str, drawn: Sequence[str] = ()) -> str:
     said = sentences[0]
     if len(sentences) > 1:
         said = "\n".join(f"{number}. {sentence}" for number, sentence in enumerate(sentences, start=1))
+    if len(drawn) > 1:
+        *others, last = drawn
+        said = f"I combine {', '.join(others)} and {last}.\n\n{said}"
     fence = "```"
     while fence in source:
         fence += "`"

@@ -1,5 +1,7 @@
 """What the rewrites know of Metal's library: which calls are pure, and what they return."""
 
+from collections.abc import Sequence
+
 from metalsci.models.rewrite.syntax.tree import Node
 
 SCALARS = ("bool", "char", "uchar", "short", "ushort", "int", "uint", "long", "ulong", "half", "float")
@@ -25,7 +27,7 @@ def called_name(call: Node) -> str:
     return function.text
 
 
-def arguments(call: Node) -> list[Node]:
+def arguments(call: Node) -> Sequence[Node]:
     return call.part("arguments").named
 
 

@@ -1,6 +1,7 @@
 """The syntax tree the rewrites walk: tree-sitter's, copied once into Python objects with parents and text."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import tree_sitter
 
@@ -9,48 +10,66 @@ from metalsci.msl.syntax import parse_metal
 Shape = tuple[object, ...]
 
 
+class Document(NamedTuple):
+    """What the nodes of a tree share. `order` holds them all as they begin in the text: a subtree is a slice of it."""
+
+    text: str
+    order: "list[Node]"
+
+
 class Node:
     """One node. `start` and `end` are character offsets into the source; `children` include comments and operators,
     `named` does not. Punctuation and keywords are only in the text."""
 
     __slots__ = (
+        "_document",
+        "_first",
         "_named",
         "_shape",
-        "_subtree",
+        "_stop",
         "children",
         "end",
         "field",
         "is_named",
         "kind",
         "parent",
-        "source",
         "start",
     )
 
-    def __init__(
-        self, kind: str, field: str | None, start: int, end: int, named: bool, source: str, parent: "Node | None"
-    ) -> None:
-        self.kind = kind
+    def __init__(self, document: Document, raw: tree_sitter.Node, field: str | None, parent: "Node | None") -> None:
+        self.kind = "ERROR" if raw.is_missing else raw.type
         self.field = field
-        self.start = start
-        self.end = end
-        self.is_named = named
-        self.source = source
+        self.start = raw.start_byte
+        self.end = raw.end_byte
+        self.is_named = raw.is_named
         self.parent = parent
         self.children: Sequence[Node] = ()
-        self._subtree: Sequence[Node] = ()
-        self._named: list[Node] | None = None
+        self._document = document
+        self._first = len(document.order)
+        self._stop = self._first + 1
+        self._named: Sequence[Node] | None = None
         self._shape: Shape | None = None
+        document.order.append(self)
+
+    def adopt(self, children: Sequence["Node"]) -> None:
+        """Complete a node with its children, when they and all below them are complete."""
+        self.children = children
+        self._stop = len(self._document.order)
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.text!r}>"
 
     @property
-    def text(self) -> str:
-        return self.source[self.start : self.end]
+    def source(self) -> str:
+        """The text of the whole file."""
+        return self._document.text
 
     @property
-    def named(self) -> list["Node"]:
+    def text(self) -> str:
+        return self._document.text[self.start : self.end]
+
+    @property
+    def named(self) -> Sequence["Node"]:
         if self._named is None:
             self._named = [child for child in self.children if child.is_named and child.kind != "comment"]
         return self._named
@@ -84,10 +103,10 @@ class Node:
 
     def walk(self) -> Sequence["Node"]:
         """This node and all below it, in the order of the text."""
-        return self._subtree
+        return self._document.order[self._first : self._stop]
 
     def find(self, *kinds: str) -> list["Node"]:
-        return [node for node in self._subtree if node.kind in kinds]
+        return [node for node in self.walk() if node.kind in kinds]
 
     def ancestors(self) -> Iterator["Node"]:
         node = self.parent
@@ -111,11 +130,6 @@ class Node:
         """The target of an assignment: a place, not a value."""
         return self.parent is not None and self.parent.kind == "assignment_expression" and self.field == "left"
 
-    def adopt(self, children: Sequence["Node"]) -> None:
-        """Complete a node under construction with its complete children."""
-        self.children = children
-        self._subtree = [self, *(node for child in children for node in child.walk())]
-
 
 def parse(source: str) -> Node:
     """The tree of a Metal source. Never fails: what cannot be parsed is a node of kind ERROR.
@@ -123,25 +137,22 @@ def parse(source: str) -> Node:
     Characters beyond ASCII stand only in comments and strings; with a placeholder for each, tree-sitter's byte
     offsets are character offsets.
     """
-    ascii_text = source.encode("ascii", errors="replace")
-    tree = parse_metal(ascii_text)
-    return _copy(tree.walk(), tree.root_node, None, source, None)
+    tree = parse_metal(source.encode("ascii", errors="replace"))
+    return _copy(tree.walk(), Document(source, []), tree.root_node, None, None)
 
 
 def _copy(
-    cursor: tree_sitter.TreeCursor, raw: tree_sitter.Node, field: str | None, source: str, parent: Node | None
+    cursor: tree_sitter.TreeCursor, document: Document, raw: tree_sitter.Node, field: str | None, parent: Node | None
 ) -> Node:
-    """The subtree of `raw`, at which the cursor stands."""
-    kind = "ERROR" if raw.is_missing else raw.type
-    node = Node(kind, field, raw.start_byte, raw.end_byte, raw.is_named, source, parent)
-    children = []
+    """The subtree of `raw`, at which the cursor stands, less what is neither named nor has a role."""
+    node = Node(document, raw, field, parent)
     if cursor.goto_first_child():
-        more = True
+        children, more = [], True
         while more:
-            child, name = cursor.node, cursor.field_name
-            if child is not None and (child.is_named or name is not None or child.is_missing):
-                children.append(_copy(cursor, child, name, source, node))
+            child, role = cursor.node, cursor.field_name
+            if child is not None and (child.is_named or role is not None or child.is_missing):
+                children.append(_copy(cursor, document, child, role, node))
             more = cursor.goto_next_sibling()
         cursor.goto_parent()
-    node.adopt(children)
+        node.adopt(children)
     return node

@@ -182,7 +182,7 @@ class Simplifier:
             return reduced
         return self._rebuilt(node)
 
-    def _reduced_fma(self, node: Node, arguments: list[Node]) -> Term | None:
+    def _reduced_fma(self, node: Node, arguments: Sequence[Node]) -> Term | None:
         """`fma(a, b, c)` where a or b is 0 or ±1, or c is 0."""
         if self._expressions.type_of(node) != "float" or not all(map(self.is_pure, arguments)):
             return None
