@@ -1,8 +1,8 @@
 """Weights & Biases: one W&B run for each run, the runs of a sweep in one group.
 
-Metrics of an iteration: `score`, `best_score`, `self_speedup`, `best_self_speedup`, `outcome`, and for each size
-`ms/SIZE` and `fraction/SIZE`; of a language model also `tokens/KIND` and `dollars`. At the end the summary gets `gate/verdict`, `gate/heldout_speedup` and the figures of
-summary.json, and an artifact of type `kernel` holds the files.
+Metrics of an iteration: `score`, `best_score`, `self_speedup`, `best_self_speedup`, `outcome`, for each size `ms/SIZE`
+and `fraction/SIZE`, and of a language model `tokens/KIND` and `dollars`. At the end the summary gets `gate/verdict`,
+`gate/heldout_speedup` and the figures of summary.json, and an artifact of type `kernel` holds the files.
 """
 
 import hashlib
