@@ -95,7 +95,7 @@ def test_help_names_the_choices_and_imports_nothing_heavy(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", probe], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert "device: cpu" in done.stdout
+    assert "device: apple, auto, cpu" in done.stdout
     assert "resume=FOLDER" in done.stdout
 
 
