@@ -1,6 +1,7 @@
 """A model server of one's own, started for a run and stopped after it."""
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -27,7 +28,8 @@ class Server:
     def __init__(self, command: Sequence[str], timeout: float) -> None:
         if not any("{port}" in word for word in command):
             raise ValueError("model.serve needs {port} among its words: the server must listen where it is looked for")
-        self._command = list(command)
+        self._words = list(command)
+        self._command = self._words[0]
         self._timeout = timeout
         self._process: subprocess.Popen[bytes] | None = None
         self._log: Path | None = None
@@ -35,7 +37,8 @@ class Server:
     def start(self) -> str:
         """The base URL of its API, once it answers. Raises ModelError with its last words when it does not."""
         port = _free_port()
-        command = [word.format(port=port, python=sys.executable) for word in self._command]
+        command = [word.format(port=port, python=sys.executable) for word in self._words]
+        self._command = shlex.join(command)
         output, path = tempfile.mkstemp(prefix="metalsci-", suffix=".log")
         self._log = Path(path)
         try:
@@ -59,7 +62,7 @@ class Server:
                 raise ModelError(died)
             if time.monotonic() > give_up:
                 raise ModelError(
-                    f"{' '.join(self._command)} does not answer after {self._timeout:.0f} s; raise "
+                    f"{self._command} does not answer after {self._timeout:.0f} s; raise "
                     f"model.serve_timeout if it is still loading. Its last words:\n{self._last_words()}"
                 )
             time.sleep(_POLL)
@@ -70,7 +73,7 @@ class Server:
         if self._process is None or self._process.poll() is None:
             return ""
         how = f"ended with status {self._process.returncode}"
-        return f"{' '.join(self._command)} {how}; its last words:\n{self._last_words()}"
+        return f"{self._command} {how}; its last words:\n{self._last_words()}"
 
     def stop(self) -> None:
         """It and everything it has started. May be called again."""

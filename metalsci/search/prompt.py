@@ -106,6 +106,8 @@ class PromptBuilder:
             "achieved over ceiling.",
             _kernel("The kernel to improve on", request.parent, baseline, detail, with_source=True),
         ]
+        if request.parent is not history.incumbent:
+            sections.append(_kernel("The best so far", history.incumbent, baseline, detail, with_source=False))
         if attempts:
             sections += [
                 _kernel(f"Attempt {entry.iteration}", entry, baseline, detail, with_source=attempts is _Attempts.WHOLE)

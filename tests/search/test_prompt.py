@@ -136,6 +136,13 @@ def test_a_token_limit_takes_the_history_first_and_the_signatures_never():
         assert "attempt 1" in prompt.user  # the kernel to improve on
 
 
+def test_a_parent_that_is_not_the_best_stands_beside_it():
+    user = PromptBuilder().build(TASK, history(BEST), Request(START, ())).user
+    assert "## The best so far" in user
+    assert "score 0.3000" in user
+    assert "## The best so far" not in PromptBuilder().build(TASK, history(BEST), Request(BEST, ())).user
+
+
 def test_signatures_are_as_the_seed_kernel_spells_them():
     user = PromptBuilder().build(TASK, *situations()["first"]).user
     section = user.split("## Signatures")[1].split("## The kernel")[0]
