@@ -1,7 +1,7 @@
 """A model behind a provider's API: retries, pieces as they arrive, tokens and their price."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from types import TracebackType
@@ -11,7 +11,7 @@ from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_ty
 
 from metalsci.models.errors import DeadlineError, ModelError
 from metalsci.models.faults import Fault, Kind, MalformedAnswerError
-from metalsci.models.keys import KeyRing, key_ring
+from metalsci.models.keys import key_ring
 from metalsci.models.prices import Price
 from metalsci.models.protocol import Call, Expense, Prompt, Response, Stop, Usage
 from metalsci.models.provider import Counted, Ended, Event, Provider, Question, Text, Thought, Turn, Wire
@@ -88,7 +88,6 @@ class RemoteModel:
         transport: Transport,
         price: Price | None,
         max_output_tokens: int,
-        keys: Callable[[], KeyRing] = key_ring,
     ) -> None:
         if max_output_tokens < 1:
             raise ValueError(f"max_output_tokens={max_output_tokens}: give at least 1")
@@ -96,7 +95,7 @@ class RemoteModel:
         self._transport = transport
         self._price = price
         self._max_output_tokens = max_output_tokens
-        self._keys = keys()
+        self._keys = key_ring()
 
     @property
     def name(self) -> str:
@@ -105,8 +104,8 @@ class RemoteModel:
     def __enter__(self) -> Self:
         """Raises ModelError where there is no key."""
         provider, transport = self._provider, self._transport
-        find = self._keys.demand if provider.needs_key else lambda variables, _: self._keys.find(variables)
-        key = find(provider.variables, self.name)
+        keys, variables = self._keys, provider.variables
+        key = keys.demand(variables, self.name) if provider.needs_key else keys.find(variables)
         try:
             provider.open(key, Wire(transport.base_url, transport.timeout, transport.stream))
         except BaseException:
@@ -130,7 +129,7 @@ class RemoteModel:
         try:
             return retrying(self._once, prompt, call)
         except RetryError as error:
-            raise self._exhausted(error, call.deadline) from error
+            raise self._exhausted(error) from error
 
     def worst_case(self, prompt: Prompt) -> Expense:
         sent = sum(at_most(turn.text) for turn in _turns(prompt)) + at_most(prompt.system) + _OVERHEAD
@@ -193,7 +192,7 @@ class RemoteModel:
     def _give_up(self, state: RetryCallState, deadline: float) -> bool:
         return (
             state.attempt_number >= self._transport.attempts
-            or state.upcoming_sleep > max(self._transport.patience, self._transport.longest_wait)
+            or (_passing(state).retry_after or 0.0) > self._transport.patience
             or time.monotonic() + state.upcoming_sleep > deadline
         )
 
@@ -202,13 +201,13 @@ class RemoteModel:
         attempt = f"attempt {state.attempt_number + 1} of {self._transport.attempts}"
         return f"{told[:100]}; {attempt} in {state.upcoming_sleep:.0f} s"
 
-    def _exhausted(self, error: RetryError, deadline: float) -> ModelError:
+    def _exhausted(self, error: RetryError) -> ModelError:
         failure = error.last_attempt.exception()
         assert isinstance(failure, _Passing)
         attempts = error.last_attempt.attempt_number
         told = self._keys.redact(failure.fault.message)
-        wait = failure.fault.retry_after
-        if attempts < self._transport.attempts and (wait is None or wait <= self._transport.patience):
+        wait = failure.fault.retry_after or 0.0
+        if attempts < self._transport.attempts and wait <= self._transport.patience:
             return DeadlineError(f"{self.name}: {told}; the budget leaves no time for another attempt")
         asked = f" and asks to wait {wait:.0f} s" if wait else ""
         where = self._transport.base_url or "the provider"

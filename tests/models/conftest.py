@@ -3,6 +3,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from provider_server import Format, Line, ProviderServer
 
+from metalsci.models.keys import key_ring
+
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., ProviderServer]]:
@@ -21,6 +23,7 @@ def serve() -> Iterator[Callable[..., ProviderServer]]:
 @pytest.fixture(autouse=True)
 def keys(monkeypatch, tmp_path):
     """Keys that are none, and no .env file of the machine's user."""
+    key_ring.cache_clear()
     monkeypatch.setenv("METALSCI_ENV", str(tmp_path / "no.env"))
     for variable in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY"):
         monkeypatch.setenv(variable, f"secret-of-{variable.lower()}")

@@ -308,12 +308,9 @@ def test_a_content_filter_is_an_answer(connect, kind, stream):
 
 
 def test_a_missing_key_is_named_before_anything_is_sent(connect, kind, monkeypatch):
-    from metalsci.models.keys import KeyRing
-
     for variable in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY"):
         monkeypatch.delenv(variable)
     model, server = connect(Say("Hello."))
-    model._keys = KeyRing()
     with pytest.raises(ModelError, match=rf"set {kind.variable}.*no\.env"):
         ask(model)
     assert not server.requests
