@@ -94,10 +94,10 @@ def run_experiment(cfg: DictConfig, folder: Path, sweep: str | None) -> Summary:
     parts = build(cfg)
     with ExitStack() as stack:
         stack.callback(parts.device.close)
-        if isinstance(parts.model, AbstractContextManager):
-            stack.enter_context(parts.model)
         view = stack.enter_context(ConsoleView(parts.budget.iterations))
         journal = Journal(folder / "journal.jsonl", _fingerprint(cfg, parts.problem))
+        if isinstance(parts.model, AbstractContextManager):
+            stack.enter_context(parts.model)  # a run that stops here for want of a key has a journal to resume
         run = _Run(cfg, parts, RunFolder(folder), journal, view, watch)
         stack.push(lambda kind, *_: parts.tracker.close(failed=kind is not None))
         return run.to_the_end(sweep)
