@@ -220,3 +220,85 @@ def adi3d(size, physics, u):
                 for b in range(1, lines.shape[1] - 1):
                     lines[a, b] = tridiagonal(lines[a, b], physics["mu"])
     return [u]
+
+
+def qsim(size, physics, state, gates):
+    """Every gate as the full 2^n × 2^n matrix."""
+    psi = state[:, 0].astype(float) + 1j * state[:, 1]
+    u = (gates[:, 0].astype(float) + 1j * gates[:, 1]).reshape(-1, 2, 2)
+    number = 0
+    for _ in range(size.layers):
+        for target, control in [(q, None) for q in range(size.n)] + [(q, (q + 1) % size.n) for q in range(size.n)]:
+            matrix = np.zeros((2**size.n, 2**size.n), complex)
+            for row in range(2**size.n):
+                if control is not None and not row >> control & 1:
+                    matrix[row, row] = 1
+                    continue
+                for bit in range(2):
+                    matrix[row, row & ~(1 << target) | bit << target] = u[number][row >> target & 1][bit]
+            psi = matrix @ psi
+            number += 1
+    return [np.stack([psi.real, psi.imag], axis=-1)]
+
+
+def spmv(size, physics, row_start, column, value, x):
+    matrix = np.zeros((size.rows, size.rows))
+    for i in range(size.rows):
+        for e in range(row_start[i], row_start[i + 1]):
+            matrix[i, column[e]] += value[e]
+    x = x.astype(float)
+    for _ in range(size.steps):
+        x = matrix @ x
+    return [x]
+
+
+def compact(size, physics, x):
+    kept = [v for v in x.tolist() if v > physics["threshold"]]
+    return [np.array(kept + [0.0] * (size.N - len(kept))), np.array([len(kept)])]
+
+
+def mgvcycle(size, physics, u, f, zero):
+    """Grids as dictionaries from points to values."""
+
+    def minus_laplacian(u, i, j, n):
+        return (4 * u[i, j] - u[i - 1, j] - u[i + 1, j] - u[i, j - 1] - u[i, j + 1]) * n * n
+
+    def smooth(n, u, f):
+        inner = [(i, j) for i in range(1, n) for j in range(1, n)]
+        changed = {p: u[p] + physics["omega"] / (4 * n * n) * (f[p] - minus_laplacian(u, *p, n)) for p in inner}
+        return {**u, **changed}
+
+    def interpolated(e, i, j):
+        if i % 2:
+            return (interpolated(e, i - 1, j) + interpolated(e, i + 1, j)) / 2
+        if j % 2:
+            return (interpolated(e, i, j - 1) + interpolated(e, i, j + 1)) / 2
+        return e[i // 2, j // 2]
+
+    def cycle(n, u, f):
+        if n % 2 or n == 2:
+            for _ in range(int(physics["coarsest"])):
+                u = smooth(n, u, f)
+            return u
+        for _ in range(int(physics["sweeps"])):
+            u = smooth(n, u, f)
+        inner = range(1, n)
+        r = {(i, j): f[i, j] - minus_laplacian(u, i, j, n) for i in inner for j in inner}
+        coarse = {(i, j): 0.0 for i in range(n // 2 + 1) for j in range(n // 2 + 1)}
+        weights = {(a, b): (2 - abs(a)) * (2 - abs(b)) / 16 for a in (-1, 0, 1) for b in (-1, 0, 1)}
+        restricted = {
+            (i, j): sum(w * r[2 * i + a, 2 * j + b] for (a, b), w in weights.items())
+            for i in range(1, n // 2)
+            for j in range(1, n // 2)
+        }
+        e = cycle(n // 2, coarse, {**coarse, **restricted})
+        u = {p: value + interpolated(e, *p) for p, value in u.items()}
+        for _ in range(int(physics["sweeps"])):
+            u = smooth(n, u, f)
+        return u
+
+    points = range(size.n + 1)
+    grids = [{(i, j): float(a[j, i]) for i in points for j in points} for a in (u, f)]
+    for _ in range(size.steps):
+        grids[0] = cycle(size.n, *grids)
+    return [np.array([[grids[0][i, j] for i in points] for j in points])]

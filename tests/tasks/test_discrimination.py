@@ -10,15 +10,19 @@ from metalsci.benchmark.task import Size
 
 SMALL = {
     "adi3d": {"NX": 24, "NY": 24, "NZ": 24, "steps": 10},
+    "compact": {"N": 3000, "run": 3},
     "fft3d": {"N": 16},
     "gradshaf": {"NR": 33, "NZ": 33, "steps": 20},
     "heat2d": {"NX": 48, "NY": 48, "steps": 20},
     "ising": {"NX": 48, "NY": 48, "steps": 20},
     "lbm": {"NX": 48, "NY": 48, "steps": 20},
     "lj": {"N": 512, "M": 3, "L": 9.2, "steps": 10},
+    "mgvcycle": {"n": 48, "steps": 2},
     "morton": {"N": 16, "steps": 20},
     "nbody": {"N": 256, "steps": 10},
+    "qsim": {"n": 10, "layers": 2},
     "saxpy": {"N": 4096},
+    "spmv": {"rows": 1000, "exponent": 2.2, "steps": 5},
     "wave3d": {"NX": 24, "NY": 24, "NZ": 24, "steps": 10},
 }
 

@@ -9,6 +9,7 @@ from metalsci.benchmark.task import Size
 
 SIZES = {
     "adi3d": {"NX": 9, "NY": 6, "NZ": 5, "steps": 2},
+    "compact": {"N": 700, "run": 3},
     "fft3d": {"N": 8},
     "gradshaf": {"NR": 9, "NZ": 7, "steps": 3},
     "heat2d": {"NX": 7, "NY": 5, "steps": 4},
@@ -16,9 +17,12 @@ SIZES = {
     "ising": {"NX": 8, "NY": 6, "steps": 3},
     "lbm": {"NX": 7, "NY": 5, "steps": 3},
     "lj": {"N": 64, "M": 3, "L": 7.8, "steps": 3},
+    "mgvcycle": {"n": 12, "steps": 2},
     "morton": {"N": 8, "steps": 3},
     "nbody": {"N": 11, "steps": 3},
+    "qsim": {"n": 5, "layers": 2},
     "saxpy": {"N": 37},
+    "spmv": {"rows": 40, "exponent": 2.2, "steps": 3},
     "wave3d": {"NX": 7, "NY": 6, "NZ": 5, "steps": 4},
 }
 
@@ -59,8 +63,16 @@ def test_lbm_conserves_mass_and_momentum(composed):
     assert after["mass"] == pytest.approx(before["mass"], rel=1e-12)
 
 
-FACTS = {  # TASKS.md: sizes, held-out size, iterations, tolerance on a result whose largest element is 10
+# TASKS.md and, for compact, mgvcycle, qsim and spmv, their yaml: sizes, held-out size, iterations, and the tolerance on a
+# result whose largest element is 10.
+FACTS = {
     "adi3d": (["64×64×64·20", "96×96×96·15", "128×128×128·10"], "256×192×128·10", 10, 1.1e-2),
+    "compact": (
+        ["N=262144 runs of 1", "N=1048576 runs of 1", "N=4194304 runs of 4"],
+        "N=3000000 runs of 20000",
+        10,
+        0.0,
+    ),
     "fft3d": (["32³", "64³", "128³"], "256³", 10, 1.1e-2),
     "gradshaf": (["65×65·30", "257×257·40", "513×513·30"], "129×129·35", 10, 2e-4),
     "heat2d": (["256×256·50", "512×512·100", "1024×1024·50"], "768×768·75", 10, 2e-4),
@@ -68,9 +80,12 @@ FACTS = {  # TASKS.md: sizes, held-out size, iterations, tolerance on a result w
     "ising": (["256×256·100", "1024×1024·50", "2048×2048·25"], "1536×1536·40", 10, 0.0),
     "lbm": (["64×64·50", "128×128·100", "256×256·100"], "192×192·75", 25, 1.5e-3),
     "lj": (["N=1728·20", "N=4096·15", "N=10648·10"], "N=2744·12", 10, 1e-4),
+    "mgvcycle": (["128²·4", "512²·3", "1024²·2"], "768²·3", 10, 1.01e-3),
     "morton": (["32³·120", "64³·60", "128³·30"], "256³·10", 10, 2e-4),
     "nbody": (["N=256·10", "N=1024·10", "N=2048·10"], "N=512·10", 10, 1.1e-2),
+    "qsim": (["14 qubits·4", "18 qubits·2", "20 qubits·1"], "19 qubits·2", 10, 1.001e-3),
     "saxpy": (["N=1048576", "N=16777216", "N=67108864"], "N=4194304", 10, 1e-4),
+    "spmv": (["16384 rows^−2.5·20", "65536 rows^−2.5·10", "262144 rows^−2.5·5"], "131072 rows^−1.9·8", 10, 1.1e-4),
     "wave3d": (["64×64×64·30", "160×160×160·20", "192×192×192·15"], "128×128×128·20", 15, 2e-4),
 }
 
@@ -87,6 +102,7 @@ def test_sizes_and_tolerances_are_the_benchmark_s(composed, name):
 
 WORK = {  # TASKS.md, at the small size above
     "adi3d": (24 * 270 * 2, "GB/s"),
+    "compact": (12 * 700, "GB/s"),
     "fft3d": (96 * 512, "GB/s"),
     "gradshaf": (12 * 9 * 7 * 3, "GB/s"),
     "heat2d": (8 * 35 * 4, "GB/s"),
@@ -95,6 +111,7 @@ WORK = {  # TASKS.md, at the small size above
     "lbm": (72 * 35 * 3, "GB/s"),
     "morton": (8 * 512 * 3, "GB/s"),
     "nbody": (20 * 121 * 3, "GFLOP/s"),
+    "qsim": (16 * 32 * 20, "GB/s"),
     "saxpy": (12 * 37, "GB/s"),
     "wave3d": (12 * 210 * 4, "GB/s"),
 }

@@ -1,0 +1,74 @@
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from metalsci.benchmark.task import Bound, Probe, Size, Task, Work
+from metalsci.devices.program import Array, Kernels, Symbol
+
+
+class QuantumCircuit(Task):
+    """Random circuits on a state vector of n qubits: arrays (2^n, 2) of real and imaginary parts."""
+
+    def inputs(self, size: Size, rng: np.random.Generator) -> dict[str, Array]:
+        """A random state of norm one, and a random unitary for every gate."""
+        state = rng.standard_normal((2**size.n, 2))
+        return {
+            "state": (state / np.linalg.norm(state)).astype(np.float32),
+            "gates": _parts(unitaries(rng, 2 * size.n * size.layers)).astype(np.float32),
+        }
+
+    def probes(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
+        """A basis state, large enough that one layer spreads it over amplitudes of every magnitude."""
+        state = np.zeros((2**size.n, 2), np.float32)
+        state[rng.integers(2**size.n)] = (0.6, -0.8)
+        one = size.replace(layers=1)
+        yield Probe("basis state", one, {**self.inputs(one, rng), "state": state})
+
+    def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
+        state = inputs["state"]
+        for gate, (target, control) in enumerate(circuit(size)):
+            (state,) = kernels.qsim_gate(
+                state, inputs["gates"], size.n, gate, target, control,
+                threads=(2**size.n, 1, 1), threadgroup=(256, 1, 1), outputs=[(state.shape, state.dtype)],
+            )  # fmt: skip
+        return [state]
+
+    def reference(self, size: Size, inputs: Mapping[str, Array]) -> Sequence[Array]:
+        state = inputs["state"].astype(np.float64).view(np.complex128)[:, 0]
+        gates = inputs["gates"].astype(np.float64).view(np.complex128)[:, 0].reshape(-1, 2, 2)
+        for (target, control), u in zip(circuit(size), gates, strict=True):
+            pairs = state.reshape(-1, 2, 2**target)
+            zero, one = pairs[:, 0].copy(), pairs[:, 1].copy()
+            changed = np.empty_like(pairs)
+            changed[:, 0] = u[0, 0] * zero + u[0, 1] * one
+            changed[:, 1] = u[1, 0] * zero + u[1, 1] * one
+            if control != target:
+                unset = state.reshape(-1, 2, 2**control)[:, 0]
+                changed.reshape(-1, 2, 2**control)[:, 0] = unset
+            state = changed.reshape(-1)
+        return [_parts(state)]
+
+    def invariants(self, size: Size, inputs: Mapping[str, Array], results: Sequence[Array]) -> dict[str, float]:
+        """Unitary gates keep the norm."""
+        return {"norm": float(np.linalg.norm(results[0].astype(np.float64)))}
+
+    def work(self, size: Size, inputs: Mapping[str, Array]) -> Work:
+        return Work(16.0 * 2**size.n * len(circuit(size)), Bound.BANDWIDTH)
+
+
+def circuit(size: Size) -> list[tuple[int, int]]:
+    """Target and control of every gate, in order; they are equal where there is no control."""
+    single = [(q, q) for q in range(size.n)]
+    controlled = [(q, (q + 1) % size.n) for q in range(size.n)]
+    return (single + controlled) * size.layers
+
+
+def unitaries(rng: np.random.Generator, count: int) -> Array:
+    """Random 2 × 2 unitary matrices: the Q of random complex ones."""
+    real, imaginary = rng.standard_normal((2, count, 2, 2))
+    return np.linalg.qr(real + 1j * imaginary)[0]
+
+
+def _parts(z: Array) -> Array:
+    """Complex numbers as pairs of real and imaginary parts."""
+    return np.ascontiguousarray(z).reshape(-1, 1).view(np.float64)
