@@ -51,6 +51,8 @@ class TaskConfig:
 class RewriteConfig:
     _target_: str = "metalsci.models.rewrite.Rewriter"
     seed: int = MISSING
+    most_rewrites: int = 4
+    boldness: float = 0.1
 
 
 @dataclass
