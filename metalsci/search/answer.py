@@ -60,8 +60,9 @@ def _choose(text: str, kernels: frozenset[str]) -> Answer:
 
 
 def complete(text: str) -> bool:
-    """Whether a candidate in the text is whole although the text itself was cut off: its fence is closed."""
-    return any(_closed(block, text) and parse(block.content).kernels for block in _blocks(text))
+    """Whether a candidate in the text is whole although the text itself was cut off: every fence is closed."""
+    fences = [block for block in _blocks(text) if block.type == "fence"]
+    return all(_closed(f, text) for f in fences) and any(parse(f.content).kernels for f in fences)
 
 
 def join(parts: Sequence[Response]) -> Response:

@@ -71,6 +71,10 @@ def test_code_without_a_fence_may_have_blank_lines_and_indentation():
         (Response(f"```metal\n{KERNEL[:40]}", stop=Stop.LENGTH), Outcome.TRUNCATED),
         (Response(f"```metal\n{KERNEL}", stop=Stop.LENGTH), Outcome.TRUNCATED),
         (Response("Let me think about", stop=Stop.CUT), Outcome.TRUNCATED),
+        (
+            Response(f"Now it is\n```metal\n{OTHER}\n```\nand I make it\n```metal\n{KERNEL[:40]}", stop=Stop.CUT),
+            Outcome.TRUNCATED,
+        ),
     ],
 )
 def test_what_is_no_whole_answer_is_an_outcome_of_its_own(response, outcome):
