@@ -155,8 +155,13 @@ class _Scratch:
         memory = compiled.object.sections.get(_SECTION, 0)
         return BuiltKernel(mode, memory, _stack(compiled.object)), compiled.messages
 
-    def clang(self, name: str, text: str, flags: Sequence[str]) -> tuple[str, Sequence[Diagnostic]]:
-        """Clang's raw output and what it says of the user's file. Raises CompileError."""
+    def clang(
+        self, name: str, text: str, flags: Sequence[str], place: tuple[int, int] = (0, 0)
+    ) -> tuple[str, Sequence[Diagnostic]]:
+        """Clang's raw output and what it says of the user's file; of `place` in it where all else fails.
+
+        Raises CompileError.
+        """
         (self.path / name).write_text(text)
         try:
             run = self._build.toolchain.compile_metal(
@@ -165,7 +170,7 @@ class _Scratch:
         except ToolchainError as error:
             raise CompileError([Diagnostic(Severity.ERROR, 0, 0, str(error))]) from error
         _check_files(run.messages)
-        found = diagnostics(run.messages, _FILE, self._source)
+        found = diagnostics(run.messages, _FILE, self._source, place)
         if run.code:
             raise CompileError(found or [Diagnostic(Severity.ERROR, 0, 0, "the compiler gave no reason")])
         return run.messages, found
@@ -174,7 +179,7 @@ class _Scratch:
         vectorised = mode is not Mode.THREAD and independent
         text = unit(_FILE, signature, self._function(signature), mode, independent=independent)
         flags = ["-c", "-o", f"{index}.o", *(_BEFORE_VECTORISING if vectorised else ())]
-        output, found = self.clang(f"{index}.cl", text, flags)
+        output, found = self.clang(f"{index}.cl", text, flags, (signature.line, signature.column))
         compiled = read_object((self.path / f"{index}.o").read_bytes())
         return _Compiled(compiled, found, vectorised and _ALLOCA.search(output) is not None)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from metalsci.cpu_metal.build import Build, BuiltKernel
 from metalsci.cpu_metal.cache import Cache, digest
 from metalsci.cpu_metal.errors import CompileError
+from metalsci.cpu_metal.language import check_language
 from metalsci.cpu_metal.toolchain import INCLUDE, RUNTIME, Toolchain
 from metalsci.cpu_metal.wrapper import Mode
 from metalsci.msl.diagnostics import Diagnostic, Severity
@@ -62,9 +63,10 @@ class Compiler:
         Raises CompileError with all that is wrong with the file.
         """
         parsed = parse(source)
-        found = check(parsed)
-        if list(refuse(SourceText(source.encode(errors="surrogatepass")))):
-            raise CompileError(found)  # text that Clang is not to see
+        text = SourceText(source.encode(errors="surrogatepass"))
+        found = (*check(parsed), *check_language(text))
+        if list(refuse(text)):
+            raise CompileError(found)  # Clang is not to see it
         prelude = self.prelude(math_mode) if _HEADER.search(source) else None
         build = Build(self.toolchain, parsed, math_mode, prelude)
         if any(d.severity is Severity.ERROR for d in found):

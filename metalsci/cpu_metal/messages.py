@@ -37,10 +37,11 @@ def files_read(output: str) -> Iterator[tuple[int, str]]:
             yield len(match["depth"]), match["file"]
 
 
-def diagnostics(output: str, file: str, source: Rewritten) -> list[Diagnostic]:
+def diagnostics(output: str, file: str, source: Rewritten, place: tuple[int, int] = (0, 0)) -> list[Diagnostic]:
     """What `output` says of `file`, whose text is `source`, in lines and columns before the rewriting.
 
-    A message about another file, one of Metal's headers, is told of the place in the user's file that led there.
+    A message about another file, one of Metal's headers, is told of the place in the user's file that led there; where
+    Clang does not say which, of `place`.
     """
     found: list[Diagnostic] = []
     messages = list(_messages(output))
@@ -53,15 +54,18 @@ def diagnostics(output: str, file: str, source: Rewritten) -> list[Diagnostic]:
         if index in blamed or not told:
             continue
         if ours:
-            found.append(_at(source, message.severity, message.line, message.column, message.text))
+            at = source.original(message.line, message.column)
+            found.append(Diagnostic(message.severity, *at, _in_metal_words(message.text)))
         elif message.severity is Severity.ERROR:
             note = _note_on(messages, index, file)
             if note is not None:
                 blamed.add(note)
-                line, column = messages[note].line, messages[note].column
+                at = source.original(messages[note].line, messages[note].column)
+            elif line := _inclusion(message, file):
+                at = source.original(line, 1)
             else:
-                line, column = _inclusion(message, file), 1
-            found.append(_at(source, message.severity, line, column, message.text))
+                at = place
+            found.append(Diagnostic(message.severity, *at, _in_metal_words(message.text)))
     return list(dict.fromkeys(found))
 
 
@@ -89,11 +93,6 @@ def _note_on(messages: list[_Message], index: int, file: str) -> int | None:
 def _inclusion(message: _Message, file: str) -> int:
     """The line of the user's file that included the one that a message is about; 0 for none."""
     return next((line for name, line in message.includes if PurePath(name).name == file), 0)
-
-
-def _at(source: Rewritten, severity: Severity, line: int, column: int, text: str) -> Diagnostic:
-    place = source.original(line, column) if line else (0, 0)
-    return Diagnostic(severity, *place, _in_metal_words(text))
 
 
 def _in_metal_words(text: str) -> str:

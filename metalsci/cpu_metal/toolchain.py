@@ -24,6 +24,8 @@ _LANGUAGE = (
     "-fno-gnu-inline-asm", "-fno-digraphs", "-fno-strict-aliasing", "-fno-finite-loops", "-fno-math-errno",
     "-ferror-limit=0", "-ftemplate-depth=256", "-fconstexpr-steps=1000000", "-fbracket-depth=256",
     "-fno-caret-diagnostics", "-fno-color-diagnostics", "-fno-diagnostics-show-option",
+    # Program scope is for constants; the other feature asks for variables there.
+    "-Xclang", "-cl-ext=-__opencl_c_program_scope_global_variables,-__opencl_c_device_enqueue",
     "-Wno-unknown-attributes", "-Wno-undefined-internal",
 )  # fmt: skip
 _OPTIMISATION = (

@@ -7,7 +7,7 @@ diagnostics speak of the file that the user wrote.
 from collections.abc import Sequence
 
 from metalsci.cpu_metal.rewrite.constructors import constructors
-from metalsci.cpu_metal.rewrite.declarations import instantiations, method_qualifiers
+from metalsci.cpu_metal.rewrite.declarations import copies, instantiations, method_qualifiers
 from metalsci.cpu_metal.rewrite.edits import Edit, Rewritten, code
 from metalsci.cpu_metal.rewrite.threadgroup import threadgroup_variables
 from metalsci.msl.lexer import SourceText
@@ -24,6 +24,7 @@ def rewrite(source: str) -> Rewritten:
         *threadgroup_variables(tokens),
         *instantiations(text, tokens),
         *method_qualifiers(tokens),
+        *copies(tokens),
     ]
     return Rewritten(text, _without_overlaps(edits))
 
