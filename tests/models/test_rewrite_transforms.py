@@ -245,6 +245,11 @@ class TestConstants:
     def test_a_copy_of_what_changes_stays(self) -> None:
         is_left_alone("float x = a[0];\nconst float y = x;\nx += 1.0f;\nout[0] = x * y;", PropagateCopies())
 
+    def test_a_copy_is_not_read_through_where_its_origin_is_hidden(self) -> None:
+        is_left_alone(
+            "const int i = int(gid.x);\nconst int j = i;\nfor (int i = 0; i < j; ++i) out[i] = 0;", PropagateCopies()
+        )
+
     def test_unused_declarations_go(self) -> None:
         after = applied(kernel("const int i = int(gid.x);\nout[0] = 1.0f;", TABLE), RemoveUnused())
         assert "CX" not in after

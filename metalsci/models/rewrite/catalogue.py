@@ -50,11 +50,11 @@ def default_catalogue() -> Catalogue:
     """What removes expensive arithmetic comes often, what only reshapes seldom, what is often wrong rarely."""
     return {
         "wrap-around by comparison": Entry(
-            WrapByComparison(), 4.0, {"copy propagation": 0.9, "dead declarations": 1.0}
+            WrapByComparison(), 5.0, {"copy propagation": 0.9, "dead declarations": 1.0}
         ),
-        "reciprocals": Entry(ReciprocalOnce(), 3.0),
+        "reciprocals": Entry(ReciprocalOnce(), 4.0),
         "loop unrolling": Entry(
-            UnrollLoop(), 3.0, {"folded tables": 0.95, "scalar replacement": 0.85, "merged sums": 0.7}
+            UnrollLoop(), 4.0, {"folded tables": 0.95, "scalar replacement": 0.85, "merged sums": 0.7}
         ),
         "folded tables": Entry(FoldTables(), 2.0, _CLEAN),
         "simplification": Entry(Simplify(), 1.0, {"copy propagation": 0.9, "dead declarations": 0.9}),
@@ -62,16 +62,16 @@ def default_catalogue() -> Catalogue:
         "dead declarations": Entry(RemoveUnused(), 0.1),
         "scalar replacement": Entry(ScalarReplacement(), 1.5, {"merged sums": 0.6}),
         "merged sums": Entry(MergeAccumulation(), 0.7),
-        "common subexpressions": Entry(CommonSubexpressions(), 1.5, {"copy propagation": 1.0}),
-        "common parts": Entry(CommonParts(), 1.0, {"copy propagation": 1.0}),
-        "loop invariants": Entry(LoopInvariants(), 1.5),
+        "common subexpressions": Entry(CommonSubexpressions(), 1.0, {"copy propagation": 1.0}),
+        "common parts": Entry(CommonParts(), 0.8, {"copy propagation": 1.0}),
+        "loop invariants": Entry(LoopInvariants(), 1.0),
         "signed indices": Entry(SignedIndices(), 2.0),
         "unsigned division": Entry(UnsignedDivision(), 0.7),
         "powers of two": Entry(PowerOfTwo(), 1.0),
         "remainders from quotients": Entry(RemainderFromQuotient(), 1.5),
         "quotients by reciprocal": Entry(QuotientByReciprocal(), 0.7),
         "cheaper calls": Entry(CheaperCalls(), 2.0),
-        "fused multiply-adds": Entry(ContractToFma(), 0.7),
+        "fused multiply-adds": Entry(ContractToFma(), 0.5),
         "factored sums": Entry(FactorOut(), 0.6),
         "pairwise sums": Entry(PairwiseSum(), 0.4),
         "unroll pragmas": Entry(UnrollPragma(), 0.8),

@@ -69,7 +69,8 @@ def _answer(sentences: Sequence[str], source: str, drawn: Sequence[str] = ()) ->
         said = "\n".join(f"{number}. {sentence}" for number, sentence in enumerate(sentences, start=1))
     if len(drawn) > 1:
         *others, last = drawn
-        said = f"I combine {', '.join(others)} and {last}.\n\n{said}"
+        headline = f"{', '.join(others)} and {last}."
+        said = f"{headline[0].upper()}{headline[1:]}\n\n{said}"
     fence = "```"
     while fence in source:
         fence += "`"

@@ -8,7 +8,7 @@ from metalsci.models.rewrite.syntax.edits import Edit, remove
 from metalsci.models.rewrite.syntax.expressions import Expressions
 from metalsci.models.rewrite.syntax.precedence import level_of, put
 from metalsci.models.rewrite.syntax.regions import Motion, enclosing_region
-from metalsci.models.rewrite.syntax.scopes import Form, Variable
+from metalsci.models.rewrite.syntax.scopes import Form, Function, Variable
 from metalsci.models.rewrite.syntax.source import Source
 from metalsci.models.rewrite.syntax.tree import Node
 
@@ -22,7 +22,7 @@ class PropagateCopies:
             variable
             for function in source.functions
             for variable in function.variables
-            if variable.name not in source.macro_words and _is_copy(variable, source.expressions)
+            if variable.name not in source.macro_words and _is_copy(variable, function, source.expressions)
         ]
         edits = list[Edit]()
         for variable in copies:
@@ -34,7 +34,7 @@ class PropagateCopies:
         return [Change("Read variables directly instead of through copies of them.", tuple(edits))] if edits else []
 
 
-def _is_copy(variable: Variable, expressions: Expressions) -> bool:
+def _is_copy(variable: Variable, function: Function, expressions: Expressions) -> bool:
     initial = variable.initial
     if initial is None or variable.form is not Form.VALUE or not variable.is_fixed or not variable.stands_alone:
         return False
@@ -42,6 +42,8 @@ def _is_copy(variable: Variable, expressions: Expressions) -> bool:
         return False
     if initial.kind not in ("identifier", "number_literal") or expressions.type_of(initial) != variable.type:
         return False
+    if sum(other.name == initial.text for other in function.variables) > 1:
+        return False  # where the copy is read, the name may mean another variable
     region = enclosing_region([variable.declaration, *variable.uses])
     return region is not None and Motion(expressions).is_stable(initial, region)
 

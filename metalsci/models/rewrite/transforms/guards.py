@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from metalsci.models.rewrite.change import Change
 from metalsci.models.rewrite.syntax.edits import Edit, indent_of, reindent, remove, replace
-from metalsci.models.rewrite.syntax.precedence import PRIMARY, level_of, parenthesised
+from metalsci.models.rewrite.syntax.precedence import CONDITIONAL, PRIMARY, level_of, parenthesised
 from metalsci.models.rewrite.syntax.regions import statements
 from metalsci.models.rewrite.syntax.scopes import Function
 from metalsci.models.rewrite.syntax.source import Source
@@ -160,8 +160,8 @@ class SelectStore:
             return None
         if any(not expressions.is_pure(v) or expressions.may_trap(v) for v in (value, other_value)):
             return None
-        choice = " : ".join(parenthesised(v.text, level_of(v), 4) for v in (value, other_value))
-        test = parenthesised(condition.text, level_of(condition), 4)
+        choice = " : ".join(parenthesised(v.text, level_of(v), CONDITIONAL + 1) for v in (value, other_value))
+        test = parenthesised(condition.text, level_of(condition), CONDITIONAL + 1)
         return replace(statement, f"{target.text} = {test} ? {choice};")
 
 
