@@ -1,29 +1,38 @@
-"""`python -m metalsci.doctor`: what this machine has for metalsci, and what to do about what it lacks."""
+"""`python -m metalsci.doctor`: what this machine has for metalsci, and what to do about what it lacks.
 
-import os
+Asked with a model, as in `python -m metalsci.doctor model=claude`, it also makes one tiny call, which costs what a few
+tokens cost. Any override of a run may follow; the device is looked at with the run's settings.
+"""
+
+import argparse
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 
 import numpy as np
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+from omegaconf import DictConfig
 from rich.console import Console
 from rich.text import Text
 
-from metalsci.devices.auto import choose, has_metal
+from metalsci.choices import explain
+from metalsci.config import register
+from metalsci.devices.auto import has_metal
 from metalsci.devices.errors import CompileFailure
 from metalsci.devices.program import trace
 from metalsci.devices.protocol import Device
-from metalsci.msl.math_mode import MathMode
+from metalsci.models.keys import VARIABLES, env_file, key_ring
 from metalsci.msl.parse import parse
-from metalsci.paths import cache
+from metalsci.paths import cache, data
 
 _LEAST_DISK = 2e9  # bytes: compiled kernels, a sweep's folders, what W&B stages
-_KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY")
 _TINY = """#include <metal_stdlib>
 using namespace metal;
 kernel void tiny(device const float *x, device float *y, uint i [[thread_position_in_grid]]) { y[i] = 2.0f * x[i]; }
@@ -39,9 +48,9 @@ class Finding:
     advice: str = ""
 
 
-def examine() -> Iterator[Finding]:
+def examine(cfg: DictConfig, ask_model: bool) -> Iterator[Finding]:
     """Findings as they come. What one part of the machine raises is a finding, and does not end the examination."""
-    with closing(_device()) as device:
+    with closing(instantiate(cfg.device)) as device:
         looks: dict[str, Callable[[], Finding]] = {
             "python": _python,
             "MLX": _mlx,
@@ -53,16 +62,13 @@ def examine() -> Iterator[Finding]:
             "W&B": _wandb,
             "disk": _disk,
         }
+        if ask_model:
+            looks["model"] = partial(_model, cfg)
         for what, look in looks.items():
             try:
                 yield look()
             except Exception as error:  # whatever is broken on this machine, by its own words
                 yield Finding(what, "failed", f"{type(error).__name__}: {error}")
-
-
-def _device() -> Device:
-    ceilings = {"bandwidth": None, "fp32": None}
-    return choose(math_mode=MathMode.fast, time_limit=10.0, threads=None, chip=None, gpu_cores=None, ceilings=ceilings)
 
 
 def _python() -> Finding:
@@ -108,8 +114,9 @@ def _kernel(device: Device) -> Finding:
 
 def _keys() -> Finding:
     """Names of the keys that are set; never their values."""
-    present = [key for key in _KEYS if os.environ.get(key)]
-    return Finding("keys", ", ".join(present) or "none: model=rewrite needs none")
+    present = [variable for variable in VARIABLES if key_ring().find([variable])]
+    none = f"none in the environment or {env_file()}: model=rewrite needs none"
+    return Finding("keys", ", ".join(present) or none)
 
 
 def _wandb() -> Finding:
@@ -119,6 +126,12 @@ def _wandb() -> Finding:
     return Finding("W&B", "logged in" if login else "no login: runs are logged offline (`wandb login` changes that)")
 
 
+def _model(cfg: DictConfig) -> Finding:
+    from metalsci.models.check import check
+
+    return Finding("model", check(instantiate(cfg.model)))
+
+
 def _disk() -> Finding:
     folder = next(p for p in (cache(), *cache().parents) if p.exists())
     free = shutil.disk_usage(folder).free
@@ -126,11 +139,18 @@ def _disk() -> Finding:
     return Finding("disk", f"{free / 1e9:.1f} GB free for {cache()}", advice)
 
 
-def main() -> None:
-    """Prints the findings; exits with 1 if one needs something done."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints the findings; exits with 1 if one needs something done, with 2 if the arguments are wrong."""
+    parser = argparse.ArgumentParser(prog="python -m metalsci.doctor", description=(__doc__ or "").split("\n\n")[1])
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="as of a run: model=claude device=cpu")
+    overrides = parser.parse_args(arguments).overrides
+    try:
+        cfg = _compose(overrides)
+    except HydraException as error:
+        parser.error(explain(error))
     console = Console(highlight=False, soft_wrap=True)
     healthy = True
-    for finding in examine():
+    for finding in examine(cfg, ask_model=any(o.startswith("model=") for o in overrides)):
         mark, style = ("to do", "bold red") if finding.advice else ("ok", "green")
         line = (
             Text(f"{mark:>5}  ", style=style)
@@ -140,6 +160,12 @@ def main() -> None:
         console.print(line.append(f"\n{'':17}{finding.advice}" if finding.advice else "", style="red"))
         healthy &= not finding.advice
     sys.exit(0 if healthy else 1)
+
+
+def _compose(overrides: Sequence[str]) -> DictConfig:
+    register()
+    with initialize_config_dir(str(data("conf")), version_base="1.3"):
+        return compose("config", overrides=list(overrides))
 
 
 if __name__ == "__main__":

@@ -2,9 +2,11 @@ import os
 import subprocess
 import sys
 
+from provider_server import OpenAIResponses, ProviderServer, Say
 
-def doctor(**env: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "metalsci.doctor"]
+
+def doctor(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "metalsci.doctor", *arguments]
     return subprocess.run(command, env={**os.environ, **env}, capture_output=True, text=True, timeout=120)
 
 
@@ -31,4 +33,20 @@ def test_what_is_broken_is_told_and_the_rest_is_still_examined(tmp_path):
     assert done.returncode == 1
     assert "to do  kernel" in done.stdout
     assert "ok  keys" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_a_model_is_asked_one_tiny_thing_when_it_is_named():
+    server = ProviderServer(OpenAIResponses(), [Say("ready")])
+    done = doctor("model=gpt", f"model.transport.base_url={server.url}", OPENAI_API_KEY="sk-some-key")
+    server.close()
+    assert done.returncode == 0, done.stdout
+    (line,) = (line for line in done.stdout.splitlines() if line.split()[1] == "model")
+    assert "'ready'" in line
+
+
+def test_an_unknown_model_is_refused_with_the_choices():
+    done = doctor("model=gtp")
+    assert done.returncode == 2
+    assert "gemini" in done.stderr
     assert "Traceback" not in done.stderr
