@@ -4,7 +4,7 @@ Order matters: every size is verified before any is timed, so that a wrong candi
 last timed run left behind is compared again, so that a kernel cannot be right only while it is watched.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Self
@@ -31,6 +31,8 @@ class Repeats:
             if value < 1:
                 raise ValueError(f"repeats.{name}={value}: at least 1, the first warm-up being the verified run")
 
+
+_WORTH_A_WORD = 0.1  # share of the time
 
 # Whoever watches an evaluation: a sentence for each step, for a live console.
 Progress = Callable[[str], None]
@@ -108,7 +110,11 @@ class Evaluator:
                     message = f"wrong at {results[i].label} after repeated runs: {results[i].detail}"
                     return Evaluation(Outcome.WRONG, message, sizes=tuple(results))
             return Evaluation(
-                Outcome.SCORED, diagnostics=tuple(module.warnings), sizes=tuple(results), score=score(results)
+                Outcome.SCORED,
+                diagnostics=tuple(module.warnings),
+                sizes=tuple(results),
+                score=score(results),
+                remarks=(*module.remarks, *_launches(results)),
             )
 
     def _time(self, bench: Bench, execution: Attempt, verified: SizeResult) -> SizeResult:
@@ -128,6 +134,14 @@ class Evaluator:
         for bench in self._benches.values():
             bench.close()
         self._benches.clear()
+
+
+def _launches(results: Sequence[SizeResult]) -> Iterator[str]:
+    """Where launching the calls costs so much that no kernel can win it back."""
+    for result in results:
+        share = result.launch / result.timing.median if result.launch and result.timing else 0.0
+        if share >= _WORTH_A_WORD:
+            yield f"{result.label}: launching the calls alone takes {100 * min(share, 1.0):.0f} % of the time"
 
 
 def _failed(failure: KernelFailure, bench: Bench, results: Sequence[SizeResult]) -> Evaluation:

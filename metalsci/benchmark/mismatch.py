@@ -113,7 +113,7 @@ def _whole(got: Array, want: Array, limit: float) -> Iterator[str]:
 
 def _tail(wrong: NDArray[np.bool_], count: int) -> Iterator[str]:
     start = int(np.argmax(wrong))
-    if start > 0 and count > 0.9 * (wrong.size - start):
+    if 2 * start >= wrong.size and count > 0.9 * (wrong.size - start):
         yield f"It looks like a tail: nearly everything from element {start} of {wrong.size} on is wrong"
 
 

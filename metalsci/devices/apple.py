@@ -180,6 +180,7 @@ class AppleModule:
         self.key = key
         self.kernels = kernels
         self.warnings = warnings
+        self.remarks: Sequence[str] = ()  # Metal says nothing of how a kernel executes
 
     def ensure_loaded(self) -> None:
         if self._generation != self._process.generation:

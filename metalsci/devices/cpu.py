@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from metalsci import cpu_metal
+from metalsci.cpu_metal.wrapper import Mode
 from metalsci.devices import ceilings as roofline
 from metalsci.devices.ceilings import Ceilings
 from metalsci.devices.errors import CompileFailure, Crash, PipelineFailure, TimeLimit
@@ -105,6 +106,10 @@ class CpuModule:
     def warnings(self) -> Sequence[Diagnostic]:
         return self.library.warnings
 
+    @property
+    def remarks(self) -> Sequence[str]:
+        return [f"{kernel.name}: {_execution(kernel)}" for kernel in self.library.kernels.values()]
+
     def close(self) -> None:
         """Ends the device process, so that nothing a candidate left in its memory meets the next one."""
         self._device.restart()
@@ -195,6 +200,17 @@ class CpuExecution:
 
     def launch_cost(self) -> float:
         return self._stage.submit(self._stage.empty_chain)
+
+
+def _execution(kernel: cpu_metal.Kernel) -> str:
+    """How the software device runs a kernel, in words."""
+    how = {
+        Mode.GRID: "threads run in vector lanes along x, threadgroups play no part",
+        Mode.GROUP: "threads of a group run in vector lanes, without waiting for one another",
+        Mode.THREAD: "threads of a group wait for one another, so each runs on a stack of its own, not vectorised",
+    }[kernel.mode]
+    memory = kernel.threadgroup_memory
+    return how + (f"; {memory:,} bytes of threadgroup memory" if memory else "")
 
 
 def _processor() -> str:

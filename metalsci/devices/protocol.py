@@ -19,6 +19,10 @@ class Module(Protocol):
     @property
     def warnings(self) -> Sequence[Diagnostic]: ...
 
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What the device says of how the kernels execute, a sentence each, for whoever writes the next ones."""
+
     def close(self) -> None:
         """Unload it. Nothing of it stays in the device process."""
 

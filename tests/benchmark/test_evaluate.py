@@ -45,6 +45,12 @@ def test_the_seed_kernel_is_right_and_scored_at_every_size(evaluator, seed):
     assert {"compile", "kernels"} <= set(evaluation.phases)
 
 
+def test_the_device_says_how_a_kernel_executes(evaluator, seed):
+    assert "vector lanes along x" in evaluator.evaluate(seed).remarks[0]
+    waiting = seed.replace(STORE, "    threadgroup_barrier(mem_flags::mem_none);\n" + STORE)
+    assert "not vectorised" in evaluator.evaluate(waiting).remarks[0]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "outcome", "message"),
     [
