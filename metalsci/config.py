@@ -14,7 +14,7 @@ from omegaconf import MISSING, OmegaConf
 
 from metalsci.models.settings import SCHEMAS as MODEL_SCHEMAS
 from metalsci.msl.math_mode import MathMode
-from metalsci.paths import data
+from metalsci.paths import data, package
 
 
 class WandbMode(Enum):
@@ -208,8 +208,9 @@ SCHEMAS: dict[str, Any] = {
 
 
 def register() -> None:
-    """Make the schemas and the `metalsci.data` resolver known to Hydra; call once before composing."""
+    """Make the schemas and the resolvers metalsci.data and metalsci.package known to Hydra; call before composing."""
     OmegaConf.register_new_resolver("metalsci.data", lambda folder: str(data(folder)), replace=True)
+    OmegaConf.register_new_resolver("metalsci.package", lambda name: str(package(name)), replace=True)
     store = ConfigStore.instance()
     for name, node in SCHEMAS.items():
         store.store(name=name, node=node)

@@ -1,6 +1,7 @@
 """Where the project's data lie: at the top of a checkout, inside the package in a wheel."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -12,6 +13,14 @@ def data(folder: str) -> Path:
     """`conf` or `tasks`, wherever this installation has it."""
     shipped = _PACKAGE / "_data" / folder
     return shipped if shipped.is_dir() else _PACKAGE.parent / folder
+
+
+def package(name: str) -> Path:
+    """The folder of an installed package, which may hold a task. Raises ModuleNotFoundError."""
+    spec = find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError(f"no package named {name!r}", name=name)
+    return Path(next(iter(spec.submodule_search_locations)))
 
 
 def cache() -> Path:

@@ -2,14 +2,14 @@
 //
 //   X_k = sum_n x_n exp(-2 pi i k n / N)   along one axis; data[(k*N + j)*N + i], i along x
 //
-// One threadgroup transforms one line, one thread holds one element of it: radix-2 decimation in time, a barrier
-// before and after each of the log2 N stages.
+// One threadgroup transforms one line, one thread holds one element of it. Radix-2 decimation in time: the line is put in
+// bit-reversed order, then each of the log2 N stages is N/2 butterflies, one for each thread of the lower half.
 #include <metal_stdlib>
 using namespace metal;
 
 constant uint MAX_N = 1024;
 
-// The element at place i of a line's transform, given the element that stands there before it.
+// The element at place i of the line's transform, given the line's element at place i.
 static float2 transform(float2 value, threadgroup float2 *line, uint i, uint N) {
     uint reversed = 0;
     for (uint bit = 1, top = N >> 1; bit < N; bit <<= 1, top >>= 1) {
@@ -18,15 +18,17 @@ static float2 transform(float2 value, threadgroup float2 *line, uint i, uint N) 
     line[reversed] = value;
     threadgroup_barrier(mem_flags::mem_threadgroup);
     for (uint half_length = 1; half_length < N; half_length <<= 1) {
-        const uint k = i & (half_length - 1);
-        const float angle = -M_PI_F * float(k) / float(half_length);
-        const float2 w = float2(cos(angle), sin(angle));
-        const float2 even = line[i & ~half_length];
-        const float2 odd = line[i | half_length];
-        const float2 turned = float2(w.x * odd.x - w.y * odd.y, w.x * odd.y + w.y * odd.x);
-        const float2 result = i & half_length ? even - turned : even + turned;
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        line[i] = result;
+        if (i < N / 2) {
+            const uint k = i & (half_length - 1);
+            const uint a = 2 * (i - k) + k;
+            const uint b = a + half_length;
+            const float angle = -M_PI_F * float(k) / float(half_length);
+            const float2 w = float2(cos(angle), sin(angle));
+            const float2 odd = float2(w.x * line[b].x - w.y * line[b].y, w.x * line[b].y + w.y * line[b].x);
+            const float2 even = line[a];
+            line[a] = even + odd;
+            line[b] = even - odd;
+        }
         threadgroup_barrier(mem_flags::mem_threadgroup);
     }
     return line[i];

@@ -63,7 +63,7 @@ def test_lbm_conserves_mass_and_momentum(composed):
     assert after["mass"] == pytest.approx(before["mass"], rel=1e-12)
 
 
-# TASKS.md and, for compact, mgvcycle, qsim and spmv, their yaml: sizes, held-out size, iterations, and the tolerance on a
+# TASKS.md and, for compact, mgvcycle, qsim and spmv, their yaml: sizes, held-out size, iterations, and tolerance on a
 # result whose largest element is 10.
 FACTS = {
     "adi3d": (["64×64×64·20", "96×96×96·15", "128×128×128·10"], "256×192×128·10", 10, 1.1e-2),

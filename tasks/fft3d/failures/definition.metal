@@ -54,19 +54,23 @@ static float2 by_stages(float2 value, threadgroup float2 *a, threadgroup float2 
     return from[i];
 }
 
-static float2 by_definition(float2 value, threadgroup float2 *a, threadgroup float2 *w, uint i, uint N) {
-    const float angle = -2.0f * M_PI_F * float(i) / float(N);
-    w[i] = float2(cos(angle), sin(angle));
+static float2 by_definition(float2 value, threadgroup float2 *a, uint i, uint N) {
     a[i] = value;
     threadgroup_barrier(mem_flags::mem_threadgroup);
+    const float angle = -2.0f * M_PI_F * float(i) / float(N);
+    const float2 turn = float2(cos(angle), sin(angle));
+    float2 w = float2(1.0f, 0.0f);
     float2 sum = 0.0f;
-    for (uint n = 0; n < N; ++n) sum += times(a[n], w[(i * n) & (N - 1)]);
+    for (uint n = 0; n < N; ++n) {
+        sum += times(a[n], w);
+        w = times(w, turn);
+    }
     return sum;
 }
 
 static float2 transform(float2 value, threadgroup float2 *a, threadgroup float2 *b, threadgroup float2 *w, uint i, uint N) {
     if (N == 32 || N == 64 || N == 128) return by_stages(value, a, b, w, i, N);
-    return by_definition(value, a, w, i, N);
+    return by_definition(value, a, i, N);
 }
 
 kernel void fft3d_x(device const float2 *in_data  [[buffer(0)]],

@@ -1,0 +1,117 @@
+"""Kernels of the tasks on the software device: seed kernels and examples are right, races and refusals are not."""
+
+import pytest
+from hydra.utils import instantiate
+
+from metalsci.benchmark.evaluate import Evaluator, Repeats
+from metalsci.benchmark.evaluation import Outcome
+from metalsci.benchmark.stopwatch import Stopwatch
+from metalsci.paths import data
+
+SIZES = {  # small and, where a task allows it, odd, so that groups at the edges are partial
+    "adi3d": "{NX: 37, NY: 22, NZ: 19, steps: 3}",
+    "compact": "{N: 5000, run: 3}",
+    "fft3d": "{N: 16}",
+    "gradshaf": "{NR: 33, NZ: 29, steps: 6}",
+    "heat2d": "{NX: 45, NY: 37, steps: 5}",
+    "hmc": "{d: 10, K: 700, steps: 60}",
+    "ising": "{NX: 48, NY: 38, steps: 5}",
+    "lbm": "{NX: 45, NY: 37, steps: 5}",
+    "lj": "{N: 512, M: 3, L: 9.2, steps: 4}",
+    "mgvcycle": "{n: 48, steps: 2}",
+    "morton": "{N: 16, steps: 4}",
+    "nbody": "{N: 203, steps: 4}",
+    "qsim": "{n: 9, layers: 2}",
+    "saxpy": "{N: 5001}",
+    "spmv": "{rows: 3001, exponent: 2.2, steps: 3}",
+    "wave3d": "{NX: 21, NY: 18, NZ: 15, steps: 4}",
+}
+
+
+@pytest.fixture(scope="module")
+def evaluate(composed):
+    """Judges a source at a task's small size."""
+    device = instantiate(composed("device=cpu", "device.ceilings.bandwidth=10", "device.ceilings.fp32=100").device)
+
+    def run(task, source=None):
+        problem = instantiate(composed(f"task={task}", f"task.sizes=[{SIZES[task]}]").task)
+        with Evaluator(problem.task, problem.sizes, device, 0, Repeats(1, 1), Stopwatch()) as evaluator:
+            return evaluator.evaluate(source or problem.task.seed_kernel)
+
+    yield run
+    device.close()
+
+
+def text(task, *names):
+    return data("tasks").joinpath(task, *names).read_text()
+
+
+def test_every_task_is_tried():
+    assert sorted(SIZES) == sorted(p.stem for p in (data("conf") / "task").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("task", sorted(SIZES))
+def test_the_seed_kernel_is_right(evaluate, task):
+    evaluation = evaluate(task)
+    assert evaluation.outcome is Outcome.SCORED, evaluation.message
+
+
+@pytest.mark.parametrize("task", sorted(SIZES))
+def test_the_example_is_right(evaluate, task):
+    source = text(task, "examples", "fast.metal")
+    assert source.startswith("// Idea: ")
+    evaluation = evaluate(task, source)
+    assert evaluation.outcome is Outcome.SCORED, evaluation.message
+
+
+BARRIER = "threadgroup_barrier(mem_flags::mem_threadgroup);"
+
+
+@pytest.mark.parametrize(
+    ("task", "old", "new"),
+    [
+        ("fft3d", BARRIER, ""),
+        ("gradshaf", BARRIER, ""),
+        ("compact", BARRIER, ""),
+        (
+            "lj",
+            "atomic_fetch_add_explicit(&cell_count[cell], 1u, memory_order_relaxed)",
+            "atomic_load_explicit(&cell_count[cell], memory_order_relaxed);\n"
+            "    atomic_store_explicit(&cell_count[cell], (i & 1) ? slot + 1 : slot, memory_order_relaxed)",
+        ),
+    ],
+)
+def test_a_race_is_wrong(evaluate, task, old, new):
+    seed = text(task, "seed.metal")
+    assert old in seed
+    assert evaluate(task, seed.replace(old, new)).outcome is Outcome.WRONG
+
+
+@pytest.mark.parametrize(("task", "kernel", "least"), [("fft3d", "fft3d_y", 16), ("adi3d", "adi_z", 32)])
+def test_a_threadgroup_that_must_not_shrink_is_refused_with_what_to_do(evaluate, task, kernel, least):
+    def capped(n):
+        declared = f"[[max_total_threads_per_threadgroup({n})]] kernel void {kernel}("
+        return text(task, "seed.metal").replace(f"kernel void {kernel}(", declared)
+
+    assert evaluate(task, capped(least)).outcome is Outcome.SCORED
+    refused = evaluate(task, capped(least // 2))
+    assert refused.outcome is Outcome.PIPELINE_ERROR
+    assert f"max_total_threads_per_threadgroup({least // 2})" in refused.message
+    assert f"groups of {least}" in refused.message
+
+
+def test_a_cell_that_overflows_is_named(composed):
+    device = instantiate(composed("device=cpu", "device.ceilings.bandwidth=10", "device.ceilings.fp32=100").device)
+    problem = instantiate(composed("task=lj", f"task.sizes=[{SIZES['lj']}]", "task.physics.max_per_cell=20").task)
+    with Evaluator(problem.task, problem.sizes, device, 0, Repeats(1, 1), Stopwatch()) as evaluator:
+        message = evaluator.evaluate(problem.task.seed_kernel).message
+    device.close()
+    assert "cell overflow: at step 0 cell" in message
+    assert "MAX_PER_CELL is 20" in message
+
+
+def test_a_step_too_few_is_named(evaluate):
+    """A kernel that leaves its input as it is where it should step."""
+    seed = text("heat2d", "seed.metal")
+    frozen = seed.replace("u_out[c] = u + alpha", "u_out[c] = u + 0.0f * alpha")
+    assert "The output is the input u, unchanged" in evaluate("heat2d", frozen).message
