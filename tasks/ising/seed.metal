@@ -25,16 +25,17 @@ kernel void ising_step(device const char  *spins_in  [[buffer(0)]],
     if (i >= NX || j >= NY) return;
 
     const uint site = j * NX + i;
+    const uint left = j * NX + (i + NX - 1) % NX;
+    const uint right = j * NX + (i + 1) % NX;
+    const uint down = ((j + NY - 1) % NY) * NX + i;
+    const uint up = ((j + 1) % NY) * NX + i;
     const int s = spins_in[site];
-    if (((i + j) & 1u) != (step_idx & 1u)) {
-        spins_out[site] = char(s);
-        return;
-    }
-    const int h = spins_in[j * NX + (i + 1) % NX] + spins_in[j * NX + (i + NX - 1) % NX]
-                + spins_in[((j + 1) % NY) * NX + i] + spins_in[((j + NY - 1) % NY) * NX + i];
+    const int h = spins_in[left] + spins_in[right] + spins_in[down] + spins_in[up];
 
     uint x = mix(seed + step_idx * 0x9E3779B9u);
     x = mix(x ^ site);
     const float u = float(x >> 8) * 0x1.0p-24f;
-    spins_out[site] = char(u < p_accept[(s * h + 4) / 2] ? -s : s);
+    const bool flip = u < p_accept[(s * h + 4) / 2];
+    const bool coloured = ((i + j) & 1u) == (step_idx & 1u);
+    spins_out[site] = char(coloured && flip ? -s : s);
 }
