@@ -11,11 +11,11 @@ from metalsci.cpu_metal.cache import Cache, digest
 from metalsci.cpu_metal.errors import CompileError
 from metalsci.cpu_metal.language import check_language
 from metalsci.cpu_metal.toolchain import INCLUDE, RUNTIME, Toolchain
-from metalsci.cpu_metal.wrapper import Mode
+from metalsci.cpu_metal.wrapper import Mode, unbound
 from metalsci.msl.diagnostics import Diagnostic, Severity
 from metalsci.msl.lexer import SourceText
 from metalsci.msl.math_mode import MathMode
-from metalsci.msl.parse import parse
+from metalsci.msl.parse import Unit, parse
 from metalsci.msl.rules import check
 from metalsci.msl.signature import KernelSignature
 from metalsci.msl.untrusted import refuse
@@ -64,7 +64,7 @@ class Compiler:
         """
         parsed = parse(source)
         text = SourceText(source.encode(errors="surrogatepass"))
-        found = (*check(parsed), *check_language(text))
+        found = (*check(parsed), *check_language(text), *_check_parameters(parsed))
         if list(refuse(text)):
             raise CompileError(found)  # Clang is not to see it
         prelude = self.prelude(math_mode) if _HEADER.search(source) else None
@@ -82,6 +82,12 @@ class Compiler:
         ]
         warnings = [Diagnostic(Severity(severity), *rest) for severity, *rest in facts["warnings"]]
         return kernels, _merged(found, warnings)
+
+
+def _check_parameters(parsed: Unit) -> Iterator[Diagnostic]:
+    for parameter in (p for signature in parsed.kernels for p in unbound(signature)):
+        message = f"invalid type '{parameter.type}' for buffer declaration"
+        yield Diagnostic(Severity.ERROR, parameter.line, parameter.column, message)
 
 
 def _write(build: Build, folder: Path) -> None:

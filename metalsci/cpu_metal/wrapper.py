@@ -135,6 +135,11 @@ def unit(file: str, signature: KernelSignature, function: str, mode: Mode, *, in
     return _UNIT.format(file=file) + _PREAMBLE.replace("KERNEL", function) + wrapper
 
 
+def unbound(signature: KernelSignature) -> tuple[Parameter, ...]:
+    """Parameters that the host does not bind and that no attribute explains."""
+    return tuple(p for p in signature.parameters if p.index is None and p.attribute not in _ATTRIBUTES)
+
+
 def bare_unit(file: str) -> str:
     """A translation unit of the user's file alone: a file without kernels can be wrong too."""
     return _UNIT.format(file=file)

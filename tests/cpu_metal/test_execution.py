@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from metalsci.cpu_metal import Device, Dispatch
+from metalsci.cpu_metal.cache import Cache
 from metalsci.cpu_metal.wrapper import Mode
 
 HEADER = "#include <metal_stdlib>\nusing namespace metal;\n"
@@ -288,3 +289,31 @@ def test_safe_math_does_not_reassociate(device: Device) -> None:
     x = device.buffer(np.ones(64, np.float32))
     device.run([Dispatch(kernel, {0: x}, (64,), (64,))])
     assert (x.array == 0).all()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_dispatches_run_in_order_on_any_number_of_workers(cache: Cache, threads: int) -> None:
+    """Each step reads what the one before left at other places, so that one started too early is seen."""
+    source = (
+        HEADER
+        + """
+    kernel void step_(device const uint *x [[buffer(0)]], device uint *y [[buffer(1)]], constant uint &n [[buffer(2)]],
+                      constant uint &by [[buffer(3)]], uint i [[thread_position_in_grid]]) {
+        y[i] = 3 * x[(i + by) % n] + 1;
+    }"""
+    )
+    rng = np.random.default_rng(1)
+    with Device(threads, cache=cache) as device:
+        kernel = device.compile(source).kernels["step_"]
+        for n in (1, 7, 64, 1000, 4096, 70_001):
+            buffers = [device.buffer(rng.integers(0, 99, n, np.uint32)), device.empty((n,), np.uint32)]
+            want = buffers[0].array.copy()
+            shifts = rng.integers(0, n, 300)
+            dispatches = [
+                Dispatch(kernel, {0: buffers[k % 2], 1: buffers[1 - k % 2], 2: n, 3: int(by)}, (n,), (min(n, 256),))
+                for k, by in enumerate(shifts)
+            ]
+            device.run(dispatches)
+            for by in shifts:
+                want = 3 * np.roll(want, -by) + 1
+            np.testing.assert_array_equal(buffers[0].array, want)

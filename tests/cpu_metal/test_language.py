@@ -9,7 +9,7 @@ KERNEL = "kernel void k(device float *x [[buffer(0)]], uint i [[thread_position_
 
 ACCEPTED = {
     "swizzles": "float4 a = float4(1); a.xz = float2(2); a.rgb = 3; x[i] = a.x;",
-    "constructor of a declaration": "float4 v(1, 2, 3, 4), w(v), z(0.0f); const metal::float2 u(v.xy); x[i] = dot(v + w + z,"
+    "constructor of a declaration": "float4 v(1, 2, 3, 4), w(v); const metal::float2 u(v.xy); x[i] = dot(v + w,"
     " u.xyxy);",
     "conversions": "int4 a = int4(float4(1.5f)); uchar2 b = uchar2(a.xy); half3 c = half3(1, float2(b)); x[i] = c.z;",
     "vec of a template argument": "vec<float, 3> v = vec<float, 3>(1, float2(2)); x[i] = v.z;",
@@ -36,8 +36,8 @@ PROGRAMS = {
     " twice(2)};\n" + KERNEL.format("x[i] = T[i & 1];"),
     "vectors in constants": "constant float4 T[2] = {float4(1, 2, 3, 4), float4(float2(5), 6, 7)};\n"
     + KERNEL.format("x[i] = T[i & 1].w;"),
-    "templates with methods": "template <typename T, uint N> struct A { T v[N]; T sum() const { T s = T(0); for (uint k = 0;"
-    " k < N; ++k)"
+    "templates with methods": "template <typename T, uint N> struct A { T v[N]; T sum() const { T s = T(0); for (uint k"
+    " = 0; k < N; ++k)"
     " s += v[k]; return s; } };\n" + KERNEL.format("A<float, 3> a = {{1, 2, 3}}; x[i] = a.sum();"),
     "copies from constant memory": "struct P { float a; int b; };\nkernel void k(device float *x [[buffer(0)]],"
     " constant P &p [[buffer(1)]]) { P q = p; x[0] = q.a; }",
