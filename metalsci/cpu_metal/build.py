@@ -26,6 +26,7 @@ _MAX_DENSE_STACK = 16000  # runtime/runtime.h
 _WAITS = frozenset({"metal_threadgroup_barrier", "metal_exchange"})
 _WAIT_WORDS = re.compile(rb"_barrier\b|\b(?:simd|quad)_|\bsimdgroup_")
 _MEMORY = frozenset({"memcpy", "memset", "memmove"})
+_CONVERSIONS = frozenset({"__truncsfbf2", "__truncsfhf2", "__extendhfsf2"})
 _MATH = frozenset(
     f"{name}f"
     for name in (
@@ -69,7 +70,7 @@ _MATH = frozenset(
         "fmax",
     )
 )
-_ALLOWED = _WAITS | _MEMORY | _MATH | {f"__start_{_SECTION}", "_GLOBAL_OFFSET_TABLE_"}
+_ALLOWED = _WAITS | _MEMORY | _CONVERSIONS | _MATH | {f"__start_{_SECTION}", "_GLOBAL_OFFSET_TABLE_"}
 # Printed by Clang just before it vectorises: whether threads' own variables still live in memory.
 _BEFORE_VECTORISING = ("-mllvm", "-print-before=loop-vectorize", "-mllvm", "-filter-print-funcs=metal_run")
 _ALLOCA = re.compile(r"^ +%\S+ = alloca ", re.MULTILINE)
@@ -207,9 +208,8 @@ def _mode(compiled: ObjectFile, signature: KernelSignature) -> Mode:
 
 def _stack(compiled: ObjectFile) -> int:
     """Of a kernel that calls nothing but the runtime: what its only function needs, its return address included."""
-    if len(compiled.stacks) != 1 or compiled.undefined & (_MATH | _MEMORY) or compiled.stacks[0] > _MAX_DENSE_STACK:
-        return 0
-    return compiled.stacks[0] + 64
+    known = len(compiled.stacks) == 1 and not compiled.undefined & (_MATH | _MEMORY | _CONVERSIONS)
+    return compiled.stacks[0] + 64 if known and compiled.stacks[0] <= _MAX_DENSE_STACK else 0
 
 
 def _check_files(output: str) -> None:

@@ -30,7 +30,6 @@ _LANGUAGE = (
 )  # fmt: skip
 _OPTIMISATION = (
     "-O3",
-    "-march=native",
     "-mprefer-vector-width=512",
     "-fPIC",
     "-fvisibility=hidden",
@@ -61,6 +60,8 @@ class Toolchain:
 
     limits: Limits = field(default_factory=Limits)
     timeout: float = 60.0
+    architecture: str = "native"
+    """What Clang's -march takes."""
 
     @cached_property
     def zig(self) -> str:
@@ -69,7 +70,7 @@ class Toolchain:
     @cached_property
     def identity(self) -> str:
         """Changes whenever the same source might compile to something else."""
-        return f"ziglang {version('ziglang')} {target()} {processor()}"
+        return f"ziglang {version('ziglang')} {target()} {self.architecture} {processor()}"
 
     def compile_metal(
         self, folder: Path, unit: str, math_mode: MathMode, prelude: Path | None, flags: Sequence[str]
@@ -79,13 +80,13 @@ class Toolchain:
         The messages name every further file that was read.
         """
         before = ["-include-pch", str(prelude)] if prelude is not None else _KEYWORDS
-        return self._run([*_clang(math_mode), "-x", "cl", *before, "-H", *flags, unit], folder)
+        return self._run([*self._clang(math_mode), "-x", "cl", *before, "-H", *flags, unit], folder)
 
     def build_prelude(self, output: Path, math_mode: MathMode) -> None:
         """Metal's headers, precompiled: they are ten times as long as most kernels."""
         # Timestamps would make a copy of the same headers another.
         flags = ["-Xclang", "-fno-pch-timestamp", "-x", "cl-header", *_KEYWORDS, str(INCLUDE / "metal_prelude")]
-        run = self._run([*_clang(math_mode), *flags, "-o", output.name], output.parent)
+        run = self._run([*self._clang(math_mode), *flags, "-o", output.name], output.parent)
         if run.code:
             raise ToolchainError(run.messages)
 
@@ -105,6 +106,10 @@ class Toolchain:
                 raise ToolchainError(run.messages)
             self.link(folder, [f"{source.stem}.o" for source in sources], "runtime.so")
             output.write_bytes((folder / "runtime.so").read_bytes())
+
+    def _clang(self, math_mode: MathMode) -> list[str]:
+        machine = ["-target", target(), f"-march={self.architecture}"]
+        return ["clang", *machine, *_LANGUAGE, *_OPTIMISATION, *_MATH[math_mode], "-I", str(INCLUDE)]
 
     def _run(self, arguments: Sequence[str], folder: Path) -> "Run":
         process = subprocess.Popen(
@@ -129,10 +134,6 @@ class Toolchain:
         if process.returncode < 0 or re.search(rb"PLEASE submit a bug report", stderr):
             raise ToolchainError(f"the compiler was ended by signal {-process.returncode}")
         return Run(process.returncode, stderr.decode(errors="replace"))
-
-
-def _clang(math_mode: MathMode) -> list[str]:
-    return ["clang", "-target", target(), *_LANGUAGE, *_OPTIMISATION, *_MATH[math_mode], "-I", str(INCLUDE)]
 
 
 @dataclass(frozen=True)

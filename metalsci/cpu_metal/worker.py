@@ -12,6 +12,7 @@ import socket
 import struct
 import sys
 import threading
+from contextlib import suppress
 from enum import IntEnum
 
 # What the host and the device process say to one another. A request is `REQUEST`, with at most one descriptor beside
@@ -78,7 +79,8 @@ class Worker:
 
 def load_runtime(path: str) -> ctypes.CDLL:
     # Kernels find the functions of libm and of the runtime among the global symbols.
-    ctypes.CDLL("libm.so.6", mode=ctypes.RTLD_GLOBAL)
+    with suppress(OSError):  # musl's is part of its C library
+        ctypes.CDLL("libm.so.6", mode=ctypes.RTLD_GLOBAL)
     runtime = ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)
     runtime.metal_start.argtypes = [ctypes.c_void_p]
     runtime.metal_run.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
