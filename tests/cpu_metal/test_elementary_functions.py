@@ -104,15 +104,12 @@ def test_unary(
     assert error[worst] <= bound, (x[worst], want[worst], error[worst])
 
 
-@pytest.mark.parametrize("mode", ["fast", "safe"])
 @pytest.mark.parametrize("x", [1e6, 2.0**45, 1e22, 3e38])
-def test_sine_of_large_arguments_in_safe_math(device: Device, x: float, mode: str) -> None:
-    if mode == "fast":
-        pytest.skip("fast math promises nothing here")
+def test_sine_of_large_arguments_in_safe_math(device: Device, x: float) -> None:
     value = np.array([x, -x], np.float32)
     for name in ("sin", "cos"):
         want = [getattr(math, name)(float(v)) for v in value]
-        assert ulps(evaluate(device, mode, f"{name}(x)", value), np.array(want)).max() <= 4
+        assert ulps(evaluate(device, "safe", f"{name}(x)", value), np.array(want)).max() <= 4
 
 
 BINARY: list[tuple[str, Callable[[Array, Array], Array], float]] = [
