@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from metalsci.cpu_metal.division import without_traps
 from metalsci.cpu_metal.elf import ObjectFile, read_object
 from metalsci.cpu_metal.errors import CompileError
 from metalsci.cpu_metal.host import processors
@@ -71,6 +72,8 @@ _MATH = frozenset(
     )
 )
 _ALLOWED = _WAITS | _MEMORY | _CONVERSIONS | _MATH | {f"__start_{_SECTION}", "_GLOBAL_OFFSET_TABLE_"}
+_TO_MODULE = ("-S", "-emit-llvm", "-Xclang", "-disable-llvm-passes")
+_NOT_VECTORISED = ("-fno-vectorize", "-fno-slp-vectorize")
 # Printed by Clang just before it vectorises: whether threads' own variables still live in memory.
 _BEFORE_VECTORISING = ("-mllvm", "-print-before=loop-vectorize", "-mllvm", "-filter-print-funcs=metal_run")
 _ALLOCA = re.compile(r"^ +%\S+ = alloca ", re.MULTILINE)
@@ -90,7 +93,7 @@ class BuiltKernel:
 class _Compiled:
     object: ObjectFile
     messages: Sequence[Diagnostic]
-    variables_in_memory: bool
+    vectorised_in_error: bool
 
 
 @dataclass(frozen=True)
@@ -148,8 +151,7 @@ class _Scratch:
         mode = _mode(compiled.object, signature)
         if mode is not guess:
             compiled = self._object(index, signature, mode)
-        if compiled.variables_in_memory:
-            # Vectorised on the promise that threads are independent, neighbouring threads would share them.
+        if compiled.vectorised_in_error:
             compiled = self._object(index, signature, mode, independent=False)
         _check_object(compiled.object, self._source.source)
         self._build.toolchain.link(self.path, [f"{index}.o"], f"{index}.so")
@@ -179,10 +181,21 @@ class _Scratch:
     def _object(self, index: int, signature: KernelSignature, mode: Mode, *, independent: bool = True) -> _Compiled:
         vectorised = mode is not Mode.THREAD and independent
         text = unit(_FILE, signature, self._function(signature), mode, independent=independent)
-        flags = ["-c", "-o", f"{index}.o", *(_BEFORE_VECTORISING if vectorised else ())]
-        output, found = self.clang(f"{index}.cl", text, flags, (signature.line, signature.column))
+        module = self.path / f"{index}.ll"
+        _, found = self.clang(f"{index}.cl", text, [*_TO_MODULE, "-o", module.name], (signature.line, signature.column))
+        divided, wide = without_traps(module.read_text())
+        module.write_text(divided)
+        flags = _NOT_VECTORISED if wide else _BEFORE_VECTORISING if vectorised else ()
+        try:
+            run = self._build.toolchain.optimise(self.path, module.name, f"{index}.o", self._build.math_mode, flags)
+        except ToolchainError as error:
+            raise CompileError([Diagnostic(Severity.ERROR, 0, 0, str(error))]) from error
+        if run.code:
+            raise CompileError([Diagnostic(Severity.ERROR, signature.line, signature.column, run.messages.strip())])
         compiled = read_object((self.path / f"{index}.o").read_bytes())
-        return _Compiled(compiled, found, vectorised and _ALLOCA.search(output) is not None)
+        # On the promise that threads are independent, neighbouring threads would share variables that live in memory.
+        shared = _ALLOCA.search(run.messages) is not None
+        return _Compiled(compiled, found, vectorised and (wide or shared))
 
     def _guess(self, signature: KernelSignature) -> Mode:
         """The mode, from a look at the text; the compiled object tells in the end."""

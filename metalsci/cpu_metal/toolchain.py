@@ -82,6 +82,11 @@ class Toolchain:
         before = ["-include-pch", str(prelude)] if prelude is not None else _KEYWORDS
         return self._run([*self._clang(math_mode), "-x", "cl", *before, "-H", *flags, unit], folder)
 
+    def optimise(self, folder: Path, module: str, output: str, math_mode: MathMode, flags: Sequence[str]) -> "Run":
+        """`module`, LLVM's text in `folder`, to the object `output`."""
+        how = [*self._machine, *_OPTIMISATION, *_MATH[math_mode], *flags]
+        return self._run(["clang", *how, "-x", "ir", "-c", module, "-o", output], folder)
+
     def build_prelude(self, output: Path, math_mode: MathMode) -> None:
         """Metal's headers, precompiled: they are ten times as long as most kernels."""
         # Timestamps would make a copy of the same headers another.
@@ -107,9 +112,12 @@ class Toolchain:
             self.link(folder, [f"{source.stem}.o" for source in sources], "runtime.so")
             output.write_bytes((folder / "runtime.so").read_bytes())
 
+    @property
+    def _machine(self) -> Sequence[str]:
+        return ("-target", target(), f"-march={self.architecture}")
+
     def _clang(self, math_mode: MathMode) -> list[str]:
-        machine = ["-target", target(), f"-march={self.architecture}"]
-        return ["clang", *machine, *_LANGUAGE, *_OPTIMISATION, *_MATH[math_mode], "-I", str(INCLUDE)]
+        return ["clang", *self._machine, *_LANGUAGE, *_OPTIMISATION, *_MATH[math_mode], "-I", str(INCLUDE)]
 
     def _run(self, arguments: Sequence[str], folder: Path) -> "Run":
         process = subprocess.Popen(
