@@ -1,8 +1,11 @@
-// Idea: the partner of an amplitude is the one with the target bit flipped, so each thread reads its own place and one other, and
-// only the two coefficients depend on the bit. With selections instead of branches neighbouring threads do the
-// same. An amplitude moves as one 64-bit word.
+// Idea: all threads read the same four coefficients and select two of them, instead of each reading its own two. There is
+// little else to win: an amplitude is read twice and written once, and the memory is the limit.
 #include <metal_stdlib>
 using namespace metal;
+
+static float2 times(float2 a, float2 b) {
+    return float2(a.x * b.x - a.y * b.y, a.x * b.y + a.y * b.x);
+}
 
 kernel void qsim_gate(device const float2 *in      [[buffer(0)]],
                       device       float2 *out     [[buffer(1)]],
@@ -13,16 +16,14 @@ kernel void qsim_gate(device const float2 *in      [[buffer(0)]],
                       constant     uint   &control [[buffer(6)]],
                       uint i [[thread_position_in_grid]]) {
     if (i >= (1u << n)) return;
+    if (control != target && ((i >> control) & 1u) == 0) {
+        out[i] = in[i];
+        return;
+    }
+    const uint b = (i >> target) & 1u;
+    const float2 zero = in[i & ~(1u << target)];
+    const float2 one = in[i | (1u << target)];
     device const float2 *U = gates + 4 * gate;
     const float2 u00 = U[0], u01 = U[1], u10 = U[2], u11 = U[3];
-    const bool b = (i >> target) & 1u;
-    const bool active = control == target || ((i >> control) & 1u);
-    device const ulong *pairs = (device const ulong *)in;
-    const float2 own = as_type<float2>(pairs[i]);
-    const float2 other = as_type<float2>(pairs[i ^ (1u << target)]);
-    const float sr = b ? u11.x : u00.x, si = b ? u11.y : u00.y;
-    const float cr = b ? u10.x : u01.x, ci = b ? u10.y : u01.y;
-    const float re = sr * own.x - si * own.y + cr * other.x - ci * other.y;
-    const float im = sr * own.y + si * own.x + cr * other.y + ci * other.x;
-    ((device ulong *)out)[i] = as_type<ulong>(float2(active ? re : own.x, active ? im : own.y));
+    out[i] = times(b ? u10 : u00, zero) + times(b ? u11 : u01, one);
 }
