@@ -14,7 +14,6 @@ from metalsci.benchmark.task import Check, Probe, Size, Task
 from metalsci.devices.program import Array
 from metalsci.devices.protocol import Device, Execution, Module, Stage
 
-
 _SAME = Tolerance(relative=1e-6)  # a device may flush denormals, even where it copies
 
 
