@@ -20,7 +20,7 @@ from metalsci.msl.rules import check
 FILES = sorted((Path(__file__).parent / "kernels").glob("*.metal"))
 SEEDS = sorted((Path(__file__).parents[2] / "tasks").glob("*/seed.metal"))
 # Scalars of the seed kernels on such a grid, by name or else by type.
-SCALARS = {"logN": "#4", "uint": "#16", "float": "#0.5"}
+SCALARS = {"logN": "#4", "target": "#3", "control": "#1", "uint": "#16", "float": "#0.5"}
 # MLX's preamble gives `half` this name, and the generated text uses it.
 PREAMBLE = "#include <metal_stdlib>\nusing namespace metal;\ntypedef half float16_t;\n"
 
