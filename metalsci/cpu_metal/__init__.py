@@ -5,6 +5,7 @@ from metalsci.cpu_metal.commands import CommandBuffer, Dispatch
 from metalsci.cpu_metal.device import Device
 from metalsci.cpu_metal.errors import CompileError, DeviceCrash, DeviceTimeout, DispatchError, PipelineError
 from metalsci.cpu_metal.library import Argument, Kernel, Library
+from metalsci.cpu_metal.mlx_kernel import MetalKernel, metal_kernel
 
 __all__ = [
     "Argument",
@@ -19,5 +20,7 @@ __all__ = [
     "DispatchError",
     "Kernel",
     "Library",
+    "MetalKernel",
     "PipelineError",
+    "metal_kernel",
 ]

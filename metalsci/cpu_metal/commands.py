@@ -1,5 +1,6 @@
 """Command buffers: dispatches, checked and laid out as the device process reads them."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -128,16 +129,21 @@ class _Values:
             memory[offset : offset + len(data)] = data
 
 
-def _fill(record: Any, dispatch: Dispatch, workers: int) -> None:
-    kernel = dispatch.kernel
-    grid = _extent(dispatch.threads, "threads")
-    group = _extent(dispatch.threadgroup, "threadgroup")
-    total = group[0] * group[1] * group[2]
+def check_threadgroup(kernel: Kernel, threadgroup: tuple[int, int, int]) -> None:
+    """Raises PipelineError for a threadgroup with more threads than the kernel allows."""
+    total = math.prod(threadgroup)
     if total > kernel.max_total_threads_per_threadgroup:
         raise PipelineError(
             f"Thread group size ({total}) is greater than  the maximum allowed threads per threadgroup "
             f"({kernel.max_total_threads_per_threadgroup})."
         )
+
+
+def _fill(record: Any, dispatch: Dispatch, workers: int) -> None:
+    kernel = dispatch.kernel
+    grid = _extent(dispatch.threads, "threads")
+    group = _extent(dispatch.threadgroup, "threadgroup")
+    check_threadgroup(kernel, group)
     groups = [-(-n // g) for g, n in zip(group, grid, strict=True)]
     tile = _tile(grid, workers)
     units = -(-grid[0] // tile) * grid[1] * grid[2] if kernel.mode is Mode.GRID else groups[0] * groups[1] * groups[2]

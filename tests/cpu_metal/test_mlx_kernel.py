@@ -1,0 +1,339 @@
+"""Kernels written for `mx.fast.metal_kernel`, run by `metal_kernel`: against MLX's own operations."""
+
+import math
+import os
+import re
+import subprocess
+import sys
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+from metalsci.cpu_metal import DeviceCrash, metal_kernel
+from metalsci.cpu_metal.mlx_preamble import fallback_preamble, installed_preamble
+from metalsci.msl.mlx_names import PREAMBLE
+
+ELEMENT = "uint i = thread_position_in_grid.x;\n"
+
+
+@pytest.fixture
+def make(device):
+    """`metal_kernel` on the tests' own device, with names for what most kernels have."""
+
+    def make(source, inputs=("x",), outputs=("y",), **options):
+        given = {"name": "f", "input_names": inputs, "output_names": outputs, **options}
+        return metal_kernel(source=ELEMENT + source, **given, device=device)
+
+    return make
+
+
+def elementwise(kernel, *inputs, dtype=None, shape=None, **call):
+    """One output, of the first input's shape and type unless told; a thread an element."""
+    shape = inputs[0].shape if shape is None else shape
+    dtype = inputs[0].dtype if dtype is None else dtype
+    given = {"grid": (math.prod(shape), 1, 1), "threadgroup": (256, 1, 1), **call}
+    (made,) = kernel(inputs=list(inputs), output_shapes=[shape], output_dtypes=[dtype], **given)
+    return made
+
+
+def arange(dtype, *shape):
+    return mx.arange(math.prod(shape)).reshape(shape).astype(dtype)
+
+
+# What MLX's documentation shows.
+
+STRIDED_EXP = """
+T value = x[elem_to_loc(int64_t(i), x_shape, x_strides, x_ndim)];
+y[i] = metal::exp(value);
+"""
+
+
+@pytest.mark.parametrize("dtype", [mx.float16, mx.float32, mx.bfloat16])
+def test_exponential_of_each_element(make, dtype):
+    x = mx.random.normal(shape=(4, 16), key=mx.random.key(1)).astype(dtype)
+    exp = make("T value = x[i];\ny[i] = T(metal::exp(float(value)));")
+    made = elementwise(exp, x, template=[("T", dtype)])
+    assert made.dtype == dtype
+    assert mx.allclose(made.astype(mx.float32), mx.exp(x).astype(mx.float32), rtol=1e-2)
+
+
+VIEWS = {
+    "rows skipped": lambda x: x[::2],
+    "transposed": lambda x: x.T,
+    "broadcast": lambda x: mx.broadcast_to(x[0], (3, x.shape[1])),
+    "reversed": lambda x: x[::-1, ::-3],
+    "from the middle": lambda x: x[1:3, 5:9],
+}
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+@pytest.mark.parametrize("contiguous", [True, False])
+def test_exponential_of_views(make, view, contiguous):
+    x = view(mx.random.normal(shape=(4, 16), key=mx.random.key(2)))
+    exp = make(STRIDED_EXP, ensure_row_contiguous=contiguous)
+    assert mx.allclose(elementwise(exp, x, template=[("T", mx.float32)]), mx.exp(x))
+
+
+BILINEAR = """
+int H = x_shape[1], W = x_shape[2], C = x_shape[3];
+int channel = i % C;
+int image = i / C / points_shape[1] / points_shape[2] * H * W * C;
+float px = ((points[i / C * 2] + 1) * W - 1) / 2;
+float py = ((points[i / C * 2 + 1] + 1) * H - 1) / 2;
+T total = 0;
+for (int corner = 0; corner < 4; ++corner) {
+    int cx = int(floor(px)) + corner % 2, cy = int(floor(py)) + corner / 2;
+    bool inside = cx >= 0 && cx < W && cy >= 0 && cy < H;
+    T weight = (1 - abs(px - cx)) * (1 - abs(py - cy));
+    total += inside ? weight * x[image + (cy * W + cx) * C + channel] : 0;
+}
+y[i] = total;
+"""
+
+
+def bilinear(x, points):
+    """The same by MLX's operations."""
+    count, height, width, _ = x.shape
+    px, py = (((points[..., axis] + 1) * size - 1) / 2 for axis, size in ((0, width), (1, height)))
+    total = mx.zeros((*points.shape[:3], x.shape[3]))
+    for dx in (0, 1):
+        for dy in (0, 1):
+            cx, cy = mx.floor(px) + dx, mx.floor(py) + dy
+            inside = (cx >= 0) & (cx < width) & (cy >= 0) & (cy < height)
+            weight = (1 - mx.abs(px - cx)) * (1 - mx.abs(py - cy)) * inside
+            column, row = (mx.clip(c, 0, size - 1).astype(mx.int32) for c, size in ((cx, width), (cy, height)))
+            value = x[mx.arange(count)[:, None, None], mx.stop_gradient(row), mx.stop_gradient(column)]
+            total = total + weight[..., None] * value
+    return total
+
+
+@pytest.fixture
+def images():
+    """Images, points to sample them at (some outside), and a cotangent of the samples."""
+    shapes = (2, 6, 5, 40), (2, 3, 4, 2), (2, 3, 4, 40)
+    x, points, cotangent = (mx.random.normal(shape=s, key=mx.random.key(i)) for i, s in enumerate(shapes))
+    return x, points * 0.6, cotangent
+
+
+def test_bilinear_samples(make, images):
+    x, points, cotangent = images
+    sample = make(BILINEAR, ("x", "points"))
+    made = elementwise(sample, x, points, shape=cotangent.shape, template=[("T", mx.float32)])
+    assert mx.allclose(made, bilinear(x, points), atol=1e-5)
+
+
+GRADIENT = """
+int H = x_shape[1], W = x_shape[2], C = x_shape[3];
+int padded = ceildiv(C, threads_per_simdgroup) * threads_per_simdgroup;
+int channel = i % padded;
+int point = i / padded;
+int image = point / points_shape[1] / points_shape[2] * H * W * C;
+float px = ((points[point * 2] + 1) * W - 1) / 2;
+float py = ((points[point * 2 + 1] + 1) * H - 1) / 2;
+float gx = 0, gy = 0;
+for (int corner = 0; corner < 4 && channel < C; ++corner) {
+    int cx = int(floor(px)) + corner % 2, cy = int(floor(py)) + corner / 2;
+    if (cx < 0 || cx >= W || cy < 0 || cy >= H) continue;
+    int place = image + (cy * W + cx) * C + channel;
+    float wx = 1 - abs(px - cx), wy = 1 - abs(py - cy), g = cotangent[point * C + channel];
+    atomic_fetch_add_explicit(&dx[place], wx * wy * g, memory_order_relaxed);
+    gx += x[place] * (corner % 2 ? wy : -wy) * g;
+    gy += x[place] * (corner / 2 ? wx : -wx) * g;
+}
+gx = simd_sum(gx);
+gy = simd_sum(gy);
+if (thread_index_in_simdgroup == 0) {
+    atomic_fetch_add_explicit(&dpoints[point * 2], gx * W / 2, memory_order_relaxed);
+    atomic_fetch_add_explicit(&dpoints[point * 2 + 1], gy * H / 2, memory_order_relaxed);
+}
+"""
+
+
+def test_gradient_of_bilinear_samples_by_atomics(make, images):
+    x, points, cotangent = images
+    gradient = make(GRADIENT, ("x", "points", "cotangent"), ("dx", "dpoints"), atomic_outputs=True)
+    made = gradient(
+        inputs=[x, points, cotangent],
+        output_shapes=[x.shape, points.shape],
+        output_dtypes=[mx.float32] * 2,
+        grid=(24 * 64, 1, 1),
+        threadgroup=(256, 1, 1),
+        init_value=0,
+    )
+    _, wanted = mx.vjp(bilinear, [x, points], [cotangent])
+    assert all(mx.allclose(a, b, atol=1e-3) for a, b in zip(made, wanted, strict=True))
+
+
+# Types, templates, attributes.
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "uint32", "int64", "float16", "float32", "complex64"])
+def test_elements_of_each_type_arrive_and_leave(make, dtype):
+    x = (np.arange(20) % 3).astype(dtype).reshape(4, 5)
+    made = elementwise(make("y[i] = x[i];"), x)
+    assert isinstance(made, np.ndarray)
+    assert made.dtype == x.dtype
+    np.testing.assert_array_equal(made, x)
+
+
+def test_complex_arithmetic(make):
+    x = mx.array([1 + 2j, -3j, 0.5, 4 - 1j] * 3)
+    made = elementwise(make("y[i] = x[i] * x[i] / complex64_t(0, 2) - z;", ("x", "z")), x, 1 + 1j)
+    assert mx.allclose(made, x * x / mx.array(2j) - (1 + 1j))
+
+
+def test_bfloat_arithmetic_and_views(make):
+    x = arange(mx.bfloat16, 6, 5)[::2].T
+    made = elementwise(make("y[i] = x[elem_to_loc(i, x_shape, x_strides, x_ndim)] * z;", ("x", "z")), x, 2.5)
+    assert made.dtype == mx.bfloat16
+    assert mx.array_equal(made, x * 2.5)
+
+
+def test_templates_and_small_inputs(make):
+    kernel = make("y[i] = flag ? T(x[1] + a[2]) + N + s : T(0);", ("x", "a", "s"))
+    call = {"template": [("flag", True), ("N", -3), ("T", mx.float16)], "dtype": mx.int32, "shape": (6,)}
+    made = elementwise(kernel, arange(mx.float32, 3, 6), mx.array([1, 2, 5]), 7.6, **call)
+    assert made.tolist() == [10] * 6
+
+
+@pytest.mark.parametrize(
+    "name", ["thread_index_in_threadgroup", "threads_per_threadgroup", "threadgroup_position_in_grid"]
+)
+def test_the_threadgroup_is_cut_down_to_the_grid(make, name):
+    made = elementwise(make(f"y[i] = uint3({name}).x;"), np.zeros(12, np.uint32), threadgroup=(64, 8, 1))
+    want = {"thread_index_in_threadgroup": range(12), "threads_per_threadgroup": [12] * 12}
+    assert made.tolist() == list(want.get(name, [0] * 12))
+
+
+def test_shape_without_attributes_or_a_second_output(device):
+    kernel = metal_kernel("f", ["x"], ["y"], "y[0] = x_shape[1] * 100 + x_strides[0] * 10 + x_ndim;", device=device)
+    assert elementwise(kernel, np.zeros((2, 4, 2), np.int32), shape=(1,), grid=(1, 1, 1)).tolist() == [483]
+
+
+def test_math_mode(make):
+    source = "y[i] = (x[i] + 1e8f) - 1e8f;"
+    x = np.ones(16, np.float32)
+    for mode in ("safe", "relaxed", "fast"):
+        made = elementwise(make(source, compile_options={"math_mode": mode}), x)
+        assert set(made.tolist()) <= ({0.0} if mode == "safe" else {0.0, 1.0})
+
+
+# Outputs.
+
+
+@pytest.mark.parametrize(("dtype", "initial"), [(mx.float32, 1.5), (mx.bfloat16, 0.1), (mx.int8, -3), (mx.bool_, 1)])
+def test_outputs_start_as_told(make, dtype, initial):
+    made = elementwise(make("if (i < 2) y[i] = 0;"), arange(dtype, 5), init_value=initial)
+    assert mx.array_equal(made, mx.array([0, 0, initial, initial, initial]).astype(dtype))
+
+
+def test_outputs_that_nobody_writes_are_nothing_to_rely_on(make):
+    made = elementwise(make("if (i < 2) y[i] = 0;"), np.zeros(4, np.float32))
+    assert np.isnan(made).tolist() == [False, False, True, True]
+
+
+def test_arrays_come_back_as_they_went_in(make):
+    kernel = make("y[i] = 2 * x[i];")
+    numpy, mlx = np.arange(9, dtype=np.float32), arange(mx.float32, 9)
+    assert isinstance(elementwise(kernel, numpy), np.ndarray)
+    assert isinstance(elementwise(kernel, mlx), mx.array)
+    assert isinstance(elementwise(kernel, numpy, dtype=mx.float32), mx.array)
+
+
+GRID = np.arange(24, dtype=np.float32).reshape(4, 6)
+RECORDS = np.array([(1.5, 2), (3.5, 4)] * 5, [("a", np.float32), ("b", np.int8)])
+
+
+@pytest.mark.parametrize("x", [GRID[::2], GRID.T, GRID[:, ::-1], GRID[1:, 2:4], RECORDS["a"]])
+def test_views_of_numpy(make, x):
+    kernel = make("y[i] = x[elem_to_loc(int(i), x_shape, x_strides, x_ndim)];", ensure_row_contiguous=False)
+    np.testing.assert_array_equal(elementwise(kernel, x), x)
+
+
+def test_an_unsigned_index_into_reversed_memory_is_found(make):
+    kernel = make("y[i] = x[elem_to_loc(i, x_shape, x_strides, x_ndim)];", ensure_row_contiguous=False)
+    with pytest.raises(DeviceCrash, match="beyond the end of buffer 0 'x'"):
+        elementwise(kernel, GRID[::-1])
+
+
+# What goes wrong.
+
+
+def test_errors_of_the_compiler_are_told_in_mlxs_words_at_apples_lines(make):
+    with pytest.raises(RuntimeError) as caught:
+        elementwise(make("y[i] = missing;"), np.zeros(9, np.float32))
+    first, second, line, caret = str(caught.value).split("\n")[:4]
+    assert first == "[metal::Device] Unable to build metal library from source"
+    # MLX's preamble says `#line 1 "…/utils.h"`; four lines of signature and one of the body follow that file.
+    place = re.fullmatch(
+        r"mlx/backend/metal/kernels/utils.h:(\d+):8: error: use of undeclared identifier 'missing'", second
+    )
+    utils = installed_preamble().text.split('#line 1 "mlx/backend/metal/kernels/utils.h"\n')[1].count("\n")
+    assert int(place[1]) == utils + 6
+    assert (line, caret) == ("y[i] = missing;", "       ^")
+
+
+def test_a_threadgroup_larger_than_the_kernel_allows(make):
+    header = "[[max_total_threads_per_threadgroup(64)]]\n"
+    message = r"^Thread group size \(128\) is greater than  the maximum allowed threads per threadgroup \(64\)\.$"
+    with pytest.raises(ValueError, match=message):  # before it is cut down to the grid
+        elementwise(make("y[i] = x[i];", header=header), np.zeros(9, np.float32), threadgroup=(128, 1, 1))
+
+
+def test_too_much_threadgroup_memory(make):
+    source = "threadgroup float all[9000]; all[i] = x[i]; y[i] = all[i];"
+    with pytest.raises(RuntimeError, match=r"^\[metal::Device\] Unable to load kernel custom_kernel_f_float_float\n"):
+        elementwise(make(source), np.zeros(9, np.float32))
+
+
+def test_an_access_beyond_a_strided_input_is_found(make):
+    kernel = make("y[i] = x[i + 100000];", ensure_row_contiguous=False)
+    with pytest.raises(DeviceCrash, match="beyond the end of buffer 0 'x'"):
+        elementwise(kernel, np.zeros((8, 8), np.float32).T)
+
+
+def test_the_source_is_printed_as_mlx_prints_it(make, capsys):
+    elementwise(make("y[i] = x[i];"), np.zeros(9, np.float32), verbose=True)
+    printed = capsys.readouterr().out
+    assert printed.startswith("Generated source code for `f`:\n```\n[[kernel]] void custom_kernel_f_float_float(\n")
+    assert printed.endswith("y[i] = x[i];\n}\n\n```\n")
+
+
+# The preamble.
+
+
+def test_the_preamble_defines_what_mlx_defines():
+    text = installed_preamble().text
+    assert all(re.search(rf"\b{name}\b", text) for name in PREAMBLE)
+    assert "#pragma once" not in text
+    assert installed_preamble().place(text.count("\n") + 1)[0] == "mlx/backend/metal/kernels/utils.h"
+
+
+FALLBACK = """
+import sys
+sys.modules["mlx"] = None                     # as if it were not installed
+import numpy as np
+from metalsci.cpu_metal import metal_kernel
+k = metal_kernel("f", ["x", "c"], ["y", "d"], '''
+    uint i = thread_position_in_grid.x;
+    y[i] = T(x[elem_to_loc(i, x_shape, x_strides, x_ndim)] + ceildiv(5, 2));
+    d[i] = c[i] * c[i];
+''', ensure_row_contiguous=False)
+x, c = np.arange(12, dtype=np.float32).reshape(3, 4).T, np.full(12, 1 + 2j, np.complex64)
+y, d = k(inputs=[x, c], output_shapes=[(4, 3), (12,)], output_dtypes=[np.float16, np.complex64], grid=(12, 1, 1),
+         threadgroup=(12, 1, 1), template=[("T", np.float16)])
+assert (y == x + 3).all() and (d == c * c).all()
+try:
+    metal_kernel("f", [], ["y"], "y[0] = missing;")(inputs=[], output_shapes=[(1,)], output_dtypes=[np.int8],
+                                                    grid=(1, 1, 1), threadgroup=(1, 1, 1))
+except RuntimeError as error:
+    print(error)
+"""
+
+
+def test_without_mlx():
+    done = subprocess.run([sys.executable, "-c", FALLBACK], env=os.environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    line = fallback_preamble().text.count("\n") + 3
+    assert f"\nprogram_source:{line}:8: error: use of undeclared identifier 'missing'\n" in done.stdout

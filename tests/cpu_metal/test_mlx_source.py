@@ -1,0 +1,139 @@
+"""The source that `metal_kernel` builds is MLX's, byte for byte: asked of MLX's own generator."""
+
+import string
+
+import hypothesis.strategies as st
+import mlx.core as mx
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from metalsci.cpu_metal import metal_kernel
+from metalsci.cpu_metal.mlx_arrays import strided
+from metalsci.cpu_metal.mlx_source import Input, KernelWriter, template_argument
+from metalsci.cpu_metal.mlx_types import element_type
+from metalsci.msl.attributes import BUILT_IN
+from metalsci.msl.mlx_names import INPUT_SUFFIXES
+
+DTYPES = (
+    mx.bool_, mx.uint8, mx.uint16, mx.uint32, mx.uint64, mx.int8, mx.int16, mx.int32, mx.int64,
+    mx.float16, mx.bfloat16, mx.float32, mx.complex64,
+)  # fmt: skip
+NAMES = st.text(string.ascii_letters, min_size=1, max_size=3)
+ARRAYS = st.builds(
+    lambda shape, dtype: mx.zeros(shape, dtype),
+    st.lists(st.integers(0, 4), max_size=3),
+    st.sampled_from(DTYPES),
+)
+NUMBERS = st.booleans() | st.integers(-(2**40), 2**40) | st.floats(width=32) | st.complex_numbers(width=64)
+TEMPLATE_VALUES = st.booleans() | st.integers(-(2**31), 2**31 - 1) | st.sampled_from(DTYPES)
+
+
+@st.composite
+def calls(draw):
+    """Options of `metal_kernel`, and its inputs, dtypes of outputs and template, of any combination."""
+    names = draw(st.lists(NAMES, unique=True, min_size=1, max_size=6))
+    at = draw(st.integers(0, len(names) - 1))
+    words = [*sorted(BUILT_IN), *(name + suffix for name in names for suffix in INPUT_SUFFIXES)]
+    options = {
+        "name": draw(NAMES),
+        "input_names": names[:at],
+        "output_names": names[at:],
+        "source": draw(st.lists(st.sampled_from(words) | st.text(max_size=5), max_size=5).map(" ".join)),
+        "header": draw(st.sampled_from(["", "#define A 1\n", "// é", "thread_position_in_grid\n"])),
+        "atomic_outputs": draw(st.booleans()),
+    }
+    inputs = [draw(ARRAYS | NUMBERS) for _ in options["input_names"]]
+    outputs = [draw(st.sampled_from(DTYPES)) for _ in options["output_names"]]
+    template = draw(st.none() | st.lists(st.tuples(NAMES, TEMPLATE_VALUES), max_size=3))
+    return options, inputs, outputs, template
+
+
+def of_mlx(options, inputs, outputs, template):
+    """Name and source as MLX's generator gives them, which runs without a GPU while it is traced."""
+    found = []
+    mx.export_function(
+        lambda event: found.append(event.get("arguments")) if event.get("name") == "CustomKernel" else None,
+        lambda: mx.fast.metal_kernel(**options)(
+            inputs=inputs,
+            output_shapes=[(1,) for _ in outputs],
+            output_dtypes=outputs,
+            template=template,
+            grid=(1, 1, 1),
+            threadgroup=(1, 1, 1),
+        ),
+    )
+    return tuple(found[0][:2])
+
+
+def of_ours(options, inputs, outputs, template):
+    writer = KernelWriter(
+        options["name"],
+        tuple(options["input_names"]),
+        tuple(options["output_names"]),
+        options["source"],
+        options["header"],
+        options["atomic_outputs"],
+    )
+    arrays = [strided(value) for value in inputs]
+    generated = writer.write(
+        [Input(a.type, a.values.ndim, a.values.size) for a in arrays],
+        [element_type(dtype) for dtype in outputs],
+        [template_argument(*argument) for argument in template or ()],
+    )
+    return generated.name, generated.source
+
+
+@given(calls())
+@settings(max_examples=400, deadline=None)
+def test_any_signature(call):
+    assert of_ours(*call) == of_mlx(*call)
+
+
+@pytest.mark.parametrize("name", ["float16", "float32", "float64", "complex128", "int64", "bool"])
+def test_numpys_arrays_become_the_type_that_mlx_makes_of_them(name):
+    options = {"name": "f", "input_names": ["x"], "output_names": ["y"], "source": "", "header": ""}
+    call = {**options, "atomic_outputs": False}, [np.zeros((3, 3), name)], [mx.float32], None
+    assert of_ours(*call) == of_mlx(*call)
+
+
+def raised(act):
+    with pytest.raises((ValueError, TypeError)) as caught:
+        act()
+    return caught.type, str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"output_names": []},
+        {"compile_options": 3},
+        {"compile_options": {"math_mode": "precise"}},
+        {"compile_options": {"fast": "yes"}},
+    ],
+)
+def test_options_are_refused_in_mlxs_words(options):
+    given = {"name": "f", "input_names": [], "output_names": ["y"], "source": "", **options}
+    assert raised(lambda: metal_kernel(**given)) == raised(lambda: mx.fast.metal_kernel(**given))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"inputs": []},
+        {"inputs": [mx.zeros(3), mx.zeros(3)]},
+        {"inputs": [mx.zeros((2,), mx.float64)]},
+        {"output_shapes": []},
+        {"output_dtypes": [mx.int8, mx.int8]},
+        {"output_dtypes": [mx.float64]},
+        {"template": [("T", 2**31)]},
+        {"template": [("T", 1.5)]},
+        {"template": [("T", np.int32(1))]},
+    ],
+)
+def test_calls_are_refused_in_mlxs_words(call):
+    options = {"name": "f", "input_names": ["x"], "output_names": ["y"], "source": "y[0] = x[0];"}
+    plain = {"inputs": [mx.zeros(3)], "output_shapes": [(1,)], "output_dtypes": [mx.float32]}
+    given = {**plain, "grid": (1, 1, 1), "threadgroup": (1, 1, 1), **call}
+    ours = raised(lambda: metal_kernel(**options)(**given))
+    assert ours == raised(lambda: mx.export_function(print, lambda: mx.fast.metal_kernel(**options)(**given)))
