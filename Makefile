@@ -3,13 +3,19 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run test lint test-apple clean help
+.PHONY: run tasks examples test test-full lint test-apple clean help
 
 help:           ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
 
 run: $(VENV)/.installed           ## a complete search, about a minute
 	$(BIN)/python -m metalsci.run task=lbm
+
+tasks: $(VENV)/.installed         ## every seed kernel at every size, in one table
+	$(BIN)/python -m metalsci.evaluate -m 'task=glob(*)' gate=true repeats.warmup=1 repeats.timed=3
+
+examples: $(VENV)/.installed      ## the hand-written kernels beside their seeds, in one table
+	$(BIN)/python -m metalsci.evaluate -m 'task=glob(*)' 'kernel=$${task.folder}/examples/fast.metal' gate=true
 
 test: $(VENV)/.installed-dev lint ## everything that CI checks
 	$(BIN)/python -m pytest
@@ -19,6 +25,9 @@ lint: $(VENV)/.installed-dev      ## style, types, the direction of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+test-full: $(VENV)/.installed-dev ## tasks at the benchmark's own sizes, about 10 minutes
+	$(BIN)/python -m pytest tests/tasks -m full --timeout 1800
 
 test-apple: $(VENV)/.installed-dev ## the tests that need a real Apple GPU
 	$(BIN)/python -m pytest -m apple

@@ -34,11 +34,13 @@ class ToleranceConfig:
 
 @dataclass
 class TaskConfig:
-    """conf/task/NAME.yaml. `label` is a format string over the extents of a size, for tables. Extents are numbers."""
+    """conf/task/NAME.yaml. `time_limit` is in seconds, for one run of the program at any size. `label` is a format
+    string over the extents of a size, which are numbers, for tables."""
 
     name: str = MISSING
     folder: str = MISSING
     iterations: int = 10
+    time_limit: float = 10.0
     label: str = MISSING
     sizes: list[dict[str, Any]] = MISSING
     heldout: dict[str, Any] = MISSING
@@ -129,6 +131,7 @@ class HeldOutConfig:
     regresses: float = 0.95
     warmup: int = 3
     repeats: int = 20
+    seconds: float = 120.0
 
 
 @dataclass
@@ -150,6 +153,7 @@ class NoTrackerConfig:
 class RepeatsConfig:
     warmup: int = 3
     timed: int = 10
+    seconds: float = 30.0
 
 
 @dataclass

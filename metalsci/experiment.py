@@ -69,7 +69,7 @@ def make(cfg: DictConfig, group: str) -> Any:
 def make_repeats(cfg: DictConfig) -> Repeats:
     """Raises ConfigError."""
     try:
-        return Repeats(cfg.repeats.warmup, cfg.repeats.timed)
+        return Repeats(cfg.repeats.warmup, cfg.repeats.timed, cfg.repeats.seconds)
     except ValueError as error:
         raise ConfigError(str(error)) from error
 

@@ -67,13 +67,12 @@ def duel(bench: Bench, seed: Module, challenger: Module, repeats: Repeats) -> Du
 
 
 def _alternate(bench: Bench, executions: Sequence[Attempt], repeats: Repeats) -> list[list[float]]:
-    for _ in range(repeats.warmup - 1):  # the verified run was the first
-        for execution in executions:
-            bench.once(execution)
     times: list[list[float]] = [[], []]
-    for turn in range(repeats.timed):
+    for turn, timed in enumerate(repeats.rounds()):
         for side in (0, 1) if turn % 2 == 0 else (1, 0):
-            times[side].append(bench.once(executions[side]))
+            seconds = bench.once(executions[side])
+            if timed:
+                times[side].append(seconds)
     return times
 
 

@@ -4,6 +4,7 @@ Order matters: every size is verified before any is timed, so that a wrong candi
 last timed run left behind is compared again, so that a kernel cannot be right only while it is watched.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -21,18 +22,31 @@ from metalsci.devices.protocol import Device, Module
 
 @dataclass(frozen=True)
 class Repeats:
-    """How often a kernel runs before and inside the clock."""
+    """How often a kernel runs before and inside the clock. A slow one runs less often: past `seconds` at one size it
+    gets three timed runs, and no warm-up beyond the verified run."""
 
     warmup: int = 3
     timed: int = 10
+    seconds: float = 30.0
 
     def __post_init__(self) -> None:
         for name, value in (("warmup", self.warmup), ("timed", self.timed)):
             if value < 1:
                 raise ValueError(f"repeats.{name}={value}: at least 1, the first warm-up being the verified run")
 
+    def rounds(self) -> Iterator[bool]:
+        """One item for each further run, True for those inside the clock."""
+        begin = time.perf_counter()
+        for _ in range(self.warmup - 1):  # the verified run was the first
+            if time.perf_counter() - begin < self.seconds:
+                yield False
+        for turn in range(self.timed):
+            if turn < _FEWEST or time.perf_counter() - begin < self.seconds:
+                yield True
+
 
 _WORTH_A_WORD = 0.1  # share of the time
+_FEWEST = 3  # timed runs
 
 # Whoever watches an evaluation: a sentence for each step, for a live console.
 Progress = Callable[[str], None]
@@ -118,9 +132,8 @@ class Evaluator:
             )
 
     def _time(self, bench: Bench, execution: Attempt, verified: SizeResult) -> SizeResult:
-        for _ in range(self.repeats.warmup - 1):  # the verified run was the first
-            bench.once(execution)
-        timing = Timing(tuple(bench.once(execution) for _ in range(self.repeats.timed)))
+        seconds = [(timed, bench.once(execution)) for timed in self.repeats.rounds()]
+        timing = Timing(tuple(s for timed, s in seconds if timed))
         after = bench.compare()
         launch = execution.launch_cost()
         if not after.outcome.correct:

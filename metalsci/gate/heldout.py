@@ -47,13 +47,19 @@ class HeldOutGate:
     """Verdicts by the held-out self-speedup: at least `generalizes`, below `regresses`, or tied in between."""
 
     def __init__(
-        self, *, generalizes: float = 1.05, regresses: float = 0.95, warmup: int = 3, repeats: int = 20
+        self,
+        *,
+        generalizes: float = 1.05,
+        regresses: float = 0.95,
+        warmup: int = 3,
+        repeats: int = 20,
+        seconds: float = 120.0,
     ) -> None:
         if not 0 < regresses <= generalizes:
             raise ValueError(f"the gate needs 0 < regresses <= generalizes, got {regresses} and {generalizes}")
         self.generalizes = generalizes
         self.regresses = regresses
-        self._repeats = Repeats(warmup, repeats)
+        self._repeats = Repeats(warmup, repeats, seconds)
 
     def judge(
         self, *, task: Task, size: Size, device: Device, seed: int, seed_kernel: str, incumbent: str, watch: Stopwatch

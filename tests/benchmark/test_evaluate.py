@@ -1,6 +1,7 @@
 """Candidates of every kind on the real compiler and the real device, each in its typed outcome."""
 
 import json
+import time
 
 import msgspec
 import psutil
@@ -135,6 +136,15 @@ def test_a_duel_compares_neighbours_in_time(evaluator, seed):
     for duel in duels:
         low, high = duel.quartiles
         assert low <= duel.speedup <= high
+
+
+def test_a_slow_kernel_runs_less_often():
+    def rounds(repeats):
+        return [timed for timed in repeats.rounds() if time.sleep(0.01) is None]
+
+    assert rounds(Repeats(3, 10, 30)) == [False] * 2 + [True] * 10
+    assert rounds(Repeats(3, 10, 0.0)) == [True] * 3
+    assert rounds(Repeats(1, 2, 0.0)) == [True] * 2
 
 
 def test_a_duel_with_a_wrong_challenger_has_no_speedup(evaluator, seed):
