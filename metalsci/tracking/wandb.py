@@ -41,10 +41,10 @@ class WandbTracker:
         import wandb  # half a second, so not before it is needed
 
         self._task = info.task
-        mode = self._decide()
         try:
+            mode = self._decide()
             run = self._run = self._init(info, mode)
-        except (wandb.errors.CommError, wandb.errors.AuthenticationError) as error:
+        except wandb.errors.CommError as error:  # unreachable, too slow, or a key that it does not take
             self._run = self._init(info, "offline")
             return f"W&B offline, because the server did not take the run: {error}"
         return f"W&B {mode}: {run.url if mode == 'online' else Path(run.dir).parent}"

@@ -109,3 +109,14 @@ def test_the_runs_of_a_sweep_share_a_group_and_carry_tags(sweep):
     for run in runs:
         assert {"task:heat2d", "model:rewrite"} <= set(run.tags)
         assert run.job_type == "search"
+
+
+def test_a_server_that_cannot_be_reached_does_not_cost_the_run(tmp_path):
+    env = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")} | {"HOME": str(tmp_path)}
+    env |= {"WANDB_API_KEY": "0" * 40, "WANDB_BASE_URL": "http://127.0.0.1:9"}
+    command = [sys.executable, "-m", "metalsci.run", "experiment=smoke"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert "W&B offline, because the server did not take the run" in done.stdout
+    (file,) = tmp_path.rglob("run-*.wandb")
+    assert summary(file)["gate/verdict"]
