@@ -128,9 +128,9 @@ class _Run:
         gate = self._gate(seed_kernel, incumbent)
         summary = self._summary(finished, duels, gate)
         files = self._export(best, incumbent, summary)
-        with self.watch.phase("tracking"):
-            self.parts.tracker.finish(summary, files)
         self.view.finish(summary, files)
+        if lost := self.parts.tracker.finish(summary, files):
+            self.view.say(lost, "yellow")
         return summary
 
     def _begin(self, sweep: str | None) -> None:

@@ -18,8 +18,8 @@ class NoTracker:
     def entry(self, history: History) -> None:
         pass
 
-    def finish(self, summary: Summary, files: Sequence[Path]) -> None:
-        pass
+    def finish(self, summary: Summary, files: Sequence[Path]) -> str:
+        return ""
 
     def close(self, failed: bool) -> None:
         pass

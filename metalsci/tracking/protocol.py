@@ -30,8 +30,9 @@ class Tracker(Protocol):
     def entry(self, history: History) -> None:
         """An iteration ended; it is the history's last entry."""
 
-    def finish(self, summary: Summary, files: Sequence[Path]) -> None:
-        """The run came to its end; `files` are the kernels and results to keep with it."""
+    def finish(self, summary: Summary, files: Sequence[Path]) -> str:
+        """The run came to its end; `files` are the kernels and results to keep with it. A sentence for the console
+        about what could not be kept, empty if all was: the run has its result anyway."""
 
     def close(self, failed: bool) -> None:
         """Called once, however the run ended."""

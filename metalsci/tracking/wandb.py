@@ -90,16 +90,20 @@ class WandbTracker:
         if self._run is not None:
             self._run.log(_metrics(history, history.last))
 
-    def finish(self, summary: Summary, files: Sequence[Path]) -> None:
+    def finish(self, summary: Summary, files: Sequence[Path]) -> str:
         if self._run is None:
-            return
+            return ""
         import wandb
 
         self._run.summary.update(_final(summary))
         artifact = wandb.Artifact(f"{self._task}-{self._run.id}", type="kernel", metadata=_final(summary))
         for file in files:
             artifact.add_file(str(file))
-        self._run.log_artifact(artifact)
+        try:
+            self._run.log_artifact(artifact)
+        except (wandb.errors.Error, OSError, ValueError) as error:  # whatever became of the server meanwhile
+            return f"W&B did not take the kernels, which are in the run folder: {str(error).splitlines()[0]}"
+        return ""
 
     def close(self, failed: bool) -> None:
         if self._run is not None:

@@ -1,0 +1,88 @@
+"""W&B online, against a server on loopback that speaks as much of its protocol as a run needs."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+USER = {"id": "u", "entity": "me", "username": "me", "email": "", "flags": "{}", "teams": {"edges": []}}
+PROJECT = {"id": "p", "name": "metalsci", "entity": {"id": "e", "name": "me"}}
+BUCKET = {"id": "b", "name": "r", "displayName": "n", "description": "", "config": "{}", "sweepName": None}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers what is asked about the user and the run; keeps what is streamed. Artifacts it does not know."""
+
+    protocol_version = "HTTP/1.1"
+    streamed: list[dict]
+    mutations: list[dict]
+
+    def log_message(self, *_):
+        pass
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        if self.path.endswith("/file_stream"):
+            self.streamed.append(json.loads(body))
+            return self.answer({"exitcode": None, "limits": {}})
+        if self.path != "/graphql":
+            return self.answer({})
+        asked = json.loads(body)
+        data = {}
+        if "viewer" in asked["query"]:
+            data["viewer"] = USER
+        if "upsertBucket" in asked["query"]:
+            self.mutations.append(asked["variables"])
+            data["upsertBucket"] = {
+                "bucket": {**BUCKET, "project": PROJECT, "historyLineCount": None},
+                "inserted": True,
+            }
+        if "createRunFiles" in asked["query"]:
+            data["createRunFiles"] = {"runID": "b", "uploadHeaders": [], "files": []}
+        return self.answer({"data": data})
+
+    def do_GET(self):
+        self.answer({})
+
+    def answer(self, value):
+        body = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def server():
+    handler = type("Recording", (Handler,), {"streamed": [], "mutations": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_with_a_login_a_run_is_online_and_a_server_that_fails_at_the_end_does_not_cost_it(server, tmp_path):
+    env = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")} | {"HOME": str(tmp_path)}
+    env |= {"WANDB_API_KEY": "0" * 40, "WANDB_BASE_URL": f"http://127.0.0.1:{server.server_port}"}
+    command = [sys.executable, "-m", "metalsci.run", "experiment=smoke"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert f"W&B online: http://127.0.0.1:{server.server_port}/me/metalsci/runs/r" in done.stdout
+    assert "held-out gate:" in done.stdout
+    assert "W&B did not take the kernels" in done.stdout
+    handler = server.RequestHandlerClass
+    assert any("task:heat2d" in (m.get("tags") or []) for m in handler.mutations)
+    lines = [
+        line for part in handler.streamed for line in part["files"].get("wandb-history.jsonl", {}).get("content", [])
+    ]
+    rows = [json.loads(line) for line in lines]
+    assert [row["iteration"] for row in rows] == [0, 1, 2]
+    assert all("best_score" in row for row in rows)
