@@ -10,7 +10,7 @@ from metalsci.cpu_metal.build import Build, BuiltKernel
 from metalsci.cpu_metal.cache import Cache, digest
 from metalsci.cpu_metal.errors import CompileError
 from metalsci.cpu_metal.language import check_language
-from metalsci.cpu_metal.toolchain import INCLUDE, RUNTIME, Toolchain
+from metalsci.cpu_metal.toolchain import INCLUDE, LAUNCHER, RUNTIME, Toolchain
 from metalsci.cpu_metal.wrapper import Mode, unbound
 from metalsci.msl.diagnostics import Diagnostic, Severity
 from metalsci.msl.lexer import SourceText
@@ -45,11 +45,17 @@ class Compiler:
         built = self.cache.entry(f"runtime-{key}", lambda path: self.toolchain.build_runtime(path / "runtime.so"))
         return built / "runtime.so"
 
+    def isolated(self) -> Toolchain:
+        """The toolchain, for what is not trusted. Its launcher is built at first use."""
+        key = digest(self.toolchain.identity, *_contents(RUNTIME), *_contents(LAUNCHER))
+        built = self.cache.entry(f"launcher-{key}", lambda path: self.toolchain.build_launcher(path / "launch"))
+        return self.toolchain.isolated(built / "launch")
+
     def prelude(self, math_mode: MathMode) -> Path:
         """Metal's headers, precompiled at first use."""
         key = digest(self.toolchain.identity, math_mode.value, str(INCLUDE), *self._package())
         built = self.cache.entry(
-            f"prelude-{key}", lambda path: self.toolchain.build_prelude(path / "prelude.pch", math_mode)
+            f"prelude-{key}", lambda path: self.isolated().build_prelude(path / "prelude.pch", math_mode)
         )
         return built / "prelude.pch"
 
@@ -68,7 +74,7 @@ class Compiler:
         if list(refuse(text)):
             raise CompileError(found)  # Clang is not to see it
         prelude = self.prelude(math_mode) if _HEADER.search(source) else None
-        build = Build(self.toolchain, parsed, math_mode, prelude)
+        build = Build(self.isolated(), parsed, math_mode, prelude)
         if any(d.severity is Severity.ERROR for d in found):
             raise CompileError(_merged(found, build.diagnostics()))
         key = digest(source, math_mode.value, self.toolchain.identity, *self._package())

@@ -2,6 +2,7 @@
 
 import mmap
 import os
+import resource
 import select
 import signal
 import socket
@@ -15,6 +16,9 @@ from metalsci.cpu_metal.host import shared_memory
 from metalsci.cpu_metal.worker import REPLY, REQUEST, STATUS, Operation
 
 _WORKER = Path(__file__).parent / "worker.py"
+_MEMORY = 4 << 30  # bytes that a device may allocate, apart from its buffers and its worker threads' stacks
+_ARENA = 128 << 20  # bytes of a worker thread's stacks: see runtime/worker.h
+_FILE_SIZE = 64 << 20  # bytes of a kernel's code
 
 
 class ProcessTimeout(Exception):  # noqa: N818  it becomes DeviceTimeout, which knows the dispatch
@@ -64,6 +68,13 @@ class DeviceProcess:
                 pass_fds=[theirs.fileno(), descriptor],
                 start_new_session=True,
             )
+            # Its time is limited by whoever asks; and what is not private memory of its own counts as no data.
+            for what, limit in (
+                (resource.RLIMIT_DATA, _MEMORY + threads * _ARENA),
+                (resource.RLIMIT_FSIZE, _FILE_SIZE),
+                (resource.RLIMIT_CORE, 0),
+            ):
+                resource.prlimit(self._process.pid, what, (limit, limit))
         finally:
             theirs.close()
             os.close(descriptor)

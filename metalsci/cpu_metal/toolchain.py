@@ -1,15 +1,17 @@
-"""Clang and its linker, from the `ziglang` wheel, run as short-lived processes under limits."""
+"""Clang and its linker, from the `ziglang` wheel, run as short-lived processes, isolated and under limits."""
 
 import os
-import re
+import select
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Self
 
 import ziglang
 
@@ -18,6 +20,7 @@ from metalsci.msl.math_mode import MathMode
 
 INCLUDE = Path(__file__).parent / "include"
 RUNTIME = Path(__file__).parent / "runtime"
+LAUNCHER = Path(__file__).parent / "launcher"
 
 _LANGUAGE = (
     "-cl-std=clc++2021", "-cl-no-stdinc", "-nostdinc", "-cl-single-precision-constant",
@@ -48,6 +51,11 @@ _MATH: dict[MathMode, tuple[str, ...]] = {
     MathMode.safe: ("-ffp-contract=on",),
 }
 _KEYWORDS = ("-include", "metal_keywords")
+_FREESTANDING = ("-std=c11", "-ffreestanding", "-fno-stack-protector", "-fPIC", "-fvisibility=hidden", "-O2")
+# What Clang may read beside the source: of the processor, what cannot be asked of itself on aarch64.
+_READABLE = (str(INCLUDE), "/proc/cpuinfo", "/dev/urandom")
+_NOT_ISOLATED, _NOT_STARTED = 126, 127  # exit statuses of the launcher
+_MAX_MESSAGES = 16 << 20  # bytes
 
 
 class ToolchainError(RuntimeError):
@@ -56,12 +64,21 @@ class ToolchainError(RuntimeError):
 
 @dataclass(frozen=True)
 class Toolchain:
-    """Runs Clang in `folder`-relative terms: every path it sees is a plain file name or one of the package's own."""
+    """Runs Clang in `folder`-relative terms: every path it sees is a plain file name or one of the package's own.
+
+    One without a launcher builds this package's own C alone: see `isolated`.
+    """
 
     limits: Limits = field(default_factory=Limits)
     timeout: float = 60.0
     architecture: str = "native"
     """What Clang's -march takes."""
+    launcher: Path | None = None
+
+    def isolated(self, launcher: Path) -> Self:
+        """The same, of which every process is started by `launcher` and so can do nothing but read, compute and write
+        into its folder."""
+        return replace(self, launcher=launcher)
 
     @cached_property
     def zig(self) -> str:
@@ -80,7 +97,8 @@ class Toolchain:
         The messages name every further file that was read.
         """
         before = ["-include-pch", str(prelude)] if prelude is not None else _KEYWORDS
-        return self._run([*self._clang(math_mode), "-x", "cl", *before, "-H", *flags, unit], folder)
+        readable = [str(prelude)] if prelude is not None else []
+        return self._run([*self._clang(math_mode), "-x", "cl", *before, "-H", *flags, unit], folder, readable)
 
     def optimise(self, folder: Path, module: str, output: str, math_mode: MathMode, flags: Sequence[str]) -> "Run":
         """`module`, LLVM's text in `folder`, to the object `output`."""
@@ -102,15 +120,26 @@ class Toolchain:
 
     def build_runtime(self, output: Path) -> None:
         """The native half of the device, as a shared object."""
-        sources = sorted(RUNTIME.glob("*.c"))
-        flags = ("-std=c11", "-ffreestanding", "-fno-stack-protector", "-fPIC", "-fvisibility=hidden", "-O2")
+        self._build(sorted(RUNTIME.glob("*.c")), ["-shared", "-z", "now"], output)
+
+    def build_launcher(self, output: Path) -> None:
+        """What starts a compiler that is isolated, as a program."""
+        self._build([LAUNCHER / "launch.c", RUNTIME / "isolation.c"], ["-static"], output)
+        output.chmod(0o755)
+
+    def _build(self, sources: Sequence[Path], how: Sequence[str], output: Path) -> None:
+        """This package's own C, linked with nothing."""
         with TemporaryDirectory(prefix="metalsci-") as name:
             folder = Path(name)
-            run = self._run(["clang", "-target", target(), *flags, "-c", *map(str, sources)], folder)
-            if run.code:
-                raise ToolchainError(run.messages)
-            self.link(folder, [f"{source.stem}.o" for source in sources], "runtime.so")
-            output.write_bytes((folder / "runtime.so").read_bytes())
+            objects = [f"{source.stem}.o" for source in sources]
+            for command in (
+                ["clang", "-target", target(), *_FREESTANDING, "-c", *map(str, sources)],
+                ["ld.lld", *how, "--build-id=none", *objects, "-o", output.name],
+            ):
+                run = self._run(command, folder)
+                if run.code:
+                    raise ToolchainError(run.messages)
+            output.write_bytes((folder / output.name).read_bytes())
 
     @property
     def _machine(self) -> Sequence[str]:
@@ -119,9 +148,10 @@ class Toolchain:
     def _clang(self, math_mode: MathMode) -> list[str]:
         return ["clang", *self._machine, *_LANGUAGE, *_OPTIMISATION, *_MATH[math_mode], "-I", str(INCLUDE)]
 
-    def _run(self, arguments: Sequence[str], folder: Path) -> "Run":
+    def _run(self, arguments: Sequence[str], folder: Path, readable: Sequence[str] = ()) -> "Run":
+        launch = [] if self.launcher is None else [str(self.launcher), *_READABLE, *readable, "--"]
         process = subprocess.Popen(
-            [self.zig, *arguments],
+            [*launch, self.zig, *arguments],
             cwd=folder,
             env={"HOME": str(folder), "TMPDIR": str(folder), "PATH": "", "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
@@ -131,17 +161,41 @@ class Toolchain:
         )
         try:
             self.limits.apply(process.pid)
-            _, stderr = process.communicate(timeout=self.timeout)
+            messages = self._messages(process)
         except subprocess.TimeoutExpired:
             raise ToolchainError(f"the compiler needed more than {self.timeout:g} s") from None
         finally:
-            # Clang may have children; its session goes with it.
+            # Where the kernel lets Clang have children, its session goes with it.
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-        if process.returncode < 0 or re.search(rb"PLEASE submit a bug report", stderr):
-            raise ToolchainError(f"the compiler was ended by signal {-process.returncode}")
-        return Run(process.returncode, stderr.decode(errors="replace"))
+            if process.stderr is not None:
+                process.stderr.close()
+        if process.returncode < 0:
+            number = -process.returncode
+            raise ToolchainError(f"the compiler was ended by signal {number} ({signal.strsignal(number)})")
+        if b"PLEASE submit a bug report" in messages:
+            raise ToolchainError("the compiler crashed")
+        if launch and process.returncode in (_NOT_ISOLATED, _NOT_STARTED):
+            raise ToolchainError("the compiler could not be isolated from the rest of the machine")
+        return Run(process.returncode, messages.decode(errors="replace"))
+
+    def _messages(self, process: subprocess.Popen[bytes]) -> bytes:
+        """All that the process says until it ends. Raises TimeoutExpired, and ToolchainError where that is too much."""
+        assert process.stderr is not None
+        deadline = time.monotonic() + self.timeout
+        readable = select.poll()
+        readable.register(process.stderr, select.POLLIN)
+        said = bytearray()
+        while readable.poll(max(0.0, deadline - time.monotonic()) * 1e3):
+            part = os.read(process.stderr.fileno(), 1 << 16)
+            if not part:
+                process.wait(max(0.0, deadline - time.monotonic()))
+                return bytes(said)
+            said += part
+            if len(said) > _MAX_MESSAGES:
+                raise ToolchainError(f"the compiler had more than {_MAX_MESSAGES:,} bytes to say")
+        raise subprocess.TimeoutExpired(process.args, self.timeout)
 
 
 @dataclass(frozen=True)

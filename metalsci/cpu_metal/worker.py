@@ -1,7 +1,8 @@
 """The device process: loads kernels, maps buffers, runs command buffers. Started by process.py as a program of its own.
 
-It imports nothing but the standard library, holds no expected results, no keys and no configuration, and whatever a
-kernel does to it costs nobody else anything.
+It imports nothing but the standard library, holds no expected results, no keys and no configuration, and once it has
+loaded the runtime it can open no file, reach no network and start no process (runtime/isolation.c). So what a kernel
+does to it costs nobody else anything.
 """
 
 import ctypes
@@ -70,11 +71,20 @@ class Worker:
             self._runtime.metal_unmap(first, second)
             return 0
         if operation == Operation.LOAD:
-            # The loader knows libraries by name: the descriptor stays open so that no other gets this one's number.
-            library = ctypes.CDLL(f"/proc/self/fd/{os.dup(descriptors[0])}")
+            library = ctypes.CDLL(f"/proc/self/fd/{in_memory(descriptors[0])}")
             self._libraries.append(library)
             return ctypes.cast(library.metal_run, ctypes.c_void_p).value
         return None
+
+
+def in_memory(descriptor: int) -> int:
+    """A descriptor of the file's content, which the loader can open by name where no file can be opened.
+
+    It is never closed: the loader knows libraries by name, so that no other may get this one's number.
+    """
+    copy = os.memfd_create("metal-kernel", os.MFD_CLOEXEC)
+    os.write(copy, os.pread(descriptor, os.fstat(descriptor).st_size, 0))
+    return copy
 
 
 def load_runtime(path: str) -> ctypes.CDLL:
@@ -107,6 +117,8 @@ def main() -> None:
     connection = socket.socket(fileno=int(sys.argv[1]))
     status = mmap.mmap(int(sys.argv[2]), STATUS.size)
     runtime = load_runtime(sys.argv[3])
+    if runtime.metal_isolate():
+        sys.exit(1)
     threading.Thread(target=end_with_host, args=(connection,), daemon=True).start()
     address = ctypes.addressof(ctypes.c_char.from_buffer(status))
     if runtime.metal_start(address) or runtime.metal_join():

@@ -4,6 +4,7 @@
 // be taken; a worker takes one with a fetch-and-add. Whoever finishes the last chunk of a dispatch opens the next one.
 // A worker that sleeps, or that the system has descheduled between chunks, holds nobody up.
 #include "platform.h"
+#include "isolation.h"
 #include "memory.h"
 #include "worker.h"
 
@@ -135,6 +136,11 @@ void die(struct Worker *worker, enum Finding finding) {
 }
 
 static const int fatal_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
+
+// Before all others, and before any other thread is started. From here on nothing can be opened but shared memory.
+__attribute__((visibility("default"))) int metal_isolate(void) {
+    return restrict_files(0, 0) || restrict_calls(ROLE_DEVICE) ? -1 : 0;
+}
 
 __attribute__((visibility("default"))) int metal_start(struct Status *status) {
     pool.status = status;
