@@ -24,6 +24,7 @@ from rich.text import Text
 
 from metalsci.choices import explain
 from metalsci.config import register
+from metalsci.cpu_metal import isolation
 from metalsci.devices.auto import has_metal
 from metalsci.devices.errors import CompileFailure
 from metalsci.devices.program import trace
@@ -55,6 +56,7 @@ def examine(cfg: DictConfig, ask_model: bool) -> Iterator[Finding]:
             "python": _python,
             "MLX": _mlx,
             "compiler": _compiler,
+            "isolation": _isolation,
             "device": lambda: Finding("device", device.name),
             "ceilings": partial(_ceilings, device),
             "kernel": partial(_kernel, device),
@@ -87,6 +89,16 @@ def _mlx() -> Finding:
 
 def _compiler() -> Finding:
     return Finding("compiler", f"Clang of ziglang {version('ziglang')}")
+
+
+def _isolation() -> Finding:
+    """Of the software device; nothing can be done about a kernel that lacks something but to know it."""
+    state = isolation.state()
+    present = [
+        *(["seccomp: no network, no other process"] if state.seccomp else []),
+        *([f"landlock {state.landlock}: no files but a scratch folder"] if state.landlock else []),
+    ]
+    return Finding("isolation", "; ".join((*present, *state.lacking)))
 
 
 def _ceilings(device: Device) -> Finding:
