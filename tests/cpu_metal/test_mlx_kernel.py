@@ -190,6 +190,13 @@ def test_bfloat_arithmetic_and_views(make):
     assert mx.array_equal(made, x * 2.5)
 
 
+@pytest.mark.parametrize("dtype", [mx.float32, mx.bfloat16])
+def test_literals_in_a_template_are_floats(make, dtype):
+    x = np.random.default_rng(0).standard_normal(1000, np.float32)
+    made = elementwise(make("y[i] = T(0.1 * x[i]);"), mx.array(x), template=[("T", dtype)], dtype=dtype)
+    assert mx.array_equal(made, mx.array(np.float32(0.1) * x).astype(dtype))
+
+
 def test_templates_and_small_inputs(make):
     kernel = make("y[i] = flag ? T(x[1] + a[2]) + N + s : T(0);", ("x", "a", "s"))
     call = {"template": [("flag", True), ("N", -3), ("T", mx.float16)], "dtype": mx.int32, "shape": (6,)}

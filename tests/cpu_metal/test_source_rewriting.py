@@ -31,6 +31,20 @@ def test_constructors(source: str, want: str) -> None:
     assert rewritten(source) == want
 
 
+@pytest.mark.parametrize("literal", ["0.5", "1.", ".5", "1e8", "1.5E-3", "1'000.0", "0x1.8p3", "0x1p-7"])
+def test_literals_are_floats(literal: str) -> None:
+    assert rewritten(f"x = y*{literal};\n#define H {literal}\n") == f"x = y*{literal}f;\n#define H {literal}f\n"
+    assert rewritten(f"struct S {{}}; S s = {literal};") == f"struct S {{}}; S s = metal::_load({literal}f);"
+
+
+@pytest.mark.parametrize(
+    "literal", ["5", "0.5f", "1.h", "1e8F", "0x1p3f", "0x1e8", "5u", "a.x", "v.e1", "1'000", '"0.5"', "// 0.5"]
+)
+def test_other_literals_are_left_alone(literal: str) -> None:
+    assert rewritten(f"x = {literal}\n;") == f"x = {literal}\n;"
+    assert rewritten("#define PASTE(s) 0.5##s\n") == "#define PASTE(s) 0.5##s\n"
+
+
 @pytest.mark.parametrize(
     "source",
     [

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from metalsci.cpu_metal.rewrite.constructors import constructors
 from metalsci.cpu_metal.rewrite.declarations import copies, instantiations, method_qualifiers
 from metalsci.cpu_metal.rewrite.edits import Edit, Rewritten, code
+from metalsci.cpu_metal.rewrite.literals import literals
 from metalsci.cpu_metal.rewrite.threadgroup import threadgroup_variables
 from metalsci.msl.lexer import SourceText
 
@@ -20,6 +21,7 @@ def rewrite(source: str) -> Rewritten:
     text = SourceText(source.encode(errors="surrogatepass"))
     tokens = code(text)
     edits = [
+        *literals(tokens),  # first: what others insert at the same place comes behind
         *constructors(text, tokens),
         *threadgroup_variables(tokens),
         *instantiations(text, tokens),

@@ -1,0 +1,20 @@
+"""Floating-point literals without a suffix are `float` in Metal. Clang's option for that forgets it in templates."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from metalsci.cpu_metal.rewrite.edits import Edit
+from metalsci.msl.lexer import Token
+
+_DIGITS = rb"\d(?:'?\d)*"
+_DECIMAL = rb"(?:%b\.(?:%b)?|\.%b)(?:[eE][+-]?%b)?|%b[eE][+-]?%b" % ((_DIGITS,) * 6)
+_HEXADECIMAL = rb"0[xX][\da-fA-F'.]+[pP][+-]?%b" % _DIGITS
+_UNSUFFIXED = re.compile(rb"%b|%b" % (_DECIMAL, _HEXADECIMAL))
+
+
+def literals(tokens: Sequence[Token]) -> Iterator[Edit]:
+    """Edits that give `0.5` its `f`. A literal that a macro pastes to something may be given a suffix by that."""
+    for index, token in enumerate(tokens):
+        pasted = index + 1 < len(tokens) and tokens[index + 1].text == b"#"
+        if token.kind == "number" and not pasted and _UNSUFFIXED.fullmatch(token.text):
+            yield Edit(token.end, token.end, b"f")
