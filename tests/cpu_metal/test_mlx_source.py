@@ -1,6 +1,7 @@
 """The source that `metal_kernel` builds is MLX's, byte for byte: asked of MLX's own generator."""
 
 import string
+from pathlib import Path
 
 import hypothesis.strategies as st
 import mlx.core as mx
@@ -13,12 +14,16 @@ from metalsci.cpu_metal.mlx_arrays import strided
 from metalsci.cpu_metal.mlx_source import Input, KernelWriter, template_argument
 from metalsci.cpu_metal.mlx_types import element_type
 from metalsci.msl.attributes import BUILT_IN
+from metalsci.msl.lower import lower
 from metalsci.msl.mlx_names import INPUT_SUFFIXES
+from metalsci.msl.parse import parse
 
 DTYPES = (
     mx.bool_, mx.uint8, mx.uint16, mx.uint32, mx.uint64, mx.int8, mx.int16, mx.int32, mx.int64,
     mx.float16, mx.bfloat16, mx.float32, mx.complex64,
 )  # fmt: skip
+ROOT = Path(__file__).parents[2]
+FILES = sorted([*ROOT.glob("tasks/*/seed.metal"), *ROOT.glob("tests/msl/kernels/*.metal")])
 NAMES = st.text(string.ascii_letters, min_size=1, max_size=3)
 ARRAYS = st.builds(
     lambda shape, dtype: mx.zeros(shape, dtype),
@@ -88,6 +93,23 @@ def of_ours(options, inputs, outputs, template):
 @settings(max_examples=400, deadline=None)
 def test_any_signature(call):
     assert of_ours(*call) == of_mlx(*call)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_whole_files_as_they_are_lowered(path):
+    """What the Apple device calls: the test device runs our text of it, a Mac MLX's."""
+    for kernel in lower(parse(path.read_text())).values():
+        options = {
+            "name": kernel.name,
+            "input_names": list(kernel.input_names),
+            "output_names": list(kernel.output_names),
+            "source": kernel.source,
+            "header": kernel.header,
+            "atomic_outputs": False,
+        }
+        inputs = [mx.zeros(() if b.scalar else (64,), getattr(mx, b.dtype)) for b in kernel.inputs]
+        call = options, inputs, [getattr(mx, b.dtype) for b in kernel.outputs], None
+        assert of_ours(*call) == of_mlx(*call)
 
 
 @pytest.mark.parametrize("name", ["float16", "float32", "float64", "complex128", "int64", "bool"])

@@ -53,7 +53,7 @@ def seed(evaluator):
 
 
 @pytest.mark.parametrize("task", ["saxpy", "heat2d", "lbm"])
-def test_seed_kernels_are_right_through_mlx_s_generator(composed, device, task):
+def test_seed_kernels_are_right_as_kernels_of_mlx(composed, device, task):
     sizes = "[{N: 3000}]" if task == "saxpy" else "[{NX: 20, NY: 12, steps: 3}]"
     problem = instantiate(composed(f"task={task}", f"task.sizes={sizes}").task)
     with Evaluator(problem.task, problem.sizes, device, 0, Repeats(1, 2), Stopwatch()) as evaluator:
