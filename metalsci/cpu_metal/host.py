@@ -3,6 +3,7 @@
 import os
 import platform
 import resource
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +18,23 @@ class Limits:
 
     def apply(self, process: int) -> None:
         """To a child that has just been started."""
-        resource.prlimit(process, resource.RLIMIT_CPU, (self.seconds, self.seconds))
-        resource.prlimit(process, resource.RLIMIT_AS, (self.memory, self.memory))
-        resource.prlimit(process, resource.RLIMIT_FSIZE, (self.file_size, self.file_size))
-        resource.prlimit(process, resource.RLIMIT_CORE, (0, 0))
+        limit(
+            process,
+            {
+                resource.RLIMIT_CPU: self.seconds,
+                resource.RLIMIT_AS: self.memory,
+                resource.RLIMIT_FSIZE: self.file_size,
+                resource.RLIMIT_CORE: 0,
+            },
+        )
+
+
+def limit(process: int, limits: Mapping[int, int]) -> None:
+    """Lowers limits of a child, by their numbers in `resource`. What is lower already stays: only root may raise it."""
+    for what, most in limits.items():
+        _, now = resource.prlimit(process, what)
+        least = most if now == resource.RLIM_INFINITY else min(most, now)
+        resource.prlimit(process, what, (least, least))
 
 
 def processors() -> int:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from metalsci.cpu_metal.host import shared_memory
+from metalsci.cpu_metal.host import limit, shared_memory
 from metalsci.cpu_metal.worker import REPLY, REQUEST, STATUS, Operation
 
 _WORKER = Path(__file__).parent / "worker.py"
@@ -68,13 +68,13 @@ class DeviceProcess:
                 pass_fds=[theirs.fileno(), descriptor],
                 start_new_session=True,
             )
-            # Its time is limited by whoever asks; and what is not private memory of its own counts as no data.
-            for what, limit in (
-                (resource.RLIMIT_DATA, _MEMORY + threads * _ARENA),
-                (resource.RLIMIT_FSIZE, _FILE_SIZE),
-                (resource.RLIMIT_CORE, 0),
-            ):
-                resource.prlimit(self._process.pid, what, (limit, limit))
+            # Its time is limited by whoever asks. Data is private memory that can be written to: no buffers.
+            limits = {
+                resource.RLIMIT_DATA: _MEMORY + threads * _ARENA,
+                resource.RLIMIT_FSIZE: _FILE_SIZE,
+                resource.RLIMIT_CORE: 0,
+            }
+            limit(self._process.pid, limits)
         finally:
             theirs.close()
             os.close(descriptor)

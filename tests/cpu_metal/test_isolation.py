@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import os
 import platform
+import resource
 import socket
 import subprocess
 import threading
@@ -18,7 +19,7 @@ import pytest
 from metalsci.cpu_metal import CompileError, Device, DeviceCrash, Dispatch, isolation
 from metalsci.cpu_metal.cache import Cache
 from metalsci.cpu_metal.compiler import Compiler
-from metalsci.cpu_metal.host import Limits, target
+from metalsci.cpu_metal.host import Limits, limit, target
 from metalsci.cpu_metal.toolchain import RUNTIME, Toolchain
 
 STATE = isolation.state()
@@ -33,7 +34,7 @@ CALLS = {  # on x86-64 and on aarch64
         "openat": (257, 56), "unlinkat": (263, 35), "renameat2": (316, 276), "socket": (41, 198), "connect": (42, 203),
         "execve": (59, 221), "clone": (56, 220), "clone3": (435, 435), "kill": (62, 129), "ptrace": (101, 117),
         "process_vm_readv": (310, 270), "pidfd_open": (434, 434), "prlimit": (302, 261), "io_uring_setup": (425, 425),
-        "unshare": (272, 97), "mmap": (9, 222), "getpid": (39, 172), "isolate": (ISOLATE, ISOLATE),
+        "unshare": (272, 97), "mmap": (9, 222), "getpid": (39, 172), "fcntl": (72, 25), "isolate": (ISOLATE, ISOLATE),
     }.items()
 }  # fmt: skip
 
@@ -144,6 +145,7 @@ def system_call(device: Device, tmp_path_factory: pytest.TempPathFactory) -> Ite
         ("prlimit", (os.getpid(), 7, 0, TEXT)),
         ("io_uring_setup", (1, TEXT)),
         ("unshare", (0x10000000,)),
+        ("fcntl", (0, 8, os.getpid())),  # whom to signal
         ("unlinkat", (-100, TEXT, 0)),
         ("renameat2", (-100, TEXT, -100, TEXT, 0)),
     ],
@@ -174,6 +176,15 @@ def test_a_kernel_cannot_open_a_file(system_call: SystemCall, path: str, flags: 
 def test_a_kernels_memory_and_files_are_limited(system_call: SystemCall) -> None:
     assert system_call("mmap", 0, 64 << 30, 3, 0x22, -1, 0) == -errno.ENOMEM
     assert system_call("mmap", 0, 64 << 20, 3, 0x22, -1, 0) > 0
+
+
+def test_a_limit_that_is_lower_already_stays() -> None:
+    with subprocess.Popen(["sleep", "60"]) as child:
+        resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (1000, 1000))
+        limit(child.pid, {resource.RLIMIT_FSIZE: 2000, resource.RLIMIT_DATA: 1 << 30})
+        assert resource.prlimit(child.pid, resource.RLIMIT_FSIZE) == (1000, 1000)
+        assert resource.prlimit(child.pid, resource.RLIMIT_DATA) == (1 << 30, 1 << 30)
+        child.kill()
 
 
 def test_the_state_is_what_the_device_process_is_in(device: Device, system_call: SystemCall) -> None:

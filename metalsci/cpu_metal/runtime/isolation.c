@@ -70,7 +70,7 @@ struct Program { unsigned short length; const struct Instruction *instructions; 
 enum { SET_FILTER = 1, ACTION_KNOWN = 2, KEEP_SPECULATION = 4 };  // the kernel's default would slow kernels down
 enum { ALLOWED = 0x7fff0000, REFUSED = 0x00050000 | 1 /* EPERM */, UNKNOWN = 0x00050000 | 38 /* ENOSYS */ };
 enum { NUMBER = 0, ARCHITECTURE = 4, ARGUMENTS = 16 };
-enum { CLONE_THREAD = 0x10000, RLIMIT_STACK = 3, FIRST_RECENT_CALL = 424 };
+enum { CLONE_THREAD = 0x10000, RLIMIT_STACK = 3, F_SETOWN = 8, F_DUPFD_CLOEXEC = 1030, FIRST_RECENT_CALL = 424 };
 
 #define LOAD(offset) {0x20, 0, 0, (offset)}
 #define IF_EQUAL(value, yes, no) {0x15, (yes), (no), (u32)(value)}
@@ -84,21 +84,24 @@ enum { CLONE_THREAD = 0x10000, RLIMIT_STACK = 3, FIRST_RECENT_CALL = 424 };
 #define END IF_AT_LEAST(FIRST_RECENT_CALL, 0, 1), RETURN(UNKNOWN), RETURN(REFUSED)
 
 // A new thread may be had and a new process not; clone3 hides its flags in memory.
-#define THREADS_ONLY \
+#define THREADS_ONLY                                                                                                   \
     IF_EQUAL(SYS_CLONE, 0, 4), LOAD(ARGUMENTS), IF_ANY(CLONE_THREAD, 0, 1), RETURN(ALLOWED), RETURN(REFUSED)
+// Not those that would have the kernel send signals, nor those that seal shared memory.
+#define DESCRIPTOR_FLAGS                                                                                               \
+    IF_EQUAL(SYS_FCNTL, 0, 5), LOAD(ARGUMENTS + 8), IF_EQUAL(F_DUPFD_CLOEXEC, 1, 0),                                   \
+    IF_AT_LEAST(F_SETOWN, 1, 0), RETURN(ALLOWED), RETURN(REFUSED)
 // Of its own stack alone: root could lift the other limits, and those of others.
-#define STACK_LIMIT                                                                                     \
-    IF_EQUAL(SYS_PRLIMIT, 0, 6), LOAD(ARGUMENTS), IF_EQUAL(0, 0, 3), LOAD(ARGUMENTS + 8),               \
-        IF_EQUAL(RLIMIT_STACK, 0, 1), RETURN(ALLOWED), RETURN(REFUSED)
+#define STACK_LIMIT                                                                                                    \
+    IF_EQUAL(SYS_PRLIMIT, 0, 6), LOAD(ARGUMENTS), IF_EQUAL(0, 0, 3), LOAD(ARGUMENTS + 8),                              \
+    IF_EQUAL(RLIMIT_STACK, 0, 1), RETURN(ALLOWED), RETURN(REFUSED)
 
-#define COMMON                                                                                           \
-    ALLOW(FUTEX), ALLOW(READ), ALLOW(WRITE), ALLOW(CLOSE), ALLOW(PPOLL),    \
-        ALLOW(MMAP), ALLOW(MUNMAP), ALLOW(MPROTECT), ALLOW(MREMAP), ALLOW(MADVISE), ALLOW(BRK),           \
-        ALLOW(OPENAT), ALLOW(FSTAT), ALLOW(NEWFSTATAT), ALLOW(LSEEK), ALLOW(PREAD), ALLOW(FCNTL),         \
-        ALLOW(READLINKAT), ALLOW(RT_SIGACTION), ALLOW(RT_SIGPROCMASK), ALLOW(RT_SIGRETURN),               \
-        ALLOW(SIGALTSTACK), ALLOW(SCHED_YIELD), ALLOW(SCHED_GETAFFINITY), ALLOW(NANOSLEEP),               \
-        ALLOW(CLOCK_GETTIME), ALLOW(CLOCK_NANOSLEEP), ALLOW(GETTIMEOFDAY), ALLOW(GETPID), ALLOW(GETTID),  \
-        ALLOW(GETRANDOM), ALLOW(SET_ROBUST_LIST), ALLOW(RSEQ), ALLOW(EXIT), ALLOW(EXIT_GROUP), THREADS_ONLY
+#define COMMON                                                                                                         \
+    ALLOW(FUTEX), ALLOW(READ), ALLOW(WRITE), ALLOW(CLOSE), ALLOW(PPOLL), ALLOW(MMAP), ALLOW(MUNMAP), ALLOW(MPROTECT),  \
+    ALLOW(MREMAP), ALLOW(MADVISE), ALLOW(BRK), ALLOW(OPENAT), ALLOW(FSTAT), ALLOW(NEWFSTATAT), ALLOW(LSEEK),           \
+    ALLOW(PREAD), ALLOW(READLINKAT), ALLOW(RT_SIGACTION), ALLOW(RT_SIGPROCMASK), ALLOW(RT_SIGRETURN),                  \
+    ALLOW(SIGALTSTACK), ALLOW(SCHED_YIELD), ALLOW(SCHED_GETAFFINITY), ALLOW(NANOSLEEP), ALLOW(CLOCK_GETTIME),          \
+    ALLOW(CLOCK_NANOSLEEP), ALLOW(GETTIMEOFDAY), ALLOW(GETPID), ALLOW(GETTID), ALLOW(GETRANDOM),                       \
+    ALLOW(SET_ROBUST_LIST), ALLOW(RSEQ), ALLOW(EXIT), ALLOW(EXIT_GROUP), DESCRIPTOR_FLAGS, THREADS_ONLY
 
 #if defined(__x86_64__)
 #define COMMON_OLD ALLOW(POLL), ALLOW(OPEN), ALLOW(STAT), ALLOW(LSTAT), ALLOW(ACCESS), ALLOW(READLINK)
@@ -115,8 +118,9 @@ static const struct Instruction compiler[] = {
     ALLOW(FCHMOD), ALLOW(UMASK), ALLOW(DUP), ALLOW(UNAME), ALLOW(GETRUSAGE), ALLOW(GETUID), ALLOW(GETEUID), END,
 };
 
+// musl's loader stops the other threads by signals where it has no barrier for memory.
 static const struct Instruction device[] = {
-    BEGIN, COMMON, COMMON_OLD, ALLOW(RECVMSG), ALLOW(SENDTO), ALLOW(MEMFD_CREATE), END,
+    BEGIN, COMMON, COMMON_OLD, ALLOW(RECVMSG), ALLOW(SENDTO), ALLOW(MEMFD_CREATE), ALLOW(MEMBARRIER), END,
 };
 
 int restrict_calls(enum Role role) {
