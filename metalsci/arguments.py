@@ -35,8 +35,13 @@ def expand_resume(arguments: Sequence[str]) -> list[str]:
     overrides = folder / ".hydra" / "overrides.yaml"
     if not overrides.is_file() or not (folder / "journal.jsonl").is_file():
         raise ResumeError(f"{folder} is not the folder of a run: it holds no journal.jsonl with .hydra/overrides.yaml")
-    if (folder / "summary.json").exists() and not rest:
+    if (folder / "summary.json").exists():
         raise ResumeError(f"the run in {folder} has ended; its result is in {folder / 'summary.json'}")
-    recorded = yaml.safe_load(overrides.read_text()) or []
+    if (folder / "gate.json").exists() and rest:
+        raise ResumeError(f"the gate of the run in {folder} has spoken, once and for all; prolong nothing, start anew")
+    try:
+        recorded = yaml.safe_load(overrides.read_text()) or []
+    except (OSError, yaml.YAMLError) as error:
+        raise ResumeError(f"{overrides} cannot be read: {error}") from error
     quoted = str(folder).replace("'", r"\'")  # Hydra's grammar; a folder's name may hold anything
     return [*recorded, f"hydra.run.dir='{quoted}'", *rest]

@@ -24,7 +24,7 @@ class EvaluationsTable(Callback):
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         folder = Path(config.hydra.sweep.dir)
-        jobs = sorted(path.parent for path in folder.glob("*/.hydra"))
+        jobs = sorted((path.parent for path in folder.glob("*/.hydra")), key=lambda job: int(job.name.split("-")[0]))
         results = [job / "evaluation.json" for job in jobs]
         found = [msgspec.json.decode(path.read_bytes(), type=Judgement) for path in results if path.exists()]
         show(found, make_console())

@@ -17,12 +17,14 @@ from metalsci.msl.diagnostics import Diagnostic
 
 @dataclass(frozen=True)
 class Judged:
-    """One size. `speedup` is over the seed kernel: None for the seed kernel itself, and where either is wrong."""
+    """One size. `speedup` is over the seed kernel, with its quartiles: None for the seed kernel itself, and where either
+    is wrong."""
 
     size: str
     heldout: bool
     result: Contender
     speedup: float | None = None
+    quartiles: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -61,26 +63,26 @@ def judge(cfg: DictConfig) -> Judgement:
     count = len(problem.sizes)
     verdict = None
     if source is not None and cfg.heldout:
-        speedup = judged[-1][1] if len(judged) == len(sizes) else None
-        verdict = gate.verdict(speedup) if speedup else Verdict.WRONG
+        _, speedup, quartiles = judged[-1] if len(judged) == len(sizes) else (None, None, None)
+        verdict = gate.verdict(speedup, quartiles) if speedup else Verdict.WRONG
     return Judgement(
         task=problem.task.name,
         kernel=cfg.kernel or "seed",
         device=name,
         sizes=tuple(Judged(s.label, i == count, *j) for i, (s, j) in enumerate(zip(sizes, judged, strict=False))),
         diagnostics=diagnostics,
-        score=score_of([result for result, _ in judged[:count]]),
+        score=score_of([result for result, *_ in judged[:count]]),
         verdict=verdict,
         seconds=watch.total,
     )
 
 
-Sides = Sequence[tuple[Contender, float | None]]
+Sides = Sequence[tuple[Contender, float | None, tuple[float, float] | None]]
 
 
 def _alone(evaluator: Evaluator) -> tuple[Sides, tuple[Diagnostic, ...]]:
     evaluation = evaluator.evaluate(evaluator.task.seed_kernel)
-    return [(Contender.of(result), None) for result in evaluation.sizes], evaluation.diagnostics
+    return [(Contender.of(result), None, None) for result in evaluation.sizes], evaluation.diagnostics
 
 
 def _beside_the_seed(evaluator: Evaluator, source: str) -> tuple[Sides, tuple[Diagnostic, ...]]:
@@ -88,7 +90,7 @@ def _beside_the_seed(evaluator: Evaluator, source: str) -> tuple[Sides, tuple[Di
         duels = confirm(evaluator, evaluator.task.seed_kernel, source)
     except CompileFailure as failure:
         return [], failure.diagnostics
-    return [(duel.challenger, duel.speedup) for duel in duels], ()
+    return [(duel.challenger, duel.speedup, duel.quartiles) for duel in duels], ()
 
 
 def _read(kernel: str | None) -> str | None:

@@ -84,7 +84,7 @@ class Bench:
             return replace(result, invariants=self._conserved())
 
     def compare(self) -> SizeResult:
-        """The outputs of the last timed run against the reference."""
+        """The outputs of the last timed run against the reference: a kernel must not be right only at first."""
         return self._judge(self._trials[-1])
 
     def once(self, execution: Execution) -> float:

@@ -43,7 +43,7 @@ class Duel:
 
 
 def duel(bench: Bench, seed: Module, challenger: Module, repeats: Repeats) -> Duel:
-    """Verify both, then time them in turn, the other one first in every second round."""
+    """Verify both, time them in turn, the other one first in every second round, and verify what the last runs left."""
     modules = (seed, challenger)
     contenders: list[Contender] = []
     executions: list[Attempt] = []
@@ -56,24 +56,25 @@ def duel(bench: Bench, seed: Module, challenger: Module, repeats: Repeats) -> Du
     if not all(c.outcome.correct for c in contenders):
         return Duel(bench.size.label, contenders[0], contenders[1])
 
-    try:
-        times = _alternate(bench, executions, repeats)
-    except KernelFailure as failure:
-        return Duel(bench.size.label, contenders[0], Contender(Outcome.of(failure), str(failure)))
-    timings = [Timing(tuple(seconds)) for seconds in times]
-    timed = [replace(c, timing=t, roofline=bench.roofline(t)) for c, t in zip(contenders, timings, strict=True)]
-    ratios = Timing(tuple(s / c for s, c in zip(*times, strict=True)))
-    return Duel(bench.size.label, timed[0], timed[1], ratios.median, ratios.quartiles)
-
-
-def _alternate(bench: Bench, executions: Sequence[Attempt], repeats: Repeats) -> list[list[float]]:
     times: list[list[float]] = [[], []]
     for turn, timed in enumerate(repeats.rounds()):
         for side in (0, 1) if turn % 2 == 0 else (1, 0):
-            seconds = bench.once(executions[side])
+            try:
+                seconds = bench.once(executions[side])
+            except KernelFailure as failure:
+                contenders[side] = Contender(Outcome.of(failure), str(failure))
+                return Duel(bench.size.label, contenders[0], contenders[1])
             if timed:
                 times[side].append(seconds)
-    return times
+    for side, execution in enumerate(executions):
+        bench.once(execution)  # both sides write the same outputs
+        if not (after := bench.compare()).outcome.correct:
+            contenders[side] = Contender.of(after)
+            return Duel(bench.size.label, contenders[0], contenders[1])
+    timings = [Timing(tuple(seconds)) for seconds in times]
+    both = [replace(c, timing=t, roofline=bench.roofline(t)) for c, t in zip(contenders, timings, strict=True)]
+    ratios = Timing(tuple(s / c for s, c in zip(*times, strict=True)))
+    return Duel(bench.size.label, both[0], both[1], ratios.median, ratios.quartiles)
 
 
 def confirm(evaluator: Evaluator, seed_kernel: str, incumbent: str) -> tuple[Duel, ...]:

@@ -4,6 +4,7 @@ Order matters: every size is verified before any is timed, so that a wrong candi
 last timed run left behind is compared again, so that a kernel cannot be right only while it is watched.
 """
 
+import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -135,7 +136,7 @@ class Evaluator:
         seconds = [(timed, bench.once(execution)) for timed in self.repeats.rounds()]
         timing = Timing(tuple(s for timed, s in seconds if timed))
         after = bench.compare()
-        launch = execution.launch_cost()
+        launch = statistics.median(execution.launch_cost() for _ in range(_FEWEST))
         if not after.outcome.correct:
             return after
         return replace(verified, timing=timing, roofline=bench.roofline(timing), launch=launch)

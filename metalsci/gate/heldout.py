@@ -44,7 +44,8 @@ class GateError(Exception):
 
 
 class HeldOutGate:
-    """Verdicts by the held-out self-speedup: at least `generalizes`, below `regresses`, or tied in between."""
+    """Verdicts by the held-out self-speedup: at least `generalizes`, below `regresses`, or tied in between. The seed
+    kernel against itself, where a search found nothing, is tied whatever the clock says."""
 
     def __init__(
         self,
@@ -82,7 +83,7 @@ class HeldOutGate:
             return GateResult(Verdict.WRONG, size.label, result.seed, result.challenger)
         roofline = result.challenger.roofline
         return GateResult(
-            self.verdict(result.speedup),
+            Verdict.TIED if incumbent == seed_kernel else self.verdict(result.speedup, result.quartiles),
             size.label,
             result.seed,
             result.challenger,
@@ -91,7 +92,9 @@ class HeldOutGate:
             roofline.fraction if roofline else None,
         )
 
-    def verdict(self, speedup: float) -> Verdict:
-        if speedup >= self.generalizes:
+    def verdict(self, speedup: float, quartiles: tuple[float, float] | None) -> Verdict:
+        """By the median over the rounds; where the quartiles lie on both sides of 1 noise decides: tied."""
+        low, high = quartiles or (speedup, speedup)
+        if speedup >= self.generalizes and low > 1:
             return Verdict.GENERALIZES
-        return Verdict.REGRESSES if speedup < self.regresses else Verdict.TIED
+        return Verdict.REGRESSES if speedup < self.regresses and high < 1 else Verdict.TIED

@@ -117,6 +117,23 @@ def test_a_cap_on_the_threadgroup_shrinks_the_dispatch(evaluator, seed):
     assert evaluator.evaluate(capped).outcome is Outcome.SCORED
 
 
+def test_a_kernel_that_is_right_only_at_first_is_wrong(composed):
+    """It tells by what its output still holds whether it is being verified."""
+    cfg = composed("task=saxpy", "task.sizes=[{N: 5000}]", "device.ceilings.bandwidth=10", "device.ceilings.fp32=10")
+    problem, device = instantiate(cfg.task), instantiate(cfg.device)
+    seed = problem.task.seed_kernel
+    store = "    out[i] = a * x[i] + y[i];"
+    assert store in seed
+    forgetful = seed.replace(store, "    if (as_type<uint>(out[i]) != 0xFFFFFFFFu) { out[i] = 0; return; }\n" + store)
+    with Evaluator(problem.task, problem.sizes, device, 0, Repeats(1, 3), Stopwatch()) as evaluator:
+        evaluation = evaluator.evaluate(forgetful)
+        assert evaluation.outcome is Outcome.WRONG
+        assert "after repeated runs" in evaluation.message
+        (duel,) = confirm(evaluator, seed, forgetful)
+        assert (duel.seed.outcome, duel.challenger.outcome) == (Outcome.SCORED, Outcome.WRONG)
+    device.close()
+
+
 def test_an_evaluation_survives_json(evaluator, seed):
     for source in (seed, seed.replace("alpha *", "2.0f * alpha *"), "kernel void x("):
         evaluation = evaluator.evaluate(source)

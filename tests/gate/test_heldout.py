@@ -71,7 +71,16 @@ def test_a_seed_kernel_that_fails_is_an_error_not_a_verdict(judge):
     [(1.05, Verdict.GENERALIZES), (1.0499, Verdict.TIED), (0.95, Verdict.TIED), (0.9499, Verdict.REGRESSES)],
 )
 def test_verdicts_turn_at_their_bounds(speedup, verdict):
-    assert HeldOutGate().verdict(speedup) is verdict
+    assert HeldOutGate().verdict(speedup, (speedup, speedup)) is verdict
+
+
+@pytest.mark.parametrize(("speedup", "quartiles"), [(1.3, (0.9, 1.8)), (0.8, (0.6, 1.1))])
+def test_where_noise_decides_the_verdict_is_tied(speedup, quartiles):
+    assert HeldOutGate().verdict(speedup, quartiles) is Verdict.TIED
+
+
+def test_the_seed_kernel_against_itself_is_tied(judge):
+    assert judge(lambda seed: seed).verdict is Verdict.TIED
 
 
 def test_a_result_survives_json(judge):
