@@ -150,7 +150,7 @@ class MetalKernel:
 
 @cache
 def _shared_device(process: int) -> Device:
-    """One for each process: a child that was forked has its own."""
+    """One for each process: a child that was forked has its own, and no lock that was held when it was."""
     return Device()
 
 

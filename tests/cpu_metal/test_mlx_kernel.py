@@ -8,6 +8,7 @@ import sys
 
 import mlx.core as mx
 import numpy as np
+import psutil
 import pytest
 
 from metalsci.cpu_metal import DeviceCrash, metal_kernel
@@ -43,10 +44,10 @@ def arange(dtype, *shape):
 
 # What MLX's documentation shows.
 
-STRIDED_EXP = """
-T value = x[elem_to_loc(int64_t(i), x_shape, x_strides, x_ndim)];
-y[i] = metal::exp(value);
-"""
+EXP = {
+    True: "y[i] = metal::exp(T(x[i]));",
+    False: "y[i] = metal::exp(T(x[elem_to_loc(int64_t(i), x_shape, x_strides, x_ndim)]));",
+}  # by ensure_row_contiguous
 
 
 @pytest.mark.parametrize("dtype", [mx.float16, mx.float32, mx.bfloat16])
@@ -71,7 +72,7 @@ VIEWS = {
 @pytest.mark.parametrize("contiguous", [True, False])
 def test_exponential_of_views(make, view, contiguous):
     x = view(mx.random.normal(shape=(4, 16), key=mx.random.key(2)))
-    exp = make(STRIDED_EXP, ensure_row_contiguous=contiguous)
+    exp = make(EXP[contiguous], ensure_row_contiguous=contiguous)
     assert mx.allclose(elementwise(exp, x, template=[("T", mx.float32)]), mx.exp(x))
 
 
@@ -205,12 +206,17 @@ def test_templates_and_small_inputs(make):
 
 
 @pytest.mark.parametrize(
-    "name", ["thread_index_in_threadgroup", "threads_per_threadgroup", "threadgroup_position_in_grid"]
+    ("name", "want"),
+    [
+        ("thread_index_in_threadgroup", range(12)),
+        ("threads_per_threadgroup", [12] * 12),
+        ("dispatch_threads_per_threadgroup", [12] * 12),
+        ("threadgroup_position_in_grid", [0] * 12),
+    ],
 )
-def test_the_threadgroup_is_cut_down_to_the_grid(make, name):
+def test_the_threadgroup_is_cut_down_to_the_grid(make, name, want):
     made = elementwise(make(f"y[i] = uint3({name}).x;"), np.zeros(12, np.uint32), threadgroup=(64, 8, 1))
-    want = {"thread_index_in_threadgroup": range(12), "threads_per_threadgroup": [12] * 12}
-    assert made.tolist() == list(want.get(name, [0] * 12))
+    assert made.tolist() == list(want)
 
 
 def test_shape_without_attributes_or_a_second_output(device):
@@ -305,6 +311,38 @@ def test_the_source_is_printed_as_mlx_prints_it(make, capsys):
     printed = capsys.readouterr().out
     assert printed.startswith("Generated source code for `f`:\n```\n[[kernel]] void custom_kernel_f_float_float(\n")
     assert printed.endswith("y[i] = x[i];\n}\n\n```\n")
+
+
+# The device that kernels share.
+
+SHARED = """
+import os, psutil, numpy as np
+from metalsci.cpu_metal import metal_kernel
+
+def devices():
+    '''Processes of this one's, after a kernel has run.'''
+    k = metal_kernel("f", [], ["y"], "y[0] = 7;")
+    (y,) = k(inputs=[], output_shapes=[(1,)], output_dtypes=[np.int8], grid=(1, 1, 1), threadgroup=(1, 1, 1))
+    assert y[0] == 7
+    return {process.pid for process in psutil.Process().children(recursive=True)}
+
+first = devices()
+assert first and devices() == first
+child = os.fork()
+if child == 0:
+    own = devices()
+    os._exit(0 if own and not own & first else 1)
+assert os.waitpid(child, 0)[1] == 0
+assert devices() == first
+print(*first)
+"""
+
+
+def test_kernels_of_a_process_share_a_device_that_ends_with_it():
+    done = subprocess.run([sys.executable, "-c", SHARED], env=os.environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    alive = [psutil.Process(int(pid)) for pid in done.stdout.split() if psutil.pid_exists(int(pid))]
+    assert not psutil.wait_procs(alive, timeout=5)[1]
 
 
 # The preamble.
