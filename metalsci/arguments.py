@@ -6,11 +6,24 @@ from pathlib import Path
 import yaml
 
 
-class ResumeError(Exception):
+class UsageError(Exception):
+    """An argument that Hydra would answer with a traceback."""
+
+
+class ResumeError(UsageError):
     """The folder holds no run that can be gone on with."""
 
 
 _MULTIRUN = ("-m", "--multirun")
+
+
+def refuse_null(arguments: Sequence[str], groups: Sequence[str]) -> list[str]:
+    """Raises UsageError for `GROUP=null`: a group is one of its options."""
+    for group in groups:
+        if f"{group}=null" in arguments:
+            hint = "; tracker=none switches tracking off" if group == "tracker" else ""
+            raise UsageError(f"{group}=null: {group} is one of its options, which --help lists{hint}")
+    return list(arguments)
 
 
 def multirun_first(arguments: Sequence[str]) -> list[str]:

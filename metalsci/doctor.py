@@ -29,6 +29,7 @@ from metalsci.devices.auto import has_metal
 from metalsci.devices.errors import CompileFailure
 from metalsci.devices.program import trace
 from metalsci.devices.protocol import Device
+from metalsci.experiment import ConfigError, make
 from metalsci.models.keys import VARIABLES, env_file, key_ring
 from metalsci.msl.parse import parse
 from metalsci.paths import cache, data
@@ -49,9 +50,9 @@ class Finding:
     advice: str = ""
 
 
-def examine(cfg: DictConfig, ask_model: bool) -> Iterator[Finding]:
+def examine(cfg: DictConfig, device: Device, ask_model: bool) -> Iterator[Finding]:
     """Findings as they come. What one part of the machine raises is a finding, and does not end the examination."""
-    with closing(instantiate(cfg.device)) as device:
+    with closing(device):
         looks: dict[str, Callable[[], Finding]] = {
             "python": _python,
             "MLX": _mlx,
@@ -158,11 +159,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     overrides = parser.parse_args(arguments).overrides
     try:
         cfg = _compose(overrides)
-    except HydraException as error:
+        device = make(cfg, "device")
+    except (HydraException, ConfigError) as error:
         parser.error(explain(error))
     console = Console(highlight=False, soft_wrap=True)
     healthy = True
-    for finding in examine(cfg, ask_model=any(o.startswith("model=") for o in overrides)):
+    for finding in examine(cfg, device, ask_model=any(o.startswith("model=") for o in overrides)):
         mark, style = ("to do", "bold red") if finding.advice else ("ok", "green")
         line = (
             Text(f"{mark:>5}  ", style=style)

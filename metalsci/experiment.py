@@ -4,13 +4,15 @@ import hashlib
 import json
 import statistics
 from collections import Counter
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from filelock import FileLock, Timeout
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -24,10 +26,11 @@ from metalsci.export import best_py
 from metalsci.gate.heldout import GateResult, HeldOutGate
 from metalsci.models.keys import key_ring
 from metalsci.models.protocol import LanguageModel, Model
+from metalsci.paths import shown
 from metalsci.search.budget import Budget
 from metalsci.search.folder import RunFolder
 from metalsci.search.history import Entry
-from metalsci.search.journal import Journal
+from metalsci.search.journal import Journal, JournalError
 from metalsci.search.loop import Finished, Search
 from metalsci.search.prompt import PromptBuilder
 from metalsci.search.strategies.protocol import Strategy
@@ -66,6 +69,12 @@ def make(cfg: DictConfig, group: str) -> Any:
         raise ConfigError(f"{group}: {error.__cause__ or error}") from error
 
 
+def check_seed(cfg: DictConfig) -> None:
+    """Raises ConfigError."""
+    if cfg.seed < 0:
+        raise ConfigError(f"seed={cfg.seed}: a random seed is not negative")
+
+
 def make_repeats(cfg: DictConfig) -> Repeats:
     """Raises ConfigError."""
     try:
@@ -76,6 +85,7 @@ def make_repeats(cfg: DictConfig) -> Repeats:
 
 def build(cfg: DictConfig) -> Parts:
     """Instantiate every group. Raises ConfigError before anything has started."""
+    check_seed(cfg)
     repeats = make_repeats(cfg)
     names = ("task", "model", "prompt", "strategy", "budget", "gate", "tracker", "device")
     made = {name: make(cfg, name) for name in names}
@@ -94,6 +104,7 @@ def run_experiment(cfg: DictConfig, folder: Path, sweep: str | None) -> Summary:
     parts = build(cfg)
     with ExitStack() as stack:
         stack.callback(parts.device.close)
+        stack.enter_context(_alone_in(folder))
         view = stack.enter_context(ConsoleView(parts.budget.iterations))
         journal = Journal(folder / "journal.jsonl", _fingerprint(cfg, parts.problem))
         if isinstance(parts.model, AbstractContextManager):
@@ -101,6 +112,20 @@ def run_experiment(cfg: DictConfig, folder: Path, sweep: str | None) -> Summary:
         run = _Run(cfg, parts, RunFolder(folder), journal, view, watch)
         stack.push(lambda kind, *_: parts.tracker.close(failed=kind is not None))
         return run.to_the_end(sweep)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Two processes must not write one journal. Raises JournalError where another is at work."""
+    lock = FileLock(folder / "run.lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise JournalError(f"another process is at work in {folder}: wait for it, or choose another folder") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class _Run:
@@ -149,7 +174,7 @@ class _Run:
             [
                 f"task {task} · model {model} · seed {self.cfg.seed} · device {self.parts.device.name}",
                 f"ceilings: {ceilings.bandwidth:.1f} GB/s, {ceilings.fp32:.0f} GFLOP/s ({ceilings.source})",
-                f"folder {self.folder.path}",
+                f"folder {shown(self.folder.path)}",
                 *([where] if where else []),
             ]
         )

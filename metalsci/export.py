@@ -24,14 +24,14 @@ def best_py(problem: Problem, source: str, summary: Summary, run: Path, math_mod
         "self-speedup": f"{summary.self_speedup:.2f} on {summary.device}",
         "score": f"{summary.best_score:.4f} (seed kernel {summary.seed_score:.4f})",
         "held-out gate": _gate(summary),
-        "run": run.name,
+        "run": "/".join(run.resolve().parts[-3:]),
     }
     try:
         kernels = lower(parse(source), {s.name for s in problem.task.signatures})
     except LoweringError as error:
         reasons = "\n".join(map(str, error.diagnostics))
         return f"raise ImportError({f'mx.fast.metal_kernel cannot run best.metal: {reasons}'!r})\n"
-    title = f"The fastest {summary.task} kernel of a metalsci run."
+    title = f"The winner of a metalsci run on {summary.task}."
     usage = _usage(problem)
     for name, kernel in kernels.items():
         limit = kernel.max_total_threads_per_threadgroup

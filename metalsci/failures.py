@@ -1,7 +1,5 @@
 """How a run can fail without it being a fault of the program, and what a user can do about each."""
 
-from pathlib import Path
-
 from metalsci.benchmark.load import TaskError
 from metalsci.devices.errors import DeviceError
 from metalsci.experiment import ConfigError
@@ -24,7 +22,7 @@ EXPECTED = (
 )
 
 
-def advice(error: Exception, folder: Path) -> str:
+def advice(error: Exception, folder: str) -> str:
     """A line for the end of the message, or nothing where the message says it all."""
     if isinstance(error, SeedKernelError):
         return f"\nthe kernel and its diagnostics are in {folder}"

@@ -10,14 +10,14 @@ from metalsci.benchmark.duel import Contender, confirm, score_of
 from metalsci.benchmark.evaluate import Evaluator
 from metalsci.benchmark.stopwatch import Stopwatch
 from metalsci.devices.errors import CompileFailure
-from metalsci.experiment import ConfigError, make, make_repeats
+from metalsci.experiment import ConfigError, check_seed, make, make_repeats
 from metalsci.gate.heldout import Verdict
 from metalsci.msl.diagnostics import Diagnostic
 
 
 @dataclass(frozen=True)
 class Judged:
-    """One size. `speedup` is over the seed kernel, with its quartiles: None for the seed kernel itself, and where either
+    """One size. `speedup` is over the seed kernel, with its quartiles: None for the seed kernel itself, or where either
     is wrong."""
 
     size: str
@@ -50,6 +50,7 @@ class Judgement:
 def judge(cfg: DictConfig) -> Judgement:
     """Raises ConfigError and TaskError for what cannot be judged; whatever is wrong with the kernel is a result."""
     watch = Stopwatch()
+    check_seed(cfg)
     source = _read(cfg.kernel)
     problem, gate, repeats = make(cfg, "task"), make(cfg, "gate"), make_repeats(cfg)
     sizes = [*problem.sizes, *([problem.heldout] if cfg.heldout else [])]

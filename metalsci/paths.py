@@ -23,6 +23,12 @@ def package(name: str) -> Path:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
+def shown(path: Path) -> str:
+    """A path as a person reads it: relative to where the command runs, if it is below."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
 def cache() -> Path:
     """What may be forgotten: compiled kernels, references, measured ceilings. METALSCI_CACHE names another folder."""
     return Path(os.environ.get("METALSCI_CACHE") or user_cache_path("metalsci"))

@@ -14,12 +14,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from metalsci.arguments import ResumeError, expand_resume, multirun_first
+from metalsci.arguments import UsageError, expand_resume, multirun_first, refuse_null
 from metalsci.config import register
-from metalsci.paths import data
+from metalsci.paths import data, shown
 
 log = logging.getLogger(__name__)
 
+GROUPS = ("task", "model", "prompt", "strategy", "device", "budget", "gate", "tracker", "paths", "experiment")
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
 
@@ -36,13 +37,13 @@ def _job(cfg: DictConfig) -> None:
         run_experiment(cfg, folder, sweep)
     except EXPECTED as error:
         log.error("%s", error)
-        complain(f"{error}{advice(error, folder)}")
+        complain(f"{error}{advice(error, shown(folder))}")
         if sweep is None:
             sys.exit(EXIT_FAILED)
         # the rest of a sweep goes on; its table counts the runs without a result, and fails at the end
     except KeyboardInterrupt:
         log.error("interrupted")
-        complain(f"interrupted; go on with: python -m metalsci.run resume={folder}")
+        complain(f"interrupted; go on with: python -m metalsci.run resume={shown(folder)}")
         raise
     except Exception:
         log.exception("a fault of metalsci itself")
@@ -58,15 +59,17 @@ def command(job: Callable[[], None], prepare: Callable[[list[str]], list[str]]) 
     register()
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions reach the code below instead of Hydra's own report
     try:
-        sys.argv[1:] = prepare(sys.argv[1:])
+        sys.argv[1:] = prepare(refuse_null(sys.argv[1:], GROUPS))
         job()
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
-    except (HydraException, OmegaConfBaseException, ResumeError) as error:
+    except (HydraException, OmegaConfBaseException, UsageError) as error:
         from metalsci.choices import explain
 
         complain(explain(error))
         sys.exit(EXIT_USAGE)
+    except BrokenPipeError:  # whoever read our output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         complain(
             f"cannot write the run folder: {error}\nchoose another with hydra.run.dir=FOLDER or paths.outputs=FOLDER"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from filelock import FileLock
 
 SMOKE = ("experiment=smoke", "tracker=none")
 
@@ -114,6 +115,8 @@ def test_help_names_the_choices_and_imports_nothing_heavy(tmp_path):
         (["-m", "seed=0,one"], ["Integer"]),
         (["resume=nowhere"], ["nowhere", "journal.jsonl"]),
         (["--oops"], ["--oops"]),
+        (["tracker=null"], ["tracker=none"]),
+        (["experiment=null"], ["--help"]),
     ],
 )
 def test_a_misspelling_fails_before_anything_starts_and_names_the_choices(tmp_path, arguments, messages):
@@ -148,9 +151,9 @@ def test_a_full_disk_ends_the_run_with_what_to_do(tmp_path):
     done = metalsci(*SMOKE, f"hydra.run.dir={folder}", cwd=tmp_path)
     assert done.returncode == 1
     assert "No space left on device" in done.stderr
-    assert f"resume={folder}" in done.stderr
+    assert "resume=run" in done.stderr
     (folder / "01_prompt.md").unlink()
-    again = metalsci(f"resume={folder}", cwd=tmp_path)
+    again = metalsci("resume=run", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert (folder / "summary.json").exists()
 
@@ -193,6 +196,35 @@ def test_ctrl_c_leaves_a_run_that_can_be_resumed_and_no_process(tmp_path):
     assert done.returncode == 0, done.stderr
     assert (folder / "journal.jsonl").read_bytes().startswith(before)
     assert only_run(tmp_path) == folder
+
+
+def test_a_prolonged_run_cannot_keep_a_verdict_on_another_kernel(tmp_path):
+    folder = tmp_path / "run"
+    assert metalsci(*SMOKE, "budget.iterations=1", f"hydra.run.dir={folder}", cwd=tmp_path).returncode == 0
+    (folder / "summary.json").unlink()
+    done = metalsci(f"resume={folder}", "budget.iterations=5", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "start anew" in done.stderr
+    assert metalsci(f"resume={folder}", cwd=tmp_path).returncode == 0
+
+
+def test_one_process_at_a_time_works_in_a_folder(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with FileLock(folder / "run.lock"):
+        done = metalsci(*SMOKE, f"hydra.run.dir={folder}", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "another process is at work" in done.stderr
+
+
+def test_a_sweep_over_tasks_is_one_sweep(tmp_path):
+    sizes = ["task.sizes=[{NX: 20, NY: 20, steps: 2}]", "task.heldout={NX: 24, NY: 20, steps: 2}"]
+    few = ["budget.iterations=1", "repeats.timed=2", "gate.repeats=2", "tracker=none"]
+    done = metalsci("task=heat2d,lbm", "-m", *sizes, *few, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (result,) = tmp_path.rglob("sweep.json")
+    assert [run["task"] for run in json.loads(result.read_text()).values()] == ["heat2d", "lbm"]
+    assert "verdict" in done.stdout
 
 
 def test_a_finished_run_is_not_run_again(smoke):

@@ -54,6 +54,12 @@ def test_task_folders_and_task_options_are_the_same():
         ("task.sizes=[{NX: 8}]", "'NY'"),
         ("device.threads=0", "threads"),
         ("device.time_limit=0", "time_limit"),
+        ("device.ceilings.bandwidth=-5", "bandwidth"),
+        ("task.sizes=[{NX: -1, NY: 4, steps: 2}]", "NX=-1"),
+        ("seed=-1", "not negative"),
+        ("model.most_rewrites=0", "most_rewrites"),
+        ("model.boldness=7", "boldness"),
+        ("repeats.seconds=-1", "repeats.seconds"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_refused_by_name(composed, override, message):

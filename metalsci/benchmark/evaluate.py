@@ -34,6 +34,8 @@ class Repeats:
         for name, value in (("warmup", self.warmup), ("timed", self.timed)):
             if value < 1:
                 raise ValueError(f"repeats.{name}={value}: at least 1, the first warm-up being the verified run")
+        if self.seconds < 0:
+            raise ValueError(f"repeats.seconds={self.seconds}: give seconds, 0 for as few runs as possible")
 
     def rounds(self) -> Iterator[bool]:
         """One item for each further run, True for those inside the clock."""

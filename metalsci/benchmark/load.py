@@ -56,6 +56,8 @@ def load_problem(
 def _size(label: str, extents: Mapping[str, float], task: str) -> Size:
     if words := [name for name, value in extents.items() if not isinstance(value, int | float)]:
         raise TaskError(f"task {task}: the extents of a size are numbers, and {', '.join(words)} is none")
+    if low := [f"{name}={value}" for name, value in extents.items() if value <= 0]:
+        raise TaskError(f"task {task}: the extents of a size are positive, and {', '.join(low)} is not")
     try:
         return Size(label.format(**extents), dict(extents))
     except KeyError as missing:

@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from metalsci.devices.apple_protocol import DIAGNOSTIC, Chain, Step
-from metalsci.devices.ceilings import Ceilings, override
+from metalsci.devices.ceilings import Ceilings, check_positive, override
 from metalsci.devices.chips import ceilings_of
 from metalsci.devices.errors import CompileFailure, Crash, DeviceError, KernelFailure, PipelineFailure, TimeLimit
 from metalsci.devices.memory import lay_out
@@ -123,7 +123,7 @@ class AppleDevice:
         self._time_limit = time_limit
         self._chip = chip
         self._gpu_cores = gpu_cores
-        self._override = dict(ceilings)
+        self._override = check_positive(ceilings)
         self._keys = itertools.count()
 
     @property

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,7 +81,7 @@ def measure(device: "Device") -> Ceilings:
         fp32 = 1024e-9 * _CHAIN_ELEMENTS / best_seconds(_CHAIN_ELEMENTS, "chains", ("x",))
     finally:
         module.close()
-    return Ceilings(bandwidth, fp32, "measured on this machine")
+    return Ceilings(bandwidth, fp32, f"measured on this machine on {date.today().isoformat()}")
 
 
 def cached(device: "Device", path: Path) -> Ceilings:
@@ -100,4 +101,16 @@ def cached(device: "Device", path: Path) -> Ceilings:
 def override(ceilings: Ceilings, bandwidth: float | None, fp32: float | None) -> Ceilings:
     if bandwidth is None and fp32 is None:
         return ceilings
-    return Ceilings(bandwidth or ceilings.bandwidth, fp32 or ceilings.fp32, "overridden in the config")
+    return Ceilings(
+        ceilings.bandwidth if bandwidth is None else bandwidth,
+        ceilings.fp32 if fp32 is None else fp32,
+        "overridden in the config",
+    )
+
+
+def check_positive(given: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Ceilings from a config. Raises ValueError for one that no machine has."""
+    for name, value in given.items():
+        if value is not None and value <= 0:
+            raise ValueError(f"device.ceilings.{name}={value}: give a positive number, or null for the device's own")
+    return dict(given)

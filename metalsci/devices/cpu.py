@@ -69,7 +69,7 @@ class CpuDevice:
         self._threads = threads or len(os.sched_getaffinity(0))
         self._math_mode = math_mode
         self._time_limit = time_limit
-        self._override = dict(ceilings)
+        self._override = roofline.check_positive(ceilings)
         self._device = cpu_metal.Device(threads=self._threads)
 
     @cached_property

@@ -8,11 +8,14 @@ to hold every piece of an answer as it arrives. A `Learner` is told what became 
 import hashlib
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
+
+_MARKER = re.compile(r"^\s*(?:[-*#>]+|\d+[.)])\s+")  # of a list, a heading or a quotation
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,12 @@ class Response:
     cost: float | None = 0.0
     stop: Stop = Stop.END
     model: str = ""
+
+    @property
+    def headline(self) -> str:
+        """The first line of its own prose, without list markers; empty where it begins with code."""
+        prose = self.text.split("```")[0].split("~~~")[0].splitlines()
+        return next(filter(None, (_MARKER.sub("", line).strip() for line in prose)), "")
 
 
 @dataclass(frozen=True)

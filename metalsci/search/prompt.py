@@ -150,13 +150,6 @@ def _recent(history: History, lines: int) -> str:
 
 def _line(history: History, entry: Entry) -> str:
     speedup = history.self_speedup(entry)
-    idea = _idea(entry)
+    idea = entry.response.headline if entry.response else ""
     told = f"- {entry.iteration}: {entry.evaluation.outcome}" + (f", {speedup:.2f}x" if speedup else "")
     return told + (f" ({inline(idea, 120)})" if idea else "")
-
-
-def _idea(entry: Entry) -> str:
-    """The first line of the model's own prose."""
-    text = entry.response.text if entry.response else ""
-    prose = (line.strip(" -*#>") for line in text.split("```")[0].split("~~~")[0].splitlines())
-    return next(filter(None, prose), "")

@@ -1,10 +1,12 @@
 """What a person sees of a run: a line an iteration over a progress bar; at the end a table, a verdict, the files."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -12,8 +14,11 @@ from rich.text import Text
 
 from metalsci.benchmark.duel import Contender, Duel
 from metalsci.gate.heldout import GateResult, Verdict
+from metalsci.paths import shown
 from metalsci.search.history import Entry, History
 from metalsci.tracking.summary import Summary
+
+log = logging.getLogger(__name__)
 
 _STYLES = {Verdict.GENERALIZES: "green", Verdict.TIED: "yellow", Verdict.REGRESSES: "red", Verdict.WRONG: "red"}
 _PLAIN_WIDTH = 120  # where output is no terminal
@@ -47,6 +52,7 @@ class ConsoleView:
 
     def head(self, lines: Sequence[str]) -> None:
         for line in lines:
+            log.info(line)
             self._console.print(line, style="dim", highlight=False, markup=False, soft_wrap=True)
         row = f"{'iter':>4}  {'outcome':<16} {'score':>8} {'speedup':>8} {'time':>7}   idea, or what went wrong"
         self._console.print(Text(row, style="bold"), no_wrap=True, overflow="ellipsis")
@@ -56,7 +62,9 @@ class ConsoleView:
 
     def entry(self, history: History) -> None:
         entry = history.last
-        self._console.print(self._row(history, entry), no_wrap=True, overflow="ellipsis")
+        row = self._row(history, entry)
+        log.info(row.plain)
+        self._console.print(row, no_wrap=True, overflow="ellipsis")
         self._progress.update(self._bar, completed=len(history.proposals))
 
     def _row(self, history: History, entry: Entry) -> Text:
@@ -82,11 +90,13 @@ class ConsoleView:
             style="bold",
             highlight=False,
         )
-        self._console.print(_verdict(summary.gate))
+        verdict = _verdict(summary.gate)
+        log.info(verdict.plain)
+        self._console.print(verdict)
         self.say(_spent(summary), style="dim")
         self._console.print("files", style="dim")
         for file in files:
-            self._console.print(f"  {file}", highlight=False, soft_wrap=True)
+            self._console.print(f"  {shown(file)}", highlight=False, soft_wrap=True)
 
     def say(self, text: str, style: str = "") -> None:
         self._console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
@@ -103,8 +113,7 @@ def _note(entry: Entry) -> str:
         return entry.evaluation.message.replace("\n", " ")
     if entry.response is None:
         return "the seed kernel"
-    prose = (line.strip(" -*#.0123456789") for line in entry.response.text.split("```")[0].splitlines())
-    return next(filter(None, prose), "")
+    return entry.response.headline
 
 
 def _spent(summary: Summary) -> str:
@@ -121,17 +130,30 @@ def _spent(summary: Summary) -> str:
 
 
 def _table(duels: Sequence[Duel]) -> Table:
-    table = Table(title="seed kernel and incumbent, side by side", title_justify="left", title_style="bold")
+    """Fits a terminal of 80 columns."""
+    units = {side.roofline.unit for duel in duels for side in (duel.seed, duel.challenger) if side.roofline}
+    table = Table(
+        title="seed kernel and incumbent, side by side",
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
     table.add_column("size")
     table.add_column("kernel")
-    for name in ("time", "achieved", "ceiling", "fraction", "speedup", "quartiles"):
-        table.add_column(name, justify="right")
+    for name in ("ms", "/".join(sorted(units)) or "rate", "ceiling", "of it", "speedup", "quartiles"):
+        table.add_column(name, justify="right", no_wrap=True)
     for duel in duels:
-        table.add_row(duel.label, "seed", *figures(duel.seed), "", "")
+        table.add_row(duel.label, "seed", *_short(duel.seed), "", "")
         spread = f"{duel.quartiles[0]:.2f}–{duel.quartiles[1]:.2f}" if duel.quartiles else ""
         ratio = f"{duel.speedup:.2f}×" if duel.speedup else ""
-        table.add_row("", "incumbent", *figures(duel.challenger), ratio, spread, end_section=True)
+        table.add_row("", "incumbent", *_short(duel.challenger), ratio, spread, end_section=True)
     return table
+
+
+def _short(side: Contender) -> tuple[str, ...]:
+    """Figures whose units stand above the column."""
+    return tuple(figure.split()[0] if index < 2 and figure else figure for index, figure in enumerate(figures(side)))
 
 
 def figures(side: Contender) -> tuple[str, str, str, str]:

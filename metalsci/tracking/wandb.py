@@ -44,9 +44,12 @@ class WandbTracker:
         try:
             mode = self._decide()
             run = self._run = self._init(info, mode)
-        except wandb.errors.CommError as error:  # unreachable, too slow, or a key that it does not take
+        except (
+            wandb.errors.Error,
+            ValueError,
+        ) as error:  # unreachable, or a key or mode it refuses
             self._run = self._init(info, "offline")
-            return f"W&B offline, because the server did not take the run: {error}"
+            return f"W&B offline, because it did not take the run: {str(error).splitlines()[0]}"
         return f"W&B {mode}: {run.url if mode == 'online' else Path(run.dir).parent}"
 
     def _decide(self) -> str:

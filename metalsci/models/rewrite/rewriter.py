@@ -29,6 +29,12 @@ class Rewriter:
     boldness: float = 0.1
     catalogue: Catalogue = field(default_factory=default_catalogue, repr=False)
 
+    def __post_init__(self) -> None:
+        if self.most_rewrites < 1:
+            raise ValueError(f"model.most_rewrites={self.most_rewrites}: at least 1")
+        if not 0 <= self.boldness <= 1:
+            raise ValueError(f"model.boldness={self.boldness}: a share, from 0 to 1")
+
     @property
     def name(self) -> str:
         return "rewrite"
