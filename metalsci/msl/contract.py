@@ -14,7 +14,10 @@ def compare(unit: Unit, expected: Sequence[KernelSignature]) -> Iterator[Diagnos
     for kernel in expected:
         found = unit.kernel(kernel.name)
         if found is None:
-            yield Diagnostic(Severity.ERROR, 0, 0, f"kernel '{kernel.name}' is missing: expected '{_spelled(kernel)}'")
+            place = (unit.kernels[0].line, unit.kernels[0].column) if unit.kernels else (1, 1)  # where it might stand
+            yield Diagnostic(
+                Severity.ERROR, *place, f"kernel '{kernel.name}' is missing: expected '{_spelled(kernel)}'"
+            )
         else:
             yield from _buffers(found, kernel)
 

@@ -99,7 +99,7 @@ def _reading(evaluation: Evaluation) -> list[str]:
 
 def _left(roofline: Roofline) -> str:
     if roofline.fraction >= 1:
-        return "at the ceiling: the data stays in caches"
+        return "at the measured ceiling or above it"
     return f"up to {1 / roofline.fraction:.1f}x is left"
 
 

@@ -1,6 +1,7 @@
 """Candidates of every kind on the real compiler and the real device, each in its typed outcome."""
 
 import json
+import threading
 import time
 
 import msgspec
@@ -93,14 +94,21 @@ def test_an_endless_loop_costs_its_limit_and_its_process(evaluator, seed):
     evaluator.evaluate(seed)
     endless = seed.replace(STORE, "    for (;;) { if (u_in[c] > 1e9f) break; }\n" + STORE)
     me = psutil.Process()
-    watched = []
+    others = set(me.children(recursive=True))
+    watched, done = set(), threading.Event()
 
-    def progress(step):
-        watched.extend(me.children(recursive=True))
+    def watch():
+        while not done.wait(0.05):
+            watched.update(set(me.children(recursive=True)) - others)
 
-    evaluation = evaluator.evaluate(endless, progress)
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    evaluation = evaluator.evaluate(endless)
+    done.set()
+    watcher.join()
     assert evaluation.outcome is Outcome.TIMED_OUT
     assert evaluation.phases["kernels"] == pytest.approx(1.5, abs=1.0)
+    assert watched
     assert not psutil.wait_procs(watched, timeout=5)[1]
 
 

@@ -79,6 +79,6 @@ def test_buffers_must_agree(parameters, message):
 def test_a_missing_kernel_is_named_with_its_signature():
     (message,) = found("kernel void stepp(device const float *u_in) {}")
     assert message == (
-        "0:0: error: kernel 'step' is missing: expected 'kernel void step(device const float *u_in, "
+        "1:13: error: kernel 'step' is missing: expected 'kernel void step(device const float *u_in, "
         "device float *u_out, constant uint &N, uint i)'"
     )

@@ -97,7 +97,7 @@ def test_kernels_are_an_artifact(sweep):
         artifacts += [r.artifact for r in records(file) if r.WhichOneof("record_type") == "artifact"]
         (artifact,) = [a for a in artifacts if a.type == "kernel"]
         names = {entry.path for entry in artifact.manifest.contents}
-        assert not names or {"best.metal", "00_seed.metal", "gate.json"} <= names
+        assert {"best.metal", "best.py", "00_seed.metal", "gate.json", "summary.json"} <= names
 
 
 def test_the_runs_of_a_sweep_share_a_group_and_carry_tags(sweep):
