@@ -18,6 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from metalsci.cpu_metal import Device, Dispatch
+from metalsci.cpu_metal.cache import Cache
+from metalsci.paths import data
 
 REPEATS = 5
 NOTHING = """#include <metal_stdlib>
@@ -60,6 +62,26 @@ def round_trip_seconds() -> float:
         return statistics.median(device.run(commands) for _ in range(500))
 
 
+def compile_seconds() -> float:
+    """The lbm seed kernel, in a cache that has Metal's headers and not this kernel."""
+    source = (data("tasks") / "lbm" / "seed.metal").read_text()
+    with tempfile.TemporaryDirectory() as folder, Device(cache=Cache(Path(folder))) as device:
+        device.compile(NOTHING)
+        begin = time.perf_counter()
+        device.compile(source)
+        return time.perf_counter() - begin
+
+
+def restart_seconds() -> float:
+    """A fresh device process and its first command buffer."""
+    with Device() as device:
+        kernel = device.compile(NOTHING).kernels["nothing"]
+        out = device.buffer(np.zeros(64, np.float32))
+        begin = time.perf_counter()
+        device.run([Dispatch(kernel, {0: out}, threads=(64, 1, 1), threadgroup=(64, 1, 1))])
+        return time.perf_counter() - begin
+
+
 def main() -> None:
     table = Table(title=f"cost of metalsci itself, median of {REPEATS}", title_justify="left")
     table.add_column("what")
@@ -70,6 +92,8 @@ def main() -> None:
         "experiment=smoke, start to first result": first_result_seconds,
         "task=lbm, framework per candidate": lambda: framework_seconds("lbm"),
         "task=heat2d, framework per candidate": lambda: framework_seconds("heat2d"),
+        "compiling the lbm seed kernel": compile_seconds,
+        "a fresh device process and its first run": restart_seconds,
         "one command buffer, round trip": round_trip_seconds,
     }
     for what, measure in rows.items():

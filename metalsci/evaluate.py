@@ -59,7 +59,7 @@ def gate_as_heldout(arguments: Sequence[str]) -> list[str]:
 
 
 def main() -> None:
-    command(_job, lambda arguments: multirun_first(gate_as_heldout(arguments)))
+    command("evaluate", _job, lambda arguments: multirun_first(gate_as_heldout(arguments)))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from metalsci.arguments import UsageError, expand_resume, multirun_first, refuse_null
 from metalsci.config import register
+from metalsci.help import help_text
 from metalsci.paths import data, shown
 
 log = logging.getLogger(__name__)
@@ -51,16 +52,20 @@ def _job(cfg: DictConfig) -> None:
 
 
 def main() -> None:
-    command(_job, lambda arguments: expand_resume(multirun_first(arguments)))
+    command("config", _job, lambda arguments: expand_resume(multirun_first(arguments)))
 
 
-def command(job: Callable[[], None], prepare: Callable[[list[str]], list[str]]) -> None:
+def command(config_name: str, job: Callable[[], None], prepare: Callable[[list[str]], list[str]]) -> None:
     """Run a Hydra job on the command line as `prepare` makes it; what goes wrong becomes a message and an exit code."""
     register()
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions reach the code below instead of Hydra's own report
     try:
         sys.argv[1:] = prepare(refuse_null(sys.argv[1:], GROUPS))
-        job()
+        if {"-h", "--help"}.isdisjoint(sys.argv):
+            job()
+        else:
+            sys.stdout.write(help_text(config_name, [a for a in sys.argv[1:] if "=" in a]))
+            sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     except (HydraException, OmegaConfBaseException, UsageError) as error:

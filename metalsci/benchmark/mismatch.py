@@ -37,7 +37,8 @@ def judge(got: Array, want: Array, tolerance: Tolerance) -> tuple[float, Deviati
 
     NaN never passes: the error is then infinite.
     """
-    deviation = np.abs(np.subtract(got, want, dtype=np.result_type(got, want, np.float32)))
+    difference = np.subtract(got, want, dtype=np.result_type(got, want, np.float32))
+    deviation = np.abs(difference) if np.iscomplexobj(difference) else np.abs(difference, out=difference)
     error = _ratio(float(np.max(deviation, initial=0.0)), tolerance.limit(want))
     if tolerance.rms is not None and error <= 1.0:
         error = max(error, _ratio(_rms(deviation), tolerance.rms * _rms(want)))

@@ -15,7 +15,8 @@ class Summary:
     """Scores and the self-speedup are measured side by side after the search, by `duels`; what the search itself saw,
     minutes apart, is in the journal. `self_speedup` is the geometric mean of the duels' paired ratios, which noise
     moves less than the ratio of the two scores. `seconds` is the wall clock by phase; `framework` is the rest, neither
-    model nor compiler, kernel or reference, and `framework_ms_per_iteration` the median of it between two candidates.
+    model nor compiler, kernel, reference or comparison with it, and `framework_ms_per_iteration` the median of it
+    between two candidates.
     """
 
     task: str
