@@ -117,7 +117,13 @@ class Task(ABC):
         return parse(self.seed_kernel).kernels
 
     def view(self, sizes: Sequence[Size]) -> TaskView:
-        return TaskView(self.name, self.brief, self.seed_kernel, self.signatures, tuple(s.label for s in sizes))
+        brief = self.brief.rstrip()
+        if self.tolerance.rms is not None:
+            brief += (
+                f"\n- The root mean square of all deviations must stay within {self.tolerance.rms:g} of that of the "
+                "expected values: single precision does, half precision does not."
+            )
+        return TaskView(self.name, brief, self.seed_kernel, self.signatures, tuple(s.label for s in sizes))
 
     def trace(self, size: Size, inputs: Mapping[str, Array]) -> Program:
         return trace(lambda symbols, kernels: self.program(size, symbols, kernels), inputs, self.signatures)

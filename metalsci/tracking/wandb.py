@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metalsci.config import WandbMode
+from metalsci.paths import shown
 from metalsci.search.history import Entry, History
 from metalsci.tracking.protocol import RunInfo
 from metalsci.tracking.summary import Summary
@@ -50,7 +51,7 @@ class WandbTracker:
         ) as error:  # unreachable, or a key or mode it refuses
             self._run = self._init(info, "offline")
             return f"W&B offline, because it did not take the run: {str(error).splitlines()[0]}"
-        return f"W&B {mode}: {run.url if mode == 'online' else Path(run.dir).parent}"
+        return f"W&B {mode}: {run.url if mode == 'online' else shown(Path(run.dir).parent)}"
 
     def _decide(self) -> str:
         import wandb
