@@ -117,7 +117,7 @@ def test_a_missing_key_ends_a_run_at_once_with_what_to_do(tmp_path):
     assert "set GEMINI_API_KEY or GOOGLE_API_KEY" in done.stderr
     assert ".env" in done.stderr
     assert "Traceback" not in done.stderr
-    assert f"resume={only_run(tmp_path)}" in done.stderr
+    assert f"resume={only_run(tmp_path).relative_to(tmp_path)}" in done.stderr
 
 
 def test_a_wrong_key_stops_a_run_that_then_goes_on_and_pays_for_nothing_twice(serve, tmp_path):
@@ -127,7 +127,7 @@ def test_a_wrong_key_stops_a_run_that_then_goes_on_and_pays_for_nothing_twice(se
     assert "the key was refused: check OPENAI_API_KEY" in done.stderr
     assert SECRETS["OPENAI_API_KEY"] not in done.stderr + (only_run(tmp_path) / "metalsci.log").read_text()
     folder = only_run(tmp_path)
-    assert f"resume={folder}" in done.stderr
+    assert f"resume={folder.relative_to(tmp_path)}" in done.stderr
     assert "Traceback" not in done.stderr
     other = serve(OpenAIResponses(), variant(2))
     (tmp_path / "keys.env").write_text("OPENAI_API_KEY=a-right-one\n")

@@ -117,13 +117,13 @@ WORK = {  # TASKS.md, at the small size above
 }
 
 
-@pytest.mark.parametrize("name", WORK)
 def test_the_model_is_told_of_every_tolerance(composed, name):
     problem = instantiate(composed(f"task={name}").task)
     rms = problem.task.tolerance.rms
     assert rms is None or f"{rms:g}" in problem.task.view(problem.sizes).brief
 
 
+@pytest.mark.parametrize("name", WORK)
 def test_work_counts_the_bytes_or_operations_of_the_benchmark(composed, name):
     task = instantiate(composed(f"task={name}").task).task
     size = Size("small", SIZES[name])
