@@ -19,6 +19,8 @@ from rich.table import Table
 
 from metalsci.cpu_metal import Device, Dispatch
 from metalsci.cpu_metal.cache import Cache
+from metalsci.msl.lower import lower
+from metalsci.msl.parse import parse
 from metalsci.paths import data
 
 REPEATS = 5
@@ -72,6 +74,14 @@ def compile_seconds() -> float:
         return time.perf_counter() - begin
 
 
+def lowering_seconds() -> float:
+    """The lbm seed kernel from text to the arguments of mx.fast.metal_kernel."""
+    source = (data("tasks") / "lbm" / "seed.metal").read_text()
+    begin = time.perf_counter()
+    lower(parse(source))
+    return time.perf_counter() - begin
+
+
 def restart_seconds() -> float:
     """A fresh device process and its first command buffer."""
     with Device() as device:
@@ -93,6 +103,7 @@ def main() -> None:
         "task=lbm, framework per candidate": lambda: framework_seconds("lbm"),
         "task=heat2d, framework per candidate": lambda: framework_seconds("heat2d"),
         "compiling the lbm seed kernel": compile_seconds,
+        "lowering the lbm seed kernel to MLX": lowering_seconds,
         "a fresh device process and its first run": restart_seconds,
         "one command buffer, round trip": round_trip_seconds,
     }

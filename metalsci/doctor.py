@@ -26,7 +26,7 @@ from metalsci.choices import explain
 from metalsci.config import register
 from metalsci.cpu_metal import isolation
 from metalsci.devices.auto import has_metal
-from metalsci.devices.errors import CompileFailure
+from metalsci.devices.errors import CompileFailure, DeviceError
 from metalsci.devices.program import trace
 from metalsci.devices.protocol import Device
 from metalsci.experiment import ConfigError, make
@@ -34,6 +34,7 @@ from metalsci.models.keys import VARIABLES, env_file, key_ring
 from metalsci.msl.parse import parse
 from metalsci.paths import cache, data
 
+_OF_THE_DEVICE = ("ceilings", "kernel")
 _LEAST_DISK = 2e9  # bytes: compiled kernels, a sweep's folders, what W&B stages
 _TINY = """#include <metal_stdlib>
 using namespace metal;
@@ -67,9 +68,15 @@ def examine(cfg: DictConfig, device: Device, ask_model: bool) -> Iterator[Findin
         }
         if ask_model:
             looks["model"] = partial(_model, cfg)
+        usable = True
         for what, look in looks.items():
+            if what in _OF_THE_DEVICE and not usable:
+                continue
             try:
                 yield look()
+            except DeviceError as error:
+                usable = False
+                yield Finding(what, "not usable", str(error))
             except Exception as error:  # whatever is broken on this machine, by its own words
                 yield Finding(what, "failed", f"{type(error).__name__}: {error}")
 

@@ -48,6 +48,16 @@ def test_a_model_is_asked_one_tiny_thing_when_it_is_named():
     assert "'ready'" in line
 
 
+def test_a_device_that_is_not_there_is_one_line_with_what_to_use():
+    done = doctor("device=apple")
+    if "ok  device" in done.stdout:
+        return  # a Mac
+    assert done.returncode == 1
+    assert "device=cpu" in done.stdout
+    assert "kernel" not in [line.split()[-1] for line in done.stdout.splitlines() if line.startswith("to do")]
+    assert "No Metal back-end" not in done.stdout
+
+
 def test_an_unknown_model_is_refused_with_the_choices():
     done = doctor("model=gtp")
     assert done.returncode == 2

@@ -1,6 +1,7 @@
 """The files of a run, as a person wants to find them: numbered, flat, readable without metalsci."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -34,8 +35,11 @@ class RunFolder:
         self._write(f"{iteration:02}_{'candidate' if iteration else 'seed'}.metal", source)
 
     def result(self, entry: Entry) -> None:
-        record = {"schema": RESULT_SCHEMA, "iteration": entry.iteration, "seconds": entry.seconds}
+        record: dict[str, Any] = {"schema": RESULT_SCHEMA, "iteration": entry.iteration, "seconds": entry.seconds}
         record |= msgspec.to_builtins(entry.evaluation)
+        for size, told in zip(entry.evaluation.sizes, record["sizes"], strict=True):
+            if size.timing is not None:
+                told["timing"] |= {"median": size.timing.median, "quartiles": size.timing.quartiles}
         if entry.response is not None:
             record["answer"] = {
                 key: value

@@ -1,8 +1,9 @@
 """Weights & Biases: one W&B run for each run, the runs of a sweep in one group.
 
 Metrics of an iteration: `score`, `best_score`, `self_speedup`, `best_self_speedup`, `outcome`, for each size `ms/SIZE`
-and `fraction/SIZE`, and of a language model `tokens/KIND` and `dollars`. At the end the summary gets `gate/verdict`,
-`gate/heldout_speedup` and the figures of summary.json, and an artifact of type `kernel` holds the files.
+with its quartiles `ms_q1/SIZE` and `ms_q3/SIZE`, and `fraction/SIZE`, and of a language model `tokens/KIND` and
+`dollars`. At the end the summary gets `gate/verdict`, `gate/heldout_speedup` and the figures of summary.json, and an
+artifact of type `kernel` holds the files.
 """
 
 import hashlib
@@ -128,6 +129,8 @@ def _metrics(history: History, entry: Entry) -> dict[str, object]:
     for result in entry.evaluation.sizes:
         if result.timing is not None and result.roofline is not None:
             metrics[f"ms/{result.label}"] = 1e3 * result.timing.median
+            low, high = result.timing.quartiles
+            metrics |= {f"ms_q1/{result.label}": 1e3 * low, f"ms_q3/{result.label}": 1e3 * high}
             metrics[f"fraction/{result.label}"] = result.roofline.fraction
     metrics |= {f"seconds/{phase}": seconds for phase, seconds in entry.seconds.items()}
     if entry.response is not None:
