@@ -19,8 +19,9 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from metalsci.devices.apple_protocol import DIAGNOSTIC, Chain, Step
-from metalsci.devices.ceilings import Ceilings, check_positive, override
+from metalsci.devices.ceilings import Ceilings, GivenCeilings
 from metalsci.devices.chips import ceilings_of
+from metalsci.devices.contract import accept
 from metalsci.devices.errors import CompileFailure, Crash, DeviceError, KernelFailure, PipelineFailure, TimeLimit
 from metalsci.devices.memory import lay_out
 from metalsci.devices.program import Array, Program, fit_threadgroup
@@ -28,8 +29,6 @@ from metalsci.devices.protocol import Module
 from metalsci.msl.diagnostics import Diagnostic, Severity
 from metalsci.msl.lower import LoweredKernel, LoweringError, lower
 from metalsci.msl.math_mode import MathMode
-from metalsci.msl.parse import parse
-from metalsci.msl.rules import check
 from metalsci.msl.signature import KernelSignature
 
 _WORKER = (sys.executable, "-m", "metalsci.devices.apple_worker")
@@ -123,7 +122,7 @@ class AppleDevice:
         self._time_limit = time_limit
         self._chip = chip
         self._gpu_cores = gpu_cores
-        self._override = check_positive(ceilings)
+        self._given = GivenCeilings(**ceilings)
         self._keys = itertools.count()
 
     @property
@@ -145,21 +144,18 @@ class AppleDevice:
 
     @cached_property
     def ceilings(self) -> Ceilings:
-        if None not in self._override.values():
-            return override(Ceilings(0, 0, ""), **self._override)
+        return self._given.over(self._data_sheet)
+
+    def _data_sheet(self) -> Ceilings:
         cores = self._gpu_cores or (None if self._chip else _gpu_cores())
-        return override(ceilings_of(self.chip, cores), **self._override)
+        return ceilings_of(self.chip, cores)
 
     def compile(self, source: str, signatures: Sequence[KernelSignature]) -> "AppleModule":
-        unit = parse(source)
-        found = check(unit, signatures)
-        if errors := [d for d in found if d.severity is Severity.ERROR]:
-            raise CompileFailure(errors)
+        unit, warnings = accept(source, signatures)
         try:
             kernels = lower(unit, {s.name for s in signatures})
         except LoweringError as error:
             raise CompileFailure(error.diagnostics) from error
-        warnings = [d for d in found if d.severity is Severity.WARNING]
         return AppleModule(self._process, next(self._keys), kernels, warnings)
 
     def stage(self, program: Program) -> "AppleStage":

@@ -6,7 +6,7 @@ Williams, Waterman, Patterson: Roofline, CACM 52(4), 2009. A score is a fraction
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -98,19 +98,25 @@ def cached(device: "Device", path: Path) -> Ceilings:
     return ceilings
 
 
-def override(ceilings: Ceilings, bandwidth: float | None, fp32: float | None) -> Ceilings:
-    if bandwidth is None and fp32 is None:
-        return ceilings
-    return Ceilings(
-        ceilings.bandwidth if bandwidth is None else bandwidth,
-        ceilings.fp32 if fp32 is None else fp32,
-        "overridden in the config",
-    )
+@dataclass(frozen=True)
+class GivenCeilings:
+    """Ceilings from a config, None for the device's own. Raises ValueError for one that no machine has."""
 
+    bandwidth: float | None = None
+    fp32: float | None = None
 
-def check_positive(given: Mapping[str, float | None]) -> dict[str, float | None]:
-    """Ceilings from a config. Raises ValueError for one that no machine has."""
-    for name, value in given.items():
-        if value is not None and value <= 0:
-            raise ValueError(f"device.ceilings.{name}={value}: give a positive number, or null for the device's own")
-    return dict(given)
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if value is not None and value <= 0:
+                raise ValueError(
+                    f"device.ceilings.{name}={value}: give a positive number, or null for the device's own"
+                )
+
+    def over(self, own: Callable[[], Ceilings]) -> Ceilings:
+        """What is given in the place of the device's `own`, which are not asked for where both are given."""
+        if self.bandwidth is not None and self.fp32 is not None:
+            return Ceilings(self.bandwidth, self.fp32, "overridden in the config")
+        ceilings = own()
+        if self.bandwidth is None and self.fp32 is None:
+            return ceilings
+        return Ceilings(self.bandwidth or ceilings.bandwidth, self.fp32 or ceilings.fp32, "overridden in the config")

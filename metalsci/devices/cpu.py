@@ -12,15 +12,14 @@ import numpy as np
 from metalsci import cpu_metal
 from metalsci.cpu_metal.wrapper import Mode
 from metalsci.devices import ceilings as roofline
-from metalsci.devices.ceilings import Ceilings
+from metalsci.devices.ceilings import Ceilings, GivenCeilings
+from metalsci.devices.contract import accept
 from metalsci.devices.errors import CompileFailure, Crash, PipelineFailure, TimeLimit
 from metalsci.devices.memory import lay_out
 from metalsci.devices.program import Array, Call, Program, Symbol, fit_threadgroup
 from metalsci.devices.protocol import Module
-from metalsci.msl.diagnostics import Diagnostic, Severity
+from metalsci.msl.diagnostics import Diagnostic
 from metalsci.msl.math_mode import MathMode
-from metalsci.msl.parse import parse
-from metalsci.msl.rules import check
 from metalsci.msl.signature import KernelSignature
 from metalsci.paths import cache
 
@@ -69,7 +68,7 @@ class CpuDevice:
         self._threads = threads or len(os.sched_getaffinity(0))
         self._math_mode = math_mode
         self._time_limit = time_limit
-        self._override = roofline.check_positive(ceilings)
+        self._given = GivenCeilings(**ceilings)
         self._device = cpu_metal.Device(threads=self._threads)
 
     @cached_property
@@ -78,15 +77,11 @@ class CpuDevice:
 
     @cached_property
     def ceilings(self) -> Ceilings:
-        if None not in self._override.values():
-            return roofline.override(Ceilings(0, 0, ""), **self._override)
         key = hashlib.sha256(f"{self.name} {self._math_mode.value}".encode()).hexdigest()[:16]
-        return roofline.override(roofline.cached(self, cache() / f"ceilings-{key}.json"), **self._override)
+        return self._given.over(lambda: roofline.cached(self, cache() / f"ceilings-{key}.json"))
 
     def compile(self, source: str, signatures: Sequence[KernelSignature]) -> "CpuModule":
-        found = check(parse(source), signatures)
-        if errors := [d for d in found if d.severity is Severity.ERROR]:
-            raise CompileFailure(errors)
+        accept(source, signatures)
         with _typed_failures():
             return CpuModule(self._device, self._device.compile(source, self._math_mode))
 
