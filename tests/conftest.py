@@ -10,6 +10,18 @@ from metalsci.config import register
 from metalsci.paths import data
 
 
+_LONG = ("full", "conformance")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Long tests run where they are asked for, with `-m full` or `-m conformance`."""
+    left_out = [marker for marker in _LONG if marker not in config.getoption("-m")]
+    long = [item for item in items if any(map(item.get_closest_marker, left_out))]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Tests neither read nor fill the user's cache; the session shares one, as runs on one machine do."""
