@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from metalsci.cpu_metal.conversions import saturating
 from metalsci.cpu_metal.division import without_traps
 from metalsci.cpu_metal.elf import ObjectFile, read_object
 from metalsci.cpu_metal.errors import CompileError
@@ -183,7 +184,7 @@ class _Scratch:
         text = unit(_FILE, signature, self._function(signature), mode, independent=independent)
         module = self.path / f"{index}.ll"
         _, found = self.clang(f"{index}.cl", text, [*_TO_MODULE, "-o", module.name], (signature.line, signature.column))
-        divided, wide = without_traps(module.read_text())
+        divided, wide = without_traps(saturating(module.read_text()))
         module.write_text(divided)
         flags = _NOT_VECTORISED if wide else _BEFORE_VECTORISING if vectorised else ()
         try:

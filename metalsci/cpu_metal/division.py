@@ -1,54 +1,94 @@
 """Integer division that cannot trap, put into a module after Clang and before LLVM optimises it.
 
-A GPU gives some value for a division by zero; a CPU traps. So LLVM must not divide where the program does not, and its
-vectoriser puts a division under a condition on the lanes that meet it. Where operands are the same in all lanes it
-divides once, on the condition of the first lane alone (LLVM 22), which leaves rubbish when that lane is not active and
-another is: `tests/cpu_metal/test_division.py` has the shortest case. Division of doubles has none of this: it is exact
-before truncation for integers of 32 bits, cannot trap, vectorises, and may be moved out of a loop.
+A GPU gives some value for a division by zero, and for that of the least integer by -1; a CPU traps. So LLVM must not
+divide where the program does not, and its vectoriser puts a division under a condition on the lanes that meet it. Where
+operands are the same in all lanes it divides once, on the condition of the first lane alone (LLVM 22), which leaves
+rubbish when that lane is not active and another is: `tests/cpu_metal/test_division.py` has the shortest case. Division
+of doubles has none of this: it is exact before truncation for integers of 32 bits, cannot trap, vectorises, and may be
+moved out of a loop. Wider integers are divided by 1 where their division would trap.
 """
 
 import re
 
 _DIVISION = re.compile(
     r"^(?P<result> +%\S+ = )(?P<sign>[us])(?P<operation>div|rem)(?: exact)? "
-    r"(?P<type>i\d+) (?P<left>\S+), (?P<right>%\S+)$",
+    r"(?P<type>(?:<(?P<lanes>\d+) x )?i(?P<bits>\d+)>?) "
+    r"(?P<left>%[^,\s]+|-?\d+|<.+>|splat \(.+?\)|zeroinitializer), (?P<right>%[^,\s]+|0|-1|zeroinitializer)"
+    r"(?P<rest>,.*)?$",
     re.MULTILINE,
 )
-_WIDE = ("i64", "i128")
 
-_FUNCTIONS = """
-define internal {type} @metal.{sign}div.{type}({type} %a, {type} %b) alwaysinline nounwind {{
-  %x = {sign}itofp {type} %a to double
-  %y = {sign}itofp {type} %b to double
-  %q = fdiv double %x, %y
-  %r = call {type} @llvm.fpto{sign}i.sat.{type}.f64(double %q)
+_NARROW = """
+define internal {type} @metal.{sign}div.{name}({type} %a, {type} %b) alwaysinline nounwind {{
+  %x = {sign}itofp {type} %a to {double}
+  %y = {sign}itofp {type} %b to {double}
+  %q = fdiv {double} %x, %y
+  %t = fpto{sign}i {double} %q to {type}
+  %r = freeze {type} %t
   ret {type} %r
 }}
-define internal {type} @metal.{sign}rem.{type}({type} %a, {type} %b) alwaysinline nounwind {{
-  %q = call {type} @metal.{sign}div.{type}({type} %a, {type} %b)
+"""
+_WIDE = """
+define internal {type} @metal.{sign}div.{name}({type} %a, {type} %b) alwaysinline nounwind {{
+  %zero = icmp eq {type} %b, {splat_zero}
+  %negative = icmp eq {type} %b, {splat_minus_one}
+  %least = icmp eq {type} %a, {splat_least}
+  %overflow = and {truth} %negative, %least
+  %trap = {trap}
+  %safe = select {truth} %trap, {type} {splat_one}, {type} %b
+  %r = {sign}div {type} %a, %safe
+  ret {type} %r
+}}
+"""
+_REMAINDER = """
+define internal {type} @metal.{sign}rem.{name}({type} %a, {type} %b) alwaysinline nounwind {{
+  %q = call {type} @metal.{sign}div.{name}({type} %a, {type} %b)
   %p = mul {type} %q, %b
   %r = sub {type} %a, %p
   ret {type} %r
 }}
-declare {type} @llvm.fpto{sign}i.sat.{type}.f64(double)
 """
 
 
 def without_traps(module: str) -> tuple[str, bool]:
-    """LLVM's text with every division of a scalar by a variable of up to 32 bits replaced; and whether wider ones are
-    left, which a double cannot hold, so that the module must not be vectorised."""
-    used: set[tuple[str, str]] = set()
-    wide = False
+    """LLVM's text with every division of integers replaced that might trap; and whether some are of more than 32 bits,
+    which a double cannot hold, so that the module must not be vectorised."""
+    used: set[tuple[str, int, int]] = set()
 
     def call(found: re.Match[str]) -> str:
-        nonlocal wide
-        kind, sign = found["type"], found["sign"]
-        if kind in _WIDE:
-            wide = True
-            return found[0]
-        used.add((kind, sign))
-        function = f"@metal.{sign}{found['operation']}.{kind}"
-        return f"{found['result']}call {kind} {function}({kind} {found['left']}, {kind} {found['right']})"
+        sign, kind, lanes, bits = found["sign"], found["type"], int(found["lanes"] or 0), int(found["bits"])
+        used.add((sign, lanes, bits))
+        function = f"@metal.{sign}{found['operation']}.{_name(lanes, bits)}"
+        operands = f"({kind} {found['left']}, {kind} {found['right']})"
+        return f"{found['result']}call {kind} {function}{operands}{found['rest'] or ''}"
 
     text = _DIVISION.sub(call, module)
-    return text + "".join(_FUNCTIONS.format(type=kind, sign=sign) for kind, sign in sorted(used)), wide
+    return text + "".join(_functions(*each) for each in sorted(used)), any(bits > 32 for _, _, bits in used)
+
+
+def _functions(sign: str, lanes: int, bits: int) -> str:
+    division = _NARROW if bits <= 32 else _WIDE
+    return (division + _REMAINDER).format(
+        sign=sign,
+        type=_type(lanes, f"i{bits}"),
+        name=_name(lanes, bits),
+        double=_type(lanes, "double"),
+        truth=_type(lanes, "i1"),
+        trap=f"or {_type(lanes, 'i1')} %zero, {'%overflow' if sign == 's' else '%zero'}",
+        splat_zero=_constant(lanes, bits, 0),
+        splat_one=_constant(lanes, bits, 1),
+        splat_minus_one=_constant(lanes, bits, -1),
+        splat_least=_constant(lanes, bits, -(1 << bits - 1)),
+    )
+
+
+def _type(lanes: int, element: str) -> str:
+    return f"<{lanes} x {element}>" if lanes else element
+
+
+def _name(lanes: int, bits: int) -> str:
+    return f"v{lanes}i{bits}" if lanes else f"i{bits}"
+
+
+def _constant(lanes: int, bits: int, value: int) -> str:
+    return f"splat (i{bits} {value})" if lanes else str(value)

@@ -24,7 +24,7 @@ LAUNCHER = Path(__file__).parent / "launcher"
 
 _LANGUAGE = (
     "-cl-std=clc++2021", "-cl-no-stdinc", "-nostdinc", "-cl-single-precision-constant",
-    "-fno-gnu-inline-asm", "-fno-digraphs", "-fno-strict-aliasing", "-fno-finite-loops", "-fno-math-errno",
+    "-fno-gnu-inline-asm", "-fno-digraphs", "-fno-strict-aliasing", "-fwrapv", "-fno-finite-loops", "-fno-math-errno",
     "-ferror-limit=0", "-ftemplate-depth=256", "-fconstexpr-steps=1000000", "-fbracket-depth=256",
     "-fno-caret-diagnostics", "-fno-color-diagnostics", "-fno-diagnostics-show-option",
     # Program scope is for constants; the other feature asks for variables there.

@@ -22,6 +22,11 @@ def divide(device: Device, name: str, a: np.ndarray, b: np.ndarray) -> tuple[np.
     return q.array, r.array
 
 
+def truncated(a: int, b: int) -> tuple[int, int]:
+    quotient = abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
+    return quotient, a - b * quotient
+
+
 @pytest.mark.parametrize("name", TYPES)
 def test_quotients_truncate_and_remainders_have_the_dividend_s_sign(device: Device, name: str) -> None:
     dtype, rng = TYPES[name], np.random.default_rng(5)
@@ -32,12 +37,9 @@ def test_quotients_truncate_and_remainders_have_the_dividend_s_sign(device: Devi
     b = np.concatenate([b, rng.integers(1, 100, 2000).astype(dtype)])
     b[b == 0] = 1
     q, r = divide(device, name, a, b)
-    want = [
-        int(x) // int(y) if (int(x) < 0) == (int(y) < 0) else -(abs(int(x)) // abs(int(y)))
-        for x, y in zip(a, b, strict=True)
-    ]
-    assert q.tolist() == want
-    assert r.tolist() == [int(x) - int(y) * w for x, y, w in zip(a, b, want, strict=True)]
+    want = [truncated(int(x), int(y)) for x, y in zip(a, b, strict=True)]
+    assert q.tolist() == [quotient for quotient, _ in want]
+    assert r.tolist() == [remainder for _, remainder in want]
 
 
 def test_a_division_by_zero_gives_some_value_and_harms_nothing(device: Device) -> None:
@@ -67,3 +69,34 @@ def test_a_remainder_that_all_active_lanes_share_is_right_where_the_first_lane_i
     device.run([Dispatch(kernel, {0: device.buffer(s), 1: out, 2: n, 3: n}, (n, n), (16, 16))])
     j, i = np.indices((n, n))
     assert (out.array == np.where((i + j) % 2 == 0, 7, np.roll(s.reshape(n, n), -1, axis=0))).all()
+
+
+@pytest.mark.parametrize("name", ["long", "ulong", "char", "int2", "uint3", "short4", "long2", "ulong3"])
+def test_no_division_ends_the_kernel(device: Device, name: str) -> None:
+    """By zero, and of the least integer by -1: some value there, the right one everywhere else."""
+    lanes, scalar = int(name[-1]) if name[-1].isdigit() else 1, name.rstrip("234")
+    info = np.iinfo(TYPES[scalar])
+    edges = np.array([info.min, info.min + 1, info.max, 0, 1, 2, 7], info.dtype)
+    divisors = np.array([0, -1 if info.min else 1, 1, 3, info.max], info.dtype)
+    a, b = (grid.ravel() for grid in np.meshgrid(edges, divisors))
+    kernel = device.compile(QUOTIENTS.replace("TYPE", name)).kernels["divide"]
+    stride = {3: 4}.get(lanes, lanes)
+    columns = [np.repeat(column[:, None], stride, axis=1) for column in (a, b)]
+    q, r = device.empty(columns[0].shape, info.dtype), device.empty(columns[0].shape, info.dtype)
+    bound = {0: device.buffer(columns[0]), 1: device.buffer(columns[1]), 2: q, 3: r}
+    device.run([Dispatch(kernel, bound, (len(a),), (64,))])
+    fine = (b != 0) & ~((a == info.min) & (b == -1) & (info.min < 0))
+    want = [truncated(int(x), int(y)) for x, y in zip(a[fine], b[fine], strict=True)]
+    for lane in range(lanes):
+        assert q.array[fine, lane].tolist() == [quotient for quotient, _ in want]
+        assert r.array[fine, lane].tolist() == [remainder for _, remainder in want]
+
+
+def test_a_constant_divisor_of_zero_is_a_division_like_any_other(device: Device) -> None:
+    source = HEADER + (
+        "kernel void k(device int *x, device int4 *v, uint i [[thread_position_in_grid]])"
+        " { x[i] = x[i] / 0; v[i] = v[i] % 0; x[i + 4] = 5; }"
+    )
+    x, v = device.buffer(np.arange(8, dtype=np.int32)), device.empty((4, 4), np.int32)
+    device.run([Dispatch(device.compile(source).kernels["k"], {0: x, 1: v}, (4,), (4,))])
+    assert x.array[4:].tolist() == [5] * 4
