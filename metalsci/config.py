@@ -157,6 +157,13 @@ class RepeatsConfig:
 
 
 @dataclass
+class InputsConfig:
+    """See metalsci.benchmark.draw; null: a fresh one."""
+
+    seed: int | None = None
+
+
+@dataclass
 class PathsConfig:
     tasks: str = MISSING
     outputs: str = MISSING
@@ -173,6 +180,7 @@ class RunConfig:
     gate: Any = MISSING
     tracker: Any = MISSING
     paths: PathsConfig = MISSING
+    inputs: InputsConfig = field(default_factory=InputsConfig)
     repeats: RepeatsConfig = field(default_factory=RepeatsConfig)
     seed: int = 0
     run: str | None = None
@@ -186,8 +194,8 @@ class EvaluateConfig:
     device: Any = MISSING
     gate: Any = MISSING
     paths: PathsConfig = MISSING
+    inputs: InputsConfig = field(default_factory=InputsConfig)
     repeats: RepeatsConfig = field(default_factory=RepeatsConfig)
-    seed: int = 0
     kernel: str | None = None
     heldout: bool = False
 

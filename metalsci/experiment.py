@@ -17,6 +17,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from metalsci.benchmark.draw import fresh_seed
 from metalsci.benchmark.duel import Duel, confirm, score_of, speedup_of
 from metalsci.benchmark.evaluate import Evaluator, Repeats
 from metalsci.benchmark.load import Problem
@@ -26,13 +27,15 @@ from metalsci.export import best_py
 from metalsci.gate.heldout import GateResult, HeldOutGate
 from metalsci.models.keys import key_ring
 from metalsci.models.protocol import LanguageModel, Model
+from metalsci.models.replay import Replay
 from metalsci.paths import shown
 from metalsci.search.budget import Budget
 from metalsci.search.folder import RunFolder
 from metalsci.search.history import Entry
-from metalsci.search.journal import Journal, JournalError
+from metalsci.search.journal import Journal, JournalError, Recording, read_recording
 from metalsci.search.loop import Finished, Search
 from metalsci.search.prompt import PromptBuilder
+from metalsci.search.recorded import as_recorded
 from metalsci.search.strategies.protocol import Strategy
 from metalsci.tracking.console import ConsoleView
 from metalsci.tracking.protocol import RunInfo, Tracker
@@ -70,10 +73,10 @@ def make(cfg: DictConfig, group: str) -> Any:
         raise ConfigError(f"{group}: {error.__cause__ or error}") from error
 
 
-def check_seed(cfg: DictConfig) -> None:
+def check_seed(name: str, seed: int | None) -> None:
     """Raises ConfigError."""
-    if cfg.seed < 0:
-        raise ConfigError(f"seed={cfg.seed}: a random seed is not negative")
+    if seed is not None and seed < 0:
+        raise ConfigError(f"{name}={seed}: a random seed is not negative")
 
 
 def make_repeats(cfg: DictConfig) -> Repeats:
@@ -86,7 +89,8 @@ def make_repeats(cfg: DictConfig) -> Repeats:
 
 def build(cfg: DictConfig) -> Parts:
     """Instantiate every group. Raises ConfigError before anything has started."""
-    check_seed(cfg)
+    check_seed("seed", cfg.seed)
+    check_seed("inputs.seed", cfg.inputs.seed)
     repeats = make_repeats(cfg)
     names = ("task", "model", "prompt", "strategy", "budget", "gate", "tracker", "device")
     made = {name: make(cfg, name) for name in names}
@@ -107,12 +111,27 @@ def run_experiment(cfg: DictConfig, folder: Path, sweep: str | None) -> Summary:
         stack.callback(parts.device.close)
         stack.enter_context(_alone_in(folder))
         view = stack.enter_context(ConsoleView(parts.budget.iterations))
-        journal = Journal(folder / "journal.jsonl", _fingerprint(cfg, parts.problem))
+        recording = _recording(parts.model)
+        journal = Journal(folder / "journal.jsonl", _fingerprint(cfg, parts.problem), _inputs_seed(cfg, recording))
+        cfg = cfg.copy()
+        cfg.inputs.seed = journal.inputs_seed
         if isinstance(parts.model, AbstractContextManager):
             stack.enter_context(parts.model)  # a run that stops here for want of a key has a journal to resume
-        run = _Run(cfg, parts, RunFolder(folder), journal, view, watch)
+        run = _Run(cfg, parts, RunFolder(folder), journal, recording, view, watch)
         stack.push(lambda kind, *_: parts.tracker.close(failed=kind is not None))
         return run.to_the_end(sweep)
+
+
+def _recording(model: Model | LanguageModel) -> Recording | None:
+    """What an exact replay repeats. Raises JournalError."""
+    return read_recording(model.journal) if isinstance(model, Replay) and model.strict else None
+
+
+def _inputs_seed(cfg: DictConfig, recording: Recording | None) -> int:
+    """For a run that begins: as configured, as recorded, or one that nobody knows."""
+    if cfg.inputs.seed is not None:
+        return int(cfg.inputs.seed)
+    return recording.inputs_seed if recording else fresh_seed()
 
 
 @contextmanager
@@ -133,19 +152,27 @@ class _Run:
     """The steps of one run, over parts that are already built."""
 
     def __init__(
-        self, cfg: DictConfig, parts: Parts, folder: RunFolder, journal: Journal, view: ConsoleView, watch: Stopwatch
+        self,
+        cfg: DictConfig,
+        parts: Parts,
+        folder: RunFolder,
+        journal: Journal,
+        recording: Recording | None,
+        view: ConsoleView,
+        watch: Stopwatch,
     ) -> None:
         self.cfg = cfg
         self.parts = parts
         self.folder = folder
         self.journal = journal
+        self.recording = recording
         self.view = view
         self.watch = watch
 
     def to_the_end(self, sweep: str | None) -> Summary:
-        problem, device = self.parts.problem, self.parts.device
+        problem, device, seed = self.parts.problem, self.parts.device, self.journal.inputs_seed
         self._begin(sweep)
-        with Evaluator(problem.task, problem.sizes, device, self.cfg.seed, self.parts.repeats, self.watch) as evaluator:
+        with Evaluator(problem.task, problem.sizes, device, seed, self.parts.repeats, self.watch) as evaluator:
             finished = self._search(evaluator)
             best = finished.history.incumbent
             seed_kernel, incumbent = problem.task.seed_kernel, best.source or problem.task.seed_kernel
@@ -176,6 +203,7 @@ class _Run:
                 f"task {task} · model {model} · seed {self.cfg.seed} · device {self.parts.device.name}",
                 f"ceilings: {ceilings.bandwidth:.1f} GB/s, {ceilings.fp32:.0f} GFLOP/s ({ceilings.source})",
                 f"folder {shown(self.folder.path)}",
+                *(["answers and evaluations as recorded"] if self.recording else []),
                 *([where] if where else []),
             ]
         )
@@ -184,7 +212,7 @@ class _Run:
         problem = self.parts.problem
         return Search(
             task=problem.task.view(problem.sizes),
-            evaluate=evaluator.evaluate,
+            evaluate=as_recorded(self.recording, evaluator.evaluate) if self.recording else evaluator.evaluate,
             model=self.parts.model,
             strategy=self.parts.strategy,
             budget=self.parts.budget,
@@ -205,7 +233,7 @@ class _Run:
             task=self.parts.problem.task,
             size=self.parts.problem.heldout,
             device=self.parts.device,
-            seed=self.cfg.seed,
+            inputs_seed=self.journal.inputs_seed,
             seed_kernel=seed_kernel,
             incumbent=incumbent,
             watch=self.watch,
@@ -225,6 +253,7 @@ class _Run:
             model=self.parts.model.name,
             device=self.parts.device.name,
             seed=self.cfg.seed,
+            inputs_seed=self.journal.inputs_seed,
             ended_by=finished.ended_by,
             spent=finished.spent,
             iterations=len(history.proposals),
@@ -261,7 +290,7 @@ def _framework(entry: Entry) -> float:
 def _fingerprint(cfg: DictConfig, problem: Problem) -> str:
     """What two runs must share for one to go on with the other's journal."""
     task = OmegaConf.masked_copy(cfg.task, ["name", "sizes", "heldout", "physics", "tolerance"])
-    same = [task, *(cfg[group] for group in ("model", "prompt", "strategy", "device", "repeats"))]
+    same = [task, *(cfg[group] for group in ("model", "prompt", "strategy", "device", "inputs", "repeats"))]
     settings = [_less_means(OmegaConf.to_container(part, resolve=True, enum_to_str=True)) for part in same]
     text = json.dumps([settings, cfg.seed, problem.task.seed_kernel, problem.task.brief], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from metalsci.benchmark.draw import fresh_seed
 from metalsci.benchmark.duel import Contender, confirm, score_of
 from metalsci.benchmark.evaluate import Evaluator
 from metalsci.benchmark.stopwatch import Stopwatch
@@ -35,6 +36,7 @@ class Judgement:
     task: str
     kernel: str
     device: str
+    inputs_seed: int
     sizes: tuple[Judged, ...]
     diagnostics: tuple[Diagnostic, ...]
     score: float
@@ -50,13 +52,14 @@ class Judgement:
 def judge(cfg: DictConfig) -> Judgement:
     """Raises ConfigError and TaskError for what cannot be judged; whatever is wrong with the kernel is a result."""
     watch = Stopwatch()
-    check_seed(cfg)
+    check_seed("inputs.seed", cfg.inputs.seed)
     source = _read(cfg.kernel)
     problem, gate, repeats = make(cfg, "task"), make(cfg, "gate"), make_repeats(cfg)
     sizes = [*problem.sizes, *([problem.heldout] if cfg.heldout else [])]
     device = make(cfg, "device")
+    inputs_seed = fresh_seed() if cfg.inputs.seed is None else cfg.inputs.seed
     try:
-        with Evaluator(problem.task, sizes, device, cfg.seed, repeats, watch) as evaluator:
+        with Evaluator(problem.task, sizes, device, inputs_seed, repeats, watch) as evaluator:
             judged, diagnostics = _alone(evaluator) if source is None else _beside_the_seed(evaluator, source)
         name = device.name
     finally:
@@ -70,6 +73,7 @@ def judge(cfg: DictConfig) -> Judgement:
         task=problem.task.name,
         kernel=cfg.kernel or "seed",
         device=name,
+        inputs_seed=inputs_seed,
         sizes=tuple(Judged(s.label, i == count, *j) for i, (s, j) in enumerate(zip(sizes, judged, strict=False))),
         diagnostics=diagnostics,
         score=score_of([result for result, *_ in judged[:count]]),

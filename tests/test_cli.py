@@ -74,6 +74,38 @@ def test_a_run_folder_tells_the_whole_story(smoke):
     assert result["outcome"]
 
 
+def begun_with(folder: Path) -> int:
+    with (folder / "journal.jsonl").open() as journal:
+        return int(json.loads(journal.readline())["inputs_seed"])
+
+
+def test_a_run_s_inputs_are_its_own_and_can_be_had_again(smoke, tmp_path):
+    folder, _ = smoke
+    drawn = begun_with(folder)
+    assert json.loads((folder / "summary.json").read_text())["inputs_seed"] == drawn
+    assert f"inputs:\n  seed: {drawn}\n" in (folder / "config.yaml").read_text()
+    assert str(drawn) not in "".join(p.read_text() for p in folder.glob("*_prompt.md"))
+    done = metalsci(*SMOKE, "budget.iterations=1", f"inputs.seed={drawn}", "hydra.run.dir=same", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert begun_with(tmp_path / "same") == drawn
+
+
+def test_another_run_has_other_inputs_and_a_resumed_one_its_own(tmp_path):
+    for name in ("one", "two"):
+        done = metalsci(*SMOKE, "budget.iterations=1", f"hydra.run.dir={name}", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    one, two = (begun_with(tmp_path / name) for name in ("one", "two"))
+    assert one != two
+    for file in ("summary.json", "gate.json"):
+        (tmp_path / "one" / file).unlink()
+        (tmp_path / "two" / file).unlink()
+    assert metalsci("resume=one", cwd=tmp_path).returncode == 0
+    assert json.loads((tmp_path / "one" / "summary.json").read_text())["inputs_seed"] == one
+    other = metalsci("resume=two", "inputs.seed=5", cwd=tmp_path)
+    assert other.returncode == 1
+    assert "another task, model, strategy, device or seed" in other.stderr
+
+
 def test_the_held_out_size_is_in_no_prompt(smoke):
     folder, _ = smoke
     prompts = sorted(folder.glob("*_prompt.md"))

@@ -18,7 +18,7 @@ EXPERIMENTS = sorted(path.stem for path in (data("conf") / "experiment").glob("*
 
 
 def test_the_groups_are_those_of_a_run(composed):
-    assert set(GROUPS) == set(composed()) - {"paths", "repeats", "seed", "run"}
+    assert set(GROUPS) == set(composed()) - {"paths", "repeats", "seed", "run", "inputs"}
     assert {group for group, _ in OPTIONS} == set(GROUPS)
 
 
@@ -61,6 +61,7 @@ def test_task_folders_and_task_options_are_the_same():
         ("device.ceilings.bandwidth=-5", "bandwidth"),
         ("task.sizes=[{NX: -1, NY: 4, steps: 2}]", "NX=-1"),
         ("seed=-1", "not negative"),
+        ("inputs.seed=-1", "inputs.seed=-1"),
         ("model.most_rewrites=0", "most_rewrites"),
         ("model.boldness=7", "boldness"),
         ("repeats.seconds=-1", "repeats.seconds"),

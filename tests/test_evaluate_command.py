@@ -46,6 +46,16 @@ def test_the_seed_kernel_s_table_has_a_row_a_size(tmp_path):
     assert "GB/s" in done.stdout
 
 
+def test_each_evaluation_has_its_own_inputs_unless_it_is_given_some(tmp_path):
+    assert evaluate(*SMALL, "hydra.run.dir=fresh", cwd=tmp_path).returncode == 0
+    assert evaluate(*SMALL, "hydra.run.dir=given", "inputs.seed=5", cwd=tmp_path).returncode == 0
+    fresh, given = (json.loads((tmp_path / f / "evaluation.json").read_text()) for f in ("fresh", "given"))
+    assert given["inputs_seed"] == 5
+    assert fresh["inputs_seed"] > 2**20
+    errors = [found["sizes"][0]["result"]["error"] for found in (fresh, given)]
+    assert errors[0] != errors[1]
+
+
 def test_gate_adds_the_held_out_size_and_a_verdict_on_another_kernel(tmp_path):
     (tmp_path / "mine.metal").write_text("// mine\n" + seed_kernel())
     done = evaluate(*SMALL, "kernel=mine.metal", "gate=true", cwd=tmp_path)

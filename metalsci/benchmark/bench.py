@@ -59,13 +59,15 @@ class Bench:
         self._watch = stopwatch
         self._device = device
         self._references = references or References()
-        self._draw = str(rng.bit_generator.state)
+        before = str(rng.bit_generator.state)
         with stopwatch.phase("reference"):
             timed = Probe("", size, task.inputs(size, rng))
             self._work = task.work(size, timed.inputs)
+        # Inputs for which nothing was drawn are those of every run, and so is their reference.
+        draw = before if str(rng.bit_generator.state) != before else "nothing drawn"
         self._ceiling = self._work.bound.ceiling(device.ceilings)
         # Probes first: a wrong candidate fails sooner there, and says more.
-        self._trials = [*self._stage(task.probes(size, rng)), *self._stage([timed])]
+        self._trials = [*self._stage(task.probes(size, rng), before), *self._stage([timed], draw)]
         self._invariants = task.invariants(size, timed.inputs, self._trials[-1].want)
 
     def bind(self, module: Module) -> Attempt:
@@ -99,11 +101,10 @@ class Bench:
         for trial in self._trials:
             trial.stage.close()
 
-    def _stage(self, problems: Iterable[Probe]) -> Iterator[_Trial]:
+    def _stage(self, problems: Iterable[Probe], draw: str) -> Iterator[_Trial]:
         for problem in problems:
             with self._watch.phase("reference"):
-                draw = f"{self._draw} {problem.name}"
-                want = self._references.get(self.task, problem.size, draw, problem.inputs)
+                want = self._references.get(self.task, problem.size, f"{draw} {problem.name}", problem.inputs)
             with self._watch.phase("staging"):
                 stage = self._device.stage(self.task.trace(problem.size, problem.inputs))
             yield _Trial(problem, want, stage)

@@ -11,9 +11,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Self
 
-import numpy as np
-
 from metalsci.benchmark.bench import Attempt, Bench
+from metalsci.benchmark.draw import in_distribution
 from metalsci.benchmark.evaluation import Evaluation, Outcome, SizeResult, Timing, score
 from metalsci.benchmark.stopwatch import Stopwatch
 from metalsci.benchmark.task import Size, Task
@@ -56,14 +55,17 @@ Progress = Callable[[str], None]
 
 
 class Evaluator:
-    """Judges candidates of one task at a fixed list of sizes. A context manager: benches hold device memory."""
+    """Judges candidates of one task at a fixed list of sizes. A context manager: benches hold device memory.
+
+    inputs_seed: of the inputs at every size; see metalsci.benchmark.draw.
+    """
 
     def __init__(
         self,
         task: Task,
         sizes: Sequence[Size],
         device: Device,
-        seed: int,
+        inputs_seed: int,
         repeats: Repeats,
         stopwatch: Stopwatch,
     ) -> None:
@@ -72,13 +74,13 @@ class Evaluator:
         self.repeats = repeats
         self.stopwatch = stopwatch
         self._sizes = tuple(sizes)
-        self._seed = seed
+        self._inputs_seed = inputs_seed
         self._benches: dict[int, Bench] = {}
 
     def bench(self, index: int) -> Bench:
         """The bench of one size, staged at first use: a candidate that does not compile needs none."""
         if index not in self._benches:
-            rng = np.random.default_rng([self._seed, 0, index])
+            rng = in_distribution(self._inputs_seed, index)
             self._benches[index] = Bench(self.task, self._sizes[index], self.device, rng, self.stopwatch)
         return self._benches[index]
 

@@ -130,7 +130,7 @@ class Task(ABC):
 
     @abstractmethod
     def inputs(self, size: Size, rng: np.random.Generator) -> dict[str, Array]:
-        """Arrays by name, drawn from `rng` where the physics leaves a choice."""
+        """Arrays by name, drawn from `rng` itself (not from children of it) where the physics leaves a choice."""
 
     def probes(self, size: Size, rng: np.random.Generator) -> Iterable[Probe]:
         """Further problems that a candidate must solve at this size, the cheapest first. None by default."""

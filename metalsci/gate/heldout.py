@@ -6,9 +6,8 @@ It runs once, after the search, on the seed kernel and the incumbent side by sid
 from dataclasses import dataclass
 from enum import StrEnum
 
-import numpy as np
-
 from metalsci.benchmark.bench import Bench
+from metalsci.benchmark.draw import held_out
 from metalsci.benchmark.duel import Contender, duel
 from metalsci.benchmark.evaluate import Repeats
 from metalsci.benchmark.stopwatch import Stopwatch
@@ -63,10 +62,18 @@ class HeldOutGate:
         self._repeats = Repeats(warmup, repeats, seconds)
 
     def judge(
-        self, *, task: Task, size: Size, device: Device, seed: int, seed_kernel: str, incumbent: str, watch: Stopwatch
+        self,
+        *,
+        task: Task,
+        size: Size,
+        device: Device,
+        inputs_seed: int,
+        seed_kernel: str,
+        incumbent: str,
+        watch: Stopwatch,
     ) -> GateResult:
         """Raises GateError where the seed kernel fails; the incumbent's failures are verdicts."""
-        bench = Bench(task, size, device, np.random.default_rng([seed, 1]), watch)
+        bench = Bench(task, size, device, held_out(inputs_seed), watch)
         modules = []
         try:
             for source in (seed_kernel, incumbent):

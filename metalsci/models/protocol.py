@@ -38,8 +38,8 @@ class Prompt:
 
     @property
     def digest(self) -> str:
-        """Stands for what is asked, less what was measured: no two runs share their timings, which `user` tells."""
-        facts = [self.system, self.iteration, self.parent, self.tried, self.said]
+        """Stands for all that is asked."""
+        facts = [self.system, self.user, self.iteration, self.parent, self.tried, self.said]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

@@ -1,7 +1,8 @@
 """The journal: what a run has done, one JSON record a line, on disk before the next step. The run's only state."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from metalsci.models.record import Answered
 from metalsci.search.history import Entry
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 class JournalError(Exception):
@@ -17,9 +18,11 @@ class JournalError(Exception):
 
 
 class Began(msgspec.Struct, frozen=True, tag="began"):
-    """First record. `fingerprint` stands for all that makes two runs the same: task, model, strategy, device, seed."""
+    """First record. `fingerprint` stands for all that makes two runs the same: task, model, strategy, device, seed.
+    `inputs_seed` is that of the inputs on which the run judges its candidates."""
 
     fingerprint: str
+    inputs_seed: int = 0
     schema: int = SCHEMA
 
 
@@ -32,26 +35,45 @@ class Judged(msgspec.Struct, frozen=True, tag="judged"):
 Record = Began | Answered | Judged
 
 
+@dataclass(frozen=True)
+class Recording:
+    """What a run has left behind: the seed of its inputs, and its iterations."""
+
+    inputs_seed: int
+    entries: tuple[Entry, ...]
+
+
+def read_recording(path: Path) -> Recording:
+    """Of another run's journal, which stays as it is. Raises JournalError for what is no journal of this version."""
+    records = list(_read(path))
+    began = _beginning(path, records, "model.strict=false takes its answers all the same")
+    return Recording(began.inputs_seed, tuple(r.entry for r in records if isinstance(r, Judged)))
+
+
 class Journal:
     """Append-only. Opening it drops a torn last line, which a killed run leaves behind.
 
-    `entries` and `answers`, the parts of each iteration's answer, are what the file held when it was opened. Raises
-    JournalError when it was begun with another fingerprint or schema.
+    `inputs_seed` is what a new journal begins with, and then the one that this journal began with. `entries` and
+    `answers`, the parts of each iteration's answer, are what the file held when it was opened. Raises JournalError when
+    it was begun with another fingerprint or schema.
     """
 
-    def __init__(self, path: Path, fingerprint: str) -> None:
+    def __init__(self, path: Path, fingerprint: str, inputs_seed: int) -> None:
         self.path = path
-        records = list(_read(path))
+        if path.exists():
+            _drop_torn_line(path)
+        records = list(_read(path)) if path.exists() else []
         if not records:
             path.write_bytes(b"")
-            self.append(Began(fingerprint))
-        elif not isinstance(first := records[0], Began) or first.schema != SCHEMA:
-            raise JournalError(f"{path} was not written by this version of metalsci; choose another folder")
-        elif first.fingerprint != fingerprint:
+            records = [Began(fingerprint, inputs_seed)]
+            self.append(records[0])
+        began = _beginning(path, records, "choose another folder")
+        if began.fingerprint != fingerprint:
             raise JournalError(
                 f"{path} belongs to a run with another task, model, strategy, device or seed; "
                 "resume it with the same settings, or choose another folder"
             )
+        self.inputs_seed = began.inputs_seed
         self.entries = tuple(r.entry for r in records if isinstance(r, Judged))
         self.answers: dict[int, tuple[Answered, ...]] = {}
         for record in records:
@@ -72,16 +94,25 @@ class Journal:
                 raise
 
 
-def _read(path: Path) -> Iterator[Record]:
-    """The whole records of a journal; truncates what a killed process left after the last newline."""
-    if not path.exists():
-        return
+def _drop_torn_line(path: Path) -> None:
     data = path.read_bytes()
-    whole = data[: data.rfind(b"\n") + 1]
-    if len(whole) < len(data):
-        os.truncate(path, len(whole))
+    whole = data.rfind(b"\n") + 1
+    if whole < len(data):
+        os.truncate(path, whole)
+
+
+def _beginning(path: Path, records: Sequence[Record], advice: str) -> Began:
+    first = records[0] if records else None
+    if not isinstance(first, Began) or first.schema != SCHEMA:
+        raise JournalError(f"{path} was not written by this version of metalsci; {advice}")
+    return first
+
+
+def _read(path: Path) -> Iterator[Record]:
+    """The whole records of a journal, less what a killed process left after the last newline."""
+    data = path.read_bytes()
     decoder = msgspec.json.Decoder(Record)
-    for number, line in enumerate(whole.splitlines(), start=1):
+    for number, line in enumerate(data[: data.rfind(b"\n") + 1].splitlines(), start=1):
         try:
             yield decoder.decode(line)
         except msgspec.DecodeError as error:

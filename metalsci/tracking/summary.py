@@ -23,6 +23,7 @@ class Summary:
     model: str
     device: str
     seed: int
+    inputs_seed: int
     ended_by: str
     spent: Spent
     iterations: int

@@ -9,10 +9,14 @@ import psutil
 import pytest
 from hydra.utils import instantiate
 
+from metalsci.benchmark.bench import Bench
+from metalsci.benchmark.draw import fresh_seed, in_distribution
 from metalsci.benchmark.duel import confirm, score_of, speedup_of
 from metalsci.benchmark.evaluate import Evaluator, Repeats
 from metalsci.benchmark.evaluation import Evaluation, Outcome, Roofline, SizeResult, Timing, score
+from metalsci.benchmark.references import References
 from metalsci.benchmark.stopwatch import Stopwatch
+from metalsci.benchmark.task import Size
 
 SMALL = ("task=heat2d", "task.sizes=[{NX: 40, NY: 24, steps: 6},{NX: 33, NY: 17, steps: 5}]", "device.time_limit=1.5")
 
@@ -187,12 +191,41 @@ def test_the_score_is_a_geometric_mean_and_zero_if_any_size_fails():
     assert score([]) == 0
 
 
-def test_inputs_depend_on_the_run_s_seed(composed):
-    cfg = composed(*SMALL)
-    task = instantiate(cfg.task).task
-    import numpy as np
+@pytest.fixture
+def bench(composed, tmp_path):
+    """A bench of a task at a small size, and the number of references it had to compute; all of them are kept."""
+    cfg = composed("device.ceilings.bandwidth=10", "device.ceilings.fp32=10")
+    device = instantiate(cfg.device)
 
-    size = instantiate(cfg.task).sizes[0]
-    one, two, again = (task.inputs(size, np.random.default_rng([s, 0, 0]))["u"] for s in (0, 1, 0))
-    assert (one == again).all()
-    assert (one != two).any()
+    def make(name, extents, inputs_seed):
+        task = instantiate(composed(f"task={name}").task).task
+        references = References(tmp_path, worth=0.0)
+        before = len(list(tmp_path.iterdir()))
+        rng = in_distribution(inputs_seed, 0)
+        made = Bench(task, Size("small", extents), device, rng, Stopwatch(), references)
+        verified = made.verify(made.bind(device.compile(task.seed_kernel, task.signatures)))
+        assert verified.outcome is Outcome.SCORED, verified.detail
+        made.close()
+        return len(list(tmp_path.iterdir())) - before
+
+    yield make
+    device.close()
+
+
+SMALL_GRID = {"NX": 40, "NY": 24, "steps": 3}
+
+
+def test_another_inputs_seed_is_another_problem(bench):
+    assert bench("heat2d", SMALL_GRID, 1) == 2  # the benchmark's inputs, and a probe
+    assert bench("heat2d", SMALL_GRID, 1) == 0
+    assert bench("heat2d", SMALL_GRID, 2) == 2
+
+
+def test_a_reference_to_which_chance_adds_nothing_is_every_run_s(bench):
+    """lbm starts from a bump, so only its probe is another one in another run."""
+    assert bench("lbm", SMALL_GRID, 1) == 2
+    assert bench("lbm", SMALL_GRID, 2) == 1
+
+
+def test_nobody_knows_a_fresh_seed_beforehand():
+    assert len({fresh_seed() for _ in range(100)}) == 100

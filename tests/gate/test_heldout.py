@@ -22,7 +22,7 @@ def judge(composed):
     def run(incumbent, seed_kernel=None):
         kernel = seed_kernel or problem.task.seed_kernel
         return HeldOutGate(repeats=9).judge(
-            task=problem.task, size=problem.heldout, device=device, seed=0, seed_kernel=kernel,
+            task=problem.task, size=problem.heldout, device=device, inputs_seed=0, seed_kernel=kernel,
             incumbent=incumbent(problem.task.seed_kernel), watch=Stopwatch(),
         )  # fmt: skip
 

@@ -1,14 +1,19 @@
 """A recorded run's answers again, in a whole search."""
 
+import itertools
 from dataclasses import dataclass
 
 import pytest
-from toy_search import fence, search
+from toy_search import SEED, fence, search
 
+from metalsci.benchmark.evaluation import Evaluation, Outcome
 from metalsci.models.errors import ModelError
 from metalsci.models.protocol import Prompt, Response, Stop, Usage
 from metalsci.models.replay import Replay
 from metalsci.search.budget import Budget
+from metalsci.search.journal import read_recording
+from metalsci.search.prompt import PromptBuilder
+from metalsci.search.recorded import as_recorded
 
 
 @dataclass
@@ -51,6 +56,54 @@ def test_the_search_is_the_same_and_costs_nothing(recorded, again):
     assert done.history.entries[1].response == Response(fence(1), "thoughts", Usage(5, 1, 9, 2), 0.0)
     assert (done.spent.dollars, first.spent.dollars) == (0.0, 0.5)
     assert Replay(run=str(folder / "journal.jsonl"), strict=True).name == "replay"
+
+
+@pytest.fixture
+def noisy():
+    """Judges every kernel as right, and the later the better: another order than that of the recorded scores."""
+    scores = itertools.count(1)
+
+    def judge(source, progress):
+        return Evaluation(Outcome.SCORED, score=float(next(scores)))
+
+    return judge
+
+
+def prompts(folder):
+    return {p.name: p.read_text() for p in folder.glob("*_prompt.md")}
+
+
+def test_other_timings_change_nothing_of_a_replay(tmp_path, again, noisy):
+    """A better kernel comes first, so that a replay by its own timings would keep another incumbent."""
+    folder = tmp_path / "recorded"
+    folder.mkdir()
+    first = search(folder, Scripted([Response(fence(n)) for n in (3, 1, 1, 2)]), Budget(4))
+    assert first.history.incumbent.iteration == 1
+    recording = read_recording(folder / "journal.jsonl")
+    replay = Replay(run=str(folder), strict=True)
+    done = search(again, replay, Budget(4), evaluate=as_recorded(recording, noisy))
+    assert done.history.incumbent.iteration == 1
+    assert [e.evaluation for e in done.history.entries] == [e.evaluation for e in first.history.entries]
+    assert prompts(again) == prompts(folder)
+    assert len(prompts(again)) == 4
+
+
+def test_a_loose_replay_takes_the_answers_and_judges_anew(recorded, again, noisy):
+    done = search(again, Replay(run=str(recorded[0]), strict=False), Budget(3), evaluate=noisy)
+    assert [e.score for e in done.history.entries] == [1.0, 2.0, 3.0, 0.0]
+    assert [e.source for e in done.history.entries] == [e.source for e in recorded[1].history.entries]
+
+
+def test_what_was_not_recorded_is_judged(recorded, noisy):
+    evaluate = as_recorded(read_recording(recorded[0] / "journal.jsonl"), noisy)
+    assert evaluate(SEED.replace("= 0", "= 8"), print).score == 1.0
+    assert evaluate(SEED, print).score == 1.0  # as recorded; the second of the noisy ones would be 2
+
+
+def test_an_answer_to_a_prompt_that_says_something_else_is_refused(recorded, again):
+    builder = PromptBuilder(history=0)
+    with pytest.raises(ModelError, match="iteration 2 asks for something else"):
+        search(again, Replay(run=str(recorded[0]), strict=True), Budget(3), prompts=builder)
 
 
 def test_the_end_of_the_recording_ends_the_search(recorded, again):

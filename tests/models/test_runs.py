@@ -191,6 +191,8 @@ def test_a_recorded_run_is_repeated_offline(tmp_path):
     assert done.returncode == 0, done.stderr
     summary = json.loads((tmp_path / "again" / "summary.json").read_text())
     assert (summary["ended_by"], summary["iterations"]) == ("answers", 1)
+    assert summary["inputs_seed"] == json.loads((folder / "summary.json").read_text())["inputs_seed"]
+    assert (tmp_path / "again" / "01_prompt.md").read_text() == (folder / "01_prompt.md").read_text()
     assert (tmp_path / "again" / "01_candidate.metal").read_text() == (folder / "01_candidate.metal").read_text()
     other = metalsci("task=saxpy", *arguments[:3], "hydra.run.dir=other", "task.sizes=[{N: 4096}]", cwd=tmp_path)
     assert other.returncode == 1

@@ -12,6 +12,8 @@ from metalsci.search.folder import RunFolder
 from metalsci.search.history import History
 from metalsci.search.journal import Journal
 from metalsci.search.loop import Finished, Search
+from metalsci.search.prompt import PromptBuilder
+from metalsci.search.recorded import Evaluate
 from metalsci.search.strategies.one_plus_one import OnePlusOne
 
 SEED = "kernel void step(device float *u, uint i [[thread_position_in_grid]]) { u[i] = 0;\n}"
@@ -38,15 +40,23 @@ class Steps:
     def entry(self, history: History) -> None: ...
 
 
-def search(folder: Path, model: Model | LanguageModel, budget: Budget, steps: Steps | None = None) -> Finished:
+def search(
+    folder: Path,
+    model: Model | LanguageModel,
+    budget: Budget,
+    steps: Steps | None = None,
+    evaluate: Evaluate = judge,
+    prompts: PromptBuilder | None = None,
+) -> Finished:
     return Search(
         task=TASK,
-        evaluate=judge,
+        evaluate=evaluate,
         model=model,
         strategy=OnePlusOne(),
         budget=budget,
-        journal=Journal(folder / "journal.jsonl", "x"),
+        journal=Journal(folder / "journal.jsonl", "x", 7),
         folder=RunFolder(folder),
         watchers=(steps or Steps(),),
         stopwatch=Stopwatch(),
+        prompts=prompts,
     ).run()

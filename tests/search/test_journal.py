@@ -5,7 +5,7 @@ from metalsci.models.protocol import Response, Stop, Usage
 from metalsci.models.record import Answered, recorded_answers
 from metalsci.msl.diagnostics import Diagnostic, Severity
 from metalsci.search.history import Entry
-from metalsci.search.journal import Journal, JournalError, Judged
+from metalsci.search.journal import Journal, JournalError, Judged, read_recording
 
 ENTRY = Entry(
     1,
@@ -24,68 +24,81 @@ ENTRY = Entry(
 
 def test_records_survive_the_process(tmp_path):
     path = tmp_path / "journal.jsonl"
-    journal = Journal(path, "same")
+    journal = Journal(path, "same", 7)
     assert ENTRY.response is not None
     journal.append(Answered(1, 0.5, ENTRY.response))
     journal.append(Judged(ENTRY))
-    again = Journal(path, "same")
+    again = Journal(path, "same", 7)
     assert again.entries == (ENTRY,)
     assert [a.response for a in again.answers[1]] == [ENTRY.response]
 
 
 def test_the_parts_of_an_answer_stay_in_order(tmp_path):
     path = tmp_path / "journal.jsonl"
-    journal = Journal(path, "same")
+    journal = Journal(path, "same", 7)
     parts = [Answered(1, 0.5, Response(text), "digest") for text in ("one", "two")]
     for part in (*parts, Answered(2, 0.5, Response("three"))):
         journal.append(part)
     journal.append(Judged(ENTRY))
-    again = Journal(path, "same")
+    again = Journal(path, "same", 7)
     assert again.answers[1] == tuple(parts)
     (judged,) = recorded_answers(path).values()
     assert (judged.response, judged.prompt) == (ENTRY.response, "digest")
 
 
-def test_a_journal_from_before_answers_had_parts_is_read(tmp_path):
+def test_a_journal_of_an_older_version_is_refused(tmp_path):
     path = tmp_path / "journal.jsonl"
-    old = (
-        '{"type":"began","fingerprint":"same","schema":1}\n'
-        '{"type":"answered","iteration":1,"seconds":0.5,"response":{"text":"hello","reasoning":"",'
-        '"usage":{"input":1,"cached":0,"output":2,"reasoning":0},"cost":0.0}}\n'
-    )
-    path.write_text(old)
-    (answer,) = Journal(path, "same").answers[1]
-    assert (answer.response.text, answer.response.stop, answer.prompt) == ("hello", Stop.END, "")
+    path.write_text('{"type":"began","fingerprint":"same","schema":1}\n')
+    with pytest.raises(JournalError, match="not written by this version of metalsci; choose another folder"):
+        Journal(path, "same", 7)
+    with pytest.raises(JournalError, match=r"model\.strict=false"):
+        read_recording(path)
+
+
+def test_the_inputs_stay_those_that_the_journal_began_with(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    assert Journal(path, "same", 7).inputs_seed == 7
+    assert Journal(path, "same", 8).inputs_seed == 7
+    assert read_recording(path).inputs_seed == 7
+
+
+def test_reading_another_run_s_journal_leaves_it_as_it_is(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    Journal(path, "same", 7).append(Judged(ENTRY))
+    path.write_bytes(path.read_bytes() + b'{"type":"judged"')
+    before = path.read_bytes()
+    assert read_recording(path).entries == (ENTRY,)
+    assert path.read_bytes() == before
 
 
 def test_a_torn_last_line_is_dropped_and_writing_goes_on(tmp_path):
     path = tmp_path / "journal.jsonl"
-    Journal(path, "same").append(Judged(ENTRY))
+    Journal(path, "same", 7).append(Judged(ENTRY))
     with path.open("ab") as file:
         file.write(b'{"type":"judged","entry":{"iter')
-    again = Journal(path, "same")
+    again = Journal(path, "same", 7)
     assert again.entries == (ENTRY,)
     again.append(Judged(ENTRY))
-    assert len(Journal(path, "same").entries) == 2
+    assert len(Journal(path, "same", 7).entries) == 2
 
 
 def test_another_run_s_journal_is_refused(tmp_path):
-    Journal(tmp_path / "journal.jsonl", "one")
+    Journal(tmp_path / "journal.jsonl", "one", 7)
     with pytest.raises(JournalError, match="another task, model, strategy, device or seed"):
-        Journal(tmp_path / "journal.jsonl", "two")
+        Journal(tmp_path / "journal.jsonl", "two", 7)
 
 
 def test_a_broken_record_is_named_by_line(tmp_path):
     path = tmp_path / "journal.jsonl"
-    Journal(path, "same")
+    Journal(path, "same", 7)
     path.write_bytes(path.read_bytes() + b"not json\n")
     with pytest.raises(JournalError, match=r"journal\.jsonl:2"):
-        Journal(path, "same")
+        Journal(path, "same", 7)
 
 
 def test_a_full_disk_is_an_error(tmp_path):
     path = tmp_path / "journal.jsonl"
-    journal = Journal(path, "same")
+    journal = Journal(path, "same", 7)
     path.unlink()
     path.symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left"):

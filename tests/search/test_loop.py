@@ -61,7 +61,7 @@ def search(folder, model, *, iterations=None, evaluate=judge) -> Finished:
         model=model,
         strategy=OnePlusOne(),
         budget=Budget(iterations or len(model.answers)),
-        journal=Journal(folder / "journal.jsonl", "x"),
+        journal=Journal(folder / "journal.jsonl", "x", 7),
         folder=RunFolder(folder),
         watchers=(Silent(),),
         stopwatch=Stopwatch(),

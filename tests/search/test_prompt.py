@@ -210,10 +210,11 @@ def test_every_failure_tells_the_model_something_to_act_on(outcome):
     assert "because of this" in describe(Evaluation(outcome, "because of this"), "x", 1.0)
 
 
-def test_prompts_of_runs_that_differ_in_timings_only_have_the_same_digest():
+def test_a_digest_stands_for_all_that_is_asked():
     def digest(score: float, source: str = SEED) -> str:
         seed = Entry(0, source, scored(score))
         return PromptBuilder().build(TASK, History((seed,)), Request(seed, ())).digest
 
-    assert digest(0.2) == digest(0.21)
+    assert digest(0.2) == digest(0.2)
+    assert digest(0.2) != digest(0.21)
     assert digest(0.2) != digest(0.2, kernel("another"))

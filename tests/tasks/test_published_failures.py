@@ -21,7 +21,7 @@ def in_distribution_and_gate(composed, source, *overrides, repeats):
             scored = evaluator.evaluate(source)
         assert scored.outcome.correct, scored.message
         return HeldOutGate(warmup=1, repeats=repeats).judge(
-            task=problem.task, size=problem.heldout, device=device, seed=0,
+            task=problem.task, size=problem.heldout, device=device, inputs_seed=0,
             seed_kernel=problem.task.seed_kernel, incumbent=source, watch=watch,
         )  # fmt: skip
     finally:
