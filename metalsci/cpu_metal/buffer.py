@@ -27,10 +27,13 @@ class SharedRegion:
 
 
 class Buffer:
-    """A buffer of the device. `array` is the same memory, for the host.
+    """A buffer of the device.
 
     It ends where a page ends, so that the first access beyond it faults.
     """
+
+    initialised = False
+    """Whether its content may be anybody's: the sanitizer reports reads of what nobody has written."""
 
     def __init__(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
         dtype = np.dtype(dtype)
@@ -39,7 +42,13 @@ class Buffer:
         self.region = SharedRegion(aligned)
         self.start = self.region.size - aligned
         """Where in the region the buffer's first byte lies."""
-        self.array: npt.NDArray[Any] = np.ndarray(shape, dtype, self.region.memory, self.start)
+        self._array: npt.NDArray[Any] = np.ndarray(shape, dtype, self.region.memory, self.start)
+
+    @property
+    def array(self) -> npt.NDArray[Any]:
+        """The same memory, for the host. Who has once had it may have written to it."""
+        self.initialised = True
+        return self._array
 
     def at(self, offset: int) -> "BufferSlice":
         """The buffer from a byte offset on, to be bound in its place."""

@@ -1,7 +1,7 @@
 """One source through Clang: a shared object for each of its kernels, or everything that is wrong with it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +9,15 @@ from tempfile import TemporaryDirectory
 
 from metalsci.cpu_metal.conversions import saturating
 from metalsci.cpu_metal.division import without_traps
-from metalsci.cpu_metal.elf import ObjectFile, read_object
+from metalsci.cpu_metal.elf import ObjectFile, Variable, read_object, read_variables
 from metalsci.cpu_metal.errors import CompileError
 from metalsci.cpu_metal.host import processors
 from metalsci.cpu_metal.messages import diagnostics, files_read
 from metalsci.cpu_metal.rewrite import Rewritten, rewrite
-from metalsci.cpu_metal.toolchain import INCLUDE, Toolchain, ToolchainError
+from metalsci.cpu_metal.sanitizer.accesses import check_accesses
+from metalsci.cpu_metal.sanitizer.sites import Site, Sites
+from metalsci.cpu_metal.sanitizer.values import check_values
+from metalsci.cpu_metal.toolchain import INCLUDE, Run, Toolchain, ToolchainError
 from metalsci.cpu_metal.wrapper import Mode, bare_unit, needs_group, unit
 from metalsci.msl.diagnostics import Diagnostic, Severity
 from metalsci.msl.lexer import SourceText
@@ -25,7 +28,7 @@ from metalsci.msl.signature import KernelSignature
 _FILE = "kernel.metal"
 _SECTION = "metal_threadgroup"
 _MAX_DENSE_STACK = 16000  # runtime/runtime.h
-_WAITS = frozenset({"metal_threadgroup_barrier", "metal_exchange"})
+_WAITS = frozenset({"metal_threadgroup_barrier", "metal_simdgroup_barrier", "metal_exchange"})
 _WAIT_WORDS = re.compile(rb"_barrier\b|\b(?:simd|quad)_|\bsimdgroup_")
 _MEMORY = frozenset({"memcpy", "memset", "memmove"})
 _CONVERSIONS = frozenset({"__truncsfbf2", "__truncsfhf2", "__extendhfsf2"})
@@ -72,8 +75,15 @@ _MATH = frozenset(
         "fmax",
     )
 )
+_CHECKS = frozenset(
+    f"metal_{name}" for name in ("read", "write", "atomic", "copy", "fill", "out_of_bounds", "divided", "made", "image")
+) | {"__ehdr_start", "_end"}
 _ALLOWED = _WAITS | _MEMORY | _CONVERSIONS | _MATH | {f"__start_{_SECTION}", "_GLOBAL_OFFSET_TABLE_"}
 _TO_MODULE = ("-S", "-emit-llvm", "-Xclang", "-disable-llvm-passes")
+# The sanitizer wants to know places in the source, and indices before they become addresses.
+_TO_CHECKED_MODULE = (*_TO_MODULE, "-gline-tables-only", "-gcolumn-info", "-fsanitize=array-bounds")
+_CHECKED = ("-O1", "-g0")
+_ELEMENTS = re.compile(r"^@metal_elements = .*?\[(?P<values>i32 [^\]]*)\]", re.MULTILINE)
 _NOT_VECTORISED = ("-fno-vectorize", "-fno-slp-vectorize")
 # Printed by Clang just before it vectorises: whether threads' own variables still live in memory.
 _BEFORE_VECTORISING = ("-mllvm", "-print-before=loop-vectorize", "-mllvm", "-filter-print-funcs=metal_run")
@@ -88,6 +98,20 @@ class BuiltKernel:
     mode: Mode
     threadgroup_memory: int
     stack: int
+
+
+@dataclass(frozen=True)
+class CheckedBuild:
+    """What an instrumented kernel's findings are told with.
+
+    variables: in threadgroup memory; the gaps after them belong to none. elements: bytes of an element of each argument
+    that the host binds.
+    """
+
+    sites: tuple[Site, ...]
+    variables: tuple[Variable, ...]
+    elements: tuple[int, ...]
+    threadgroup_memory: int
 
 
 @dataclass(frozen=True)
@@ -135,6 +159,14 @@ class Build:
                 (folder / f"{index}.so").write_bytes((scratch.path / f"{index}.so").read_bytes())
         return [kernel for kernel, _ in built], list(dict.fromkeys(d for _, found in built for d in found))
 
+    def checked_kernel(self, signature: KernelSignature, output: Path) -> CheckedBuild:
+        """One kernel, instrumented: its shared object goes to `output`. Raises CompileError."""
+        with TemporaryDirectory(prefix="metalsci-") as name:
+            scratch = _Scratch(self, Path(name), rewrite(self.parsed.source))
+            built = scratch.checked(signature)
+            output.write_bytes((scratch.path / "0.so").read_bytes())
+        return built
+
 
 class _Scratch:
     """A folder in which a source is compiled."""
@@ -154,10 +186,33 @@ class _Scratch:
             compiled = self._object(index, signature, mode)
         if compiled.vectorised_in_error:
             compiled = self._object(index, signature, mode, independent=False)
-        _check_object(compiled.object, self._source.source)
-        self._build.toolchain.link(self.path, [f"{index}.o"], f"{index}.so")
+        _check_object(compiled.object, self._source.source, _ALLOWED)
+        self._ran(lambda: self._build.toolchain.link(self.path, [f"{index}.o"], f"{index}.so"), signature)
         memory = compiled.object.sections.get(_SECTION, 0)
         return BuiltKernel(mode, memory, _stack(compiled.object)), compiled.messages
+
+    def checked(self, signature: KernelSignature) -> CheckedBuild:
+        """Compiles, instruments and links one kernel to `0.so`; see sanitizer/."""
+        sites = Sites(self._source.original)
+        text = unit(_FILE, signature, self._function(signature), Mode.THREAD, independent=False, checked=True)
+        self.clang("0.cl", text, [*_TO_CHECKED_MODULE, "-o", "0.ll"], (signature.line, signature.column))
+        module = check_values((self.path / "0.ll").read_text(), _FILE, sites)
+        (self.path / "1.ll").write_text(module)
+        toolchain, math_mode = self._build.toolchain, self._build.math_mode
+        self._ran(lambda: toolchain.inline(self.path, "1.ll", "2.ll"), signature)
+        inlined = (self.path / "2.ll").read_text()
+        checked, _ = without_traps(saturating(check_accesses(inlined, _FILE, "metal_run", sites)))
+        (self.path / "3.ll").write_text(checked)
+        flags = (*_CHECKED, *_NOT_VECTORISED)
+        self._ran(lambda: toolchain.optimise(self.path, "3.ll", "0.o", math_mode, flags), signature)
+        compiled = read_object((self.path / "0.o").read_bytes())
+        _check_object(compiled, self._source.source, _ALLOWED | _CHECKS)
+        self._ran(lambda: toolchain.link(self.path, ["0.o"], "0.so"), signature)
+        variables = read_variables((self.path / "0.so").read_bytes(), _SECTION)
+        elements = _ELEMENTS.search(inlined)
+        sizes = [int(value.split()[1]) for value in elements["values"].split(", ")[:-1]] if elements else []
+        memory = compiled.sections.get(_SECTION, 0)
+        return CheckedBuild(tuple(sites.known), variables, tuple(sizes), memory)
 
     def clang(
         self, name: str, text: str, flags: Sequence[str], place: tuple[int, int] = (0, 0)
@@ -187,16 +242,26 @@ class _Scratch:
         divided, wide = without_traps(saturating(module.read_text()))
         module.write_text(divided)
         flags = _NOT_VECTORISED if wide else _BEFORE_VECTORISING if vectorised else ()
+        toolchain, math_mode = self._build.toolchain, self._build.math_mode
+        messages = self._ran(
+            lambda: toolchain.optimise(self.path, module.name, f"{index}.o", math_mode, flags), signature
+        )
+        compiled = read_object((self.path / f"{index}.o").read_bytes())
+        # On the promise that threads are independent, neighbouring threads would share variables that live in memory.
+        shared = _ALLOCA.search(messages) is not None
+        return _Compiled(compiled, found, vectorised and (wide or shared))
+
+    def _ran(self, step: Callable[[], Run], signature: KernelSignature) -> str:
+        """What a step after Clang's first said. Raises CompileError where it failed."""
         try:
-            run = self._build.toolchain.optimise(self.path, module.name, f"{index}.o", self._build.math_mode, flags)
+            run = step()
         except ToolchainError as error:
             raise CompileError([Diagnostic(Severity.ERROR, 0, 0, str(error))]) from error
         if run.code:
-            raise CompileError([Diagnostic(Severity.ERROR, signature.line, signature.column, run.messages.strip())])
-        compiled = read_object((self.path / f"{index}.o").read_bytes())
-        # On the promise that threads are independent, neighbouring threads would share variables that live in memory.
-        shared = _ALLOCA.search(run.messages) is not None
-        return _Compiled(compiled, found, vectorised and (wide or shared))
+            errors = [line for line in run.messages.splitlines() if "error:" in line]
+            message = "; ".join(errors) or f"the compiler ended with status {run.code} and gave no reason"
+            raise CompileError([Diagnostic(Severity.ERROR, signature.line, signature.column, message)])
+        return run.messages
 
     def _guess(self, signature: KernelSignature) -> Mode:
         """The mode, from a look at the text; the compiled object tells in the end."""
@@ -234,9 +299,9 @@ def _check_files(output: str) -> None:
         raise CompileError([Diagnostic(Severity.ERROR, 0, 0, "only Metal's own headers can be included")])
 
 
-def _check_object(compiled: ObjectFile, source: SourceText) -> None:
+def _check_object(compiled: ObjectFile, source: SourceText, allowed: frozenset[str]) -> None:
     """Raises when the object calls what is not Metal's, or would run code when it is loaded."""
-    unknown = sorted(compiled.undefined - _ALLOWED)
+    unknown = sorted(compiled.undefined - allowed)
     errors = [Diagnostic(Severity.ERROR, *_mention(source, name), f"undefined symbol '{name}'") for name in unknown]
     if any(section.startswith((".init", ".ctors", ".fini", ".dtors")) for section in compiled.sections):
         message = "a variable in program scope must be initialized by a constant expression"

@@ -52,29 +52,34 @@ class Dispatch:
 
 @dataclass(frozen=True)
 class Binding:
-    """An argument's place, and what is bound there: a buffer, or the command buffer's own copy of a value."""
+    """An argument's place, and what is bound there: `size` bytes of a buffer, of the command buffer's own copy of a
+    value, or of threadgroup memory."""
 
     dispatch: int
     slot: int
     argument: Argument
     buffer: Buffer | None
     offset: int
+    size: int
 
 
 class CommandBuffer:
     """Dispatches that can be run any number of times without being looked at again.
 
+    threadgroup_memory: bytes that a group may have.
     Raises PipelineError for a dispatch that Metal would refuse, ValueError for one that makes no sense.
     """
 
-    def __init__(self, dispatches: Sequence[Dispatch], workers: int) -> None:
+    def __init__(
+        self, dispatches: Sequence[Dispatch], workers: int, threadgroup_memory: int = MAX_THREADGROUP_MEMORY
+    ) -> None:
         self.dispatches = tuple(dispatches)
         values = _Values(len(self.dispatches) * _DISPATCH.itemsize)
         self.bindings: list[Binding] = []
         records = np.zeros(len(self.dispatches), _DISPATCH)
         for index, dispatch in enumerate(self.dispatches):
             _fill(records[index], dispatch, workers)
-            self.bindings += _bindings(index, dispatch, values)
+            self.bindings += _bindings(index, dispatch, values, threadgroup_memory)
         self.region = SharedRegion(values.end)
         self._records = np.ndarray(records.shape, _DISPATCH, self.region.memory)
         self._records[:] = records
@@ -169,7 +174,7 @@ def _tile(grid: tuple[int, int, int], workers: int) -> int:
     return min(wanted, grid[0]) if wanted < grid[0] else grid[0]
 
 
-def _bindings(index: int, dispatch: Dispatch, values: _Values) -> Iterator[Binding]:
+def _bindings(index: int, dispatch: Dispatch, values: _Values, limit: int) -> Iterator[Binding]:
     kernel = dispatch.kernel
     _check_indices(kernel, "buffer", dispatch.arguments)
     _check_indices(kernel, "threadgroup", dispatch.threadgroup_memory)
@@ -177,22 +182,23 @@ def _bindings(index: int, dispatch: Dispatch, values: _Values) -> Iterator[Bindi
     for slot, argument in enumerate(kernel.arguments):
         if argument.kind == "threadgroup":
             used = -(-used // 16) * 16
-            yield Binding(index, slot, argument, None, used)
-            used += dispatch.threadgroup_memory[argument.index]
+            size = dispatch.threadgroup_memory[argument.index]
+            yield Binding(index, slot, argument, None, used, size)
+            used += size
             continue
         bound = dispatch.arguments[argument.index]
         if isinstance(bound, Buffer):
-            yield Binding(index, slot, argument, bound, 0)
+            yield Binding(index, slot, argument, bound, 0, bound.nbytes)
         elif isinstance(bound, BufferSlice):
-            yield Binding(index, slot, argument, bound.buffer, bound.offset)
+            yield Binding(index, slot, argument, bound.buffer, bound.offset, bound.buffer.nbytes - bound.offset)
         elif argument.writable:
             raise ValueError(f"'{argument.name}' of '{kernel.name}' is written to: bind a buffer, not a value")
         else:
-            yield Binding(index, slot, argument, None, values.add(value_bytes(bound, argument.type)))
-    if used > MAX_THREADGROUP_MEMORY:
+            data = value_bytes(bound, argument.type)
+            yield Binding(index, slot, argument, None, values.add(data), len(data))
+    if used > limit:
         raise PipelineError(
-            f"Threadgroup memory size ({used}) exceeds the maximum threadgroup memory allowed "
-            f"({MAX_THREADGROUP_MEMORY})"
+            f"Threadgroup memory size ({used}) exceeds the maximum threadgroup memory allowed ({limit})"
         )
 
 

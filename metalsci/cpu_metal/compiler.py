@@ -3,13 +3,15 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from metalsci.cpu_metal.build import Build, BuiltKernel
+from metalsci.cpu_metal.build import Build, BuiltKernel, CheckedBuild
 from metalsci.cpu_metal.cache import Cache, digest
+from metalsci.cpu_metal.elf import Variable
 from metalsci.cpu_metal.errors import CompileError
 from metalsci.cpu_metal.language import check_language
+from metalsci.cpu_metal.sanitizer.sites import Site
 from metalsci.cpu_metal.toolchain import INCLUDE, LAUNCHER, RUNTIME, Toolchain
 from metalsci.cpu_metal.wrapper import Mode, unbound
 from metalsci.msl.diagnostics import Diagnostic, Severity
@@ -26,12 +28,29 @@ _HEADER = re.compile(r"^[ \t]*#[ \t]*(?:include|import)[ \t]*<(?:metal_|simd/)",
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What a kernel was compiled from."""
+
+    source: str
+    math_mode: MathMode
+
+
+@dataclass(frozen=True)
+class CheckedKernel:
+    """One kernel, instrumented and ready to load."""
+
+    build: CheckedBuild
+    path: Path
+
+
+@dataclass(frozen=True)
 class CompiledKernel:
     """One kernel, ready to load."""
 
     signature: KernelSignature
     built: BuiltKernel
     path: Path
+    origin: Origin
 
 
 @dataclass(frozen=True)
@@ -73,21 +92,47 @@ class Compiler:
         found = (*check(parsed), *check_language(text), *_check_parameters(parsed))
         if list(refuse(text)):
             raise CompileError(found)  # Clang is not to see it
-        prelude = self.prelude(math_mode) if _HEADER.search(source) else None
-        build = Build(self.isolated(), parsed, math_mode, prelude)
+        build = self._build(parsed, math_mode)
         if any(d.severity is Severity.ERROR for d in found):
             raise CompileError(_merged(found, build.diagnostics()))
         key = digest(source, math_mode.value, self.toolchain.identity, *self._package())
         folder = self.cache.entry(key, lambda path: _write(build, path))
         facts = json.loads((folder / _FACTS).read_text())
+        origin = Origin(source, math_mode)
         kernels = [
-            CompiledKernel(signature, BuiltKernel(Mode(mode), threadgroup_memory, stack), folder / f"{index}.so")
+            CompiledKernel(
+                signature, BuiltKernel(Mode(mode), threadgroup_memory, stack), folder / f"{index}.so", origin
+            )
             for index, (signature, (mode, threadgroup_memory, stack)) in enumerate(
                 zip(parsed.kernels, facts["kernels"], strict=True)
             )
         ]
         warnings = [Diagnostic(Severity(severity), *rest) for severity, *rest in facts["warnings"]]
         return kernels, _merged(found, warnings)
+
+    def check(self, origin: Origin, name: str) -> CheckedKernel:
+        """A kernel that has been compiled before, instrumented for the sanitizer."""
+        key = digest("checked", name, origin.source, origin.math_mode.value, self.toolchain.identity, *self._package())
+
+        def write(folder: Path) -> None:
+            parsed = parse(origin.source)
+            signature = next(signature for signature in parsed.kernels if signature.name == name)
+            build = self._build(parsed, origin.math_mode).checked_kernel(signature, folder / "0.so")
+            (folder / _FACTS).write_text(json.dumps(asdict(build)))
+
+        folder = self.cache.entry(key, write)
+        facts = json.loads((folder / _FACTS).read_text())
+        build = CheckedBuild(
+            tuple(Site(**site) for site in facts["sites"]),
+            tuple(Variable(**variable) for variable in facts["variables"]),
+            tuple(facts["elements"]),
+            facts["threadgroup_memory"],
+        )
+        return CheckedKernel(build, folder / "0.so")
+
+    def _build(self, parsed: Unit, math_mode: MathMode) -> Build:
+        prelude = self.prelude(math_mode) if _HEADER.search(parsed.source) else None
+        return Build(self.isolated(), parsed, math_mode, prelude)
 
 
 def _check_parameters(parsed: Unit) -> Iterator[Diagnostic]:

@@ -15,11 +15,13 @@ import numpy.typing as npt
 from metalsci.cpu_metal.buffer import Buffer, SharedRegion
 from metalsci.cpu_metal.cache import Cache, default_folder
 from metalsci.cpu_metal.commands import CommandBuffer, Dispatch
-from metalsci.cpu_metal.compiler import Compiler
+from metalsci.cpu_metal.compiler import CheckedKernel, Compiler
+from metalsci.cpu_metal.errors import DeviceCrash, DeviceTimeout, DispatchError
 from metalsci.cpu_metal.findings import crash, timed_out
 from metalsci.cpu_metal.host import processors
 from metalsci.cpu_metal.library import Kernel, Library, kernel
 from metalsci.cpu_metal.process import DeviceProcess, ProcessDied, ProcessTimeout
+from metalsci.cpu_metal.sanitizer.commands import CheckedCommands
 from metalsci.cpu_metal.toolchain import Toolchain
 from metalsci.cpu_metal.worker import Operation
 from metalsci.msl.math_mode import MathMode
@@ -40,6 +42,7 @@ class Device:
         self.threads = threads or processors()
         self._compiler = Compiler(cache or Cache(default_folder()), toolchain or Toolchain())
         self._session: _Session | None = None
+        self._checked: weakref.WeakKeyDictionary[Kernel, CheckedKernel] = weakref.WeakKeyDictionary()
         self._lock = threading.RLock()
 
     def compile(self, source: str, math_mode: MathMode | str = MathMode.fast) -> Library:
@@ -55,22 +58,34 @@ class Device:
         return buffer
 
     def empty(self, shape: Sequence[int], dtype: npt.DTypeLike) -> Buffer:
-        """A buffer of zeros."""
+        """A buffer of zeros, which count as undefined for `run(…, check=True)`."""
         return Buffer(tuple(shape), dtype)
 
     def encode(self, dispatches: Sequence[Dispatch]) -> CommandBuffer:
         """A command buffer, to be run often. Raises PipelineError and ValueError."""
         return CommandBuffer(dispatches, self.threads)
 
-    def run(self, commands: CommandBuffer | Sequence[Dispatch], timeout: float | None = 60.0) -> float:
+    def run(
+        self, commands: CommandBuffer | Sequence[Dispatch], timeout: float | None = 60.0, *, check: bool = False
+    ) -> float:
         """Runs dispatches in order and gives the seconds that took, by this process's clock.
 
+        check: under the sanitizer, on one worker and many times slower. Raises DispatchError with all that it found,
+        after the last dispatch.
         Raises DeviceTimeout after `timeout` seconds and DeviceCrash, both DispatchErrors.
         """
         if not isinstance(commands, CommandBuffer):
             commands = self.encode(commands)
         if not commands:
             return 0.0
+        try:
+            return self._check(commands, timeout) if check else self._run(commands, timeout)
+        finally:
+            for binding in commands.bindings:
+                if binding.buffer is not None and binding.argument.writable:
+                    binding.buffer.initialised = True
+
+    def _run(self, commands: CommandBuffer, timeout: float | None) -> float:
         with self._lock:
             session = self._started()
             try:
@@ -87,6 +102,36 @@ class Device:
             except BaseException:
                 self.restart()
                 raise
+
+    def _check(self, commands: CommandBuffer, timeout: float | None) -> float:
+        kernels = {dispatch.kernel for dispatch in commands.dispatches}
+        checked = CheckedCommands(commands, {kernel: self._checked_kernel(kernel) for kernel in kernels})
+        with self._lock:
+            session = self._started()
+            try:
+                address = checked.resolve(session, session.entry, session.address)
+                started = time.perf_counter()
+                session.process.ask(Operation.CHECK, address, timeout=timeout)
+                seconds = time.perf_counter() - started
+            except ProcessTimeout:
+                self._session = None
+                late = timed_out(commands, session.process.status, timeout)
+                raise DeviceTimeout([*checked.findings(), *late.findings]) from None
+            except ProcessDied:
+                self._session = None
+                ended = crash(checked.commands, session.process.status, session.addresses)
+                raise DeviceCrash([*checked.findings(), *ended.findings]) from None
+            except BaseException:
+                self.restart()
+                raise
+        if found := checked.findings():
+            raise DispatchError(found)
+        return seconds
+
+    def _checked_kernel(self, kernel: Kernel) -> CheckedKernel:
+        if kernel not in self._checked:
+            self._checked[kernel] = self._compiler.check(kernel.origin, kernel.name)
+        return self._checked[kernel]
 
     def restart(self) -> None:
         """Ends the process, and with it all memory that a kernel might have left a trace in."""

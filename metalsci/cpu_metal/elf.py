@@ -1,4 +1,4 @@
-"""Just enough of the ELF format to see what a compiled kernel needs: undefined symbols and the size of a section."""
+"""Just enough of the ELF format to see what a compiled kernel needs: undefined symbols, and what its sections hold."""
 
 import struct
 from dataclasses import dataclass
@@ -17,12 +17,7 @@ class ObjectFile:
 
 def read_object(data: bytes) -> ObjectFile:
     """Of a 64-bit little-endian relocatable object."""
-    table, entry_size, count, names_index = (
-        struct.unpack_from("<Q", data, 0x28)[0],
-        *struct.unpack_from("<HHH", data, 0x3A),
-    )
-    headers = [struct.unpack_from("<IIQQQQIIQQ", data, table + i * entry_size) for i in range(count)]
-    names_offset = headers[names_index][4]
+    headers, names_offset = _headers(data)
     sections: dict[str, int] = {}
     undefined: set[str] = set()
     stacks: list[int] = []
@@ -41,6 +36,29 @@ def read_object(data: bytes) -> ObjectFile:
     return ObjectFile(frozenset(undefined), sections, tuple(stacks))
 
 
+@dataclass(frozen=True)
+class Variable:
+    """A name that stands in a section, `offset` bytes from its start."""
+
+    name: str
+    offset: int
+    size: int
+
+
+def read_variables(data: bytes, section: str) -> tuple[Variable, ...]:
+    """What a section of an object or shared object holds, in order."""
+    headers, names = _headers(data)
+    found = []
+    for _, kind, _, _, offset, size, link, *_ in headers:
+        if kind != _SYMBOL_TABLE:
+            continue
+        for position in range(offset, offset + size, 24):
+            symbol, _, _, index, value, length = struct.unpack_from("<IBBHQQ", data, position)
+            if index < len(headers) and length and _string(data, names + headers[index][0]) == section:
+                found.append(Variable(_string(data, headers[link][4] + symbol), value - headers[index][3], length))
+    return tuple(sorted(found, key=lambda variable: variable.offset))
+
+
 def _stack_sizes(data: bytes) -> list[int]:
     """Each entry is an address of eight bytes and a size in LEB128."""
     sizes, position = [], 0
@@ -56,6 +74,16 @@ def _stack_sizes(data: bytes) -> list[int]:
                 break
         sizes.append(size)
     return sizes
+
+
+def _headers(data: bytes) -> tuple[list[tuple[int, ...]], int]:
+    """Section headers, and where their names lie."""
+    table, entry_size, count, names_index = (
+        struct.unpack_from("<Q", data, 0x28)[0],
+        *struct.unpack_from("<HHH", data, 0x3A),
+    )
+    headers = [struct.unpack_from("<IIQQQQIIQQ", data, table + i * entry_size) for i in range(count)]
+    return headers, headers[names_index][4]
 
 
 def _string(data: bytes, offset: int) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from metalsci.cpu_metal.compiler import CompiledKernel
+from metalsci.cpu_metal.compiler import CompiledKernel, Origin
 from metalsci.cpu_metal.wrapper import Mode, slots
 from metalsci.msl.diagnostics import Diagnostic
 from metalsci.msl.signature import AddressSpace, Indirection, Parameter
@@ -39,6 +39,7 @@ class Kernel:
     mode: Mode = field(repr=False)
     path: Path = field(repr=False)
     stack: int = field(repr=False)
+    origin: Origin = field(repr=False)
     thread_execution_width: int = SIMD_WIDTH
 
 
@@ -61,6 +62,7 @@ def kernel(compiled: CompiledKernel) -> Kernel:
         mode=compiled.built.mode,
         path=compiled.path,
         stack=compiled.built.stack,
+        origin=compiled.origin,
     )
 
 

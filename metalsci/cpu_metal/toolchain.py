@@ -105,6 +105,11 @@ class Toolchain:
         how = [*self._machine, *_OPTIMISATION, *_MATH[math_mode], *flags]
         return self._run(["clang", *how, "-x", "ir", "-c", module, "-o", output], folder)
 
+    def inline(self, folder: Path, module: str, output: str) -> "Run":
+        """`module`, LLVM's text in `folder`, to `output`: the same with functions inlined, not optimised."""
+        how = [*self._machine, "-O0", "-fPIC", "-S", "-emit-llvm"]
+        return self._run(["clang", *how, "-x", "ir", module, "-o", output], folder)
+
     def build_prelude(self, output: Path, math_mode: MathMode) -> None:
         """Metal's headers, precompiled: they are ten times as long as most kernels."""
         # Timestamps would make a copy of the same headers another.
@@ -113,10 +118,9 @@ class Toolchain:
         if run.code:
             raise ToolchainError(run.messages)
 
-    def link(self, folder: Path, objects: Sequence[str], output: str) -> None:
-        run = self._run(["ld.lld", "-shared", "--build-id=none", "-z", "now", *objects, "-o", output], folder)
-        if run.code:
-            raise ToolchainError(run.messages)
+    def link(self, folder: Path, objects: Sequence[str], output: str) -> "Run":
+        """Objects in `folder` to a shared object."""
+        return self._run(["ld.lld", "-shared", "--build-id=none", "-z", "now", *objects, "-o", output], folder)
 
     def build_runtime(self, output: Path) -> None:
         """The native half of the device, as a shared object."""

@@ -36,6 +36,8 @@ class Operation(IntEnum):
     """The descriptor's shared object: gives the address of its entry."""
     RUN = 4
     """The command buffer at an address, of so many dispatches."""
+    CHECK = 5
+    """The command buffer of the `struct Check` at an address."""
 
 
 class Worker:
@@ -64,6 +66,9 @@ class Worker:
         """The result, or None for a failure."""
         if operation == Operation.RUN:
             self._runtime.metal_run(first, second)
+            return 0
+        if operation == Operation.CHECK:
+            self._runtime.metal_check(first)
             return 0
         if operation == Operation.MAP:
             return self._runtime.metal_map(descriptors[0], first, second) or None
@@ -95,6 +100,8 @@ def load_runtime(path: str) -> ctypes.CDLL:
     runtime.metal_start.argtypes = [ctypes.c_void_p]
     runtime.metal_run.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
     runtime.metal_run.restype = None
+    runtime.metal_check.argtypes = [ctypes.c_size_t]
+    runtime.metal_check.restype = None
     runtime.metal_map.argtypes = [ctypes.c_int, ctypes.c_uint64, ctypes.c_int]
     runtime.metal_map.restype = ctypes.c_size_t
     runtime.metal_unmap.argtypes = [ctypes.c_size_t, ctypes.c_uint64]

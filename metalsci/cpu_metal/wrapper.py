@@ -106,6 +106,13 @@ extern "C" __attribute__((visibility("default"))) void metal_run(
   ::{name}({arguments});
 }}
 """
+# What an instrumented kernel needs besides. The table has the bytes of an element of each argument; 0 ends it.
+_CHECKED = """\
+#include <metal_check>
+{unit}
+extern "C" __attribute__((used)) __constant uint metal_elements[] = {{ {elements} 0 }};
+"""
+_IMAGE = "metal_image((ulong)__ehdr_start, (ulong)_end);"
 _TEMPLATES = {Mode.GRID: _GRID, Mode.GROUP: _GROUP, Mode.THREAD: _THREAD}
 
 
@@ -116,23 +123,30 @@ def needs_group(signature: KernelSignature) -> bool:
     )
 
 
-def unit(file: str, signature: KernelSignature, function: str, mode: Mode, *, independent: bool) -> str:
+def unit(
+    file: str, signature: KernelSignature, function: str, mode: Mode, *, independent: bool, checked: bool = False
+) -> str:
     """A translation unit: the user's `file` and the wrapper of one of its kernels, which C++ calls `function`.
 
     `independent` promises the vectoriser that no thread touches what another thread keeps for itself. The caller
-    must take that promise back where threads' own variables live in memory: see compiler.py.
+    must take that promise back where threads' own variables live in memory: see compiler.py. `checked`: the kernel is
+    going to be instrumented.
     """
     bindings = [
         f"const {_bound(signature.parameters[i])}<_P<{i}>> b{i}(d->arguments[{slot}]);"
         for slot, i in enumerate(slots(signature))
     ]
     wrapper = _TEMPLATES[mode].format(
-        bindings="\n  ".join(bindings),
+        bindings="\n  ".join([_IMAGE, *bindings] if checked else bindings),
         name=function,
         arguments=", ".join(_arguments(signature)),
         pragma="#pragma clang loop vectorize(assume_safety)" if independent else "",
     )
-    return _UNIT.format(file=file) + _PREAMBLE.replace("KERNEL", function) + wrapper
+    text = _UNIT.format(file=file) + _PREAMBLE.replace("KERNEL", function) + wrapper
+    if not checked:
+        return text
+    elements = "".join(f"metal::_element_size<metal::_P<{i}>>::value, " for i in slots(signature))
+    return _CHECKED.format(unit=text, elements=elements)
 
 
 def unbound(signature: KernelSignature) -> tuple[Parameter, ...]:

@@ -3,6 +3,7 @@
 // A command buffer is worked off without any rendezvous. `ticket` holds the dispatch at work and the next chunk of it to
 // be taken; a worker takes one with a fetch-and-add. Whoever finishes the last chunk of a dispatch opens the next one.
 // A worker that sleeps, or that the system has descheduled between chunks, holds nobody up.
+#include "check.h"
 #include "platform.h"
 #include "isolation.h"
 #include "memory.h"
@@ -175,6 +176,13 @@ __attribute__((visibility("default"))) void metal_run(const struct Dispatch *com
     open_dispatch(0);
     call_on_stack(main_stack(pool.workers[0]), work, pool.workers[0]);
     while (__atomic_load_n(&pool.inside, __ATOMIC_SEQ_CST)) relax();
+}
+
+static void work_checked(void *argument) { check_commands(pool.workers[0], argument, pool.status); }
+
+// Runs the command buffer of `check`, whose kernels are instrumented, on the calling thread alone.
+__attribute__((visibility("default"))) void metal_check(struct Check *check) {
+    call_on_stack(main_stack(pool.workers[0]), work_checked, check);
 }
 
 __attribute__((visibility("default"))) void metal_stop(void) {

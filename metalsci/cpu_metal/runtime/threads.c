@@ -1,4 +1,5 @@
 // Threads of a threadgroup that wait for one another: one small stack each, run in turn by the worker.
+#include "check.h"
 #include "platform.h"
 #include "worker.h"
 
@@ -105,12 +106,16 @@ static void go_on(struct Worker *worker) {
     switch_stack(&thread->stack, next < threads ? worker->threads[next].stack : worker->scheduler);
 }
 
+void end_thread(struct Worker *worker) {
+    worker->threads[worker->current].state = DONE;
+    go_on(worker);
+    __builtin_unreachable();
+}
+
 static void thread_main(void) {
     struct Worker *worker = this_worker();
-    const u32 index = worker->current;
-    worker->body(worker->dispatch, &worker->group, index);
-    worker->threads[index].state = DONE;
-    go_on(worker);
+    worker->body(worker->dispatch, &worker->group, worker->current);
+    end_thread(worker);
 }
 
 static void start_threads(struct Worker *worker) {
@@ -132,6 +137,7 @@ static int run_to_barrier(struct Worker *worker) {
     worker->current = next_runnable(worker, 0, worker->group.threads);
     switch_stack(&worker->scheduler, worker->threads[worker->current].stack);
     if (!worker->waiting) return 0;
+    if (worker->checked) check_barrier(worker, worker->orders);
     for (u32 i = 0; i < worker->group.threads; ++i) {
         if (worker->threads[i].state == AT_BARRIER) worker->threads[i].state = RUNNABLE;
     }
@@ -156,7 +162,7 @@ void run_group(struct Worker *worker, u32 unit) {
     while (run_to_barrier(worker)) {}
 }
 
-__attribute__((visibility("default"), noinline)) void metal_threadgroup_barrier(u32 line, u32 column) {
+__attribute__((visibility("default"), noinline)) void metal_threadgroup_barrier(u32 line, u32 column, u32 orders) {
     struct Worker *worker = this_worker();
     if (worker->waiting && (worker->line != line || worker->column != column)) {
         // Two threads at two barriers: each would wait for the other. A thread that has returned is no longer waited
@@ -167,23 +173,34 @@ __attribute__((visibility("default"), noinline)) void metal_threadgroup_barrier(
     }
     worker->line = line;
     worker->column = column;
+    worker->orders = orders;
     ++worker->waiting;
     worker->threads[worker->current].state = AT_BARRIER;
     go_on(worker);
 }
 
-// Posts a value and waits for the lanes of the simdgroup that come to the same call.
-__attribute__((visibility("default"), noinline)) const struct Exchange *metal_exchange(const void *value, u32 size) {
-    struct Worker *worker = this_worker();
+static const struct Exchange *exchange(struct Worker *worker, const void *value, u32 size, uptr site) {
     const u32 index = worker->current;
     struct Thread *thread = &worker->threads[index];
     struct Simdgroup *simdgroup = &worker->simdgroups[index / SIMD_WIDTH];
     copy_value((char *)simdgroup->posted[index % SIMD_WIDTH], value, size);
-    thread->site = (uptr)__builtin_return_address(0);
+    thread->site = site;
     thread->size = size;
     thread->state = AT_EXCHANGE;
     ++worker->exchanging;
     go_on(worker);
     simdgroup->exchange.lane = index % SIMD_WIDTH;
     return &simdgroup->exchange;
+}
+
+// Posts a value and waits for the lanes of the simdgroup that come to the same call.
+__attribute__((visibility("default"), noinline)) const struct Exchange *metal_exchange(const void *value, u32 size) {
+    return exchange(this_worker(), value, size, (uptr)__builtin_return_address(0));
+}
+
+// Waits for the lanes of the simdgroup that come to the same call.
+__attribute__((visibility("default"), noinline)) void metal_simdgroup_barrier(u32 orders) {
+    struct Worker *worker = this_worker();
+    exchange(worker, 0, 0, (uptr)__builtin_return_address(0));
+    if (worker->checked) check_simdgroup_barrier(worker, orders);
 }

@@ -43,7 +43,8 @@ struct Worker {
     u32 current;                      // index of the running thread; MODE_THREAD
     u32 waiting;                      // threads that wait at the barrier
     u32 exchanging;                   // threads that wait for others of their simdgroup
-    u32 line, column;                 // where it stands in the source
+    u32 line, column, orders;         // where it stands in the source, and the memory that it orders
+    u32 checked;                      // whether the sanitizer is to hear of barriers
     uptr dense;                       // bytes of memory for dense stacks made accessible so far
     u32 guarded;                      // large stacks made accessible so far
     void *scheduler;                  // stack pointer of the scheduler while a thread runs
@@ -60,6 +61,9 @@ _Static_assert(LARGE_STACKS + MAX_GROUP * LARGE_STACK <= ARENA_SIZE, "stacks lea
 _Static_assert(sizeof(struct Worker) <= THREADGROUP_OFFSET - PAGE, "the worker overlaps threadgroup memory");
 
 struct Worker *worker_create(void);
+
+// Ends the running thread.
+void end_thread(struct Worker *worker) __attribute__((noreturn));
 
 // Runs one unit of work that is a threadgroup of threads which wait for one another.
 void run_group(struct Worker *worker, u32 unit);

@@ -1,0 +1,88 @@
+// The sanitizer's half of the runtime: what instrumented kernels call and what the host reads afterwards.
+//
+// A checked command buffer runs on one worker, group after group, so that what is found is the same each time.
+#ifndef METAL_CHECK_H
+#define METAL_CHECK_H
+
+#include "worker.h"
+
+enum { MAX_FINDINGS = 64, THREADGROUP_REGION = 0xffffffff };
+// Threadgroup memory of checked kernels has gaps between variables, and so more of it.
+#define CHECKED_THREADGROUP_MEMORY ((uptr)256 << 10)
+
+// Memory of the host that arguments lie in, and its shadow.
+struct Region {
+    u64 size;          // bytes
+    u32 granule;       // log2 of the bytes that one cell of the shadow stands for
+    u32 initialised;   // whether every byte counts as written before the first dispatch
+    uptr written;      // a byte for each byte, or 0; the runtime's own
+    uptr cells;        // the runtime's own
+};
+
+enum ExtentFlag { EXTENT_WRITABLE = 1, EXTENT_THREADGROUP = 2 };
+
+// What may be reached through one argument of a dispatch, or one variable in threadgroup memory.
+struct Extent {
+    uptr start;        // address, or place in threadgroup memory
+    u64 size;          // bytes
+    u64 origin;        // of the first of them, in its region
+    u32 dispatch;      // in whose arguments it is; extents are sorted by that
+    u32 region;        // THREADGROUP_REGION in threadgroup memory
+    u32 flags;
+    u32 unused;
+};
+
+enum FindingKind {
+    CHECK_OUT_OF_BOUNDS = 1,
+    CHECK_READ_ONLY,
+    CHECK_WILD,
+    CHECK_INDEX,
+    CHECK_UNINITIALISED,
+    CHECK_RACE,
+    CHECK_RETURNED,
+    CHECK_MISALIGNED,
+    CHECK_NON_FINITE,
+    CHECK_DIVISION,
+};
+
+enum FindingFlag {
+    FOUND_WRITE = 1,           // the access at `site` writes
+    FOUND_OTHER_WRITE = 2,
+    FOUND_ATOMIC = 4,
+    FOUND_OTHER_ATOMIC = 8,
+    FOUND_BARRIER = 16,        // threads waited for one another between the two, but for other memory
+    FOUND_GROUPS = 32,         // the threads are of two threadgroups
+};
+
+enum FoundValue { VALUE_INFINITY, VALUE_NEGATIVE_INFINITY, VALUE_NAN };
+
+// The first of `count` findings of one kind at one place (or two) in the source.
+struct CheckFinding {
+    u32 kind, flags;
+    u32 site, other_site;      // CHECK_RETURNED: line and column of the barrier
+    u32 count, dispatch, extent, size;
+    u32 thread, other_thread;  // index in its threadgroup
+    u32 group, other_group;    // index in the grid
+    long long offset;          // bytes from the extent's start; CHECK_INDEX: the index
+    u64 value;                 // CHECK_MISALIGNED: the alignment wanted; CHECK_NON_FINITE: enum FoundValue
+};
+
+// Shared with the host.
+struct Check {
+    uptr commands;
+    u64 regions, extents;      // where those tables start, in bytes from this
+    u32 count, region_count, extent_count;
+    u32 found;                 // entries of `findings` in use
+    u32 lost;                  // findings for which there was no entry
+    u32 unused;
+    struct CheckFinding findings[MAX_FINDINGS];
+};
+
+// Runs the command buffer of `check` on `worker`.
+void check_commands(struct Worker *worker, struct Check *check, struct Status *status);
+
+// Called where a group's threads have all come to a barrier, with what it orders, and those of a simdgroup.
+void check_barrier(struct Worker *worker, u32 flags);
+void check_simdgroup_barrier(struct Worker *worker, u32 flags);
+
+#endif

@@ -1,0 +1,191 @@
+"""A command buffer of instrumented kernels, with all that the runtime must know to check it and what it then found."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from metalsci.cpu_metal.buffer import SharedRegion
+from metalsci.cpu_metal.commands import Binding, CommandBuffer
+from metalsci.cpu_metal.compiler import CheckedKernel
+from metalsci.cpu_metal.elf import Variable
+from metalsci.cpu_metal.library import Kernel
+from metalsci.cpu_metal.sanitizer.sentences import Finding, Kind, Memory, Thread
+from metalsci.cpu_metal.wrapper import Mode
+
+# As runtime/check.h lays them out.
+_FINDING = np.dtype(
+    [
+        ("kind", "<u4"), ("flags", "<u4"), ("site", "<u4"), ("other_site", "<u4"), ("count", "<u4"),
+        ("dispatch", "<u4"), ("extent", "<u4"), ("size", "<u4"), ("thread", "<u4"), ("other_thread", "<u4"),
+        ("group", "<u4"), ("other_group", "<u4"), ("offset", "<i8"), ("value", "<u8"),
+    ]
+)  # fmt: skip
+_MAX_FINDINGS = 64
+_CHECK = np.dtype(
+    [
+        ("commands", "<u8"), ("regions", "<u8"), ("extents", "<u8"), ("count", "<u4"), ("region_count", "<u4"),
+        ("extent_count", "<u4"), ("found", "<u4"), ("lost", "<u4"), ("unused", "<u4"),
+        ("findings", _FINDING, _MAX_FINDINGS),
+    ]
+)  # fmt: skip
+_REGION = np.dtype([("size", "<u8"), ("granule", "<u4"), ("initialised", "<u4"), ("written", "<u8"), ("cells", "<u8")])
+_EXTENT = np.dtype(
+    [
+        ("start", "<u8"), ("size", "<u8"), ("origin", "<u8"), ("dispatch", "<u4"), ("region", "<u4"), ("flags", "<u4"),
+        ("unused", "<u4"),
+    ]
+)  # fmt: skip
+_SITES = ("site", "other_site")
+_WRITABLE, _THREADGROUP = 1, 2
+_THREADGROUP_REGION = 0xFFFFFFFF
+_THREADGROUP_MEMORY = 256 << 10
+_GRANULES = (
+    (re.compile(r"(packed_)?(u?char|bool|u?int8)"), 0),
+    (re.compile(r"(packed_)?(u?short|b?half|bfloat|u?int16)"), 1),
+)
+_VARIABLE = re.compile(r"\d+(?P<name>[A-Za-z_]\w*?)_shadow")
+
+
+@dataclass(frozen=True)
+class _Extent:
+    """What an index means that the runtime gives back: a binding's memory, or a variable's."""
+
+    dispatch: int
+    memory: Memory
+    start: int
+    binding: Binding | None
+
+
+class CheckedCommands:
+    """`checked`: for each kernel of `commands`, the one that takes its place."""
+
+    def __init__(self, commands: CommandBuffer, checked: Mapping[Kernel, CheckedKernel]) -> None:
+        self._original = commands
+        self._checked = checked
+        stand_ins = {kernel: _stand_in(kernel, of) for kernel, of in checked.items()}
+        dispatches = [replace(dispatch, kernel=stand_ins[dispatch.kernel]) for dispatch in commands.dispatches]
+        self.commands = CommandBuffer(dispatches, 1, _THREADGROUP_MEMORY)
+        self._extents = list(self._extent_list())
+        regions = {binding.buffer.region: binding.buffer for binding in self.commands.bindings if binding.buffer}
+        self._regions: dict[SharedRegion, int] = {region: index for index, region in enumerate(regions)}
+        self._buffers = list(regions.values())
+        regions_at = _CHECK.itemsize
+        extents_at = regions_at + (len(regions) + 1) * _REGION.itemsize
+        self.region = SharedRegion(extents_at + len(self._extents) * _EXTENT.itemsize)
+        self._check = np.ndarray((), _CHECK, self.region.memory)
+        self._check["regions"], self._check["extents"] = regions_at, extents_at
+        self._check["count"] = len(self.commands)
+        self._check["region_count"], self._check["extent_count"] = len(regions) + 1, len(self._extents)
+        self._region_records = np.ndarray((len(regions) + 1,), _REGION, self.region.memory, regions_at)
+        self._extent_records = np.ndarray((len(self._extents),), _EXTENT, self.region.memory, extents_at)
+
+    def resolve(
+        self, process: object, entry: Callable[[Kernel], int], address: Callable[[SharedRegion, bool], int]
+    ) -> int:
+        """As `CommandBuffer.resolve`; gives the address of the `struct Check`."""
+        own = self.commands.resolve(process, entry, address)
+        self._check["commands"] = own
+        for index, buffer in enumerate(self._buffers):
+            granule = min(_granule(e.binding) for e in self._extents if e.binding and e.binding.buffer is buffer)
+            self._region_records[index] = (buffer.nbytes, granule, buffer.initialised, 0, 0)
+        self._region_records[-1] = (self.commands.region.size, 2, True, 0, 0)
+        for index, extent in enumerate(self._extents):
+            self._extent_records[index] = self._record(extent, own, address)
+        return address(self.region, True)
+
+    def findings(self) -> list[str]:
+        """What the last run found, as sentences."""
+        records = self._check["findings"][: int(self._check["found"])]
+        racing = {(int(r["dispatch"]), int(r[s])) for r in records if r["kind"] == Kind.RACE for s in _SITES}
+        # What a race makes a thread read too early is no other mistake.
+        told = [
+            str(self._finding(record))
+            for record in records
+            if record["kind"] != Kind.UNINITIALISED or (int(record["dispatch"]), int(record["site"])) not in racing
+        ]
+        if lost := int(self._check["lost"]):
+            told.append(f"and {lost:,} more findings of other kinds or at other places")
+        return told
+
+    def _record(self, extent: _Extent, own: int, address: Callable[[SharedRegion, bool], int]) -> tuple[int, ...]:
+        binding, memory = extent.binding, extent.memory
+        if binding is None or binding.argument.kind == "threadgroup":
+            flags = _THREADGROUP | _WRITABLE
+            return (extent.start, memory.size, extent.start, extent.dispatch, _THREADGROUP_REGION, flags, 0)
+        if binding.buffer is None:
+            region = len(self._buffers)
+            return (own + binding.offset, binding.size, binding.offset, extent.dispatch, region, 0, 0)
+        buffer, writable = binding.buffer, binding.argument.writable
+        start = address(buffer.region, writable) + buffer.start + binding.offset
+        flags = _WRITABLE if writable else 0
+        return (start, binding.size, binding.offset, extent.dispatch, self._regions[buffer.region], flags, 0)
+
+    def _extent_list(self) -> Iterator[_Extent]:
+        """Sorted by dispatch."""
+        for index, dispatch in enumerate(self._original.dispatches):
+            build = self._checked[dispatch.kernel].build
+            for binding in (b for b in self.commands.bindings if b.dispatch == index):
+                argument = binding.argument
+                what = (
+                    "threadgroup argument"
+                    if argument.kind == "threadgroup"
+                    else "buffer"
+                    if binding.buffer
+                    else "constant"
+                )
+                memory = Memory(
+                    f"{what} {argument.index} '{argument.name}'",
+                    argument.name,
+                    binding.size,
+                    build.elements[binding.slot],
+                )
+                yield _Extent(index, memory, binding.offset, binding)
+            for start, size, name in _variables(build.variables):
+                yield _Extent(index, Memory(f"threadgroup variable '{name}'", name, size, 0), start, None)
+
+    def _finding(self, record: Any) -> Finding:
+        index = min(int(record["dispatch"]), len(self._original) - 1)
+        dispatch = self._original.dispatches[index]
+        sites = self._checked[dispatch.kernel].build.sites
+        extent = int(record["extent"])
+
+        def thread(group: str, member: str) -> Thread:
+            return Thread.of(dispatch, int(record[group]), int(record[member]))
+
+        return Finding(
+            kind=Kind(int(record["kind"])),
+            flags=int(record["flags"]),
+            source=dispatch.kernel.origin.source,
+            kernel=dispatch.kernel.name + (f" (dispatch {index})" if len(self._original) > 1 else ""),
+            site=int(record["site"]),
+            other_site=int(record["other_site"]),
+            sites=sites,
+            memory=self._extents[extent].memory if extent < len(self._extents) else None,
+            offset=int(record["offset"]),
+            size=int(record["size"]),
+            value=int(record["value"]),
+            thread=thread("group", "thread"),
+            other_thread=thread("other_group", "other_thread"),
+            count=int(record["count"]),
+        )
+
+
+def _stand_in(kernel: Kernel, checked: CheckedKernel) -> Kernel:
+    """Every checked kernel runs thread by thread, on stacks of a size that should do."""
+    memory = checked.build.threadgroup_memory
+    return replace(kernel, mode=Mode.THREAD, path=checked.path, stack=0, threadgroup_memory=memory)
+
+
+def _granule(binding: Binding) -> int:
+    """Log2 of the bytes by which threads are told apart: no more than a scalar of the argument's type has."""
+    return next((granule for pattern, granule in _GRANULES if pattern.match(binding.argument.type)), 2)
+
+
+def _variables(variables: tuple[Variable, ...]) -> Iterator[tuple[int, int, str]]:
+    """Start, size and name of each variable in threadgroup memory, without the gap behind it."""
+    for variable in variables:
+        name = _VARIABLE.search(variable.name)
+        yield variable.offset, variable.size - 64, name["name"] if name else variable.name

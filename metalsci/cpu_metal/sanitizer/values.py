@@ -1,0 +1,165 @@
+"""Calls around what the user's lines compute: divisors that are zero, indices outside an array, values that stop being
+finite.
+
+This is done before functions are inlined, because a function of Metal's, `log(x)`, is one operation to its user.
+"""
+
+import re
+from collections.abc import Generator, Iterator, Sequence
+
+from metalsci.cpu_metal.sanitizer.llvm import DebugInfo, Place, Type, arguments, functions, operands, type_of, typed
+from metalsci.cpu_metal.sanitizer.sites import Sites
+
+_RESULT = re.compile(r"^ +(?P<name>%\S+) = (?P<operation>\w+) (?P<rest>.*)$")
+_FLAGS = re.compile(r"(?:(?:reassoc|nnan|ninf|nsz|arcp|contract|afn|fast|exact|nuw|nsw|nneg) )*")
+_CALL = re.compile(
+    r"(?:(?:[a-z_]+(?:\([^()]*\))?) )*?(?P<type>(?:float|half|bfloat|<\d+ x (?:float|half|bfloat)>)) (?P<rest>@.*)$"
+)
+_DIVISIONS = ("sdiv", "udiv", "srem", "urem")
+_ARITHMETIC = {"fadd": "+", "fsub": "-", "fmul": "*", "fdiv": "/", "frem": "fmod"}
+_OUT_OF_BOUNDS = re.compile(r"^ +call void @__ubsan_handle_out_of_bounds\(ptr (@[\w.]+), i64 (\S+)\)")
+_CHECK_DATA = re.compile(
+    r"^(@[\w.]+) = .*global \{ \{ ptr, i32, i32 \}, ptr, ptr \} \{ .*\}, ptr (@[\w.]+), ptr @[\w.]+ \}$", re.M
+)
+_TYPE_NAME = re.compile(r"^(@[\w.]+) = .*\{ i16, i16, \[\d+ x i8\] \} \{.* c\"(.*)\\00\" \}$", re.MULTILINE)
+# What lanes bring is not of the thread's own making.
+_OF_LANES = re.compile(r"@\S*(?:simd|quad)_")
+_NOT_FINITE = 0b1000000111  # signalling and quiet NaN, both infinities, as llvm.is.fpclass counts them
+_DECLARATIONS = """
+declare void @metal_divided(i32, i32)
+declare void @metal_made(i32, i32)
+declare void @metal_out_of_bounds(i64, i32)
+"""
+
+
+def check_values(module: str, file: str, sites: Sites) -> str:
+    """The module with calls put in. Functions that do not stand in `file` are left as they are."""
+    lines = module.split("\n")
+    debug = DebugInfo(module, file)
+    users = [function for function in functions(lines) if debug.is_users(function.subprogram)]
+    instrumented = _Values(module, [function.name for function in users], debug, sites)
+    replaced: dict[int, list[str]] = {}
+    for function in users:
+        for index in range(function.first + 1, function.last):
+            new = list(instrumented.line(lines[index]))
+            if new != [lines[index]]:
+                replaced[index] = new
+    text = "\n".join("\n".join(replaced[i]) if i in replaced else line for i, line in enumerate(lines))
+    declared = "".join(line + "\n" for line in sorted(instrumented.declared) if line.partition("(")[0] not in module)
+    return text + _DECLARATIONS + declared
+
+
+class _Values:
+    def __init__(self, module: str, users: Sequence[str], debug: DebugInfo, sites: Sites) -> None:
+        self.declared: set[str] = set()
+        self._users = tuple(f"@{name}(" for name in users)
+        self._debug = debug
+        self._sites = sites
+        self._count = 0
+        names = dict(_TYPE_NAME.findall(module))
+        self._array_types = {data: names.get(kind, "") for data, kind in _CHECK_DATA.findall(module)}
+
+    def line(self, line: str) -> Iterator[str]:
+        place = self._debug.place(line)
+        if place is None:
+            yield line
+        elif out_of_bounds := _OUT_OF_BOUNDS.match(line):
+            site = self._sites.number(place, self._array_types.get(out_of_bounds[1], ""))
+            yield f"  call void @metal_out_of_bounds(i64 {out_of_bounds[2]}, i32 {site})"
+        elif (match := _RESULT.match(line)) is None:
+            yield line
+        elif match["operation"] in _DIVISIONS:
+            yield from self._division(line, match, place)
+        else:
+            yield line
+            yield from self._value(match, place)
+
+    def _division(self, line: str, match: re.Match[str], place: Place) -> Iterator[str]:
+        """The divisor is replaced by 1 where it is zero."""
+        first, second, *rest = operands(match["rest"])
+        if not second.startswith("%"):
+            yield line
+            return
+        divided = type_of(typed(_FLAGS.sub("", first, count=1))[0])
+        one = "1" if divided.count == 1 else f"splat ({divided.element} 1)"
+        zero, safe = self._name(), self._name()
+        condition = "i1" if divided.count == 1 else f"<{divided.count} x i1>"
+        yield f"  {zero} = icmp eq {divided.text} {second}, {'0' if divided.count == 1 else 'zeroinitializer'}"
+        any_zero = yield from self._any(zero, divided)
+        yield from self._told("metal_divided", any_zero, self._sites.number(place))
+        yield f"  {safe} = select {condition} {zero}, {divided.text} {one}, {divided.text} {second}"
+        yield ", ".join([f"  {match['name']} = {match['operation']} {first}", safe, *rest])
+
+    def _value(self, match: re.Match[str], place: Place) -> Iterator[str]:
+        operation, rest = match["operation"], match["rest"]
+        if operation in _ARITHMETIC:
+            first, second, *_ = operands(rest)
+            kind, left = typed(_FLAGS.sub("", first, count=1))
+            yield from self._made(
+                match["name"], type_of(kind), [(kind, left), (kind, second)], place, _ARITHMETIC[operation]
+            )
+        elif operation in ("fptrunc", "sitofp", "uitofp"):
+            source, _, result = operands(_FLAGS.sub("", rest, count=1))[0].rpartition(" to ")
+            yield from self._made(match["name"], type_of(result), [typed(source)], place, "conversion")
+        elif operation in ("call", "tail") and (call := _CALL.match(rest)):
+            called = call["rest"]
+            if not _OF_LANES.match(called) and not called.startswith(self._users):
+                given = [typed(argument) for argument in arguments(called)]
+                yield from self._made(match["name"], type_of(call["type"]), given, place, _function_name(called))
+
+    def _made(self, result: str, kind: Type, given: list[tuple[str, str]], place: Place, what: str) -> Iterator[str]:
+        """Tells of a result that is not finite where all operands are."""
+        if not kind.is_float:
+            return
+        bad = yield from self._not_finite(result, kind)
+        for text, value in given:
+            operand = type_of(text)
+            if operand.is_float and value.startswith("%"):
+                before = yield from self._not_finite(value, operand)
+                fine, both = self._name(), self._name()
+                yield f"  {fine} = xor i1 {before}, true"
+                yield f"  {both} = and i1 {bad}, {fine}"
+                bad = both
+        yield from self._told("metal_made", bad, self._sites.number(place, what))
+
+    def _not_finite(self, value: str, kind: Type) -> Generator[str, None, str]:
+        name = self._name()
+        vector = kind.count > 1
+        condition = f"<{kind.count} x i1>" if vector else "i1"
+        suffix = {"float": "f32", "half": "f16", "bfloat": "bf16"}[kind.element]
+        function = f"@llvm.is.fpclass.{f'v{kind.count}' if vector else ''}{suffix}"
+        self.declared.add(f"declare {condition} {function}({kind.text}, i32 immarg)")
+        yield f"  {name} = call {condition} {function}({kind.text} {value}, i32 {_NOT_FINITE})"
+        return (yield from self._any(name, kind))
+
+    def _any(self, condition: str, kind: Type) -> Generator[str, None, str]:
+        """Whether a condition holds for any element."""
+        if kind.count == 1:
+            return condition
+        name = self._name()
+        function = f"@llvm.vector.reduce.or.v{kind.count}i1"
+        self.declared.add(f"declare i1 {function}(<{kind.count} x i1>)")
+        yield f"  {name} = call i1 {function}(<{kind.count} x i1> {condition})"
+        return name
+
+    def _told(self, function: str, condition: str, site: int) -> Iterator[str]:
+        wide = self._name()
+        yield f"  {wide} = zext i1 {condition} to i32"
+        yield f"  call void @{function}(i32 {wide}, i32 {site})"
+
+    def _name(self) -> str:
+        self._count += 1
+        return f"%metal.v{self._count}"
+
+
+def _function_name(call: str) -> str:
+    """`log` of `@_ZN5metal3logEf(…)`: the last name that a mangled one has."""
+    mangled = call[1 : call.index("(")]
+    names, position = [], 0
+    while match := re.compile(r"\d+").search(mangled, position):
+        end = match.end() + int(match[0])
+        names.append(mangled[match.end() : end])
+        position = end
+        if not re.match(r"\d", mangled[position:]):
+            break
+    return names[-1] if names else mangled.removeprefix("llvm.").partition(".")[0]
