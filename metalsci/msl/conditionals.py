@@ -21,17 +21,17 @@ class Conditionals:
     @property
     def live(self) -> bool:
         """False where a condition is known to be false."""
-        return all(branch.state is not False for branch in self._branches)
+        return not self._branches or self._branches[-1].live
 
     @property
     def undecided(self) -> bool:
         """True inside a branch that may or may not be read."""
-        return self.live and any(branch.state is None for branch in self._branches)
+        return self.live and bool(self._branches) and self._branches[-1].undecided
 
     def read(self, keyword: bytes, directive: Token, macros: Macros) -> None:
         if keyword in (b"if", b"ifdef", b"ifndef"):
             state = _condition(keyword, directive, macros) if self.live else False
-            self._branches.append(_Branch(state, taken=state))
+            self._branches.append(_Branch(state, taken=state, inside=(self.live, self.undecided)))
         elif self._branches and keyword in (b"elif", b"else"):
             branch = self._branches[-1]
             if branch.taken is True:
@@ -50,6 +50,16 @@ class _Branch:
 
     state: bool | None
     taken: bool | None
+    inside: tuple[bool, bool]
+    """Whether the text around it is live, and whether that is undecided."""
+
+    @property
+    def live(self) -> bool:
+        return self.inside[0] and self.state is not False
+
+    @property
+    def undecided(self) -> bool:
+        return self.inside[1] or self.state is None
 
 
 def _condition(keyword: bytes, directive: Token, macros: Macros) -> bool | None:

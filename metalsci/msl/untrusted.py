@@ -6,7 +6,8 @@ without files or network), and the one that explains itself.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from itertools import pairwise
 
 from metalsci.msl.diagnostics import Diagnostic, Severity
 from metalsci.msl.directives import keyword_of, operands_of
@@ -27,29 +28,67 @@ _FORBIDDEN = {
     b"__has_include_next": "'__has_include_next' cannot be used here: source must not depend on the files of a machine",
     b"__has_embed": "'__has_embed' cannot be used here: source must not depend on the files of a machine",
 }
-# Pragmas of Clang's that steer code and messages. Its others read files and load modules; anyone else's it ignores.
-_PRAGMA = re.compile(
-    rb"(?:clang|GCC)\s+(?:loop|fp|diagnostic|optimize|unroll|nounroll|ivdep)\b"
-    rb"|(?!clang\b|GCC\b|include_alias\b|comment\b|detect_mismatch\b|hdrstop\b)"
+_FORBIDDEN_PREFIXES = (b"__builtin_", b"__sync_", b"__atomic_", b"__nvvm_", b"__opencl_")
+# Of the builtins, those that only compute or only promise; kernels in the wild count zeros with them.
+_HARMLESS = re.compile(
+    rb"__builtin_(?:(?:clz|ctz|ffs|clrsb|parity|popcount)(?:l|ll|g)?|(?:bswap|bitreverse|rotateleft|rotateright)\d+"
+    rb"|(?:add|sub|mul)_overflow|expect|assume|unreachable|constant_p|is_constant_evaluated|types_compatible_p|offsetof"
+    rb"|bit_cast|convertvector|shufflevector|nanf|inff|huge_valf|isnan|isinf|isfinite|isnormal|signbit)"
 )
-_SPLICE = re.compile(rb"\\[ \t]*\r?\n")
+# Pragmas of Clang's that steer code and messages. Its others read files, load modules, rename symbols and lift the
+# language's restrictions; anyone else's it ignores.
+_STEERING = rb"clang|GCC|OPENCL|include_alias|comment|detect_mismatch|hdrstop|weak|redefine_extname"
+_PRAGMA = re.compile(
+    rb"(?:clang|GCC)\s+(?:loop|fp|diagnostic|optimize|unroll|nounroll|ivdep)\b|(?!(?:%b)\b)" % _STEERING
+)
+# What makes `_Pragma` of something that is not spelled out one of those.
+_STEERING_WORD = re.compile(rb"\b(?:%b|dependency|module|__debug)\b" % _STEERING)
+# Attributes that decide where a symbol lies, what it is another name of, and who calls it and how.
+_LINKING = frozenset(
+    b"alias ifunc weak weakref weak_import section constructor destructor init_priority cleanup naked used retain"
+    b" visibility interrupt signal tls_model target target_clones cpu_dispatch cpu_specific patchable_function_entry"
+    b" xray_always_instrument no_caller_saved_registers ms_abi sysv_abi regparm address_space asm".split()
+)
+_SPLICE = re.compile(rb"\\[ \t\v\f]*\n")
+_PASTE = re.compile(rb"##|%:%:")
+_MAX_SIZE = 1 << 20  # bytes: a hundred times a long kernel, and seconds to read
 
 
 def refuse(text: SourceText) -> Iterator[Diagnostic]:
     """One error for each thing that is not allowed."""
-    # What a backslash at a line's end tears apart, the compiler reads as one word. The line breaks move to where the
-    # logical line ends, so that line numbers stay close.
-    whole = SourceText(_joined(text.data)) if _SPLICE.search(text.data) else text
+    if len(text.data) > _MAX_SIZE:
+        yield Diagnostic(Severity.ERROR, 0, 0, f"the source is longer than {_MAX_SIZE:,} bytes")
+        return
+    whole = SourceText(_as_read(text.data))
+    words: list[Token] = []
     for token in whole.tokens:
         if token.kind == "directive":
             yield from _directive(whole, token)
-            words = operands_of(token)
+            operands = operands_of(token)
+            yield from _attributes(whole, operands)
+            words += operands
         else:
-            words = [token]
-        for word in words:
-            if word.kind == "word" and (message := _word(word.text)) is not None:
-                yield _error(whole, word.start, message)
-    yield from _pragma_operators(whole)
+            words.append(token)
+    yield from _attributes(whole, [token for token in whole.tokens if token.kind != "directive"])
+    for word in words:
+        if word.kind == "word" and (message := _word(word.text)) is not None:
+            yield _error(whole, word.start, message)
+    yield from _pragma_operators(whole, words)
+    if (paste := _PASTE.search(whole.data)) is not None:
+        for made in _pasted({word.text for word in words if word.kind in ("word", "number")}):
+            yield _error(whole, paste.start(), _word(made) or _pragma(b""))
+
+
+def _as_read(data: bytes) -> bytes:
+    """The text as the compiler reads it, each word and directive where this package's lexer finds it.
+
+    What a backslash at a line's end tears apart is one word; the line breaks move to where the logical line ends, so
+    that line numbers stay close. A carriage return ends a line. Zeros are white space, and so are characters that no
+    name may have, which the compiler drops with a message; a name of others than ASCII's is nothing that is looked for.
+    """
+    data = re.sub(rb"\r(?!\n)", b"\n", data).replace(b"\r\n", b"\n")
+    joined = _joined(data) if _SPLICE.search(data) else data
+    return re.sub(rb"[\0\x80-\xff]", b" ", joined)
 
 
 def _joined(data: bytes) -> bytes:
@@ -66,9 +105,40 @@ def _joined(data: bytes) -> bytes:
 
 
 def _word(word: bytes) -> str | None:
-    if word.startswith((b"__builtin_", b"__sync_", b"__atomic_", b"__nvvm_", b"__opencl_")):
+    if word.startswith(_FORBIDDEN_PREFIXES) and not _HARMLESS.fullmatch(word):
         return f"use of undeclared identifier '{word.decode()}'"
     return _FORBIDDEN.get(word)
+
+
+def _pasted(pieces: Collection[bytes]) -> Iterator[bytes]:
+    """Words that are not allowed and that macros could paste together of `pieces`.
+
+    Without `asm`, for which a few short variables will do; Clang has inline assembly switched off.
+    """
+    for wanted in (*_FORBIDDEN_PREFIXES, *(word for word in _FORBIDDEN if b"asm" not in word), b"_Pragma"):
+        reached = {0}
+        for at in range(len(wanted)):
+            if at in reached:
+                reached |= {at + len(piece) for piece in pieces if wanted.startswith(piece, at)}
+                if wanted.endswith(b"_") and any(piece.startswith(wanted[at:]) for piece in pieces):
+                    reached.add(len(wanted))
+        if len(wanted) in reached and wanted not in pieces:
+            yield wanted
+
+
+def _attributes(text: SourceText, tokens: Sequence[Token]) -> Iterator[Diagnostic]:
+    """Those that are not allowed, in `__attribute__((…))` and in `[[gnu::…]]`."""
+    inside = [False]  # of each open bracket: whether it is part of an attribute
+    for previous, token in pairwise((Token("punct", 0, 0, b";"), *tokens)):
+        if token.text in (b"(", b"["):
+            opens = previous.text in (b"__attribute__", b"__attribute") or previous.text == token.text == b"["
+            inside.append(opens or inside[-1])
+        elif token.text in (b")", b"]"):
+            if len(inside) > 1:
+                inside.pop()
+        elif inside[-1] and token.text.strip(b"_") in _LINKING:
+            name = token.text.decode()
+            yield _error(text, token.start, f"'{name}' attribute cannot be used here: source must stand by itself")
 
 
 def _directive(text: SourceText, directive: Token) -> Iterator[Diagnostic]:
@@ -89,11 +159,14 @@ def _directive(text: SourceText, directive: Token) -> Iterator[Diagnostic]:
         yield _error(text, start, f"'{name}' file not found: only Metal's own headers can be included")
 
 
-def _pragma_operators(text: SourceText) -> Iterator[Diagnostic]:
+def _pragma_operators(text: SourceText, words: Sequence[Token]) -> Iterator[Diagnostic]:
     """`_Pragma("…")`, in code and in macros."""
-    for match in re.finditer(rb'_Pragma\s*\(\s*(?:u8|[uUL])?R?"\W*(\w*)([^"]*)', text.data):
+    for match in re.finditer(rb'\b_Pragma\s*\(\s*(?:u8|[uUL])?R?"\W*(\w*)([^"]*)', text.data):
         if not _PRAGMA.match(match[1] + match[2]):
             yield _error(text, match.start(), _pragma(match[1]))
+    steering = next((found[0] for word in words if (found := _STEERING_WORD.search(word.text))), None)
+    for match in re.finditer(rb"\b_Pragma\s*(?!\s|\(\s*(?:u8|[uUL])?R?\")", text.data) if steering else ():
+        yield _error(text, match.start(), _pragma(steering or b""))
 
 
 def _pragma(name: bytes) -> str:
