@@ -3,7 +3,7 @@
 from metalsci.cpu_metal.buffer import Buffer, BufferSlice
 from metalsci.cpu_metal.commands import CommandBuffer, Dispatch
 from metalsci.cpu_metal.device import Device
-from metalsci.cpu_metal.errors import CompileError, DeviceCrash, DeviceTimeout, DispatchError, PipelineError
+from metalsci.cpu_metal.errors import CompileError, DeviceCrash, DeviceTimeout, DispatchError, Finding, PipelineError
 from metalsci.cpu_metal.library import Argument, Kernel, Library
 from metalsci.cpu_metal.mlx_kernel import MetalKernel, metal_kernel
 
@@ -18,6 +18,7 @@ __all__ = [
     "DeviceTimeout",
     "Dispatch",
     "DispatchError",
+    "Finding",
     "Kernel",
     "Library",
     "MetalKernel",

@@ -11,8 +11,9 @@ from metalsci.cpu_metal.buffer import SharedRegion
 from metalsci.cpu_metal.commands import Binding, CommandBuffer
 from metalsci.cpu_metal.compiler import CheckedKernel
 from metalsci.cpu_metal.elf import Variable
+from metalsci.cpu_metal.errors import Finding
 from metalsci.cpu_metal.library import Kernel
-from metalsci.cpu_metal.sanitizer.sentences import Finding, Kind, Memory, Thread
+from metalsci.cpu_metal.sanitizer.sentences import Found, Kind, Memory, Thread
 from metalsci.cpu_metal.wrapper import Mode
 
 # As runtime/check.h lays them out.
@@ -96,18 +97,18 @@ class CheckedCommands:
             self._extent_records[index] = self._record(extent, own, address)
         return address(self.region, True)
 
-    def findings(self) -> list[str]:
+    def findings(self) -> list[Finding]:
         """What the last run found, as sentences."""
         records = self._check["findings"][: int(self._check["found"])]
-        racing = {(int(r["dispatch"]), int(r[s])) for r in records if r["kind"] == Kind.RACE for s in _SITES}
+        racing = {(int(r["dispatch"]), int(r[s])) for r in records if r["kind"] == Kind.DATA_RACE for s in _SITES}
         # What a race makes a thread read too early is no other mistake.
         told = [
-            str(self._finding(record))
+            self._found(record).told()
             for record in records
             if record["kind"] != Kind.UNINITIALISED or (int(record["dispatch"]), int(record["site"])) not in racing
         ]
         if lost := int(self._check["lost"]):
-            told.append(f"and {lost:,} more findings of other kinds or at other places")
+            told.append(Finding(f"and {lost:,} more findings of other kinds or at other places"))
         return told
 
     def _record(self, extent: _Extent, own: int, address: Callable[[SharedRegion, bool], int]) -> tuple[int, ...]:
@@ -146,7 +147,7 @@ class CheckedCommands:
             for start, size, name in _variables(build.variables):
                 yield _Extent(index, Memory(f"threadgroup variable '{name}'", name, size, 0), start, None)
 
-    def _finding(self, record: Any) -> Finding:
+    def _found(self, record: Any) -> Found:
         index = min(int(record["dispatch"]), len(self._original) - 1)
         dispatch = self._original.dispatches[index]
         sites = self._checked[dispatch.kernel].build.sites
@@ -155,7 +156,7 @@ class CheckedCommands:
         def thread(group: str, member: str) -> Thread:
             return Thread.of(dispatch, int(record[group]), int(record[member]))
 
-        return Finding(
+        return Found(
             kind=Kind(int(record["kind"])),
             flags=int(record["flags"]),
             source=dispatch.kernel.origin.source,

@@ -6,6 +6,7 @@ from enum import IntEnum, IntFlag
 from typing import Self
 
 from metalsci.cpu_metal.commands import Dispatch
+from metalsci.cpu_metal.errors import Finding
 from metalsci.cpu_metal.sanitizer.sites import Site
 
 
@@ -14,14 +15,14 @@ class Kind(IntEnum):
 
     OUT_OF_BOUNDS = 1
     READ_ONLY = 2
-    WILD = 3
-    INDEX = 4
+    WILD_POINTER = 3
+    INDEX_OUT_OF_BOUNDS = 4
     UNINITIALISED = 5
-    RACE = 6
-    RETURNED = 7
+    DATA_RACE = 6
+    DIVERGENT_BARRIER = 7
     MISALIGNED = 8
     NON_FINITE = 9
-    DIVISION = 10
+    DIVISION_BY_ZERO = 10
 
 
 class _Flag(IntFlag):
@@ -87,7 +88,7 @@ def _tuple(values: tuple[int, ...]) -> str:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Found:
     """What was found first at a place in the source, and how often; fields as in runtime/check.h."""
 
     kind: Kind
@@ -105,13 +106,15 @@ class Finding:
     other_thread: Thread
     count: int
 
-    def __str__(self) -> str:
-        line = self.site if self.kind is Kind.RETURNED else self.sites[self.site].line
+    def told(self) -> Finding:
+        line = self.site if self.kind is Kind.DIVERGENT_BARRIER else self.sites[self.site].line
         times = "" if self.count == 1 else f"; {self.count:,} times in all"
-        return f"{self.kernel}, line {line}: {_SENTENCES[self.kind](self)}{times}"
+        sentence = f"{self.kernel}, line {line}: {_SENTENCES[self.kind](self)}{times}"
+        undefined = self.kind not in (Kind.NON_FINITE, Kind.DIVISION_BY_ZERO)
+        return Finding(sentence, self.kind.name.lower().replace("_", " "), line, undefined=undefined)
 
 
-def _access(finding: Finding) -> str:
+def _access(finding: Found) -> str:
     return _verb(finding.flags & _Flag.WRITE, finding.flags & _Flag.ATOMIC, "read", "write", "atomic operation")
 
 
@@ -119,11 +122,11 @@ def _verb(write: int, atomic: int, *words: str) -> str:
     return words[2] if atomic else words[1] if write else words[0]
 
 
-def _place(finding: Finding) -> str:
+def _place(finding: Found) -> str:
     return finding.memory.place(finding.offset, finding.size) if finding.memory else "memory"
 
 
-def _out_of_bounds(finding: Finding) -> str:
+def _out_of_bounds(finding: Found) -> str:
     memory = finding.memory
     if memory is None:
         return _wild(finding)
@@ -131,17 +134,17 @@ def _out_of_bounds(finding: Finding) -> str:
     return f"{_access(finding)} of {_place(finding)}, {side} of {memory.extent()}, by {finding.thread}"
 
 
-def _read_only(finding: Finding) -> str:
+def _read_only(finding: Found) -> str:
     memory = finding.memory.description if finding.memory else "memory"
     return f"write to {_place(finding)}, though {memory} is declared const or constant, by {finding.thread}"
 
 
-def _wild(finding: Finding) -> str:
+def _wild(finding: Found) -> str:
     access = _access(finding)
     return f"{access} through a pointer into no buffer and no threadgroup variable, by {finding.thread}"
 
 
-def _index(finding: Finding) -> str:
+def _index(finding: Found) -> str:
     site = finding.sites[finding.site]
     lines = finding.source.splitlines()
     text = lines[site.line - 1].encode()[site.column - 1 :] if 0 < site.line <= len(lines) else b""
@@ -152,7 +155,7 @@ def _index(finding: Finding) -> str:
     return f"index {finding.offset} is outside {array}{kind}; {finding.thread} ends here"
 
 
-def _uninitialised(finding: Finding) -> str:
+def _uninitialised(finding: Found) -> str:
     memory = finding.memory
     if memory is None:
         return "read of memory that nobody has written"
@@ -164,7 +167,7 @@ def _uninitialised(finding: Finding) -> str:
     return f"read of {_place(finding)} of {memory.description}, which nobody has written ({why}), by {finding.thread}"
 
 
-def _race(finding: Finding) -> str:
+def _race(finding: Found) -> str:
     flags, memory = finding.flags, finding.memory
     does = _verb(flags & _Flag.WRITE, flags & _Flag.ATOMIC, "reads", "writes", "changes atomically")
     did = _verb(flags & _Flag.OTHER_WRITE, flags & _Flag.OTHER_ATOMIC, "reads", "writes", "changes atomically")
@@ -179,14 +182,14 @@ def _race(finding: Finding) -> str:
     return f"{text}, with no threadgroup_barrier({orders}) between the two"
 
 
-def _returned(finding: Finding) -> str:
+def _returned(finding: Found) -> str:
     return (
         f"barrier in divergent control flow: {finding.thread} has returned before it while others of its threadgroup "
         "wait there; every thread of a threadgroup must come to each barrier"
     )
 
 
-def _misaligned(finding: Finding) -> str:
+def _misaligned(finding: Found) -> str:
     memory = finding.memory.description if finding.memory else "memory"
     return (
         f"misaligned {_access(finding)} of {finding.size} bytes at byte {finding.offset:,} of {memory}: its type must "
@@ -194,7 +197,7 @@ def _misaligned(finding: Finding) -> str:
     )
 
 
-def _non_finite(finding: Finding) -> str:
+def _non_finite(finding: Found) -> str:
     origin, stored = finding.sites[finding.site], finding.sites[finding.other_site]
     operation = f"'{origin.what}'" if origin.what else "an operation"
     line = "" if stored.line == origin.line else f" in line {stored.line}"
@@ -202,7 +205,7 @@ def _non_finite(finding: Finding) -> str:
     return f"{operation} of finite values gives one that is not finite, and {outcome}"
 
 
-def _division(finding: Finding) -> str:
+def _division(finding: Found) -> str:
     return f"integer division by zero, by {finding.thread}"
 
 
@@ -210,12 +213,12 @@ _VALUES = ("inf", "-inf", "a NaN")
 _SENTENCES = {
     Kind.OUT_OF_BOUNDS: _out_of_bounds,
     Kind.READ_ONLY: _read_only,
-    Kind.WILD: _wild,
-    Kind.INDEX: _index,
+    Kind.WILD_POINTER: _wild,
+    Kind.INDEX_OUT_OF_BOUNDS: _index,
     Kind.UNINITIALISED: _uninitialised,
-    Kind.RACE: _race,
-    Kind.RETURNED: _returned,
+    Kind.DATA_RACE: _race,
+    Kind.DIVERGENT_BARRIER: _returned,
     Kind.MISALIGNED: _misaligned,
     Kind.NON_FINITE: _non_finite,
-    Kind.DIVISION: _division,
+    Kind.DIVISION_BY_ZERO: _division,
 }
