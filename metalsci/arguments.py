@@ -1,7 +1,8 @@
-"""The command line before Hydra sees it: `-m` anywhere, and `resume=FOLDER`."""
+"""The command line before Hydra sees it: `-m` anywhere, and `resume=FOLDER` of a run or of a sweep."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -33,28 +34,43 @@ def multirun_first(arguments: Sequence[str]) -> list[str]:
 
 
 def expand_resume(arguments: Sequence[str]) -> list[str]:
-    """Replace `resume=FOLDER` by the overrides that the run in FOLDER was started with, writing into FOLDER again.
+    """Replace `resume=FOLDER` by the overrides that the run or the sweep in FOLDER was started with, writing into FOLDER
+    again.
 
     Overrides given beside it come last and win, so `resume=FOLDER budget.iterations=50` prolongs a run.
-    Raises ResumeError when FOLDER is not a run's folder, or its run has ended.
+    Raises ResumeError when FOLDER is neither a run's nor a sweep's folder, or its run has ended.
     """
     folders = [a.removeprefix("resume=") for a in arguments if a.startswith("resume=")]
     if not folders:
         return list(arguments)
     rest = [a for a in arguments if not a.startswith("resume=")]
     if len(folders) > 1 or not set(_MULTIRUN).isdisjoint(rest):
-        raise ResumeError("resume takes one run's folder; the runs of a sweep are resumed one by one")
+        raise ResumeError("resume takes one folder, of a run or of a sweep, and no -m")
     folder = Path(folders[0])
+    if (folder / "multirun.yaml").is_file():
+        recorded = _load(folder / "multirun.yaml")["hydra"]["overrides"]["task"]
+        return [_MULTIRUN[0], *recorded, f"hydra.sweep.dir={_quoted(folder)}", *rest]
     overrides = folder / ".hydra" / "overrides.yaml"
     if not overrides.is_file() or not (folder / "journal.jsonl").is_file():
-        raise ResumeError(f"{folder} is not the folder of a run: it holds no journal.jsonl with .hydra/overrides.yaml")
+        raise ResumeError(
+            f"{folder} is not the folder of a run, which holds journal.jsonl and .hydra/overrides.yaml, nor that of a "
+            "sweep, which holds multirun.yaml"
+        )
     if (folder / "summary.json").exists():
         raise ResumeError(f"the run in {folder} has ended; its result is in {folder / 'summary.json'}")
     if (folder / "gate.json").exists() and rest:
         raise ResumeError(f"the gate of the run in {folder} has spoken, once and for all; prolong nothing, start anew")
+    return [*(_load(overrides) or []), f"hydra.run.dir={_quoted(folder)}", *rest]
+
+
+def _load(path: Path) -> Any:
     try:
-        recorded = yaml.safe_load(overrides.read_text()) or []
+        return yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as error:
-        raise ResumeError(f"{overrides} cannot be read: {error}") from error
-    quoted = str(folder).replace("'", r"\'")  # Hydra's grammar; a folder's name may hold anything
-    return [*recorded, f"hydra.run.dir='{quoted}'", *rest]
+        raise ResumeError(f"{path} cannot be read: {error}") from error
+
+
+def _quoted(folder: Path) -> str:
+    """In Hydra's grammar; a folder's name may hold anything."""
+    escaped = str(folder).replace("'", r"\'")
+    return f"'{escaped}'"

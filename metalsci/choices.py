@@ -1,11 +1,15 @@
-"""A composition error in words a user can act on: what is wrong, and what there is to choose from."""
+"""A mistake in a config in words a user can act on: what is wrong, and what there is to choose from."""
 
 import difflib
 import re
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from typing import Any
 
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from metalsci.arguments import UsageError
 from metalsci.config import SCHEMAS
 
 
@@ -22,6 +26,24 @@ def explain(error: BaseException) -> str:
     return text + _keys(cause)
 
 
+def refuse_unread(cfg: DictConfig) -> None:
+    """Raises UsageError for a setting that was added (`+name=value`) where the schema has none."""
+    for path, unknown, schema in _added(cfg, ""):
+        raise UsageError(f"{path}{unknown}: no such setting; nothing would read it{_offer(unknown, schema)}")
+
+
+def _added(node: DictConfig, path: str) -> Iterator[tuple[str, str, type]]:
+    """What the nodes of a schema have beyond it, where, and the schema. What has none takes any key."""
+    schema = OmegaConf.get_type(node)
+    if is_dataclass(schema):
+        known = {field.name for field in fields(schema)}
+        yield from ((path, str(name), schema) for name in node if name not in known)
+    for name in node:
+        child = None if OmegaConf.is_missing(node, name) else node[name]
+        if isinstance(child, DictConfig):
+            yield from _added(child, f"{path}{name!s}.")
+
+
 def _root(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
@@ -33,7 +55,11 @@ def _keys(cause: Any) -> str:
     unknown = re.search(r"Key '([^']+)'", str(cause))
     if unknown is None or cause.object_type is None or cause.object_type not in SCHEMAS.values():
         return ""
-    keys = [k for k in cause.object_type.__dataclass_fields__ if not k.startswith("_")]
-    close = difflib.get_close_matches(unknown[1], keys, n=1, cutoff=0.5)
+    return _offer(unknown[1], cause.object_type)
+
+
+def _offer(unknown: str, schema: Any) -> str:
+    keys = [field.name for field in fields(schema) if not field.name.startswith("_")]
+    close = difflib.get_close_matches(unknown, keys, n=1, cutoff=0.5)
     guess = f"\ndid you mean {close[0]}?" if close else ""
     return f"{guess}\nkeys here: {', '.join(keys)}"

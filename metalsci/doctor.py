@@ -22,9 +22,11 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.text import Text
 
-from metalsci.choices import explain
+from metalsci.arguments import UsageError
+from metalsci.choices import explain, refuse_unread
 from metalsci.config import register
 from metalsci.cpu_metal import isolation
+from metalsci.devices import ceilings
 from metalsci.devices.auto import has_metal
 from metalsci.devices.errors import CompileFailure, DeviceError
 from metalsci.devices.program import trace
@@ -110,8 +112,8 @@ def _isolation() -> Finding:
 
 
 def _ceilings(device: Device) -> Finding:
-    ceilings = device.ceilings
-    return Finding("ceilings", f"{ceilings.bandwidth:.1f} GB/s, {ceilings.fp32:.0f} GFLOP/s ({ceilings.source})")
+    found = device.ceilings
+    return Finding("ceilings", f"{found.bandwidth:.1f} GB/s, {found.fp32:.0f} GFLOP/s ({found.source})")
 
 
 def _kernel(device: Device) -> Finding:
@@ -163,12 +165,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the findings; exits with 1 if one needs something done, with 2 if the arguments are wrong."""
     parser = argparse.ArgumentParser(prog="python -m metalsci.doctor", description=(__doc__ or "").split("\n\n")[1])
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="as of a run: model=claude device=cpu")
-    overrides = parser.parse_args(arguments).overrides
+    parser.add_argument(
+        "--measure-ceilings",
+        action="store_true",
+        help="anew: this machine has changed, or was busy when they were measured",
+    )
+    parser.add_argument("--version", action="version", version=f"metalsci {version('metalsci')}")
+    told = parser.parse_args(arguments)
+    overrides = told.overrides
     try:
         cfg = _compose(overrides)
         device = make(cfg, "device")
-    except (HydraException, ConfigError) as error:
+    except (HydraException, ConfigError, UsageError) as error:
         parser.error(explain(error))
+    if told.measure_ceilings:
+        ceilings.forget()
     console = Console(highlight=False, soft_wrap=True)
     healthy = True
     for finding in examine(cfg, device, ask_model=any(o.startswith("model=") for o in overrides)):
@@ -186,7 +197,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _compose(overrides: Sequence[str]) -> DictConfig:
     register()
     with initialize_config_dir(str(data("conf")), version_base="1.3"):
-        return compose("config", overrides=list(overrides))
+        cfg = compose("config", overrides=list(overrides))
+    refuse_unread(cfg)
+    return cfg
 
 
 if __name__ == "__main__":

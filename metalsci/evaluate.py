@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 
 from metalsci.arguments import multirun_first
 from metalsci.paths import data
-from metalsci.run import EXIT_FAILED, command, complain
+from metalsci.run import EXIT_FAILED, check_settings, command, complain
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,7 @@ def _job(cfg: DictConfig) -> None:
     from metalsci.judgement import judge
     from metalsci.tracking.console import make_console
 
+    check_settings(cfg)
     hydra_cfg = HydraConfig.get()
     folder = Path(hydra_cfg.runtime.output_dir)
     alone = hydra_cfg.mode is not RunMode.MULTIRUN

@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import hydra
@@ -31,9 +32,12 @@ def _job(cfg: DictConfig) -> None:
     from metalsci.experiment import run_experiment
     from metalsci.failures import EXPECTED, advice
 
+    check_settings(cfg)
     hydra_cfg = HydraConfig.get()
     folder = Path(hydra_cfg.runtime.output_dir)
     sweep = Path(hydra_cfg.sweep.dir).as_posix() if hydra_cfg.mode is RunMode.MULTIRUN else None
+    if sweep is not None and (folder / "summary.json").exists():
+        return  # of a sweep that goes on
     try:
         run_experiment(cfg, folder, sweep)
     except EXPECTED as error:
@@ -44,11 +48,22 @@ def _job(cfg: DictConfig) -> None:
         # the rest of a sweep goes on; its table counts the runs without a result, and fails at the end
     except KeyboardInterrupt:
         log.error("interrupted")
-        complain(f"interrupted; go on with: python -m metalsci.run resume={shown(folder)}")
+        complain(_ways_on(folder if sweep is None else Path(sweep), sweep is not None))
         raise
     except Exception:
         log.exception("a fault of metalsci itself")
         raise
+
+
+def _ways_on(folder: Path, is_sweep: bool) -> str:
+    """What to type after Ctrl-C: for a run, or for a sweep and each of its runs that has begun and not ended."""
+    resume = "python -m metalsci.run resume="
+    if not is_sweep:
+        return f"interrupted; go on with: {resume}{shown(folder)}"
+    from metalsci.tracking.sweep import unfinished
+
+    jobs = "".join(f"\n  {resume}{shown(job)}" for job in unfinished(folder))
+    return f"interrupted; go on with the sweep: {resume}{shown(folder)}\nor with one of its runs:{jobs}"
 
 
 def main() -> None:
@@ -61,7 +76,9 @@ def command(config_name: str, job: Callable[[], None], prepare: Callable[[list[s
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions reach the code below instead of Hydra's own report
     try:
         sys.argv[1:] = prepare(refuse_null(sys.argv[1:], GROUPS))
-        if {"-h", "--help"}.isdisjoint(sys.argv):
+        if "--version" in sys.argv:
+            sys.stdout.write(f"metalsci {version('metalsci')}\n")
+        elif {"-h", "--help"}.isdisjoint(sys.argv):
             job()
         else:
             sys.stdout.write(help_text(config_name, [a for a in sys.argv[1:] if "=" in a]))
@@ -79,6 +96,17 @@ def command(config_name: str, job: Callable[[], None], prepare: Callable[[list[s
         complain(
             f"cannot write the run folder: {error}\nchoose another with hydra.run.dir=FOLDER or paths.outputs=FOLDER"
         )
+        sys.exit(EXIT_USAGE)
+
+
+def check_settings(cfg: DictConfig) -> None:
+    """Exits where something was added to a config that nothing reads."""
+    from metalsci.choices import refuse_unread
+
+    try:
+        refuse_unread(cfg)
+    except UsageError as error:
+        complain(str(error))
         sys.exit(EXIT_USAGE)
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import psutil
@@ -149,6 +150,10 @@ def test_help_names_the_choices_and_imports_nothing_heavy(tmp_path):
         (["--oops"], ["--oops"]),
         (["tracker=null"], ["tracker=none"]),
         (["experiment=null"], ["--help"]),
+        (["+foo=1"], ["foo: no such setting", "keys here: task, model"]),
+        (["+budget.minuts=1"], ["budget.minuts: no such setting", "did you mean minutes?"]),
+        (["model=local", "+model.transport.retries=1"], ["model.transport.retries: no such setting", "attempts"]),
+        (["-m", "seed=0,1", "+task.tolerance.absolut=1"], ["task.tolerance.absolut", "did you mean absolute?"]),
     ],
 )
 def test_a_misspelling_fails_before_anything_starts_and_names_the_choices(tmp_path, arguments, messages):
@@ -158,6 +163,11 @@ def test_a_misspelling_fails_before_anything_starts_and_names_the_choices(tmp_pa
         assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.rglob("journal.jsonl"))
+
+
+def test_the_version_is_metalsci_s(tmp_path):
+    done = metalsci("--version", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, f"metalsci {version('metalsci')}\n")
 
 
 def test_a_budget_of_zero_is_refused_in_a_sentence(tmp_path):
@@ -228,6 +238,30 @@ def test_ctrl_c_leaves_a_run_that_can_be_resumed_and_no_process(tmp_path):
     assert done.returncode == 0, done.stderr
     assert (folder / "journal.jsonl").read_bytes().startswith(before)
     assert only_run(tmp_path) == folder
+
+
+def test_ctrl_c_leaves_a_sweep_that_can_be_resumed_as_a_whole(tmp_path):
+    command = [sys.executable, "-m", "metalsci.run", *SMOKE, "-m", "seed=0,1", "budget.iterations=8"]
+    command += ["budget.minutes=null", "hydra.sweep.dir=a b"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    deadline = time.monotonic() + 100
+    while not (tmp_path / "a b" / "1" / "02_result.json").exists():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "resume=a b\n" in err
+    assert "resume=a b/1\n" in err
+    assert "a b/0" not in err  # it has ended
+    first = (tmp_path / "a b" / "0" / "summary.json").stat().st_mtime_ns
+    done = metalsci("resume=a b", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    runs = json.loads((tmp_path / "a b" / "sweep.json").read_text())
+    assert [(run["seed"], run["iterations"]) for run in runs.values()] == [(0, 8), (1, 8)]
+    assert (tmp_path / "a b" / "0" / "summary.json").stat().st_mtime_ns == first
+    assert (tmp_path / "a b" / "1" / "journal.jsonl").read_text().count('"began"') == 1
 
 
 def test_a_prolonged_run_cannot_keep_a_verdict_on_another_kernel(tmp_path):

@@ -23,6 +23,15 @@ def test_a_healthy_machine_gets_a_line_a_part_and_exit_status_zero():
     assert "landlock" in lines["isolation"]
 
 
+def test_ceilings_show_their_date_and_are_measured_anew_when_asked(tmp_path):
+    doctor(METALSCI_CACHE=str(tmp_path))
+    (kept,) = tmp_path.glob("ceilings-*.json")
+    kept.write_text('{"bandwidth": 7.0, "fp32": 9.0, "source": "measured on this machine on 2001-02-03"}')
+    assert "7.0 GB/s, 9 GFLOP/s (measured on this machine on 2001-02-03)" in doctor(METALSCI_CACHE=str(tmp_path)).stdout
+    assert "2001" not in doctor("--measure-ceilings", METALSCI_CACHE=str(tmp_path)).stdout
+    assert "2001" not in kept.read_text()
+
+
 def test_keys_are_named_and_their_values_never_shown():
     done = doctor(ANTHROPIC_API_KEY="sk-ant-not-to-be-seen", OPENAI_API_KEY="")
     assert "ANTHROPIC_API_KEY" in done.stdout
@@ -56,6 +65,12 @@ def test_a_device_that_is_not_there_is_one_line_with_what_to_use():
     assert "device=cpu" in done.stdout
     assert "kernel" not in [line.split()[-1] for line in done.stdout.splitlines() if line.startswith("to do")]
     assert "No Metal back-end" not in done.stdout
+
+
+def test_a_setting_that_nothing_reads_is_refused():
+    done = doctor("+device.thread=1")
+    assert done.returncode == 2
+    assert "did you mean threads?" in done.stderr
 
 
 def test_an_unknown_model_is_refused_with_the_choices():

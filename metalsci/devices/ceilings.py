@@ -16,6 +16,7 @@ import numpy as np
 
 from metalsci.devices.program import Kernels, Symbol, trace
 from metalsci.msl.parse import parse
+from metalsci.paths import cache
 
 if TYPE_CHECKING:
     from metalsci.devices.protocol import Device
@@ -82,6 +83,17 @@ def measure(device: "Device") -> Ceilings:
     finally:
         module.close()
     return Ceilings(bandwidth, fp32, f"measured on this machine on {date.today().isoformat()}")
+
+
+def remembered(key: str) -> Path:
+    """Where the ceilings of a device with these settings are kept."""
+    return cache() / f"ceilings-{key}.json"
+
+
+def forget() -> None:
+    """All ceilings that were measured on this machine; a device measures its own again when they are next asked for."""
+    for path in cache().glob(remembered("*").name):
+        path.unlink(missing_ok=True)
 
 
 def cached(device: "Device", path: Path) -> Ceilings:

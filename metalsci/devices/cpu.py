@@ -21,7 +21,6 @@ from metalsci.devices.protocol import Module
 from metalsci.msl.diagnostics import Diagnostic
 from metalsci.msl.math_mode import MathMode
 from metalsci.msl.signature import KernelSignature
-from metalsci.paths import cache
 
 # What the host itself dispatches.
 _OWN = "#include <metal_stdlib>\nkernel void empty(uint i [[thread_position_in_grid]]) {}\n" + "".join(
@@ -78,7 +77,7 @@ class CpuDevice:
     @cached_property
     def ceilings(self) -> Ceilings:
         key = hashlib.sha256(f"{self.name} {self._math_mode.value}".encode()).hexdigest()[:16]
-        return self._given.over(lambda: roofline.cached(self, cache() / f"ceilings-{key}.json"))
+        return self._given.over(lambda: roofline.cached(self, roofline.remembered(key)))
 
     def compile(self, source: str, signatures: Sequence[KernelSignature]) -> "CpuModule":
         accept(source, signatures)

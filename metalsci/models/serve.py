@@ -1,6 +1,7 @@
 """A model server of one's own, started for a run and stopped after it."""
 
 import os
+import re
 import shlex
 import signal
 import socket
@@ -17,6 +18,7 @@ from metalsci.models.errors import ModelError
 
 _POLL = 0.05
 _GRACE = 5.0  # seconds between asking it to stop and killing it
+_NO_MODULE = re.compile(r"No module named '?(\w+)")
 
 
 class Server:
@@ -73,7 +75,10 @@ class Server:
         if self._process is None or self._process.poll() is None:
             return ""
         how = f"ended with status {self._process.returncode}"
-        return f"{self._command} {how}; its last words:\n{self._last_words()}"
+        words = self._last_words()
+        missing = _NO_MODULE.search(words)
+        advice = f"\nit is not installed here: pip install {missing[1].replace('_', '-')}" if missing else ""
+        return f"{self._command} {how}; its last words:\n{words}{advice}"
 
     def stop(self) -> None:
         """It and everything it has started. May be called again."""

@@ -17,8 +17,7 @@ class SweepTable(Callback):
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         folder = Path(config.hydra.sweep.dir)
-        jobs = sorted((path.parent for path in folder.glob("*/.hydra")), key=lambda job: (len(job.name), job.name))
-        results = {job.name: _result(job) for job in jobs}
+        results = {job.name: _result(job) for job in _jobs(folder)}
         table = Table(title=f"sweep {folder}", title_justify="left", title_style="bold")
         for name in ("run", "task", "model", "seed"):
             table.add_column(name)
@@ -37,6 +36,16 @@ class SweepTable(Callback):
         make_console().print(table)
         if None in results.values():
             sys.exit(1)  # Hydra turns a callback's exceptions into warnings
+
+
+def unfinished(folder: Path) -> list[Path]:
+    """The folders of a sweep's runs that can be resumed."""
+    return [job for job in _jobs(folder) if (job / "journal.jsonl").exists() and _result(job) is None]
+
+
+def _jobs(folder: Path) -> list[Path]:
+    """In the order in which they are run."""
+    return sorted((path.parent for path in folder.glob("*/.hydra")), key=lambda job: (len(job.name), job.name))
 
 
 def _result(job: Path) -> dict[str, Any] | None:

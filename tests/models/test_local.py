@@ -258,6 +258,12 @@ def test_a_server_that_is_not_installed(settings):
         pass
 
 
+def test_a_server_whose_package_is_not_installed_says_what_to_install(settings):
+    model = instantiate(OmegaConf.merge(settings, {"serve": ["{python}", "-m", "no_such.server", "{port}"]}))
+    with pytest.raises(ModelError, match="pip install no-such"), model:
+        pass
+
+
 def test_mlx_lm_serves_the_named_weights(composed):
     cfg = composed("model=mlx_lm", "model.model=some/weights").model
     assert re.fullmatch(r"\{python\} -m mlx_lm.server --model some/weights --port \{port\}", " ".join(cfg.serve))
