@@ -303,7 +303,7 @@ def _check_object(compiled: ObjectFile, source: SourceText, allowed: frozenset[s
     """Raises when the object calls what is not Metal's, or would run code when it is loaded."""
     unknown = sorted(compiled.undefined - allowed)
     errors = [Diagnostic(Severity.ERROR, *_mention(source, name), f"undefined symbol '{name}'") for name in unknown]
-    if any(section.startswith((".init", ".ctors", ".fini", ".dtors")) for section in compiled.sections):
+    if any(section.startswith((".init", ".preinit", ".ctors", ".fini", ".dtors")) for section in compiled.sections):
         message = "a variable in program scope must be initialized by a constant expression"
         errors.append(Diagnostic(Severity.ERROR, 0, 0, message))
     if errors:

@@ -8,6 +8,7 @@ from metalsci.cpu_metal.commands import Binding, CommandBuffer
 from metalsci.cpu_metal.errors import DeviceCrash, DeviceTimeout
 from metalsci.cpu_metal.process import Status
 
+_SIGNALS = {signal.value: signal.name for signal in Signals}
 _ACCESS = {0: "access", 1: "read", 2: "write"}
 _DIVERGENT_BARRIER = 1
 # enum Finding of runtime/runtime.h.
@@ -23,18 +24,18 @@ def timed_out(commands: CommandBuffer, status: Status, timeout: float | None) ->
 
 
 def crash(commands: CommandBuffer, status: Status, addresses: Callable[[SharedRegion], Sequence[int]]) -> DeviceCrash:
-    """`addresses` gives where the process had mapped a region."""
+    """`addresses` gives where the process had mapped a region. `status` is what the kernel left of it: anything."""
     where = _where(commands, status.dispatch)
     if status.finding == _DIVERGENT_BARRIER:
         return DeviceCrash([f"{where}: {_divergence(status)}"])
-    if status.finding:
+    if status.finding in _FINDINGS:
         return DeviceCrash([f"{where}: {_FINDINGS[status.finding]}"])
     if status.signal == Signals.SIGFPE:
         return DeviceCrash([f"{where}: an integer division by zero"])
     if status.signal in (Signals.SIGSEGV, Signals.SIGBUS):
         return DeviceCrash([f"{where}: {_access(commands, status, addresses)}"])
-    if status.signal:
-        return DeviceCrash([f"{where}: the kernel was ended by {Signals(status.signal).name}"])
+    if status.signal in _SIGNALS:
+        return DeviceCrash([f"{where}: the kernel was ended by {_SIGNALS[status.signal]}"])
     return DeviceCrash([f"{_where(commands, status.finished)}: the device process ended without a word"])
 
 
@@ -53,7 +54,7 @@ def _divergence(status: Status) -> str:
 
 def _access(commands: CommandBuffer, status: Status, addresses: Callable[[SharedRegion], Sequence[int]]) -> str:
     """The buffer whose guard was hit, those of the faulting dispatch first."""
-    kind = _ACCESS[status.access]
+    kind = _ACCESS.get(status.access, _ACCESS[0])
     bindings = sorted(commands.bindings, key=lambda b: b.dispatch != status.dispatch)
     for binding in bindings:
         if binding.buffer is None:

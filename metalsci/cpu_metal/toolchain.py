@@ -1,6 +1,8 @@
 """Clang and its linker, from the `ziglang` wheel, run as short-lived processes, isolated and under limits."""
 
+import math
 import os
+import re
 import select
 import signal
 import subprocess
@@ -25,7 +27,7 @@ LAUNCHER = Path(__file__).parent / "launcher"
 _LANGUAGE = (
     "-cl-std=clc++2021", "-cl-no-stdinc", "-nostdinc", "-cl-single-precision-constant",
     "-fno-gnu-inline-asm", "-fno-digraphs", "-fno-strict-aliasing", "-fwrapv", "-fno-finite-loops", "-fno-math-errno",
-    "-ferror-limit=0", "-ftemplate-depth=256", "-fconstexpr-steps=1000000", "-fbracket-depth=256",
+    "-ferror-limit=1000", "-ftemplate-depth=256", "-fconstexpr-steps=1000000", "-fbracket-depth=256",
     "-fno-caret-diagnostics", "-fno-color-diagnostics", "-fno-diagnostics-show-option",
     # Program scope is for constants; the other feature asks for variables there.
     "-Xclang", "-cl-ext=-__opencl_c_program_scope_global_variables,-__opencl_c_device_enqueue",
@@ -56,10 +58,13 @@ _FREESTANDING = ("-std=c11", "-ffreestanding", "-fno-stack-protector", "-fPIC", 
 _READABLE = (str(INCLUDE), "/proc/cpuinfo", "/dev/urandom")
 _NOT_ISOLATED, _NOT_STARTED = 126, 127  # exit statuses of the launcher
 _MAX_MESSAGES = 16 << 20  # bytes
+_LONG_LINE = re.compile(r"^(.{2000}).+", re.MULTILINE)
+_PLACED = re.compile(r":\d+:\d+: (?:fatal )?error: ")
+_UNPLACED = re.compile(r"^(?:clang: |LLVM |fatal )*(?:error|ERROR): (.+)", re.MULTILINE)
 
 
 class ToolchainError(RuntimeError):
-    """The compiler itself failed: it crashed, or ran out of time or memory."""
+    """The compiler itself failed: it crashed, ran out of time or memory, or says nothing that is about the source."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +76,18 @@ class Toolchain:
 
     limits: Limits = field(default_factory=Limits)
     timeout: float = 60.0
+    """Seconds that one process may take."""
+    patience: float = 180.0
+    """Seconds that all of one source's processes may take: see `isolated`."""
+    deadline: float = math.inf
     architecture: str = "native"
     """What Clang's -march takes."""
     launcher: Path | None = None
 
     def isolated(self, launcher: Path) -> Self:
-        """The same, of which every process is started by `launcher` and so can do nothing but read, compute and write
-        into its folder."""
-        return replace(self, launcher=launcher)
+        """The same for one source, from now on: every process is started by `launcher`, so that it can do nothing but
+        read, compute and write into its folder, and after `patience` seconds there is no time for any."""
+        return replace(self, launcher=launcher, deadline=time.monotonic() + self.patience)
 
     @cached_property
     def zig(self) -> str:
@@ -94,11 +103,16 @@ class Toolchain:
     ) -> "Run":
         """`unit`, a file in `folder`, after Metal's headers in the form of `prelude` or after its keywords alone.
 
-        The messages name every further file that was read.
+        The messages name every further file that was read. Raises ToolchainError where it fails for a reason that is not
+        in the source, such as a header that was changed since it was precompiled.
         """
         before = ["-include-pch", str(prelude)] if prelude is not None else _KEYWORDS
         readable = [str(prelude)] if prelude is not None else []
-        return self._run([*self._clang(math_mode), "-x", "cl", *before, "-H", *flags, unit], folder, readable)
+        run = self._run([*self._clang(math_mode), "-x", "cl", *before, "-H", *flags, unit], folder, readable)
+        if run.code and not _PLACED.search(run.messages):
+            reasons = "; ".join(dict.fromkeys(_UNPLACED.findall(run.messages)))
+            raise ToolchainError(f"the compiler failed: {reasons or f'status {run.code}, without a word'}")
+        return run
 
     def optimise(self, folder: Path, module: str, output: str, math_mode: MathMode, flags: Sequence[str]) -> "Run":
         """`module`, LLVM's text in `folder`, to the object `output`."""
@@ -166,8 +180,8 @@ class Toolchain:
         try:
             self.limits.apply(process.pid)
             messages = self._messages(process)
-        except subprocess.TimeoutExpired:
-            raise ToolchainError(f"the compiler needed more than {self.timeout:g} s") from None
+        except subprocess.TimeoutExpired as error:
+            raise ToolchainError(f"the compiler needed more than {error.timeout:g} s") from None
         finally:
             # Where the kernel lets Clang have children, its session goes with it.
             if process.poll() is None:
@@ -182,12 +196,12 @@ class Toolchain:
             raise ToolchainError("the compiler crashed")
         if launch and process.returncode in (_NOT_ISOLATED, _NOT_STARTED):
             raise ToolchainError("the compiler could not be isolated from the rest of the machine")
-        return Run(process.returncode, messages.decode(errors="replace"))
+        return Run(process.returncode, _LONG_LINE.sub(r"\1 …", messages.decode(errors="replace")))
 
     def _messages(self, process: subprocess.Popen[bytes]) -> bytes:
         """All that the process says until it ends. Raises TimeoutExpired, and ToolchainError where that is too much."""
         assert process.stderr is not None
-        deadline = time.monotonic() + self.timeout
+        deadline = min(time.monotonic() + self.timeout, self.deadline)
         readable = select.poll()
         readable.register(process.stderr, select.POLLIN)
         said = bytearray()
@@ -199,7 +213,7 @@ class Toolchain:
             said += part
             if len(said) > _MAX_MESSAGES:
                 raise ToolchainError(f"the compiler had more than {_MAX_MESSAGES:,} bytes to say")
-        raise subprocess.TimeoutExpired(process.args, self.timeout)
+        raise subprocess.TimeoutExpired(process.args, self.patience if deadline == self.deadline else self.timeout)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The code around a kernel that runs it over threads: generated C++, one wrapper for each kernel."""
 
+import re
 from collections.abc import Iterator
 from enum import IntEnum
 
@@ -113,6 +114,7 @@ _CHECKED = """\
 extern "C" __attribute__((used)) __constant uint metal_elements[] = {{ {elements} 0 }};
 """
 _IMAGE = "metal_image((ulong)__ehdr_start, (ulong)_end);"
+_WORD = re.compile(r"[A-Za-z_]\w*")
 _TEMPLATES = {Mode.GRID: _GRID, Mode.GROUP: _GROUP, Mode.THREAD: _THREAD}
 
 
@@ -142,7 +144,10 @@ def unit(
         arguments=", ".join(_arguments(signature)),
         pragma="#pragma clang loop vectorize(assume_safety)" if independent else "",
     )
-    text = _UNIT.format(file=file) + _PREAMBLE.replace("KERNEL", function) + wrapper
+    wrapper = _PREAMBLE.replace("KERNEL", function) + wrapper
+    # The user's macros end here: `#define tile 16` is not about the wrapper.
+    macros = sorted({*_WORD.findall(wrapper)} - {*_WORD.findall(function)})
+    text = _UNIT.format(file=file) + "".join(f"#undef {word}\n" for word in macros) + wrapper
     if not checked:
         return text
     elements = "".join(f"metal::_element_size<metal::_P<{i}>>::value, " for i in slots(signature))
