@@ -182,6 +182,7 @@ class RunConfig:
     paths: PathsConfig = MISSING
     inputs: InputsConfig = field(default_factory=InputsConfig)
     repeats: RepeatsConfig = field(default_factory=RepeatsConfig)
+    sanitizer: bool = True
     seed: int = 0
     run: str | None = None
 
@@ -196,6 +197,7 @@ class EvaluateConfig:
     paths: PathsConfig = MISSING
     inputs: InputsConfig = field(default_factory=InputsConfig)
     repeats: RepeatsConfig = field(default_factory=RepeatsConfig)
+    sanitizer: bool = True
     kernel: str | None = None
     heldout: bool = False
 

@@ -78,5 +78,7 @@ def _say(judgement: Judgement, console: Console) -> None:
             line(f"{judgement.task} {judged.size}: {judged.result.outcome}; {judged.result.detail}", "red")
         elif judged.result.invariants:
             line(f"{judgement.task} {judged.size}: {_invariants(judged.result.invariants)}", "dim")
+    for finding in judgement.findings:
+        line(f"{judgement.task}: sanitizer: {finding}", "yellow")
     verdict = f"; held-out gate: {judgement.verdict}" if judgement.verdict else ""
     line(f"{judgement.task}: {judgement.kernel}, score {judgement.score:.4f}{verdict}", "bold")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import statistics
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -21,8 +22,10 @@ from metalsci.benchmark.draw import fresh_seed
 from metalsci.benchmark.duel import Duel, confirm, score_of, speedup_of
 from metalsci.benchmark.evaluate import Evaluator, Repeats
 from metalsci.benchmark.load import Problem
+from metalsci.benchmark.sanitized import Sanitized
 from metalsci.benchmark.stopwatch import Stopwatch
 from metalsci.devices.protocol import Device
+from metalsci.devices.sanitizer import CpuSanitizer, Sanitizer
 from metalsci.export import best_py
 from metalsci.gate.heldout import GateResult, HeldOutGate
 from metalsci.models.keys import key_ring
@@ -43,7 +46,7 @@ from metalsci.tracking.summary import Summary
 
 # Phases that are the experiment's own work; what is left of the wall clock is the framework's. Verification is the
 # comparison with the reference, whose cost is that of reading both.
-_WORK = ("model", "compile", "kernels", "reference", "verification", "staging", "ceilings")
+_WORK = ("model", "compile", "kernels", "reference", "verification", "staging", "ceilings", "sanitizer")
 
 
 class ConfigError(Exception):
@@ -63,6 +66,7 @@ class Parts:
     gate: HeldOutGate
     tracker: Tracker
     repeats: Repeats
+    sanitizer: Sanitizer | None
 
 
 def make(cfg: DictConfig, group: str) -> Any:
@@ -87,6 +91,11 @@ def make_repeats(cfg: DictConfig) -> Repeats:
         raise ConfigError(str(error)) from error
 
 
+def make_sanitizer(cfg: DictConfig) -> Sanitizer | None:
+    """None where it is switched off, or where the software device cannot run."""
+    return CpuSanitizer(math_mode=cfg.device.math_mode) if cfg.sanitizer and sys.platform == "linux" else None
+
+
 def build(cfg: DictConfig) -> Parts:
     """Instantiate every group. Raises ConfigError before anything has started."""
     check_seed("seed", cfg.seed)
@@ -94,7 +103,7 @@ def build(cfg: DictConfig) -> Parts:
     repeats = make_repeats(cfg)
     names = ("task", "model", "prompt", "strategy", "budget", "gate", "tracker", "device")
     made = {name: make(cfg, name) for name in names}
-    return Parts(problem=made.pop("task"), repeats=repeats, **made)
+    return Parts(problem=made.pop("task"), repeats=repeats, sanitizer=make_sanitizer(cfg), **made)
 
 
 def run_experiment(cfg: DictConfig, folder: Path, sweep: str | None) -> Summary:
@@ -109,6 +118,8 @@ def run_experiment(cfg: DictConfig, folder: Path, sweep: str | None) -> Summary:
     parts = build(cfg)
     with ExitStack() as stack:
         stack.callback(parts.device.close)
+        if parts.sanitizer:
+            stack.callback(parts.sanitizer.close)
         stack.enter_context(_alone_in(folder))
         view = stack.enter_context(ConsoleView(parts.budget.iterations))
         recording = _recording(parts.model)
@@ -209,10 +220,11 @@ class _Run:
         )
 
     def _search(self, evaluator: Evaluator) -> Finished:
-        problem = self.parts.problem
+        problem, sanitizer = self.parts.problem, self.parts.sanitizer
+        evaluate = Sanitized(evaluator, sanitizer).evaluate if sanitizer else evaluator.evaluate
         return Search(
             task=problem.task.view(problem.sizes),
-            evaluate=as_recorded(self.recording, evaluator.evaluate) if self.recording else evaluator.evaluate,
+            evaluate=as_recorded(self.recording, evaluate) if self.recording else evaluate,
             model=self.parts.model,
             strategy=self.parts.strategy,
             budget=self.parts.budget,
@@ -237,6 +249,7 @@ class _Run:
             seed_kernel=seed_kernel,
             incumbent=incumbent,
             watch=self.watch,
+            sanitizer=self.parts.sanitizer,
         )
         self.folder.json(path.name, result)
         return result
@@ -292,7 +305,7 @@ def _fingerprint(cfg: DictConfig, problem: Problem) -> str:
     task = OmegaConf.masked_copy(cfg.task, ["name", "sizes", "heldout", "physics", "tolerance"])
     same = [task, *(cfg[group] for group in ("model", "prompt", "strategy", "device", "inputs", "repeats"))]
     settings = [_less_means(OmegaConf.to_container(part, resolve=True, enum_to_str=True)) for part in same]
-    text = json.dumps([settings, cfg.seed, problem.task.seed_kernel, problem.task.brief], sort_keys=True)
+    text = json.dumps([settings, cfg.seed, cfg.sanitizer, problem.task.seed_kernel, problem.task.brief], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

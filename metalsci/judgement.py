@@ -9,9 +9,12 @@ from omegaconf import DictConfig
 from metalsci.benchmark.draw import fresh_seed
 from metalsci.benchmark.duel import Contender, confirm, score_of
 from metalsci.benchmark.evaluate import Evaluator
+from metalsci.benchmark.evaluation import Outcome
+from metalsci.benchmark.sanitized import by_luck, look
 from metalsci.benchmark.stopwatch import Stopwatch
 from metalsci.devices.errors import CompileFailure
-from metalsci.experiment import ConfigError, check_seed, make, make_repeats
+from metalsci.devices.sanitizer import Findings
+from metalsci.experiment import ConfigError, check_seed, make, make_repeats, make_sanitizer
 from metalsci.gate.heldout import Verdict
 from metalsci.msl.diagnostics import Diagnostic
 
@@ -31,7 +34,8 @@ class Judged:
 @dataclass(frozen=True)
 class Judgement:
     """`kernel` is a file, or "seed". `score` is S over the in-distribution sizes. `verdict` is the gate's, where the
-    held-out size was asked for and the kernel is not the seed. Written as evaluation.json."""
+    held-out size was asked for and the kernel is not the seed. `findings` are the sanitizer's. Written as
+    evaluation.json."""
 
     task: str
     kernel: str
@@ -42,6 +46,7 @@ class Judgement:
     score: float
     verdict: Verdict | None
     seconds: float
+    findings: tuple[str, ...] = ()
     schema: int = 1
 
     @property
@@ -61,6 +66,8 @@ def judge(cfg: DictConfig) -> Judgement:
     try:
         with Evaluator(problem.task, sizes, device, inputs_seed, repeats, watch) as evaluator:
             judged, diagnostics = _alone(evaluator) if source is None else _beside_the_seed(evaluator, source)
+            found = Findings() if diagnostics else _look(cfg, evaluator, source or problem.task.seed_kernel, judged)
+        judged = _less_luck(judged, found)
         name = device.name
     finally:
         device.close()
@@ -79,6 +86,7 @@ def judge(cfg: DictConfig) -> Judgement:
         score=score_of([result for result, *_ in judged[:count]]),
         verdict=verdict,
         seconds=watch.total,
+        findings=found.all,
     )
 
 
@@ -96,6 +104,29 @@ def _beside_the_seed(evaluator: Evaluator, source: str) -> tuple[Sides, tuple[Di
     except CompileFailure as failure:
         return [], failure.diagnostics
     return [(duel.challenger, duel.speedup, duel.quartiles) for duel in duels], ()
+
+
+def _look(cfg: DictConfig, evaluator: Evaluator, source: str, judged: Sides) -> Findings:
+    """At the size where the kernel is wrong, or at the smallest."""
+    sanitizer = make_sanitizer(cfg)
+    if sanitizer is None:
+        return Findings()
+    wrong = [i for i, (contender, *_) in enumerate(judged) if not contender.outcome.correct]
+    try:
+        return look(sanitizer, evaluator.bench(wrong[0] if wrong else 0), source, thorough=bool(wrong))
+    finally:
+        sanitizer.close()
+
+
+def _less_luck(judged: Sides, found: Findings) -> Sides:
+    """What is undefined in Metal is right nowhere."""
+    if not found.undefined:
+        return judged
+    detail = by_luck(found)
+    return [
+        (Contender(Outcome.WRONG, detail), None, None) if contender.outcome.correct else (contender, speedup, quartiles)
+        for contender, speedup, quartiles in judged
+    ]
 
 
 def _read(kernel: str | None) -> str | None:

@@ -11,7 +11,7 @@ from metalsci.benchmark.mismatch import Tolerance, judge
 from metalsci.benchmark.references import References
 from metalsci.benchmark.stopwatch import Stopwatch
 from metalsci.benchmark.task import Check, Probe, Size, Task
-from metalsci.devices.program import Array
+from metalsci.devices.program import Array, Program
 from metalsci.devices.protocol import Device, Execution, Module, Stage
 
 _SAME = Tolerance(relative=1e-6)  # a device may flush denormals, even where it copies
@@ -72,6 +72,10 @@ class Bench:
 
     def bind(self, module: Module) -> Attempt:
         return Attempt([trial.stage.bind(module) for trial in self._trials])
+
+    def programs(self) -> dict[str, Program]:
+        """Each problem's program by the problem's name, which is empty for the one that is timed, the last."""
+        return {t.problem.name: self.task.trace(t.problem.size, t.problem.inputs) for t in self._trials}
 
     def verify(self, attempt: Attempt) -> SizeResult:
         """One run of every problem over poisoned outputs, compared with the reference. Raises KernelFailures."""

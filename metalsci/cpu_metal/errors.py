@@ -21,8 +21,8 @@ class PipelineError(Exception):
 class Finding(str):
     """A sentence about what a kernel did.
 
-    kind: "out of bounds", "data race", … line: in the source, 0 where that is not known. undefined: whether Metal leaves
-    open what follows, so that a result that is right is so by luck.
+    kind: "out of bounds", "data race", … line: in the source, 0 where that is not known. undefined: whether Metal
+    leaves open what follows, so that a result that is right is so by luck.
     """
 
     __slots__ = ("kind", "line", "undefined")

@@ -131,6 +131,16 @@ class CpuStage:
         with _typed_failures():
             return self._device.run(commands, timeout=self._time_limit)
 
+    def check(self, commands: cpu_metal.CommandBuffer) -> Sequence[cpu_metal.Finding]:
+        """What the sanitizer finds, as far as it comes in time. Before `poison` outputs count as undefined."""
+        try:
+            self._device.run(commands, timeout=self._time_limit, check=True)
+        except cpu_metal.DeviceTimeout as late:
+            return late.findings[:-1]  # the last one says that it was late
+        except cpu_metal.DispatchError as error:
+            return error.findings
+        return ()
+
     @cached_property
     def empty_chain(self) -> cpu_metal.CommandBuffer:
         """The program's dispatches, of a kernel that does nothing."""
@@ -191,6 +201,9 @@ class CpuExecution:
 
     def run(self) -> float:
         return self._stage.submit(self._commands)
+
+    def check(self) -> Sequence[cpu_metal.Finding]:
+        return self._stage.check(self._commands)
 
     def launch_cost(self) -> float:
         return self._stage.submit(self._stage.empty_chain)

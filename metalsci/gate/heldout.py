@@ -10,9 +10,11 @@ from metalsci.benchmark.bench import Bench
 from metalsci.benchmark.draw import held_out
 from metalsci.benchmark.duel import Contender, duel
 from metalsci.benchmark.evaluate import Repeats
+from metalsci.benchmark.sanitized import look
 from metalsci.benchmark.stopwatch import Stopwatch
 from metalsci.benchmark.task import Size, Task
 from metalsci.devices.protocol import Device
+from metalsci.devices.sanitizer import Sanitizer
 
 
 class Verdict(StrEnum):
@@ -26,7 +28,8 @@ class Verdict(StrEnum):
 class GateResult:
     """`heldout_speedup` is the held-out self-speedup, the median over the rounds of the ratio of seed time to incumbent
     time, with its quartiles; None when the incumbent did not run to a right answer. `phi` is Φ of the benchmark: the
-    incumbent's fraction of the ceiling at the held-out size."""
+    incumbent's fraction of the ceiling at the held-out size. `findings`: a sanitizer's, of an incumbent that is
+    wrong."""
 
     verdict: Verdict
     size: str
@@ -35,6 +38,7 @@ class GateResult:
     heldout_speedup: float | None = None
     quartiles: tuple[float, float] | None = None
     phi: float | None = None
+    findings: tuple[str, ...] = ()
     schema: int = 1
 
 
@@ -71,6 +75,7 @@ class HeldOutGate:
         seed_kernel: str,
         incumbent: str,
         watch: Stopwatch,
+        sanitizer: Sanitizer | None = None,
     ) -> GateResult:
         """Raises GateError where the seed kernel fails; the incumbent's failures are verdicts."""
         bench = Bench(task, size, device, held_out(inputs_seed), watch)
@@ -80,6 +85,7 @@ class HeldOutGate:
                 with watch.phase("compile"):
                     modules.append(device.compile(source, task.signatures))
             result = duel(bench, modules[0], modules[1], self._repeats)
+            findings = self._findings(bench, incumbent, sanitizer) if result.speedup is None else ()
         finally:
             for module in modules:
                 module.close()
@@ -87,7 +93,7 @@ class HeldOutGate:
         if not result.seed.outcome.correct:
             raise GateError(f"the seed kernel failed at {size.label}: {result.seed.outcome}; {result.seed.detail}")
         if result.speedup is None:
-            return GateResult(Verdict.WRONG, size.label, result.seed, result.challenger)
+            return GateResult(Verdict.WRONG, size.label, result.seed, result.challenger, findings=findings)
         roofline = result.challenger.roofline
         return GateResult(
             Verdict.TIED if incumbent == seed_kernel else self.verdict(result.speedup, result.quartiles),
@@ -98,6 +104,9 @@ class HeldOutGate:
             result.quartiles,
             roofline.fraction if roofline else None,
         )
+
+    def _findings(self, bench: Bench, incumbent: str, sanitizer: Sanitizer | None) -> tuple[str, ...]:
+        return look(sanitizer, bench, incumbent, thorough=True).all if sanitizer else ()
 
     def verdict(self, speedup: float, quartiles: tuple[float, float] | None) -> Verdict:
         """By the median over the rounds; where the quartiles lie on both sides of 1 noise decides: tied."""

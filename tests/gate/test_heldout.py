@@ -6,6 +6,7 @@ from hydra.utils import instantiate
 
 from metalsci.benchmark.evaluation import Outcome
 from metalsci.benchmark.stopwatch import Stopwatch
+from metalsci.devices.sanitizer import CpuSanitizer
 from metalsci.gate.heldout import GateError, GateResult, HeldOutGate, Verdict
 
 # The held-out size is not square, so that exchanging NX and NY shows.
@@ -19,15 +20,18 @@ def judge(composed):
     cfg = composed(*SETUP, "device.ceilings.bandwidth=10", "device.ceilings.fp32=100")
     problem, device = instantiate(cfg.task), instantiate(cfg.device)
 
+    sanitizer = CpuSanitizer()
+
     def run(incumbent, seed_kernel=None):
         kernel = seed_kernel or problem.task.seed_kernel
         return HeldOutGate(repeats=9).judge(
             task=problem.task, size=problem.heldout, device=device, inputs_seed=0, seed_kernel=kernel,
-            incumbent=incumbent(problem.task.seed_kernel), watch=Stopwatch(),
+            incumbent=incumbent(problem.task.seed_kernel), watch=Stopwatch(), sanitizer=sanitizer,
         )  # fmt: skip
 
     run.seed = problem.task.seed_kernel
     yield run
+    sanitizer.close()
     device.close()
 
 
@@ -58,6 +62,8 @@ def test_a_kernel_that_is_wrong_at_other_sizes_is_wrong(judge):
 def test_a_kernel_that_crashes_at_other_sizes_is_wrong(judge):
     result = judge(lambda seed: seed.replace(STORE, "    if (NX != NY) u_out[c + (1u << 28)] = u;\n" + STORE))
     assert result.verdict is Verdict.WRONG
+    assert "write of u_out[" in result.findings[0]
+    assert "beyond the end of buffer 1 'u_out'" in result.findings[0]
     assert result.incumbent.outcome is Outcome.CRASHED
 
 

@@ -62,12 +62,19 @@ static void *shadow(struct Worker *worker, u64 size) {
     return start;
 }
 
+// Sites are a kernel's, however often it is dispatched.
+static int same_kernel(u32 dispatch) {
+    const struct Dispatch *commands = (const struct Dispatch *)checker.check->commands;
+    return commands[dispatch].run == commands[checker.dispatch].run;
+}
+
+// A new finding to be filled in, or 0 where there is one like it, or no room.
 static struct CheckFinding *find(u32 kind, u32 site, u32 other_site, u32 flags) {
     struct Check *check = checker.check;
     for (u32 i = 0; i < check->found; ++i) {
         struct CheckFinding *known = &check->findings[i];
         if (known->kind == kind && known->site == site && known->other_site == other_site && known->flags == flags &&
-            known->dispatch == checker.dispatch) {
+            same_kernel(known->dispatch)) {
             ++known->count;
             return 0;
         }
