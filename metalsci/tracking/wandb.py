@@ -1,9 +1,10 @@
 """Weights & Biases: one W&B run for each run, the runs of a sweep in one group.
 
-Metrics of an iteration: `score`, `best_score`, `self_speedup`, `best_self_speedup`, `outcome`, for each size `ms/SIZE`
-with its quartiles `ms_q1/SIZE` and `ms_q3/SIZE`, and `fraction/SIZE`, and of a language model `tokens/KIND` and
-`dollars`. At the end the summary gets `gate/verdict`, `gate/heldout_speedup` and the figures of summary.json, and an
-artifact of type `kernel` holds the files.
+Metrics of an iteration: `score`, `best_score`, `self_speedup`, `best_self_speedup`, `outcome` and what was wrong
+(`message`, `diagnostics` of the compiler, `findings` of the sanitizer, as text), for each size `ms/SIZE` with its
+quartiles `ms_q1/SIZE` and `ms_q3/SIZE`, and `fraction/SIZE`, and of a language model `tokens/KIND` and `dollars`. At
+the end the summary gets `gate/verdict`, `gate/heldout_speedup` and the figures of summary.json, and an artifact of type
+`kernel` holds the files.
 """
 
 import hashlib
@@ -21,6 +22,7 @@ from metalsci.tracking.summary import Summary
 if TYPE_CHECKING:
     from wandb import Run
 
+_LONGEST_TEXT = 4000  # characters of a metric
 _INIT_TIMEOUT = 30.0  # seconds; a server that does not answer by then must not cost the run
 
 
@@ -126,6 +128,12 @@ def _metrics(history: History, entry: Entry) -> dict[str, object]:
         "self_speedup": history.self_speedup(entry) or 0.0,
         "best_self_speedup": history.self_speedup(best) or 0.0,
     }
+    told = {
+        "message": entry.evaluation.message,
+        "diagnostics": "\n".join(map(str, entry.evaluation.diagnostics)),
+        "findings": "\n".join(entry.evaluation.findings),
+    }
+    metrics |= {name: text[:_LONGEST_TEXT] for name, text in told.items() if text}
     for result in entry.evaluation.sizes:
         if result.timing is not None and result.roofline is not None:
             metrics[f"ms/{result.label}"] = 1e3 * result.timing.median

@@ -10,6 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from metalsci.benchmark.evaluation import Evaluation, Outcome
+from metalsci.config import WandbMode
+from metalsci.msl.diagnostics import Diagnostic, Severity
+from metalsci.search.history import Entry, History
+from metalsci.tracking.protocol import RunInfo
+from metalsci.tracking.wandb import WandbTracker
+
 HEADER, BLOCK, RECORD = 7, 32 * 1024, struct.Struct("<IHB")
 
 
@@ -120,3 +127,22 @@ def test_a_server_that_cannot_be_reached_does_not_cost_the_run(tmp_path):
     assert "W&B offline, because it did not take the run" in done.stdout
     (file,) = tmp_path.rglob("run-*.wandb")
     assert summary(file)["gate/verdict"]
+
+
+def test_what_was_wrong_is_logged_as_text(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    diagnostic = Diagnostic(Severity.ERROR, 3, 1, "unknown type name 'flaot'")
+    refused = Evaluation(Outcome.COMPILE_ERROR, diagnostic.message, (diagnostic,))
+    racy = Evaluation(Outcome.WRONG, "right by luck", findings=("step, line 4: data race on u[1]",))
+    entries = [Entry(0, "seed", Evaluation(Outcome.SCORED, score=0.5), seconds={})]
+    tracker = WandbTracker(project="metalsci", entity=None, mode=WandbMode.offline, group=None, tags=())
+    tracker.start(RunInfo("run", "heat2d", "rewrite", None, tmp_path, {}))
+    for evaluation in (refused, racy):
+        entries.append(Entry(len(entries), "source", evaluation, seconds={}))
+        tracker.entry(History(tuple(entries)))
+    tracker.close(failed=False)
+    first, second = history(next(tmp_path.rglob("run-*.wandb")))
+    assert "3:1: error: unknown type name 'flaot'" in first["diagnostics"]
+    assert second["findings"] == "step, line 4: data race on u[1]"
+    assert second["message"] == "right by luck"
+    assert "diagnostics" not in second
