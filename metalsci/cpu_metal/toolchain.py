@@ -103,8 +103,8 @@ class Toolchain:
     ) -> "Run":
         """`unit`, a file in `folder`, after Metal's headers in the form of `prelude` or after its keywords alone.
 
-        The messages name every further file that was read. Raises ToolchainError where it fails for a reason that is not
-        in the source, such as a header that was changed since it was precompiled.
+        The messages name every further file that was read. Raises ToolchainError where it fails for a reason that is
+        not in the source, such as a header that was changed since it was precompiled.
         """
         before = ["-include-pch", str(prelude)] if prelude is not None else _KEYWORDS
         readable = [str(prelude)] if prelude is not None else []
