@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from metalsci.cpu_metal.rewrite import Rewritten
@@ -41,10 +41,11 @@ def diagnostics(output: str, file: str, source: Rewritten, place: tuple[int, int
     """What `output` says of `file`, whose text is `source`, in lines and columns before the rewriting.
 
     A message about another file, one of Metal's headers, is told of the place in the user's file that led there; where
-    Clang does not say which, of `place`.
+    Clang does not say which, of `place`, unless it follows from what else is wrong.
     """
+    consequences: list[Diagnostic] = []
     found: list[Diagnostic] = []
-    messages = list(_messages(output))
+    messages = _without_guesses(list(_messages(output)))
     blamed: set[int] = set()
     told = False  # whether notes belong to a message that is passed on
     for index, message in enumerate(messages):
@@ -64,8 +65,11 @@ def diagnostics(output: str, file: str, source: Rewritten, place: tuple[int, int
             elif line := _inclusion(message, file):
                 at = source.original(line, 1)
             else:
-                at = place
+                consequences.append(Diagnostic(message.severity, *place, _in_metal_words(message.text)))
+                continue
             found.append(Diagnostic(message.severity, *at, _in_metal_words(message.text)))
+    if not any(diagnostic.severity is Severity.ERROR for diagnostic in found):
+        found += consequences
     return list(dict.fromkeys(found))
 
 
@@ -78,6 +82,21 @@ def _messages(output: str) -> Iterator[_Message]:
             place = int(match["line"]), int(match["column"])
             yield _Message(match["file"], *place, _SEVERITIES[match["severity"]], match["text"], tuple(includes))
             includes = []
+
+
+def _without_guesses(messages: list[_Message]) -> list[_Message]:
+    """Clang goes on with the name that it takes an unknown one for. What it then has to say of a function of this
+    package's headers says where the unknown name stands, and nothing of the user's."""
+    kept: list[_Message] = []
+    guess: _Message | None = None
+    for message in messages:
+        if guess is not None and message.text == _TAKEN and (message.file, message.line) == (guess.file, guess.line):
+            kept[kept.index(guess)] = replace(guess, column=message.column, text=_GUESS.sub("", guess.text))
+            continue
+        if message.severity is Severity.ERROR:
+            guess = message if _GUESS.search(message.text) else None
+        kept.append(message)
+    return kept
 
 
 def _note_on(messages: list[_Message], index: int, file: str) -> int | None:
@@ -95,15 +114,48 @@ def _inclusion(message: _Message, file: str) -> int:
     return next((line for name, line in message.includes if PurePath(name).name == file), 0)
 
 
-def _in_metal_words(text: str) -> str:
-    """Clang's names of Metal's address spaces and of what the rewriting put there, put back."""
+_GUESS = re.compile(r"; did you mean '.*'\?")
+_TAKEN = "taking address of function is not allowed"
+# Clang's words, and Apple's for the same.
+_WORDS = tuple(
+    (re.compile(clang), metal)
     for clang, metal in (
-        ("__global ", "device "),
-        ("__constant ", "constant "),
-        ("__local ", "threadgroup "),
-        ("__private ", ""),
-        ("__generic ", ""),
-    ):
-        text = text.replace(clang, metal)
-    text = re.sub(r" ?__private\b", "", text)
-    return re.sub(r"^static assertion failed due to requirement '.*?': ", "", text)
+        (r"__global ", "device "),
+        (r"__constant ", "constant "),
+        (r"__local ", "threadgroup "),
+        (r"__(?:private|generic) ", ""),
+        (r" ?__private\b", ""),
+        (r"'constant ", "'const constant "),  # memory that cannot be written to
+        (r"(vector of \d '|\(aka ')u(char|short|int|long)'", r"\1unsigned \2'"),
+        (r"\b_metal_(\w+)", r"\1"),  # a name that the rewriting changed
+        (r"; did you mean '(?:\w+::)*_\w*'\?", ""),  # what only this package's headers have
+        (r"^static assertion failed due to requirement '.*?': ", ""),
+        (r"\bC\+\+ for OpenCL(?: version \d+)?", "Metal"),
+        (r"^'default (new|delete)'", r"'\1'"),
+        (r"^cannot use '(try|throw)' with exceptions disabled", r"'\1' is not supported in Metal"),
+        (r"^static local variable must reside in constant .*", "variables in function scope cannot be declared static"),
+        (
+            r"^(?:non-kernel function|function scope) variable cannot be declared in (?:constant|global) .*",
+            "automatic variable qualified with an address space",
+        ),
+        # Every other variable in threadgroup memory was rewritten.
+        (r"^non-kernel function variable .* in local .*", "'threadgroup' variable cannot have an initializer"),
+    )
+)
+_CAST = re.compile(
+    r"size of '__builtin_bit_cast' source type (?P<source>.*) does not match destination type (?P<to>.*) \(.*"
+)
+_VECTOR = re.compile(r"'(?P<element>[\w ]+) __attribute__\(\(ext_vector_type\((?P<size>\d)\)\)\)'")
+
+
+def _in_metal_words(text: str) -> str:
+    """Clang's names of Metal's address spaces and of what the rewriting put there, put back, and Apple's wording."""
+    for clang, metal in _WORDS:
+        text = clang.sub(metal, text)
+    if cast := _CAST.fullmatch(text):
+        source, to = (_VECTOR.sub(r"'\g<element>\g<size>'", part) for part in cast.group("source", "to"))
+        if "vector of" not in source + to:
+            return f"as_type cast from {source} to {to} is not allowed"
+        kinds = ["vector" if "vector of" in part else "scalar" for part in (source, to)]
+        return f"as_type cast from {kinds[0]} {source} to {kinds[1]} {to} of different size"
+    return text

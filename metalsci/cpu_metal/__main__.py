@@ -1,0 +1,60 @@
+"""Does a file compile as Metal, and what are its kernels? For CI and editors."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from metalsci.cpu_metal import CompileError, Device, Kernel
+from metalsci.msl.diagnostics import Diagnostic
+from metalsci.msl.math_mode import MathMode
+
+
+def main() -> int:
+    """0 where every file compiles, 1 where one does not, 2 where one cannot be read."""
+    parser = argparse.ArgumentParser(prog="python -m metalsci.cpu_metal", description=__doc__)
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE.metal", help="Metal source; - for standard input")
+    modes = [mode.value for mode in MathMode]
+    parser.add_argument("--math-mode", choices=modes, default=MathMode.fast.value, help="default: %(default)s")
+    parser.add_argument("--quiet", action="store_true", help="say nothing of what compiles")
+    arguments = parser.parse_args()
+    status = 0
+    with Device(threads=1) as device:
+        for path in arguments.files:
+            try:
+                source = sys.stdin.read() if str(path) == "-" else path.read_text()
+            except (OSError, UnicodeDecodeError) as error:
+                sys.stderr.write(f"{path}: {error}\n")
+                return 2
+            try:
+                library = device.compile(source, arguments.math_mode)
+            except CompileError as error:
+                status = 1
+                _say(path, source, error.diagnostics)
+                continue
+            _say(path, source, library.warnings)
+            if not arguments.quiet:
+                for kernel in library.kernels.values():
+                    sys.stdout.write(f"{path}: {_described(kernel)}\n")
+    return status
+
+
+def _say(path: Path, source: str, diagnostics: Sequence[Diagnostic]) -> None:
+    """As compilers do, each with its line and a caret, so that editors find the place."""
+    lines = source.splitlines()
+    for diagnostic in diagnostics:
+        sys.stderr.write(f"{path}:{diagnostic}\n")
+        if 0 < diagnostic.line <= len(lines):
+            line = lines[diagnostic.line - 1]
+            margin = "".join(c if c == "\t" else " " for c in line[: diagnostic.column - 1])
+            sys.stderr.write(f"{line}\n{margin}^\n")
+
+
+def _described(kernel: Kernel) -> str:
+    arguments = ", ".join(f"{a.kind} {a.index} {a.address_space} {a.type} {a.name}" for a in kernel.arguments)
+    memory = f", {kernel.threadgroup_memory:,} bytes of threadgroup memory" if kernel.threadgroup_memory else ""
+    return f"kernel {kernel.name}({arguments}){memory}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
