@@ -103,6 +103,8 @@ static void go_on(struct Worker *worker) {
     }
     if (next == end) next = next_runnable(worker, end, threads);
     worker->current = next;
+    // A lane that waited alone goes on at once: where its stack stood when it was left last is no longer true.
+    if (next < threads && thread == &worker->threads[next]) return;
     switch_stack(&thread->stack, next < threads ? worker->threads[next].stack : worker->scheduler);
 }
 
