@@ -16,6 +16,7 @@ from metalsci.cpu_metal.host import limit, shared_memory
 from metalsci.cpu_metal.worker import REPLY, REQUEST, STATUS, Operation
 
 _WORKER = Path(__file__).parent / "worker.py"
+_INTERPRETER = (sys.executable, "-I", "-S")
 _MEMORY = 4 << 30  # bytes that a device may allocate, apart from its buffers and its worker threads' stacks
 _ARENA = 128 << 20  # bytes of a worker thread's stacks: see runtime/worker.h
 _FILE_SIZE = 64 << 20  # bytes of a kernel's code
@@ -46,9 +47,9 @@ class Status:
 
 
 class DeviceProcess:
-    """One process, from start to kill. It ends by itself when this one does."""
+    """One process, from start to kill. It ends by itself when this one does. `interpreter`: what runs Python there."""
 
-    def __init__(self, runtime: Path, threads: int) -> None:
+    def __init__(self, runtime: Path, threads: int, interpreter: Sequence[str] = _INTERPRETER) -> None:
         self._connection, theirs = socket.socketpair()
         self._answers = select.poll()
         self._answers.register(self._connection, select.POLLIN)
@@ -60,7 +61,7 @@ class DeviceProcess:
             environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_WORKER), *arguments],
+                [*interpreter, str(_WORKER), *arguments],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

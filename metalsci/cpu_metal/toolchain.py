@@ -17,7 +17,8 @@ from typing import Self
 
 import ziglang
 
-from metalsci.cpu_metal.host import Limits, processor, target
+from metalsci.cpu_metal.host import Limits, processor
+from metalsci.cpu_metal.host import target as this_machine
 from metalsci.msl.math_mode import MathMode
 
 INCLUDE = Path(__file__).parent / "include"
@@ -29,8 +30,9 @@ _LANGUAGE = (
     "-fno-gnu-inline-asm", "-fno-digraphs", "-fno-strict-aliasing", "-fwrapv", "-fno-finite-loops", "-fno-math-errno",
     "-ferror-limit=1000", "-ftemplate-depth=256", "-fconstexpr-steps=1000000", "-fbracket-depth=256",
     "-fno-caret-diagnostics", "-fno-color-diagnostics", "-fno-diagnostics-show-option",
-    # Program scope is for constants; the other feature asks for variables there.
-    "-Xclang", "-cl-ext=-__opencl_c_program_scope_global_variables,-__opencl_c_device_enqueue",
+    # Clang gives x86-64 all extensions and aarch64 none. Program scope is for constants; the other feature that is left
+    # out asks for variables there.
+    "-Xclang", "-cl-ext=+all,-__opencl_c_program_scope_global_variables,-__opencl_c_device_enqueue",
     "-Wno-unknown-attributes", "-Wno-undefined-internal",
 )  # fmt: skip
 _OPTIMISATION = (
@@ -80,6 +82,8 @@ class Toolchain:
     patience: float = 180.0
     """Seconds that all of one source's processes may take: see `isolated`."""
     deadline: float = math.inf
+    target: str = field(default_factory=this_machine)
+    """Clang's name of the machine that kernels run on."""
     architecture: str = "native"
     """What Clang's -march takes."""
     launcher: Path | None = None
@@ -96,7 +100,7 @@ class Toolchain:
     @cached_property
     def identity(self) -> str:
         """Changes whenever the same source might compile to something else."""
-        return f"ziglang {version('ziglang')} {target()} {self.architecture} {processor()}"
+        return f"ziglang {version('ziglang')} {self.target} {self.architecture} {processor()}"
 
     def compile_metal(
         self, folder: Path, unit: str, math_mode: MathMode, prelude: Path | None, flags: Sequence[str]
@@ -138,20 +142,20 @@ class Toolchain:
 
     def build_runtime(self, output: Path) -> None:
         """The native half of the device, as a shared object."""
-        self._build(sorted(RUNTIME.glob("*.c")), ["-shared", "-z", "now"], output)
+        self._build(sorted(RUNTIME.glob("*.c")), self.target, ["-shared", "-z", "now"], output)
 
     def build_launcher(self, output: Path) -> None:
         """What starts a compiler that is isolated, as a program."""
-        self._build([LAUNCHER / "launch.c", RUNTIME / "isolation.c"], ["-static"], output)
+        self._build([LAUNCHER / "launch.c", RUNTIME / "isolation.c"], this_machine(), ["-static"], output)
         output.chmod(0o755)
 
-    def _build(self, sources: Sequence[Path], how: Sequence[str], output: Path) -> None:
+    def _build(self, sources: Sequence[Path], target: str, how: Sequence[str], output: Path) -> None:
         """This package's own C, linked with nothing."""
         with TemporaryDirectory(prefix="metalsci-") as name:
             folder = Path(name)
             objects = [f"{source.stem}.o" for source in sources]
             for command in (
-                ["clang", "-target", target(), *_FREESTANDING, "-c", *map(str, sources)],
+                ["clang", "-target", target, *_FREESTANDING, "-c", *map(str, sources)],
                 ["ld.lld", *how, "--build-id=none", *objects, "-o", output.name],
             ):
                 run = self._run(command, folder)
@@ -161,7 +165,7 @@ class Toolchain:
 
     @property
     def _machine(self) -> Sequence[str]:
-        return ("-target", target(), f"-march={self.architecture}")
+        return ("-target", self.target, f"-march={self.architecture}")
 
     def _clang(self, math_mode: MathMode) -> list[str]:
         return ["clang", *self._machine, *_LANGUAGE, *_OPTIMISATION, *_MATH[math_mode], "-I", str(INCLUDE)]
