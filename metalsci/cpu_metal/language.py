@@ -1,38 +1,140 @@
-"""What Metal leaves out of C++ and Clang would let pass."""
+"""What Metal leaves out of C++ and Clang would let pass, or refuse in other words."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator
+from itertools import pairwise
 
+import tree_sitter
+
+from metalsci.cpu_metal.recursion import recursive_calls
 from metalsci.msl.diagnostics import Diagnostic, Severity
 from metalsci.msl.lexer import SourceText, Token
+from metalsci.msl.live import live_code
+from metalsci.msl.pointers import KnownTypes
+from metalsci.msl.syntax import first, parse_metal, walk
 
-_WORDS = {
-    b"double": "'double' is not supported in Metal",
-    b"goto": "goto statements are not supported in Metal",
+_KEYWORDS = {
+    **{
+        word: f"'{word.decode()}' is not supported in Metal"
+        for word in (
+            b"goto",
+            b"new",
+            b"delete",
+            b"try",
+            b"throw",
+            b"double",
+            b"thread_local",
+            b"typeid",
+            b"dynamic_cast",
+        )
+    },
+    b"register": "Metal does not support the 'register' storage class specifier",
+    b"virtual": "virtual member functions are not supported in Metal",
     b"function_constant": "function constants are not supported by this device: they have no value here",
 }
-# After these a `[` begins an expression: what it opens is the capture of a lambda.
-_BEFORE_EXPRESSION = frozenset({b"=", b"(", b",", b"return", b"{", b";", b"}", b"?", b":"})
+_STAGES = (b"vertex", b"fragment")
+# What Metal has and this device has not.
+_MISSING = {
+    **dict.fromkeys(_STAGES, "functions are not supported by this device: it runs kernels"),
+    **dict.fromkeys((b"ray_data", b"object_data", b"threadgroup_imageblock"), "memory is not supported by this device"),
+    b"os_log_default": "is not supported by this device: logging came with Metal 3.2",
+}
+_MISSING_TYPES = re.compile(
+    r"(?P<texture>(?:texture|depth)(?:1d|2d|3d|cube|_buffer)(?:_array|_ms|_ms_array)?)|(?P<sampler>sampler)"
+    r"|(?P<ray>acceleration_structure|intersector|intersection_query|intersection_function_table"
+    r"|(?:instance|primitive)_acceleration_structure)|(?P<imageblock>imageblock)|(?P<table>visible_function_table)|(?P<log>os_log)"
+)
+_MISSING_KINDS = {
+    "texture": "textures",
+    "sampler": "samplers",
+    "ray": "ray tracing",
+    "imageblock": "imageblocks",
+    "table": "function tables",
+    "log": "logging, which came with Metal 3.2",
+}
+_WIDE = re.compile(r"(?:unsigned |signed )?long long|long double")
 
 
 def check_language(text: SourceText) -> Iterator[Diagnostic]:
     """An error for each use."""
-    tokens = text.tokens
-    for index, token in enumerate(tokens):
-        message = _WORDS.get(token.text) if token.kind == "word" else None
-        if message is None and token.text == b"[" and _is_lambda(tokens, index):
-            message = "lambda expressions are not supported in Metal"
-        if message is not None:
-            yield Diagnostic(Severity.ERROR, *text.position(token.start), message)
+    live = live_code(text)
+    root = parse_metal(live.data).root_node
+    found = [*_words(live), *_constructs(live, root)]
+    for node, message in (*KnownTypes(live).unqualified(root), *recursive_calls(live.data, root)):
+        found.append((node.start_byte, message))
+    for offset, message in dict.fromkeys(found):
+        yield Diagnostic(Severity.ERROR, *text.position(offset), message)
 
 
-def _is_lambda(tokens: Sequence[Token], index: int) -> bool:
-    if index == 0 or tokens[index - 1].text not in _BEFORE_EXPRESSION or tokens[index + 1 : index + 2] == []:
-        return False
-    if tokens[index + 1].text == b"[":  # an attribute
-        return False
-    depth = 0
-    for position in range(index, len(tokens)):
-        depth += (tokens[position].text == b"[") - (tokens[position].text == b"]")
-        if depth == 0:
-            return position + 1 < len(tokens) and tokens[position + 1].text in (b"(", b"{")
-    return False
+def _words(text: SourceText) -> Iterator[tuple[int, str]]:
+    """By the word alone: keywords mean one thing."""
+    before = Token("punct", 0, 0, b";")
+    for token, following in pairwise((*text.tokens, Token("end", len(text.data), len(text.data), b""))):
+        if token.kind == "word" and before.text not in (b".", b">"):
+            if _is_use(token, before) and token.text in _KEYWORDS:
+                yield token.start, _KEYWORDS[token.text]
+            elif token.text in _STAGES and following.text in (b"=", b";", b",", b"[", b"(", b")"):
+                yield following.start, "expected unqualified-id"  # a keyword as a name
+            elif token.text in _MISSING:
+                yield token.start, f"'{token.text.decode()}' {_MISSING[token.text]}"
+            elif token.text == b"noexcept" and _is_refused_noexcept(before):
+                yield token.start, "'noexcept' is not supported in Metal"
+        before = token
+
+
+def _is_use(keyword: Token, before: Token) -> bool:
+    """Not so in `= delete`, `operator new` and `long double`, of which others speak."""
+    return not (keyword.text in (b"new", b"delete", b"double") and before.text in (b"=", b"operator", b"long"))
+
+
+def _is_refused_noexcept(before: Token) -> bool:
+    """The operator, and what follows a function's parameters; Apple's compiler takes the word after qualifiers."""
+    return before.kind != "word" or before.text == b"return"
+
+
+def _constructs(text: SourceText, root: tree_sitter.Node) -> Iterator[tuple[int, str]]:
+    own = {b.text for a, b in pairwise(text.tokens) if a.text in (b"struct", b"class", b"using", b"enum", b"typename")}
+    for node in walk(root):
+        at = node.start_byte
+        match node.type:
+            case "labeled_statement":
+                yield at, "labeled statements are not supported in Metal"
+            case "lambda_expression":
+                yield at, "lambda expressions are not supported in Metal"
+            case "sized_type_specifier" if _WIDE.fullmatch(name := " ".join(_spelled(text, node).split())):
+                yield at, f"'{name}' is not supported in Metal"
+            case "type_identifier" if (name := _spelled(text, node)).encode() not in own:
+                if missing := _MISSING_TYPES.fullmatch(name):
+                    kind = _MISSING_KINDS[missing.lastgroup or ""]
+                    yield at, f"'{name}' is not supported by this device: it has no {kind}"
+            case "array_declarator" if (size := node.child_by_field_name("size")) and size.text == b"0":
+                if _declares(node):
+                    yield size.start_byte, "zero-length arrays are not permitted in C++"
+            case "function_definition":
+                yield from _function(text, node)
+
+
+def _declares(declarator: tree_sitter.Node) -> bool:
+    """Whether it is one: what the grammar cannot make sense of may look like it."""
+    around = declarator.parent
+    while around is not None and around.type.endswith("declarator"):
+        around = around.parent
+    return around is not None and around.type in ("declaration", "field_declaration") and not around.has_error
+
+
+def _spelled(text: SourceText, node: tree_sitter.Node) -> str:
+    return text.data[node.start_byte : node.end_byte].decode(errors="replace")
+
+
+def _function(text: SourceText, node: tree_sitter.Node) -> Iterator[tuple[int, str]]:
+    declarator = first(node, "function_declarator")
+    name = declarator.child_by_field_name("declarator") if declarator is not None else None
+    if name is None:
+        return
+    body = node.child_by_field_name("body")
+    head = SourceText(text.data[node.start_byte : body.start_byte if body is not None else node.end_byte])
+    is_kernel = any(token.text == b"kernel" for token in head.tokens)
+    if is_kernel and node.parent is not None and node.parent.type == "field_declaration_list":
+        yield name.start_byte, "kernel function cannot be a member function"
+    elif not is_kernel and text.data[name.start_byte : name.end_byte] == b"main":
+        yield name.start_byte, "non-qualified function cannot be called 'main'"

@@ -23,13 +23,13 @@ from metalsci.msl.diagnostics import Diagnostic, Severity
 from metalsci.msl.directives import keyword_of, name_in
 from metalsci.msl.lexer import SourceText, Token
 from metalsci.msl.parse import Unit
+from metalsci.msl.pointers import unqualified
 from metalsci.msl.signature import AddressSpace, Attribute, Indirection, KernelSignature, Parameter
-from metalsci.msl.syntax import attribute_name, attributes, first, walk
+from metalsci.msl.syntax import attribute_name, attributes, walk
 from metalsci.msl.types import ValueType, value_type
 from metalsci.msl.untrusted import refuse
 
 _HANDLES = ("texture", "depth", "sampler", "array", "imageblock", "acceleration_structure", "tensor")
-_SPACES = frozenset(space.value for space in AddressSpace)
 _EXCLUSIVE = ("thread_execution_width", "threads_per_simdgroup")
 
 
@@ -145,11 +145,8 @@ def _address_spaces(declaration: Declaration) -> Iterator[Diagnostic]:
     declarator = declaration.declarator
     parameters = declarator.child_by_field_name("parameters") if declarator is not None else None
     for parameter in parameters.named_children if parameters is not None else ():
-        found = first(parameter, "pointer_declarator", "reference_declarator", "abstract_pointer_declarator")
-        qualifiers = (declaration.word(c) for c in parameter.children if c.type == "type_qualifier")
-        if found is not None and _SPACES.isdisjoint(qualifiers):
-            kind = "reference" if found.type.startswith("reference") else "pointer"
-            yield _error(declaration.position(found), f"{kind} type must have explicit address space qualifier")
+        for found, message in unqualified(declaration.head.text, parameter):
+            yield _error(declaration.position(found), message)
 
 
 def _signature(kernel: KernelSignature) -> Iterator[Diagnostic]:

@@ -10,6 +10,7 @@ from metalsci.cpu_metal.rewrite.constructors import constructors
 from metalsci.cpu_metal.rewrite.declarations import copies, instantiations, method_qualifiers
 from metalsci.cpu_metal.rewrite.edits import Edit, Rewritten, code
 from metalsci.cpu_metal.rewrite.literals import literals
+from metalsci.cpu_metal.rewrite.names import names
 from metalsci.cpu_metal.rewrite.threadgroup import threadgroup_variables
 from metalsci.msl.lexer import SourceText
 
@@ -27,6 +28,7 @@ def rewrite(source: str) -> Rewritten:
         *instantiations(text, tokens),
         *method_qualifiers(tokens),
         *copies(tokens),
+        *names(tokens),
     ]
     return Rewritten(text, _without_overlaps(edits))
 

@@ -1,16 +1,18 @@
 """Constructors: `float4(a, b, c, d)` becomes `metal::_make<float4>(a, b, c, d)`, and `float4 v(a, b, c, d);` becomes
-`float4 v = metal::_make<float4>(a, b, c, d);`. Vectors are Clang's own, which C++ gives no constructors.
+`float4 v = metal::_make<float4>(a, b, c, d);`. Vectors are Clang's own, which C++ gives no constructors. So it is with
+the two scalars that convert to one another only by way of a third.
 """
 
 import re
 from collections.abc import Iterator, Sequence
 
-from metalsci.cpu_metal.rewrite.edits import Edit
+from metalsci.cpu_metal.rewrite.edits import Edit, after_parentheses
 from metalsci.msl.lexer import SourceText, Token
 
 _SCALARS = b"char|uchar|short|ushort|int|uint|long|ulong|half|float|bfloat"
 _VECTOR = re.compile(rb"(?:packed_)?(?:%b|bool)[234]|u?int(?:8|16|32|64)_t[234]" % _SCALARS)
 _TYPE = re.compile(rb"bool|void|u?int(?:8|16|32|64)_t|(?:%b)|" % _SCALARS + _VECTOR.pattern)
+_CONVERTED = (b"half", b"bfloat")
 _QUALIFIERS = frozenset(b"device constant threadgroup thread const volatile static constexpr".split())
 
 
@@ -23,14 +25,16 @@ def constructors(text: SourceText, tokens: Sequence[Token]) -> Iterator[Edit]:
         end = index + 1
         if token.kind == "word" and token.text == b"vec":
             end = _after_angles(tokens, index + 1)
-        elif token.kind != "word" or not (_VECTOR.fullmatch(token.text) or token.text in names):
+        elif token.kind != "word" or not (
+            token.text in _CONVERTED or _VECTOR.fullmatch(token.text) or token.text in names
+        ):
             index += 1
             continue
         if _is_constructor(tokens, index, end):
             first = _start_of_name(tokens, index)
             yield Edit(tokens[first].start, tokens[first].start, b"metal::_make<")
             yield Edit(tokens[end - 1].end, tokens[end - 1].end, b">")
-        elif _is_initialised(tokens, end, names):
+        elif token.text not in _CONVERTED and _is_initialised(tokens, end, names):
             first = _start_of_name(tokens, index)
             spelling = text.data[tokens[first].start : tokens[end - 1].end]
             yield Edit(tokens[end].end, tokens[end].end, b" = metal::_make<%b>" % spelling)
@@ -97,7 +101,7 @@ def _is_initialised(tokens: Sequence[Token], name: int, types: frozenset[bytes])
     """Whether `name` is a variable that is given arguments, rather than a function that is given parameters."""
     if name + 2 >= len(tokens) or tokens[name].kind != "word" or tokens[name + 1].text != b"(":
         return False
-    close = _after_parentheses(tokens, name + 1)
+    close = after_parentheses(tokens, name + 1)
     if close is None or close >= len(tokens) or tokens[close].text not in (b";", b","):
         return False
     first, second = tokens[name + 2], tokens[name + 3]
@@ -105,12 +109,3 @@ def _is_initialised(tokens: Sequence[Token], name: int, types: frozenset[bytes])
         return False
     is_type = first.text in _QUALIFIERS or first.text in types or _TYPE.fullmatch(first.text) is not None
     return not (is_type and second.text in (b"&", b"*", b",", b")"))
-
-
-def _after_parentheses(tokens: Sequence[Token], index: int) -> int | None:
-    depth = 0
-    for position in range(index, len(tokens)):
-        depth += (tokens[position].text == b"(") - (tokens[position].text == b")")
-        if depth == 0:
-            return position + 1
-    return None

@@ -75,3 +75,13 @@ def code(text: SourceText) -> list[Token]:
             ]
         tokens.append(Token("end", token.end, token.end, b";"))
     return tokens
+
+
+def after_parentheses(tokens: Sequence[Token], index: int) -> int | None:
+    """The index after the `(…)` that starts at `index`; None if it does not end."""
+    depth = 0
+    for position in range(index, len(tokens)):
+        depth += (tokens[position].text == b"(") - (tokens[position].text == b")")
+        if depth == 0:
+            return position + 1
+    return None

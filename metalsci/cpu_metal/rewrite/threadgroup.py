@@ -5,7 +5,8 @@ that the linker chooses (include/metal_threadgroup).
 
 from collections.abc import Iterator, Sequence
 
-from metalsci.cpu_metal.rewrite.edits import Edit
+from metalsci.cpu_metal.rewrite.edits import Edit, after_parentheses
+from metalsci.cpu_metal.rewrite.names import PREFIX, spelling
 from metalsci.msl.lexer import Token
 
 
@@ -25,19 +26,39 @@ def threadgroup_variables(tokens: Sequence[Token]) -> Iterator[Edit]:
 
 
 def _threadgroup_statement(statement: Sequence[Token]) -> Iterator[Edit]:
-    names = list(_declared(statement))
-    if not names or names[0] < 2 or all(token.text != b"threadgroup" for token in statement[: names[0]]):
+    plain, alignments = _without_attributes(statement)
+    names = list(_declared(plain))
+    if not names or names[0] < 2 or all(token.text != b"threadgroup" for token in plain[: names[0]]):
         return
     # Pointers and references to threadgroup memory are C++ as they stand; an initialiser is for Clang to refuse.
-    if any(token.text in (b"*", b"&", b"=", b"using", b"typedef", b"(") for token in _outside_brackets(statement)):
+    if any(token.text in (b"*", b"&", b"=", b"using", b"typedef", b"(") for token in _outside_brackets(plain)):
         return
-    for token in statement[: names[0]]:
+    for token in plain[: names[0]]:
         if token.text in (b"threadgroup", b"static"):
             yield Edit(token.start, token.end, b"typedef" if token.text == b"threadgroup" else b"")
+    for word, close in alignments:  # `alignas` is not for typedefs
+        yield Edit(word.start, word.end, b"__attribute__((aligned")
+        yield Edit(close.end, close.end, b"))")
     for name in names:
-        yield Edit(statement[name].start, statement[name].start, b"_metal_")
-    variables = b"".join(b"; METAL_THREADGROUP(%b)" % statement[name].text for name in names)
+        yield Edit(plain[name].start, plain[name].start, PREFIX)
+    variables = b"".join(b"; METAL_THREADGROUP(%b)" % spelling(plain[name].text) for name in names)
     yield Edit(statement[-1].end, statement[-1].end, variables)
+
+
+def _without_attributes(statement: Sequence[Token]) -> tuple[Sequence[Token], Sequence[tuple[Token, Token]]]:
+    """The statement without `__attribute__((…))` and `alignas(…)`; of the latter the word and its last parenthesis."""
+    plain, alignments = [], []
+    index = 0
+    while index < len(statement):
+        token = statement[index]
+        if token.text not in (b"__attribute__", b"__attribute", b"alignas"):
+            plain.append(token)
+            index += 1
+            continue
+        index = after_parentheses(statement, index + 1) or len(statement)
+        if token.text == b"alignas":
+            alignments.append((token, statement[index - 1]))
+    return plain, alignments
 
 
 def _outside_brackets(statement: Sequence[Token]) -> Iterator[Token]:

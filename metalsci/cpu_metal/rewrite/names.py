@@ -1,0 +1,27 @@
+"""Names that are free in Metal and words of OpenCL: `local`, `global`, `pipe`."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from metalsci.cpu_metal.rewrite.edits import Edit
+from metalsci.msl.lexer import Token
+
+PREFIX = b"_metal_"
+"""Of every name that the rewriting makes out of one of the user's."""
+
+_OPENCL = re.compile(
+    rb"global|local|generic|pipe|vec_step|addrspace_cast|(?:read|write)_only|read_write"
+    rb"|__(?:global|local|constant|private|generic|kernel|read_only|write_only|read_write)"
+    rb"|image(?:1d|2d|3d|1d_array|1d_buffer|2d_array)(?:_depth|_msaa|_msaa_depth)?_t"
+)
+
+
+def spelling(name: bytes) -> bytes:
+    """What a name of the user's is called in the text that Clang compiles."""
+    return PREFIX + name if _OPENCL.fullmatch(name) else name
+
+
+def names(tokens: Sequence[Token]) -> Iterator[Edit]:
+    for token in tokens:
+        if token.kind == "word" and spelling(token.text) != token.text:
+            yield Edit(token.start, token.start, PREFIX)

@@ -1,0 +1,108 @@
+"""Pointers and references say which address space they lead to: Metal has no other kind."""
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+
+import tree_sitter
+
+from metalsci.msl.lexer import SourceText, tokenize
+from metalsci.msl.live import macro_names
+from metalsci.msl.names import FileNames
+from metalsci.msl.signature import AddressSpace
+from metalsci.msl.syntax import walk
+from metalsci.msl.types import value_type
+
+_SPACES = (*(space.value for space in AddressSpace), "threadgroup_imageblock", "ray_data", "object_data")
+_SPACE = re.compile(rb"\b(?:%b)\b" % "|".join(_SPACES).encode())
+_START = re.compile(rb"[;{}(),<]")
+_POINTERS = ("pointer_declarator", "abstract_pointer_declarator")
+_REFERENCES = ("reference_declarator", "abstract_reference_declarator")
+_GROUPS = ("parenthesized_declarator", "abstract_parenthesized_declarator")
+_FUNCTIONS = ("function_declarator", "abstract_function_declarator")
+
+Finding = tuple[tree_sitter.Node, str]
+"""The `*` or `&` of a declarator, and Apple's message."""
+
+
+def unqualified(text: bytes, node: tree_sitter.Node) -> Iterator[Finding]:
+    """Where a declaration points to what is in no address space. `node` declares things of one type: a parameter, a
+    member, variables, an alias, a function, or it is the type in a cast.
+
+    What a pointer leads to counts, not where the pointer itself is: Apple's compiler takes `device float *&p`.
+    """
+    for declarator in node.named_children:
+        found = _outermost(declarator) if declarator.type.endswith("declarator") else None
+        if found is not None and not _is_qualified(text, node) and not _leads_to_function(found):
+            kind = "pointer" if found.type in _POINTERS else "reference"
+            yield found, f"{kind} type must have explicit address space qualifier"
+
+
+def _outermost(declarator: tree_sitter.Node) -> tree_sitter.Node | None:
+    """The pointer or reference that is furthest from the name."""
+    current: tree_sitter.Node | None = declarator
+    while current is not None and current.type not in (*_POINTERS, *_REFERENCES):
+        inner = current.child_by_field_name("declarator")
+        declarators = (child for child in current.named_children if child.type.endswith("declarator"))
+        current = inner if inner is not None else next(declarators, None)
+    return current
+
+
+def _is_qualified(text: bytes, node: tree_sitter.Node) -> bool:
+    """Whether an address space stands with the type, which may be in front of what the grammar made of the node."""
+    first = next(child for child in node.named_children if child.type.endswith("declarator"))
+    before = max((m.end() for m in _START.finditer(text, max(node.start_byte - 200, 0), node.start_byte)), default=0)
+    return _SPACE.search(text, before, first.start_byte) is not None
+
+
+def _leads_to_function(declarator: tree_sitter.Node) -> bool:
+    """`float (*f)(float)`."""
+    around = declarator.parent
+    while around is not None and around.type in _GROUPS:
+        around = around.parent
+    return around is not None and around != declarator.parent and around.type in _FUNCTIONS
+
+
+class KnownTypes:
+    """Which types a file names of which it is certain that they say nothing of an address space."""
+
+    def __init__(self, text: SourceText) -> None:
+        self._text = text.data
+        self._names = FileNames(text)
+        self._macros = macro_names(text)
+        self._records, self._parameters = _declared(text)
+
+    def unqualified(self, root: tree_sitter.Node) -> Iterator[Finding]:
+        """Of all declarations and casts below `root`, a tree of this text."""
+        for node in walk(root):
+            type_ = node.child_by_field_name("type")
+            if type_ is None or any(child.is_error or child.is_missing for child in node.children):
+                continue
+            for declarator, message in unqualified(self._text, node):
+                if self._is_plain(type_) and self._macros.isdisjoint(self._words(node, declarator)):
+                    yield declarator, message
+
+    def _is_plain(self, type_: tree_sitter.Node) -> bool:
+        spelled = self._text[type_.start_byte : type_.end_byte].decode(errors="replace")
+        if spelled in self._parameters:
+            return False
+        resolved = self._names.resolve(spelled)
+        return resolved == "void" or resolved in self._records or value_type(resolved) is not None
+
+    def _words(self, node: tree_sitter.Node, declarator: tree_sitter.Node) -> Iterator[str]:
+        """The words of a declaration up to a declarator."""
+        declared = self._text[node.start_byte : declarator.start_byte]
+        return (token.text.decode(errors="replace") for token in tokenize(declared) if token.kind == "word")
+
+
+def _declared(text: SourceText) -> tuple[frozenset[str], frozenset[str]]:
+    """Names of the file's structs and enumerations that are no templates, and of the parameters of templates."""
+    records: set[str] = set()
+    parameters: set[str] = set()
+    before = b";"
+    for token, name in pairwise(text.tokens):
+        if name.kind == "word" and token.text in (b"struct", b"class", b"enum", b"typename"):
+            kind = records if before in (b";", b"}", b"{", b":", b"typedef") else parameters
+            kind.add(name.text.decode(errors="replace"))
+        before = token.text
+    return frozenset(records - parameters), frozenset(parameters)
