@@ -1,22 +1,22 @@
 // Register switches between stacks, by hand: only what the calling convention makes the callee keep.
 #include "worker.h"
 
+// Opens a function that only the runtime sees.
+#if defined(__APPLE__)
+#define FUNCTION(name) ".text\n.globl _" name "\n.private_extern _" name "\n.p2align 2\n_" name ":\n"
+#else
+#define FUNCTION(name) ".text\n.globl " name "\n.hidden " name "\n.type " name ",%function\n" name ":\n"
+#endif
+
 #if defined(__x86_64__)
 __asm__(
-    ".text\n"
-    ".globl switch_stack\n"
-    ".hidden switch_stack\n"
-    ".type switch_stack,@function\n"
-    "switch_stack:\n"
+    FUNCTION("switch_stack")
     "  pushq %rbp\n  pushq %rbx\n  pushq %r12\n  pushq %r13\n  pushq %r14\n  pushq %r15\n"
     "  movq %rsp, (%rdi)\n"
     "  movq %rsi, %rsp\n"
     "  popq %r15\n  popq %r14\n  popq %r13\n  popq %r12\n  popq %rbx\n  popq %rbp\n"
     "  retq\n"
-    ".globl call_on_stack\n"
-    ".hidden call_on_stack\n"
-    ".type call_on_stack,@function\n"
-    "call_on_stack:\n"
+    FUNCTION("call_on_stack")
     "  pushq %rbp\n"
     "  movq %rsp, %rbp\n"
     "  movq %rdi, %rsp\n"
@@ -27,11 +27,7 @@ __asm__(
     "  retq\n");
 #elif defined(__aarch64__)
 __asm__(
-    ".text\n"
-    ".globl switch_stack\n"
-    ".hidden switch_stack\n"
-    ".type switch_stack,%function\n"
-    "switch_stack:\n"
+    FUNCTION("switch_stack")
     "  sub sp, sp, #160\n"
     "  stp x19, x20, [sp, #0]\n  stp x21, x22, [sp, #16]\n  stp x23, x24, [sp, #32]\n"
     "  stp x25, x26, [sp, #48]\n  stp x27, x28, [sp, #64]\n  stp x29, x30, [sp, #80]\n"
@@ -42,10 +38,7 @@ __asm__(
     "  ldp d8, d9, [sp, #96]\n  ldp d10, d11, [sp, #112]\n  ldp d12, d13, [sp, #128]\n  ldp d14, d15, [sp, #144]\n"
     "  add sp, sp, #160\n"
     "  ret\n"
-    ".globl call_on_stack\n"
-    ".hidden call_on_stack\n"
-    ".type call_on_stack,%function\n"
-    "call_on_stack:\n"
+    FUNCTION("call_on_stack")
     "  stp x29, x30, [sp, #-16]!\n"
     "  mov x29, sp\n"
     "  mov sp, x0\n"
