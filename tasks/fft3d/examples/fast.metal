@@ -1,80 +1,65 @@
-// Idea: one sine and one cosine a thread instead of one a stage: a table of twiddle factors in threadgroup memory serves all
-// stages. Two radix-2 stages are done as one radix-4 stage, and two buffers take turns, so that four barriers become one.
+// Idea: two stages instead of log2 N, with N = R S: transforms of length R over elements S apart, a twist, transforms of length S
+// over neighbours. Each thread sums one output of each, so there are two barriers, and the first stage reads device
+// memory itself. One sine and one cosine a thread: a table of the roots of unity serves both stages and the twist.
 #include <metal_stdlib>
 using namespace metal;
 
 constant uint MAX_N = 1024;
 
-static float2 times(float2 a, float2 b) { return float2(a.x * b.x - a.y * b.y, a.x * b.y + a.y * b.x); }
+static float2 times(float2 a, float2 b) { return float2(fma(a.x, b.x, -a.y * b.y), fma(a.x, b.y, a.y * b.x)); }
 
-// Stockham's order: after each stage the element of thread i stands in natural order of what is transformed so far.
-static float2 transform(float2 value, threadgroup float2 *a, threadgroup float2 *b, threadgroup float2 *w, uint i, uint N) {
+// Element i of the transform of the line of N elements that starts at `first` with the given stride.
+static float2 transform(device const float2 *in, uint first, uint stride, threadgroup float2 *line, threadgroup float2 *w,
+                        uint i, uint N) {
     const float angle = -2.0f * M_PI_F * float(i) / float(N);
     w[i] = float2(cos(angle), sin(angle));
-    a[i] = value;
+    const uint bits = popcount(N - 1), low = bits / 2, high = bits - low;
+    const uint R = 1u << low, S = 1u << high;
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    threadgroup float2 *from = a;
-    threadgroup float2 *to = b;
-    uint done = 1;                          // length of the transforms that are complete
-    if (popcount(N - 1) & 1) {              // an odd number of factors two: one stage of radix 2
-        const uint k = i & 1;
-        const uint m = i >> 1;              // this thread's transform of length 2
-        const float2 even = from[m];
-        const float2 odd = from[m + N / 2];
-        to[i] = k ? even - odd : even + odd;
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        threadgroup float2 *swap = from;
-        from = to;
-        to = swap;
-        done = 2;
-    }
-    const uint quarter = N >> 2;
-    while (done < N) {
-        const uint low = i & (done - 1);    // place within the shorter transform
-        const uint k = (i / done) & 3;      // which of its four copies in the longer one
-        const uint block = i / (4 * done);
-        const uint at = block * done + low;
-        const uint step = quarter / done;   // of the table: the longer transform has 4 * done places
-        const float2 x0 = from[at];
-        const float2 x1 = times(from[at + quarter], w[low * step]);
-        const float2 x2 = times(from[at + 2 * quarter], w[2 * low * step]);
-        const float2 x3 = times(from[at + 3 * quarter], w[3 * low * step]);
-        const float2 sum02 = k & 1 ? x0 - x2 : x0 + x2;
-        const float2 sum13 = k & 1 ? x1 - x3 : x1 + x3;
-        const float2 turned = k & 1 ? float2(sum13.y, -sum13.x) : sum13;
-        to[i] = k & 2 ? sum02 - turned : sum02 + turned;
-        threadgroup_barrier(mem_flags::mem_threadgroup);
-        threadgroup float2 *swap = from;
-        from = to;
-        to = swap;
-        done <<= 2;
-    }
-    return from[i];
+    const uint k = i >> high, m = i & (S - 1);              // output k of the transform of elements m, m + S, m + 2S, ...
+    float2 sum = in[first + m * stride];
+    for (uint r = 1; r < R; ++r) sum += times(in[first + (m + (r << high)) * stride], w[((k * r) & (R - 1)) << high]);
+    line[i] = times(sum, w[k * m]);
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    const uint q = i >> low;                                // output q of the transform of those with the same k
+    threadgroup const float2 *x = line + ((i & (R - 1)) << high);
+    sum = x[0];
+    for (uint s = 1; s < S; ++s) sum += times(x[s], w[((q * s) & (S - 1)) << low]);
+    return sum;
 }
 
 kernel void fft3d_x(device const float2 *in_data  [[buffer(0)]],
                     device       float2 *out_data [[buffer(1)]],
                     constant     uint   &N        [[buffer(2)]],
                     uint3 gid [[thread_position_in_grid]]) {
-    threadgroup float2 a[MAX_N], b[MAX_N], w[MAX_N];
-    const uint c = gid.y * N + gid.x;
-    out_data[c] = transform(in_data[c], a, b, w, gid.x, N);
+    threadgroup float2 line[MAX_N], w[MAX_N];
+    const uint i = gid.x;
+    const uint k = gid.y / N;
+    const uint j = gid.y % N;
+    const uint c = (k * N + j) * N + i;
+    out_data[c] = transform(in_data, (k * N + j) * N, 1, line, w, i, N);
 }
 
 kernel void fft3d_y(device const float2 *in_data  [[buffer(0)]],
                     device       float2 *out_data [[buffer(1)]],
                     constant     uint   &N        [[buffer(2)]],
                     uint3 gid [[thread_position_in_grid]]) {
-    threadgroup float2 a[MAX_N], b[MAX_N], w[MAX_N];
-    const uint c = ((gid.y & ~(N - 1)) + gid.x) * N + (gid.y & (N - 1));
-    out_data[c] = transform(in_data[c], a, b, w, gid.x, N);
+    threadgroup float2 line[MAX_N], w[MAX_N];
+    const uint j = gid.x;
+    const uint k = gid.y / N;
+    const uint i = gid.y % N;
+    const uint c = (k * N + j) * N + i;
+    out_data[c] = transform(in_data, k * N * N + i, N, line, w, j, N);
 }
 
 kernel void fft3d_z(device const float2 *in_data  [[buffer(0)]],
                     device       float2 *out_data [[buffer(1)]],
                     constant     uint   &N        [[buffer(2)]],
                     uint3 gid [[thread_position_in_grid]]) {
-    threadgroup float2 a[MAX_N], b[MAX_N], w[MAX_N];
-    const uint c = gid.x * N * N + gid.y;
-    out_data[c] = transform(in_data[c], a, b, w, gid.x, N);
+    threadgroup float2 line[MAX_N], w[MAX_N];
+    const uint k = gid.x;
+    const uint j = gid.y / N;
+    const uint i = gid.y % N;
+    const uint c = (k * N + j) * N + i;
+    out_data[c] = transform(in_data, j * N + i, N * N, line, w, k, N);
 }

@@ -1,12 +1,8 @@
-// Idea: all threads read the same four coefficients and select two of them, instead of each reading its own two. There is
-// little else to win: an amplitude is read twice and written once, and the memory is the limit.
+// Idea: an amplitude travels as one 64-bit word, so that a thread's loop has nothing but scalars and runs in vector lanes: its own
+// amplitude is read in a row, its partner's gathered, both coefficients selected, and a thread whose control bit is clear
+// computes with the others and keeps what it had.
 #include <metal_stdlib>
 using namespace metal;
-
-static float2 times(float2 a, float2 b) {
-    return float2(a.x * b.x - a.y * b.y, a.x * b.y + a.y * b.x);
-}
-
 kernel void qsim_gate(device const float2 *in      [[buffer(0)]],
                       device       float2 *out     [[buffer(1)]],
                       device const float2 *gates   [[buffer(2)]],
@@ -16,14 +12,20 @@ kernel void qsim_gate(device const float2 *in      [[buffer(0)]],
                       constant     uint   &control [[buffer(6)]],
                       uint i [[thread_position_in_grid]]) {
     if (i >= (1u << n)) return;
-    if (control != target && ((i >> control) & 1u) == 0) {
-        out[i] = in[i];
-        return;
-    }
-    const uint b = (i >> target) & 1u;
-    const float2 zero = in[i & ~(1u << target)];
-    const float2 one = in[i | (1u << target)];
-    device const float2 *U = gates + 4 * gate;
-    const float2 u00 = U[0], u01 = U[1], u10 = U[2], u11 = U[3];
-    out[i] = times(b ? u10 : u00, zero) + times(b ? u11 : u01, one);
+    device const ulong *x = (device const ulong *)in;
+    device const float *U = (device const float *)(gates + 4 * gate);
+    device ulong *y = (device ulong *)out;
+    const uint bit = 1u << target;
+    const bool set = (i & bit) != 0;
+    const ulong own = x[i];
+    const bool idle = control != target && ((i >> control) & 1u) == 0;
+    const ulong other = x[i ^ bit];
+    const float re = as_type<float>(uint(own)), im = as_type<float>(uint(own >> 32));
+    const float p = as_type<float>(uint(other)), q = as_type<float>(uint(other >> 32));
+    const float a = set ? U[6] : U[0], b = set ? U[7] : U[1];
+    const float c = set ? U[4] : U[2], d = set ? U[5] : U[3];
+    const float r = a * re - b * im + c * p - d * q;
+    const float s = a * im + b * re + c * q + d * p;
+    const ulong turned = ulong(as_type<uint>(r)) | (ulong(as_type<uint>(s)) << 32);
+    y[i] = idle ? own : turned;
 }
