@@ -76,7 +76,8 @@ _MATH = frozenset(
     )
 )
 _CHECKS = frozenset(
-    f"metal_{name}" for name in ("read", "write", "atomic", "copy", "fill", "out_of_bounds", "divided", "made", "image")
+    f"metal_{name}"
+    for name in ("read", "write", "atomic", "copy", "fill", "index", "out_of_bounds", "divided", "made", "image")
 ) | {"__ehdr_start", "_end"}
 _ALLOWED = _WAITS | _MEMORY | _CONVERSIONS | _MATH | {f"__start_{_SECTION}", "_GLOBAL_OFFSET_TABLE_"}
 _TO_MODULE = ("-S", "-emit-llvm", "-Xclang", "-disable-llvm-passes")

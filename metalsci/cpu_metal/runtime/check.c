@@ -3,13 +3,16 @@
 // Of each granule of memory the shadow keeps the last write and two reads, by different threads: who, where in the source and
 // when. Time is counted by clocks, one for each kind of memory, that go on at each dispatch, group and barrier that orders
 // that memory. Two accesses by different threads are in order when a clock went on between them that both threads share.
+//
+// Of values that are not finite each thread keeps where it first made one; what is read from other threads brings their place.
 #include "check.h"
 #include "memory.h"
 #include "platform.h"
 
 enum Space { SPACE_DEVICE, SPACE_THREADGROUP, SPACES };
 enum { MEM_DEVICE = 1, MEM_THREADGROUP = 2 };  // Metal's mem_flags
-enum { THREADGROUP_GRANULE = 1 };
+enum { THREADGROUP_GRANULE = 1, RECENT = 256 };
+#define UNWATCHED ((uptr)1)  // in place of the shadow of a region that there is no memory for
 
 // What the compiler says of an access: sanitizer/accesses.py.
 enum { HOW_ALIGN = 0xff, HOW_FLOAT = 0x100, HOW_HALF = 0x200, HOW_BFLOAT = 0x300, HOW_TYPE = 0x300 };
@@ -31,9 +34,12 @@ enum { ACCESS_WRITE = 1, ACCESS_ATOMIC = 2 };
 
 struct Cell { struct Access write, reads[2]; };
 
+// Where a thread first made an infinity and a NaN, as sites: 0 where it has not.
+struct Origins { u32 infinity, nan; };
+
 // Where an address lies.
 struct Place {
-    enum { NOWHERE, PRIVATE_MEMORY, KNOWN } kind;
+    enum { NOWHERE, OTHER_STACK, PRIVATE_MEMORY, EXCHANGED, KNOWN } kind;
     enum Space space;
     u32 extent;        // nearest
     long long offset;  // in it
@@ -43,23 +49,26 @@ static struct {
     struct Check *check;
     struct Region *regions;
     struct Extent *extents;
-    u32 first_extent, end_extent, last_extent;  // of the dispatch; the one that was hit last
+    u32 first_extent, end_extent;               // of the dispatch
+    u32 recent[RECENT];                         // by site, the extent that was hit last
     u32 dispatch, unit;
     uptr image, image_end;
     u32 clock[SPACES], started[SPACES];         // now, and when what still counts began
     u32 simd_clock[SPACES][MAX_GROUP / SIMD_WIDTH];
     u32 simd_clocks, barriers;
     u32 halted;                                 // whether a thread was stopped, so that its work is missing
-    u32 origin[MAX_GROUP], group_origin;        // sites that first made a value that is not finite
+    u32 made;                                   // whether a thread of the group has made a value that is not finite
+    struct Origins origins[MAX_GROUP];
     u8 *threadgroup_written;
+    u32 *threadgroup_origins;                   // of values there that are not finite, a site for each granule
     struct Cell *threadgroup_cells;
     u8 zeros[1024], sink[1024];
 } checker;
 
-static void *shadow(struct Worker *worker, u64 size) {
+// 0 where there is no memory for it.
+static void *shadow(u64 size) {
     void *start = mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (start == MAP_FAILED) die(worker, FINDING_OUT_OF_MEMORY);
-    return start;
+    return start == MAP_FAILED ? 0 : start;
 }
 
 // Sites are a kernel's, however often it is dispatched.
@@ -101,55 +110,59 @@ static void report(u32 kind, u32 flags, u32 site, const struct Place *place, u32
     finding->size = size;
 }
 
-static int within(const struct Extent *extent, uptr address, u32 size) {
-    return address >= extent->start && address - extent->start + size <= extent->size;
+static uptr start_of(const struct Extent *extent) {
+    return extent->start + (extent->flags & EXTENT_THREADGROUP ? (uptr)this_worker() + THREADGROUP_OFFSET : 0);
 }
 
-// Of the dispatch's extents of one kind, the one that holds the bytes, or else the nearest.
-static struct Place nearest(uptr address, u32 size, u32 kind, u64 reach) {
-    struct Place place = {.kind = NOWHERE, .space = kind ? SPACE_THREADGROUP : SPACE_DEVICE, .extent = ~0u};
-    u64 best = ~(u64)0;
-    for (u32 i = checker.first_extent; i < checker.end_extent; ++i) {
-        const struct Extent *extent = &checker.extents[i];
-        if ((extent->flags & EXTENT_THREADGROUP) != kind) continue;
-        const uptr end = extent->start + extent->size;
-        const u64 away = within(extent, address, size) ? 0 : address < extent->start ? extent->start - address + 1
-                         : address >= end ? address - end + 1 : 1;
-        if (away < best && away <= reach) {
+static struct Place place_in(u32 index, uptr address) {
+    const struct Extent *extent = &checker.extents[index];
+    const enum Space space = extent->flags & EXTENT_THREADGROUP ? SPACE_THREADGROUP : SPACE_DEVICE;
+    return (struct Place){KNOWN, space, index, (long long)(address - start_of(extent))};
+}
+
+static u64 distance(const struct Extent *extent, uptr address, u32 size) {
+    const uptr start = start_of(extent), end = start + extent->size;
+    if (address < start) return start - address;
+    return address - start + size <= extent->size ? 0 : address < end ? 1 : address - end + 1;
+}
+
+// The dispatch's extent that holds the bytes, or else the nearest.
+static struct Place nearest(uptr address, u32 size) {
+    u64 best = memory_guard();
+    u32 found = ~0u;
+    for (u32 i = checker.first_extent; i < checker.end_extent && best; ++i) {
+        const u64 away = distance(&checker.extents[i], address, size);
+        if (away < best) {
             best = away;
-            place.kind = KNOWN;
-            place.extent = i;
-            place.offset = (long long)(address - extent->start);
+            found = i;
         }
-        if (!away) break;
     }
-    return place;
+    return found == ~0u ? (struct Place){.kind = NOWHERE, .extent = ~0u} : place_in(found, address);
 }
 
-static struct Place locate(uptr address, u32 size) {
-    const uptr arena = (uptr)this_worker();
-    if (address - arena < ARENA_SIZE) {
-        const uptr offset = address - arena - THREADGROUP_OFFSET;
-        if (offset < CHECKED_THREADGROUP_MEMORY) return nearest(offset, size, EXTENT_THREADGROUP, ~(u64)0);
-        return (struct Place){.kind = PRIVATE_MEMORY};
+static struct Place locate(uptr address, u32 size, u32 site) {
+    const struct Worker *worker = this_worker();
+    const uptr offset = address - (uptr)worker;
+    if (offset - LARGE_STACKS < MAX_GROUP * LARGE_STACK) {
+        const int own = (offset - LARGE_STACKS) / LARGE_STACK == worker->current;
+        return (struct Place){.kind = own ? PRIVATE_MEMORY : OTHER_STACK, .extent = ~0u};
     }
-    if (checker.last_extent < checker.end_extent) {
-        const struct Extent *extent = &checker.extents[checker.last_extent];
-        if (within(extent, address, size)) {
-            return (struct Place){KNOWN, SPACE_DEVICE, checker.last_extent, (long long)(address - extent->start)};
-        }
+    u32 *recent = &checker.recent[site % RECENT];
+    if (*recent >= checker.first_extent && *recent < checker.end_extent && !distance(&checker.extents[*recent], address, size)) {
+        return place_in(*recent, address);
     }
     if (address >= checker.image && address < checker.image_end) return (struct Place){.kind = PRIVATE_MEMORY};
-    const struct Place place = nearest(address, size, 0, memory_guard());
-    if (place.kind == KNOWN) checker.last_extent = place.extent;
+    if (offset < sizeof(struct Worker)) return (struct Place){.kind = EXCHANGED, .extent = ~0u};
+    const struct Place place = nearest(address, size);
+    if (place.kind == KNOWN) *recent = place.extent;
     return place;
 }
 
 // Whether the access may go on; reports why not.
 static int allowed(const struct Place *place, uptr address, u32 size, u32 how, u32 site, u32 writes) {
-    const u32 flags = (writes ? FOUND_WRITE : 0) | (how & HOW_ATOMIC ? FOUND_ATOMIC : 0);
-    u32 kind = 0;
-    if (place->kind == NOWHERE) {
+    u32 flags = (writes ? FOUND_WRITE : 0) | (how & HOW_ATOMIC ? FOUND_ATOMIC : 0), kind = 0;
+    if (place->kind == OTHER_STACK) flags |= FOUND_STACK;
+    if (place->kind != KNOWN) {
         kind = CHECK_WILD;
     } else {
         const struct Extent *extent = &checker.extents[place->extent];
@@ -203,7 +216,15 @@ static void race(const struct Access *earlier, u32 flags, u32 site, const struct
 // What shadow memory knows of a place.
 struct ShadowOf { struct Cell *cells; u8 *written; u64 first; u32 granule; };
 
-static struct ShadowOf shadow_of(const struct Place *place) {
+static u64 cells_size(const struct Region *region) { return ((region->size >> region->granule) + 1) * sizeof(struct Cell); }
+
+static void give_back(struct Region *region) {
+    if (region->cells && region->cells != UNWATCHED) munmap((void *)region->cells, cells_size(region));
+    if (region->written) munmap((void *)region->written, region->size);
+    region->cells = region->written = 0;
+}
+
+static struct ShadowOf shadow_of(const struct Place *place, u32 site) {
     const struct Extent *extent = &checker.extents[place->extent];
     const u64 first = extent->origin + (u64)place->offset;
     if (place->space == SPACE_THREADGROUP) {
@@ -211,9 +232,15 @@ static struct ShadowOf shadow_of(const struct Place *place) {
     }
     struct Region *region = &checker.regions[extent->region];
     if (!region->cells) {
-        region->cells = (uptr)shadow(this_worker(), ((region->size >> region->granule) + 1) * sizeof(struct Cell));
-        if (!region->initialised) region->written = (uptr)shadow(this_worker(), region->size);
+        region->cells = (uptr)shadow(cells_size(region));
+        if (!region->initialised) region->written = (uptr)shadow(region->size);
+        if (!region->cells || (!region->initialised && !region->written)) {
+            report(CHECK_UNWATCHED, 0, site, place, 0);
+            give_back(region);
+            region->cells = UNWATCHED;
+        }
     }
+    if (region->cells == UNWATCHED) return (struct ShadowOf){0};
     return (struct ShadowOf){(struct Cell *)region->cells, (u8 *)region->written, first, region->granule};
 }
 
@@ -223,13 +250,21 @@ static int superseded(const struct Access *read, const struct Access *now, enum 
     return read->group == now->group && read->clock != now->clock;
 }
 
+static int same_time(const struct Access *last, const struct Access *now) {
+    return last->thread == now->thread && last->group == now->group && last->clock == now->clock;
+}
+
+// Keeps the thread's accesses of one time as one. Where one of them is not atomic, that is what others are in conflict with.
+static void merge(struct Access *last, const struct Access *now) {
+    const u8 mask = last->mask | now->mask;
+    if (!(now->flags & ACCESS_ATOMIC) || last->flags & ACCESS_ATOMIC) *last = *now;
+    last->mask = mask;
+}
+
 static void remember_read(struct Cell *cell, const struct Access *now, enum Space space) {
     struct Access *reads = cell->reads;
-    const int mine = reads[0].thread == now->thread && reads[0].group == now->group && reads[0].clock == now->clock;
-    if (mine) {
-        const u8 mask = reads[0].mask;
-        reads[0] = *now;
-        reads[0].mask |= mask;
+    if (same_time(&reads[0], now)) {
+        merge(&reads[0], now);
     } else if (superseded(&reads[0], now, space)) {
         reads[0] = *now;
         if (superseded(&reads[1], now, space)) reads[1].clock = 0;
@@ -239,19 +274,17 @@ static void remember_read(struct Cell *cell, const struct Access *now, enum Spac
 }
 
 static void remember_write(struct Cell *cell, const struct Access *now) {
-    const struct Access *last = &cell->write;
-    const int mine = last->thread == now->thread && last->group == now->group && last->clock == now->clock;
-    const u8 mask = mine && last->flags == now->flags ? last->mask : 0;
-    cell->write = *now;
-    cell->write.mask |= mask;
+    if (same_time(&cell->write, now)) merge(&cell->write, now);
+    else cell->write = *now;
 }
 
 // Notes an access to bytes that may be accessed, and reports what it is in conflict with. `changes`: whether a write leaves
 // other bytes there than it finds; two threads that write the same are no trouble.
 static void note(const struct Place *place, u32 size, u32 flags, u32 site, int changes) {
-    const struct ShadowOf shadow = shadow_of(place);
+    const struct ShadowOf shadow = shadow_of(place, site);
     const enum Space space = place->space;
     const struct Worker *worker = this_worker();
+    if (!shadow.cells) return;
     struct Access now = {checker.clock[space], own_simd_clock(space), checker.barriers, checker.unit, site, (u16)worker->current,
                          0, (u8)flags};
     int told = 0;
@@ -278,7 +311,7 @@ static void note(const struct Place *place, u32 size, u32 flags, u32 site, int c
 }
 
 static void check_written(const struct Place *place, u32 size, u32 how, u32 site) {
-    const struct ShadowOf shadow = shadow_of(place);
+    const struct ShadowOf shadow = shadow_of(place, site);
     if (!shadow.written || checker.halted) return;
     u32 missing = 0, first = 0;
     for (u32 i = size; i-- > 0;) {
@@ -294,64 +327,117 @@ static void check_written(const struct Place *place, u32 size, u32 how, u32 site
     report(CHECK_UNINITIALISED, how & HOW_ATOMIC ? FOUND_ATOMIC : 0, site, &where, size - first);
 }
 
-static void mark_written(const struct Place *place, u32 size) {
-    const struct ShadowOf shadow = shadow_of(place);
+static void mark_written(const struct Place *place, u32 size, u32 site) {
+    const struct ShadowOf shadow = shadow_of(place, site);
     if (!shadow.written) return;
     for (u32 i = 0; i < size; ++i) shadow.written[shadow.first + i] = 1;
 }
 
-static int not_finite(const u8 *value, u32 size, u32 type, u64 *value_kind) {
-    const u32 step = type == HOW_FLOAT ? 4 : 2;
+// Whether and how a number is not finite: a value of FoundValue, or -1.
+static int not_finite(const u8 *number, u32 type) {
+    const u32 bytes = type == HOW_FLOAT ? 4 : 2;
     const u32 exponent = type == HOW_FLOAT ? 0x7f800000 : type == HOW_HALF ? 0x7c00 : 0x7f80;
-    for (u32 at = 0; at + step <= size; at += step) {
-        u32 word = 0;
-        for (u32 byte = 0; byte < step; ++byte) word |= (u32)value[at + byte] << (8 * byte);
-        if ((word & exponent) == exponent) {
-            const int negative = word >> (8 * step - 1) & 1;
-            *value_kind = word & (exponent ^ (type == HOW_FLOAT ? 0x7fffffff : 0x7fff)) ? VALUE_NAN
-                          : negative                                                   ? VALUE_NEGATIVE_INFINITY
-                                                                                       : VALUE_INFINITY;
-            return 1;
-        }
-    }
-    return 0;
+    u32 word = 0;
+    for (u32 byte = 0; byte < bytes; ++byte) word |= (u32)number[byte] << (8 * byte);
+    const u32 sign = (u32)1 << (8 * bytes - 1);
+    if ((word & exponent) != exponent) return -1;
+    return word & (sign - 1) & ~exponent ? VALUE_NAN : word & sign ? VALUE_NEGATIVE_INFINITY : VALUE_INFINITY;
 }
 
-// A value that is not finite leaves for memory that the host sees.
-static void check_finite(const struct Place *place, const u8 *value, u32 size, u32 how, u32 site) {
-    const struct Worker *worker = this_worker();
-    const u32 own = checker.origin[worker->current], origin = own ? own : checker.group_origin;
-    u64 value_kind;
-    if (!origin || !(how & HOW_TYPE) || place->space != SPACE_DEVICE) return;
-    if (!not_finite(value, size, how & HOW_TYPE, &value_kind)) return;
-    struct CheckFinding *finding = find(CHECK_NON_FINITE, origin, site, 0);
+static struct Origins *own_origins(void) { return &checker.origins[this_worker()->current]; }
+
+// Where a number that the running thread has may come from. An infinity can become a NaN, a NaN stays one.
+static u32 origin_of(int value) {
+    const struct Origins *origins = own_origins();
+    return value == VALUE_NAN && origins->nan ? origins->nan : value >= 0 ? origins->infinity : 0;
+}
+
+static void bring(u32 origin, int value) {
+    struct Origins *origins = own_origins();
+    u32 *own = value == VALUE_NAN ? &origins->nan : &origins->infinity;
+    if (origin && value >= 0 && !*own) *own = origin;
+}
+
+static void report_non_finite(const struct Place *place, u32 at, u32 size, int value, u32 site) {
+    const u32 origin = origin_of(value);
+    struct CheckFinding *finding = origin ? find(CHECK_NON_FINITE, origin, site, 0) : 0;
     if (!finding) return;
     finding->extent = place->extent;
-    finding->offset = place->offset;
+    finding->offset = place->offset + at;
     finding->size = size;
-    finding->value = value_kind;
+    finding->value = (u64)value;
+}
+
+// Of which type the numbers are that are read or written. A copy to or from threadgroup memory may well be of floats.
+static u32 numbers(u32 how, const struct Place *place) {
+    return how & HOW_COPY && place->space == SPACE_THREADGROUP ? HOW_FLOAT : how & HOW_TYPE;
+}
+
+// Numbers that are stored. One that is not finite either leaves for memory that the host sees, or waits in threadgroup memory
+// for another thread.
+static void check_finite(const struct Place *place, const u8 *value, u32 size, u32 how, u32 site) {
+    const u32 type = numbers(how, place), step = type == HOW_FLOAT ? 4 : 2;
+    if (!checker.made || !type) return;
+    for (u32 at = 0; at + step <= size; at += step) {
+        const int found = not_finite(value + at, type);
+        if (place->space == SPACE_THREADGROUP) {
+            const u64 first = checker.extents[place->extent].origin + (u64)place->offset + at;
+            checker.threadgroup_origins[first >> THREADGROUP_GRANULE] = origin_of(found);
+        } else if (found >= 0) {
+            report_non_finite(place, at, step, found, site);
+            return;
+        }
+    }
+}
+
+// Numbers that are read from threadgroup memory, or that lanes have exchanged.
+static void check_brought(const struct Place *place, uptr address, u32 size, u32 how) {
+    const u32 type = numbers(how, place), step = type == HOW_FLOAT ? 4 : 2;
+    if (!checker.made || !type || (place->kind == KNOWN && place->space != SPACE_THREADGROUP)) return;
+    for (u32 at = 0; at + step <= size; at += step) {
+        const int found = not_finite((const u8 *)address + at, type);
+        if (found < 0) continue;
+        u32 origin;
+        if (place->kind == EXCHANGED) {
+            const struct Worker *worker = this_worker();
+            const u32 first = worker->current / SIMD_WIDTH * SIMD_WIDTH, posted = worker->threads[worker->current].size;
+            const uptr values = (uptr)worker->simdgroups[first / SIMD_WIDTH].exchange.values;
+            const u64 lane = posted ? (address - values) / posted : SIMD_WIDTH;
+            const struct Origins *theirs = &checker.origins[first + lane % SIMD_WIDTH];
+            origin = lane >= SIMD_WIDTH ? 0 : found == VALUE_NAN && theirs->nan ? theirs->nan : theirs->infinity;
+        } else {
+            const u64 first = checker.extents[place->extent].origin + (u64)place->offset + at;
+            origin = checker.threadgroup_origins[first >> THREADGROUP_GRANULE];
+        }
+        bring(origin, found);
+    }
 }
 
 // Where to read from instead of `address`: there, or zeros.
 __attribute__((visibility("default"))) const void *metal_read(uptr address, u32 size, u32 how, u32 site) {
-    const struct Place place = locate(address, size);
+    const struct Place place = locate(address, size, site);
     if (place.kind == PRIVATE_MEMORY) return (const void *)address;
+    if (place.kind == EXCHANGED) {
+        check_brought(&place, address, size, how);
+        return (const void *)address;
+    }
     if (!allowed(&place, address, size, how, site, 0)) return checker.zeros;
     if (how & HOW_QUIET) return (const void *)address;
     check_written(&place, size, how, site);
     note(&place, size, how & HOW_ATOMIC ? ACCESS_ATOMIC : 0, site, 0);
+    check_brought(&place, address, size, how);
     return (const void *)address;
 }
 
 __attribute__((visibility("default"))) void metal_write(uptr address, const u8 *value, u32 size, u32 how, u32 site) {
-    const struct Place place = locate(address, size);
+    const struct Place place = locate(address, size, site);
     u8 *target = (u8 *)address;
     if (place.kind != PRIVATE_MEMORY) {
         if (!allowed(&place, address, size, how, site, 1)) return;
         int changes = 0;
         for (u32 i = 0; i < size; ++i) changes |= target[i] != value[i];
         note(&place, size, ACCESS_WRITE, site, changes);
-        mark_written(&place, size);
+        mark_written(&place, size, site);
         check_finite(&place, value, size, how, site);
     }
     for (u32 i = 0; i < size; ++i) target[i] = value[i];
@@ -359,12 +445,12 @@ __attribute__((visibility("default"))) void metal_write(uptr address, const u8 *
 
 // Where to carry out an atomic operation instead of at `address`: there, or nowhere.
 __attribute__((visibility("default"))) void *metal_atomic(uptr address, u32 size, u32 how, u32 site) {
-    const struct Place place = locate(address, size);
+    const struct Place place = locate(address, size, site);
     if (place.kind == PRIVATE_MEMORY) return (void *)address;
     if (!allowed(&place, address, size, how, site, 1)) return checker.sink;
     if (!(how & HOW_STORE)) check_written(&place, size, how, site);
     note(&place, size, ACCESS_ATOMIC | ACCESS_WRITE, site, 1);
-    mark_written(&place, size);
+    mark_written(&place, size, site);
     return (void *)address;
 }
 
@@ -393,16 +479,20 @@ __attribute__((visibility("default"))) void metal_out_of_bounds(long long index,
     end_thread(this_worker());
 }
 
+// An index into one of Metal's own arrays, which has `count` elements.
+__attribute__((visibility("default"))) void metal_index(u64 index, u64 count, u32 site) {
+    if (index >= count) metal_out_of_bounds((long long)index, site);
+}
+
 __attribute__((visibility("default"))) void metal_divided(int by_zero, u32 site) {
     if (by_zero) find(CHECK_DIVISION, site, 0, 0);
 }
 
-// `made`: a value that is not finite has come of values that are.
-__attribute__((visibility("default"))) void metal_made(int made, u32 site) {
+// `made`: of finite values has come an infinity (1) or a NaN (3).
+__attribute__((visibility("default"))) void metal_made(u32 made, u32 site) {
     if (!made) return;
-    u32 *origin = &checker.origin[this_worker()->current];
-    if (!*origin) *origin = site;
-    if (!checker.group_origin) checker.group_origin = site;
+    checker.made = 1;
+    bring(site, made == 3 ? VALUE_NAN : VALUE_INFINITY);
 }
 
 // Where the kernel's own constants lie.
@@ -427,6 +517,21 @@ void check_barrier(struct Worker *worker, u32 flags) {
     if (finding) finding->thread = returned;
 }
 
+void check_divergence(struct Worker *worker, u32 line) {
+    struct CheckFinding *finding = find(CHECK_RETURNED, line, worker->line, FOUND_APART);
+    u32 waiting = 0;
+    while (worker->threads[waiting].state != AT_BARRIER) ++waiting;
+    if (finding) {
+        finding->other_thread = waiting;
+        finding->other_group = checker.unit;
+    }
+    checker.halted = 1;
+    for (u32 i = 0; i < worker->group.threads; ++i) worker->threads[i].state = DONE;
+    worker->waiting = 0;
+    switch_stack(&worker->threads[worker->current].stack, worker->scheduler);
+    __builtin_unreachable();
+}
+
 void check_simdgroup_barrier(struct Worker *worker, u32 flags) {
     const u32 simdgroup = worker->current / SIMD_WIDTH;
     ++checker.simd_clocks;
@@ -440,12 +545,16 @@ static void begin_group(u32 unit) {
     advance(SPACE_THREADGROUP);
     checker.started[SPACE_THREADGROUP] = checker.clock[SPACE_THREADGROUP];
     checker.barriers = 0;
-    checker.group_origin = 0;
-    for (u32 i = 0; i < MAX_GROUP; ++i) checker.origin[i] = 0;
+    const u32 made = checker.made;
+    checker.made = 0;
+    for (u32 i = 0; made && i < MAX_GROUP; ++i) checker.origins[i] = (struct Origins){0, 0};
     for (u32 i = checker.first_extent; i < checker.end_extent; ++i) {
         const struct Extent *extent = &checker.extents[i];
         if (!(extent->flags & EXTENT_THREADGROUP)) continue;
-        for (u64 byte = 0; byte < extent->size; ++byte) checker.threadgroup_written[extent->origin + byte] = 0;
+        for (u64 byte = 0; byte < extent->size; ++byte) {
+            checker.threadgroup_written[extent->origin + byte] = 0;
+            if (made) checker.threadgroup_origins[(extent->origin + byte) >> THREADGROUP_GRANULE] = 0;
+        }
     }
 }
 
@@ -454,7 +563,7 @@ static void begin_dispatch(u32 index) {
     checker.dispatch = index;
     checker.first_extent = checker.end_extent;
     while (checker.end_extent < extents && checker.extents[checker.end_extent].dispatch == index) ++checker.end_extent;
-    checker.last_extent = ~0u;
+    for (u32 i = 0; i < RECENT; ++i) checker.recent[i] = ~0u;
     advance(SPACE_DEVICE);
     checker.started[SPACE_DEVICE] = checker.clock[SPACE_DEVICE];
 }
@@ -474,8 +583,12 @@ void check_commands(struct Worker *worker, struct Check *check, struct Status *s
             die(worker, FINDING_OUT_OF_MEMORY);
         }
         const u64 cells = (CHECKED_THREADGROUP_MEMORY >> THREADGROUP_GRANULE) + 1;
-        checker.threadgroup_written = shadow(worker, CHECKED_THREADGROUP_MEMORY);
-        checker.threadgroup_cells = shadow(worker, cells * sizeof(struct Cell));
+        checker.threadgroup_written = shadow(CHECKED_THREADGROUP_MEMORY);
+        checker.threadgroup_origins = shadow(cells * sizeof(u32));
+        checker.threadgroup_cells = shadow(cells * sizeof(struct Cell));
+        if (!checker.threadgroup_written || !checker.threadgroup_origins || !checker.threadgroup_cells) {
+            die(worker, FINDING_OUT_OF_MEMORY);
+        }
     }
     worker->checked = 1;
     for (u32 index = 0; index < check->count; ++index) {
@@ -490,9 +603,5 @@ void check_commands(struct Worker *worker, struct Check *check, struct Status *s
     status->finished = check->count;
     worker->checked = 0;
     worker->dispatch = 0;
-    for (u32 i = 0; i < check->region_count; ++i) {
-        struct Region *region = &checker.regions[i];
-        if (region->cells) munmap((void *)region->cells, ((region->size >> region->granule) + 1) * sizeof(struct Cell));
-        if (region->written) munmap((void *)region->written, region->size);
-    }
+    for (u32 i = 0; i < check->region_count; ++i) give_back(&checker.regions[i]);
 }

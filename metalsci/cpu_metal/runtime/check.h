@@ -43,6 +43,7 @@ enum FindingKind {
     CHECK_MISALIGNED,
     CHECK_NON_FINITE,
     CHECK_DIVISION,
+    CHECK_UNWATCHED,           // no memory for the shadow of a buffer
 };
 
 enum FindingFlag {
@@ -52,6 +53,8 @@ enum FindingFlag {
     FOUND_OTHER_ATOMIC = 8,
     FOUND_BARRIER = 16,        // threads waited for one another between the two, but for other memory
     FOUND_GROUPS = 32,         // the threads are of two threadgroups
+    FOUND_STACK = 64,          // the pointer leads into another thread's own variables
+    FOUND_APART = 128,         // CHECK_RETURNED: no thread has returned, but the other one waits at another barrier
 };
 
 enum FoundValue { VALUE_INFINITY, VALUE_NEGATIVE_INFINITY, VALUE_NAN };
@@ -59,7 +62,7 @@ enum FoundValue { VALUE_INFINITY, VALUE_NEGATIVE_INFINITY, VALUE_NAN };
 // The first of `count` findings of one kind at one place (or two) in the source.
 struct CheckFinding {
     u32 kind, flags;
-    u32 site, other_site;      // CHECK_RETURNED: line and column of the barrier
+    u32 site, other_site;      // CHECK_RETURNED: line of the barrier, and of the other one or the column
     u32 count, dispatch, extent, size;
     u32 thread, other_thread;  // index in its threadgroup
     u32 group, other_group;    // index in the grid
@@ -80,6 +83,9 @@ struct Check {
 
 // Runs the command buffer of `check` on `worker`.
 void check_commands(struct Worker *worker, struct Check *check, struct Status *status);
+
+// Called where a thread comes to a barrier in `line` and others wait at another one. Ends the group.
+void check_divergence(struct Worker *worker, u32 line) __attribute__((noreturn));
 
 // Called where a group's threads have all come to a barrier, with what it orders, and those of a simdgroup.
 void check_barrier(struct Worker *worker, u32 flags);

@@ -167,6 +167,7 @@ void run_group(struct Worker *worker, u32 unit) {
 __attribute__((visibility("default"), noinline)) void metal_threadgroup_barrier(u32 line, u32 column, u32 orders) {
     struct Worker *worker = this_worker();
     if (worker->waiting && (worker->line != line || worker->column != column)) {
+        if (worker->checked) check_divergence(worker, line);
         // Two threads at two barriers: each would wait for the other. A thread that has returned is no longer waited
         // for, as on Apple's GPUs.
         worker->status->lines[0] = worker->line;

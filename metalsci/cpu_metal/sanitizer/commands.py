@@ -13,7 +13,7 @@ from metalsci.cpu_metal.compiler import CheckedKernel
 from metalsci.cpu_metal.elf import Variable
 from metalsci.cpu_metal.errors import Finding
 from metalsci.cpu_metal.library import Kernel
-from metalsci.cpu_metal.sanitizer.sentences import Found, Kind, Memory, Thread
+from metalsci.cpu_metal.sanitizer.sentences import Found, Kind, Memory, Thread, merged
 from metalsci.cpu_metal.wrapper import Mode
 
 # As runtime/check.h lays them out.
@@ -39,7 +39,6 @@ _EXTENT = np.dtype(
         ("unused", "<u4"),
     ]
 )  # fmt: skip
-_SITES = ("site", "other_site")
 _WRITABLE, _THREADGROUP = 1, 2
 _THREADGROUP_REGION = 0xFFFFFFFF
 _THREADGROUP_MEMORY = 256 << 10
@@ -100,16 +99,20 @@ class CheckedCommands:
     def findings(self) -> list[Finding]:
         """What the last run found, as sentences."""
         records = self._check["findings"][: int(self._check["found"])]
-        racing = {(int(r["dispatch"]), int(r[s])) for r in records if r["kind"] == Kind.DATA_RACE for s in _SITES}
-        # What a race makes a thread read too early is no other mistake.
         told = [
-            self._found(record).told()
-            for record in records
-            if record["kind"] != Kind.UNINITIALISED or (int(record["dispatch"]), int(record["site"])) not in racing
+            found.told() for found in merged(self._found(record) for record in records if self._makes_sense(record))
         ]
         if lost := int(self._check["lost"]):
-            told.append(Finding(f"and {lost:,} more findings of other kinds or at other places"))
+            told.append(Finding(f"and {lost:,} more findings of other kinds or at other places", undefined=False))
         return told
+
+    def _makes_sense(self, record: Any) -> bool:
+        """A kernel that got around the sanitizer may have left anything."""
+        if int(record["kind"]) not in list(Kind) or int(record["dispatch"]) >= len(self._original):
+            return False
+        sites = len(self._checked[self._original.dispatches[int(record["dispatch"])].kernel].build.sites)
+        by_line = record["kind"] == Kind.DIVERGENT_BARRIER
+        return bool(by_line or max(int(record["site"]), int(record["other_site"])) < sites)
 
     def _record(self, extent: _Extent, own: int, address: Callable[[SharedRegion, bool], int]) -> tuple[int, ...]:
         binding, memory = extent.binding, extent.memory
@@ -126,29 +129,21 @@ class CheckedCommands:
 
     def _extent_list(self) -> Iterator[_Extent]:
         """Sorted by dispatch."""
+        bindings: dict[int, list[Binding]] = {}
+        for binding in self.commands.bindings:
+            bindings.setdefault(binding.dispatch, []).append(binding)
         for index, dispatch in enumerate(self._original.dispatches):
             build = self._checked[dispatch.kernel].build
-            for binding in (b for b in self.commands.bindings if b.dispatch == index):
+            for binding in bindings.get(index, ()):
                 argument = binding.argument
-                what = (
-                    "threadgroup argument"
-                    if argument.kind == "threadgroup"
-                    else "buffer"
-                    if binding.buffer
-                    else "constant"
-                )
-                memory = Memory(
-                    f"{what} {argument.index} '{argument.name}'",
-                    argument.name,
-                    binding.size,
-                    build.elements[binding.slot],
-                )
+                name = f"{_what(binding)} {argument.index} '{argument.name}'"
+                memory = Memory(name, argument.name, binding.size, build.elements[binding.slot])
                 yield _Extent(index, memory, binding.offset, binding)
             for start, size, name in _variables(build.variables):
                 yield _Extent(index, Memory(f"threadgroup variable '{name}'", name, size, 0), start, None)
 
     def _found(self, record: Any) -> Found:
-        index = min(int(record["dispatch"]), len(self._original) - 1)
+        index = int(record["dispatch"])
         dispatch = self._original.dispatches[index]
         sites = self._checked[dispatch.kernel].build.sites
         extent = int(record["extent"])
@@ -178,6 +173,12 @@ def _stand_in(kernel: Kernel, checked: CheckedKernel) -> Kernel:
     """Every checked kernel runs thread by thread, on stacks of a size that should do."""
     memory = checked.build.threadgroup_memory
     return replace(kernel, mode=Mode.THREAD, path=checked.path, stack=0, threadgroup_memory=memory)
+
+
+def _what(binding: Binding) -> str:
+    if binding.argument.kind == "threadgroup":
+        return "threadgroup argument"
+    return "buffer" if binding.buffer else "constant"
 
 
 def _granule(binding: Binding) -> int:

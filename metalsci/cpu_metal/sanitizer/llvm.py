@@ -156,6 +156,12 @@ class DebugInfo:
         debug = _DEBUG.search(line)
         return self._place(int(debug[1])) if debug else None
 
+    def is_of_headers(self, line: str) -> bool:
+        """Whether an instruction in a user's function stands in a function that has been inlined there."""
+        debug = _DEBUG.search(line)
+        _, fields = self._nodes.get(int(debug[1]), ("", {})) if debug else ("", {})
+        return not self.is_users(int(fields.get("scope") or -1))
+
     def is_users(self, scope: int | None) -> bool:
         """Whether a function, or a block of one, stands in the user's file."""
         if scope is None or scope not in self._nodes:

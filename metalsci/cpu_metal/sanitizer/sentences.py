@@ -1,7 +1,8 @@
 """A finding of the sanitizer, told as a sentence that a person or a model can act on."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import IntEnum, IntFlag
 from typing import Self
 
@@ -23,6 +24,7 @@ class Kind(IntEnum):
     MISALIGNED = 8
     NON_FINITE = 9
     DIVISION_BY_ZERO = 10
+    UNWATCHED = 11
 
 
 class _Flag(IntFlag):
@@ -32,6 +34,8 @@ class _Flag(IntFlag):
     OTHER_ATOMIC = 8
     BARRIER = 16
     GROUPS = 32
+    STACK = 64
+    APART = 128
 
 
 @dataclass(frozen=True)
@@ -106,16 +110,48 @@ class Found:
     other_thread: Thread
     count: int
 
+    @property
+    def line(self) -> int:
+        return self.site if self.kind is Kind.DIVERGENT_BARRIER else self.sites[self.site].line
+
+    @property
+    def other_line(self) -> int:
+        return self.other_site if self.kind is Kind.DIVERGENT_BARRIER else self.sites[self.other_site].line
+
+    @property
+    def mistake(self) -> tuple[object, ...]:
+        """What several findings have in common that tell of one mistake."""
+        name = self.memory.name if self.memory else ""
+        if self.kind is Kind.DATA_RACE:
+            lines = frozenset((self.line, self.other_line))
+            return (self.kind, self.kernel, lines, name, self.flags & (_Flag.GROUPS | _Flag.BARRIER))
+        if self.kind is Kind.UNINITIALISED:
+            return (self.kind, self.kernel, self.line, name)
+        return (self.kind, self.kernel, self.site, self.other_site, self.flags, name)
+
     def told(self) -> Finding:
-        line = self.site if self.kind is Kind.DIVERGENT_BARRIER else self.sites[self.site].line
         times = "" if self.count == 1 else f"; {self.count:,} times in all"
-        sentence = f"{self.kernel}, line {line}: {_SENTENCES[self.kind](self)}{times}"
-        undefined = self.kind not in (Kind.NON_FINITE, Kind.DIVISION_BY_ZERO)
-        return Finding(sentence, self.kind.name.lower().replace("_", " "), line, undefined=undefined)
+        sentence = f"{self.kernel}, line {self.line}: {_SENTENCES[self.kind](self)}{times}"
+        undefined = self.kind not in (Kind.NON_FINITE, Kind.DIVISION_BY_ZERO, Kind.UNWATCHED)
+        return Finding(sentence, self.kind.name.lower().replace("_", " "), self.line, undefined=undefined)
+
+
+def merged(findings: Iterable[Found]) -> list[Found]:
+    """One finding a mistake, the first; what a race makes a thread read too early is no other mistake."""
+    first: dict[tuple[object, ...], Found] = {}
+    for found in findings:
+        known = first.get(found.mistake)
+        first[found.mistake] = found if known is None else replace(known, count=known.count + found.count)
+    racing = {
+        line for found in first.values() if found.kind is Kind.DATA_RACE for line in (found.line, found.other_line)
+    }
+    return [f for f in first.values() if f.kind is not Kind.UNINITIALISED or f.line not in racing]
 
 
 def _access(finding: Found) -> str:
-    return _verb(finding.flags & _Flag.WRITE, finding.flags & _Flag.ATOMIC, "read", "write", "atomic operation")
+    return _verb(
+        finding.flags & _Flag.WRITE, finding.flags & _Flag.ATOMIC, "read of", "write to", "atomic operation on"
+    )
 
 
 def _verb(write: int, atomic: int, *words: str) -> str:
@@ -131,7 +167,7 @@ def _out_of_bounds(finding: Found) -> str:
     if memory is None:
         return _wild(finding)
     side = "before the start" if finding.offset < 0 else "beyond the end"
-    return f"{_access(finding)} of {_place(finding)}, {side} of {memory.extent()}, by {finding.thread}"
+    return f"{_access(finding)} {_place(finding)}, {side} of {memory.extent()}, by {finding.thread}"
 
 
 def _read_only(finding: Found) -> str:
@@ -140,8 +176,12 @@ def _read_only(finding: Found) -> str:
 
 
 def _wild(finding: Found) -> str:
-    access = _access(finding)
-    return f"{access} through a pointer into no buffer and no threadgroup variable, by {finding.thread}"
+    where = (
+        "a pointer to where another thread keeps its own variables"
+        if finding.flags & _Flag.STACK
+        else "a pointer into no buffer and no threadgroup variable"
+    )
+    return f"{_access(finding)} memory through {where}, by {finding.thread}"
 
 
 def _index(finding: Found) -> str:
@@ -151,64 +191,82 @@ def _index(finding: Found) -> str:
     name = re.match(rb"[A-Za-z_]\w*", text)
     array = f"'{name[0].decode()}'" if name else "an array"
     shape = re.findall(r"'([^']*)'", site.what)
-    kind = f", of type {re.sub('__[a-z]+ ', '', shape[-1])}" if shape else ""
+    kind = f", of type {_METAL.sub('', shape[0 if 'vector of' in site.what else -1])}" if shape else ""
     return f"index {finding.offset} is outside {array}{kind}; {finding.thread} ends here"
 
 
 def _uninitialised(finding: Found) -> str:
     memory = finding.memory
-    if memory is None:
-        return "read of memory that nobody has written"
+    description = f" of {memory.description}" if memory else ""
     why = (
         "threadgroup memory starts undefined"
-        if memory.description.startswith("threadgroup")
-        else "its content is undefined"
+        if memory and memory.in_threadgroup
+        else "a buffer that the host has not filled starts undefined"
     )
-    return f"read of {_place(finding)} of {memory.description}, which nobody has written ({why}), by {finding.thread}"
+    return f"{_access(finding)} {_place(finding)}{description}, which nobody has written ({why}), by {finding.thread}"
 
 
 def _race(finding: Found) -> str:
     flags, memory = finding.flags, finding.memory
-    does = _verb(flags & _Flag.WRITE, flags & _Flag.ATOMIC, "reads", "writes", "changes atomically")
-    did = _verb(flags & _Flag.OTHER_WRITE, flags & _Flag.OTHER_ATOMIC, "reads", "writes", "changes atomically")
+    does = _verb(flags & _Flag.WRITE, flags & _Flag.ATOMIC, *_DOES)
+    did = _verb(flags & _Flag.OTHER_WRITE, flags & _Flag.OTHER_ATOMIC, *_DOES)
     where = f"{_place(finding)} of {memory.description}" if memory else "memory"
-    earlier = f"{finding.other_thread} {did} it in line {finding.sites[finding.other_site].line}"
-    text = f"data race on {where}: {finding.thread} {does} it here, and {earlier}"
+    line = "here too" if finding.line == finding.other_line else f"in line {finding.other_line}"
+    text = f"data race on {where}: {finding.thread} {does} here, and {finding.other_thread} {did} {line}"
     if flags & _Flag.GROUPS:
-        return f"{text}; threadgroups of a dispatch run in any order, so only another dispatch can separate the two"
+        return (
+            f"{text}; threadgroups of a dispatch run at the same time and in any order, so only a further dispatch can "
+            "separate the two"
+        )
     orders = f"mem_flags::{'mem_threadgroup' if memory and memory.in_threadgroup else 'mem_device'}"
     if flags & _Flag.BARRIER:
         return f"{text}; the barrier between the two does not order this memory: it needs {orders}"
     return f"{text}, with no threadgroup_barrier({orders}) between the two"
 
 
-def _returned(finding: Found) -> str:
+def _divergent(finding: Found) -> str:
+    what = (
+        f"{finding.thread} waits here, and {finding.other_thread} at the barrier in line {finding.other_line}"
+        if finding.flags & _Flag.APART
+        else f"{finding.thread} has returned, or has left the loop, without coming here, where others of its group wait"
+    )
     return (
-        f"barrier in divergent control flow: {finding.thread} has returned before it while others of its threadgroup "
-        "wait there; every thread of a threadgroup must come to each barrier"
+        f"barrier in divergent control flow: {what}; every thread of a threadgroup must come to each barrier, those "
+        "without work too"
     )
 
 
 def _misaligned(finding: Found) -> str:
     memory = finding.memory.description if finding.memory else "memory"
     return (
-        f"misaligned {_access(finding)} of {finding.size} bytes at byte {finding.offset:,} of {memory}: its type must "
-        f"lie at a multiple of {finding.value} bytes; by {finding.thread}"
+        f"misaligned {_access(finding)} {finding.size} bytes at byte {finding.offset:,} of {memory}, by "
+        f"{finding.thread}: a value of this type must lie at a multiple of {finding.value} bytes, unless it is packed"
     )
 
 
 def _non_finite(finding: Found) -> str:
-    origin, stored = finding.sites[finding.site], finding.sites[finding.other_site]
-    operation = f"'{origin.what}'" if origin.what else "an operation"
-    line = "" if stored.line == origin.line else f" in line {stored.line}"
-    outcome = f"{_VALUES[finding.value]} is stored in {_place(finding)}{line}, by {finding.thread}"
+    origin = finding.sites[finding.site]
+    operation = f"'{origin.what}'" if origin.what in _OPERATORS else origin.what or "an operation"
+    line = "" if finding.other_line == origin.line else f" in line {finding.other_line}"
+    outcome = f"{_VALUES[min(finding.value, 2)]} is stored in {_place(finding)}{line}, by {finding.thread}"
     return f"{operation} of finite values gives one that is not finite, and {outcome}"
 
 
 def _division(finding: Found) -> str:
-    return f"integer division by zero, by {finding.thread}"
+    return f"integer {finding.sites[finding.site].what} by zero, which gives no defined value, by {finding.thread}"
 
 
+def _unwatched(finding: Found) -> str:
+    memory = finding.memory.extent() if finding.memory else "a buffer"
+    return (
+        f"{memory} is too large to be watched: data races and reads of undefined content in it are not found; check a "
+        "smaller problem"
+    )
+
+
+_METAL = re.compile(r"__[a-z]+ |_metal_")
+_DOES = ("reads it", "writes it", "changes it atomically")
+_OPERATORS = ("+", "-", "*", "/")
 _VALUES = ("inf", "-inf", "a NaN")
 _SENTENCES = {
     Kind.OUT_OF_BOUNDS: _out_of_bounds,
@@ -217,8 +275,9 @@ _SENTENCES = {
     Kind.INDEX_OUT_OF_BOUNDS: _index,
     Kind.UNINITIALISED: _uninitialised,
     Kind.DATA_RACE: _race,
-    Kind.DIVERGENT_BARRIER: _returned,
+    Kind.DIVERGENT_BARRIER: _divergent,
     Kind.MISALIGNED: _misaligned,
     Kind.NON_FINITE: _non_finite,
     Kind.DIVISION_BY_ZERO: _division,
+    Kind.UNWATCHED: _unwatched,
 }

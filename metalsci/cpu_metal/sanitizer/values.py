@@ -15,7 +15,7 @@ _FLAGS = re.compile(r"(?:(?:reassoc|nnan|ninf|nsz|arcp|contract|afn|fast|exact|n
 _CALL = re.compile(
     r"(?:(?:[a-z_]+(?:\([^()]*\))?) )*?(?P<type>(?:float|half|bfloat|<\d+ x (?:float|half|bfloat)>)) (?P<rest>@.*)$"
 )
-_DIVISIONS = ("sdiv", "udiv", "srem", "urem")
+_DIVISIONS = {"sdiv": "division", "udiv": "division", "srem": "remainder", "urem": "remainder"}
 _ARITHMETIC = {"fadd": "+", "fsub": "-", "fmul": "*", "fdiv": "/", "frem": "fmod"}
 _OUT_OF_BOUNDS = re.compile(r"^ +call void @__ubsan_handle_out_of_bounds\(ptr (@[\w.]+), i64 (\S+)\)")
 _CHECK_DATA = re.compile(
@@ -24,7 +24,8 @@ _CHECK_DATA = re.compile(
 _TYPE_NAME = re.compile(r"^(@[\w.]+) = .*\{ i16, i16, \[\d+ x i8\] \} \{.* c\"(.*)\\00\" \}$", re.MULTILINE)
 # What lanes bring is not of the thread's own making.
 _OF_LANES = re.compile(r"@\S*(?:simd|quad)_")
-_NOT_FINITE = 0b1000000111  # signalling and quiet NaN, both infinities, as llvm.is.fpclass counts them
+# As llvm.is.fpclass counts them: signalling and quiet NaN, and these with both infinities.
+_NAN, _NOT_FINITE = 0b11, 0b1000000111
 _DECLARATIONS = """
 declare void @metal_divided(i32, i32)
 declare void @metal_made(i32, i32)
@@ -86,7 +87,9 @@ class _Values:
         condition = "i1" if divided.count == 1 else f"<{divided.count} x i1>"
         yield f"  {zero} = icmp eq {divided.text} {second}, {'0' if divided.count == 1 else 'zeroinitializer'}"
         any_zero = yield from self._any(zero, divided)
-        yield from self._told("metal_divided", any_zero, self._sites.number(place))
+        told = self._name()
+        yield f"  {told} = zext i1 {any_zero} to i32"
+        yield f"  call void @metal_divided(i32 {told}, i32 {self._sites.number(place, _DIVISIONS[match['operation']])})"
         yield f"  {safe} = select {condition} {zero}, {divided.text} {one}, {divided.text} {second}"
         yield ", ".join([f"  {match['name']} = {match['operation']} {first}", safe, *rest])
 
@@ -111,25 +114,30 @@ class _Values:
         """Tells of a result that is not finite where all operands are."""
         if not kind.is_float:
             return
-        bad = yield from self._not_finite(result, kind)
+        bad = yield from self._is(_NOT_FINITE, result, kind)
+        nan = yield from self._is(_NAN, result, kind)
         for text, value in given:
             operand = type_of(text)
             if operand.is_float and value.startswith("%"):
-                before = yield from self._not_finite(value, operand)
+                before = yield from self._is(_NOT_FINITE, value, operand)
                 fine, both = self._name(), self._name()
                 yield f"  {fine} = xor i1 {before}, true"
                 yield f"  {both} = and i1 {bad}, {fine}"
                 bad = both
-        yield from self._told("metal_made", bad, self._sites.number(place, what))
+        which, made = self._name(), self._name()
+        yield f"  {which} = select i1 {nan}, i32 3, i32 1"
+        yield f"  {made} = select i1 {bad}, i32 {which}, i32 0"
+        yield f"  call void @metal_made(i32 {made}, i32 {self._sites.number(place, what)})"
 
-    def _not_finite(self, value: str, kind: Type) -> Generator[str, None, str]:
+    def _is(self, classes: int, value: str, kind: Type) -> Generator[str, None, str]:
+        """Whether an element of a value is of one of these classes."""
         name = self._name()
         vector = kind.count > 1
         condition = f"<{kind.count} x i1>" if vector else "i1"
         suffix = {"float": "f32", "half": "f16", "bfloat": "bf16"}[kind.element]
         function = f"@llvm.is.fpclass.{f'v{kind.count}' if vector else ''}{suffix}"
         self.declared.add(f"declare {condition} {function}({kind.text}, i32 immarg)")
-        yield f"  {name} = call {condition} {function}({kind.text} {value}, i32 {_NOT_FINITE})"
+        yield f"  {name} = call {condition} {function}({kind.text} {value}, i32 {classes})"
         return (yield from self._any(name, kind))
 
     def _any(self, condition: str, kind: Type) -> Generator[str, None, str]:
@@ -142,18 +150,13 @@ class _Values:
         yield f"  {name} = call i1 {function}(<{kind.count} x i1> {condition})"
         return name
 
-    def _told(self, function: str, condition: str, site: int) -> Iterator[str]:
-        wide = self._name()
-        yield f"  {wide} = zext i1 {condition} to i32"
-        yield f"  call void @{function}(i32 {wide}, i32 {site})"
-
     def _name(self) -> str:
         self._count += 1
         return f"%metal.v{self._count}"
 
 
 def _function_name(call: str) -> str:
-    """`log` of `@_ZN5metal3logEf(…)`: the last name that a mangled one has."""
+    """`'log'` of `@_ZN5metal3logEf(…)`: the last name that a mangled one has."""
     mangled = call[1 : call.index("(")]
     names, position = [], 0
     while match := re.compile(r"\d+").search(mangled, position):
@@ -162,4 +165,5 @@ def _function_name(call: str) -> str:
         position = end
         if not re.match(r"\d", mangled[position:]):
             break
-    return names[-1] if names else mangled.removeprefix("llvm.").partition(".")[0]
+    name = names[-1] if names else mangled.removeprefix("llvm.").partition(".")[0]
+    return "conversion" if name.startswith("_") else f"'{name}'"
