@@ -1,7 +1,7 @@
 """A folder of results by content, shared by any number of processes.
 
-An entry is a folder that appears whole, by a rename, or not at all; a process that dies in the middle of writing leaves
-only a temporary folder, which a later one sweeps up.
+An entry is a folder that appears whole, by a rename, and goes as a whole in the same way; a process that dies in the
+middle of either leaves only a temporary folder, which a later one sweeps up.
 """
 
 import hashlib
@@ -36,10 +36,14 @@ def digest(*parts: str | bytes) -> str:
 
 @dataclass(frozen=True)
 class Cache:
-    """`limit`: bytes kept, oldest use first to go."""
+    """`limit`: bytes kept, oldest use first to go.
+
+    `grace`: seconds for which what was used last stays in any case, since somebody may be about to read it.
+    """
 
     folder: Path
     limit: int = 512 << 20
+    grace: float = 60.0
 
     def entry(self, key: str, build: Callable[[Path], None]) -> Path:
         """The folder of `key`; where there is none, `build` is called to fill one. What it raises passes through."""
@@ -64,18 +68,26 @@ class Cache:
 
     def _prune(self, keep: Path) -> None:
         entries = []
+        now = time.time()
         for path in self.folder.iterdir():
             with suppress(OSError):  # another process may be pruning too
                 used = path.stat().st_mtime
                 if path.name.startswith(_TEMPORARY):
-                    if time.time() - used > _ABANDONED:
+                    if now - used > _ABANDONED:
                         shutil.rmtree(path, ignore_errors=True)
                     continue
                 entries.append((used, sum(file.stat().st_size for file in path.iterdir()), path))
         total = sum(size for _, size, _ in entries)
-        for _, size, path in sorted(entries):
-            if total <= self.limit:
+        for used, size, path in sorted(entries):
+            if total <= self.limit or now - used < self.grace:
                 break
             if path != keep:
-                shutil.rmtree(path, ignore_errors=True)
+                self._remove(path)
                 total -= size
+
+    def _remove(self, path: Path) -> None:
+        """Out of sight first: nobody is to find half of it."""
+        doomed = Path(mkdtemp(prefix=_TEMPORARY, dir=self.folder))
+        with suppress(OSError):  # another process was first
+            path.rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)

@@ -2,13 +2,18 @@
 
 import multiprocessing
 import os
+import random
+import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from metalsci.cpu_metal import CompileError, Device
+from metalsci.cpu_metal import CompileError, Device, Dispatch
 from metalsci.cpu_metal.cache import Cache, default_folder, digest
 
 SOURCE = """#include <metal_stdlib>
@@ -23,7 +28,7 @@ def compile_in(folder: Path) -> str:
 
 def kernels(folder: Path) -> list[Path]:
     """Entries of compiled sources; Metal's own headers, precompiled, and the compiler's launcher have theirs too."""
-    return [path for path in folder.iterdir() if not path.name.startswith(("prelude-", "launcher-"))]
+    return [path for path in folder.iterdir() if not path.name.startswith(("prelude-", "launcher-", "runtime-"))]
 
 
 def test_processes_that_compile_the_same_share_one_entry(tmp_path: Path) -> None:
@@ -32,6 +37,83 @@ def test_processes_that_compile_the_same_share_one_entry(tmp_path: Path) -> None
     assert len(paths) == 1
     assert Path(paths.pop()).is_file()
     assert len(kernels(tmp_path)) == 1
+
+
+WORKER = """
+import random, sys
+from pathlib import Path
+from metalsci.cpu_metal import Device
+from metalsci.cpu_metal.cache import Cache
+
+folder, seed, count, limit, grace = Path(sys.argv[1]), *map(int, sys.argv[2:])
+rng = random.Random(seed)
+with Device(threads=1, cache=Cache(folder, limit, grace)) as device:
+    print("started", flush=True)
+    for n in [rng.randrange(count) for _ in range(3 * count)]:
+        source = f"kernel void k(device float *x [[buffer(0)]]) {{ x[0] *= {n}; }}"
+        kernel = device.compile(source).kernels["k"]
+        assert kernel.path.read_bytes()[:4] == b"\\x7fELF"
+        assert device.compile(source).kernels["k"].path == kernel.path
+print("done", flush=True)
+"""
+
+
+def worker(folder: Path, *numbers: int) -> subprocess.Popen[str]:
+    """`numbers`: seed, how many different sources, the cache's limit and grace."""
+    arguments = [str(folder), *map(str, numbers)]
+    return subprocess.Popen([sys.executable, "-c", WORKER, *arguments], stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize(("limit", "grace"), [(1 << 30, 60), (0, 3)], ids=["none is pruned", "all are pruned"])
+def test_processes_that_are_killed_anywhere_harm_no_other(tmp_path: Path, limit: int, grace: int) -> None:
+    rng = random.Random(limit)
+    lasting = [worker(tmp_path, seed, 12, limit, grace) for seed in range(2)]
+    for seed in range(4):
+        victim = worker(tmp_path, 100 + seed, 12, limit, grace)
+        assert victim.stdout is not None
+        assert victim.stdout.readline() == "started\n"
+        time.sleep(rng.uniform(0, 0.6))
+        victim.kill()
+        assert victim.wait() in (0, -signal.SIGKILL)
+    assert [process.communicate(timeout=120)[0] for process in lasting] == ["started\ndone\n"] * 2
+    with Device(cache=Cache(tmp_path, limit)) as device:  # what they left is whole
+        for path in (path for path in kernels(tmp_path) if not path.name.startswith("tmp-")):
+            assert {file.name for file in path.iterdir()} == {"0.so", "facts.json"}
+        for n in range(12):
+            kernel = device.compile(f"kernel void k(device float *x [[buffer(0)]]) {{ x[0] *= {n}; }}").kernels["k"]
+            x = device.buffer(np.float32([3]))
+            device.run([Dispatch(kernel, {0: x}, (1,), (1,))])
+            assert x.array[0] == 3 * n
+
+
+def test_what_was_just_used_stays(tmp_path: Path) -> None:
+    cache = Cache(tmp_path, limit=0, grace=1000)
+    for age in (0, 900, 1100):
+        path = cache.entry(str(age), lambda folder: (folder / "data").touch())
+        (path / "data").write_bytes(b"x")
+        os.utime(path, (time.time() - age,) * 2)
+    cache.entry("new", lambda folder: None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "900", "new"]
+
+
+def test_a_process_killed_in_the_middle_of_a_write_leaves_no_entry(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+
+        def write_half(folder: Path) -> None:
+            (folder / "0.so").write_bytes(b"half")
+            os.write(writing, b"!")
+            time.sleep(60)
+
+        Cache(tmp_path).entry("key", write_half)
+        os._exit(1)
+    assert os.read(reading, 1) == b"!"
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert [path.name.startswith("tmp-") for path in tmp_path.iterdir()] == [True]
+    whole = Cache(tmp_path).entry("key", lambda folder: None)
+    assert list(whole.iterdir()) == []
 
 
 def test_a_second_compile_starts_no_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
