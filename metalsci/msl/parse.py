@@ -117,7 +117,7 @@ class _SignatureReader:
         shape = _Shape.of(declaration, node)
         base = node.child_by_field_name("type")
         read = tuple(self._attributes(declaration, node))
-        leading = read[0] if read else None
+        leading = next((attribute for attribute in read if attribute.name != "maybe_unused"), None)
         at = shape.name or node
         line, column = declaration.position(at)
         spelled = declaration.text(base) if base is not None else ""

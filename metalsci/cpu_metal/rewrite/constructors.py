@@ -23,11 +23,9 @@ def constructors(text: SourceText, tokens: Sequence[Token]) -> Iterator[Edit]:
     while index < len(tokens):
         token = tokens[index]
         end = index + 1
-        if token.kind == "word" and token.text == b"vec":
+        if token.kind == "word" and (token.text == b"vec" or token.text in names):
             end = _after_angles(tokens, index + 1)
-        elif token.kind != "word" or not (
-            token.text in _CONVERTED or _VECTOR.fullmatch(token.text) or token.text in names
-        ):
+        elif token.kind != "word" or not (token.text in _CONVERTED or _VECTOR.fullmatch(token.text)):
             index += 1
             continue
         if _is_constructor(tokens, index, end):

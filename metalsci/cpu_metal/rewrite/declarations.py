@@ -33,11 +33,24 @@ def copies(tokens: Sequence[Token]) -> Iterator[Edit]:
 
 def method_qualifiers(tokens: Sequence[Token]) -> Iterator[Edit]:
     """Methods for objects of a thread, `T() const thread`, become methods for any object: to Clang a temporary object
-    is in no address space.
+    is in no address space. Not so those that return a reference or pointer to such an object, which is no temporary.
     """
     for index, token in enumerate(tokens):
         if token.text != b"thread" or index < 2:
             continue
-        before = tokens[index - 1].text
-        if before == b")" or (before in (b"const", b"volatile") and tokens[index - 2].text == b")"):
+        before = index - 2 if tokens[index - 1].text in (b"const", b"volatile") else index - 1
+        if tokens[before].text == b")" and not _returns_to_thread(tokens, before):
             yield Edit(token.start, token.end, b"")
+
+
+def _returns_to_thread(tokens: Sequence[Token], close: int) -> bool:
+    """Whether what stands before the parameters that end at `close` says `thread`."""
+    depth = 0
+    for index in range(close, -1, -1):
+        text = tokens[index].text
+        depth += (text == b")") - (text == b"(")
+        if depth == 0 and text in (b";", b"{", b"}", b":"):
+            break
+        if depth == 0 and text == b"thread":
+            return True
+    return False

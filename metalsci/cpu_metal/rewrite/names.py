@@ -1,4 +1,5 @@
-"""Names that are free in Metal and words of OpenCL: `local`, `global`, `pipe`."""
+"""Names that Clang takes for something else: of what is free in Metal and a word of OpenCL, `local`, `global`, `pipe`, and
+`vec<bool, N>`."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,8 @@ def spelling(name: bytes) -> bytes:
 
 
 def names(tokens: Sequence[Token]) -> Iterator[Edit]:
-    for token in tokens:
+    for index, token in enumerate(tokens):
         if token.kind == "word" and spelling(token.text) != token.text:
             yield Edit(token.start, token.start, PREFIX)
+        elif token.text == b"vec" and [t.text for t in tokens[index + 1 : index + 4]] == [b"<", b"bool", b","]:
+            yield Edit(token.start, tokens[index + 3].end, b"_bool_vec<")
