@@ -51,7 +51,8 @@ _OPTIMISATION = (
 )
 _MATH: dict[MathMode, tuple[str, ...]] = {
     # Kernels in the wild test for infinities under fast math and are right on Apple's GPUs, so those stay.
-    MathMode.fast: ("-ffast-math", "-fno-finite-math-only", "-DMETAL_FAST_MATH"),
+    # (Without `__FAST_MATH__`, then, which Metal defines all the same.)
+    MathMode.fast: ("-ffast-math", "-fno-finite-math-only", "-DMETAL_FAST_MATH", "-D__FAST_MATH__=1"),
     MathMode.safe: ("-ffp-contract=on",),
 }
 _KEYWORDS = ("-include", "metal_keywords")

@@ -232,6 +232,53 @@ def test_math_mode(make):
         assert set(made.tolist()) <= ({0.0} if mode == "safe" else {0.0, 1.0})
 
 
+def test_the_source_is_told_of_the_math_mode(make):
+    source = """
+#if defined(__FAST_MATH__) && __FAST_MATH__
+    y[i] = 1;
+#else
+    y[i] = 0;
+#endif
+"""
+    x = np.zeros(4, np.float32)
+    made = {mode: elementwise(make(source, compile_options={"math_mode": mode}), x)[0] for mode in ("safe", "fast")}
+    assert made == {"safe": 0, "fast": 1}
+
+
+def test_a_helper_of_the_header(make):
+    header = "template <typename T>\nT twice(T x) { return metal::precise::exp(x) + metal::precise::exp(x); }\n"
+    x = mx.random.normal(shape=(3, 5), key=mx.random.key(3))
+    assert mx.allclose(elementwise(make("y[i] = twice(x[i]);", header=header), x), 2 * mx.exp(x))
+
+
+def test_kernels_of_one_name_are_each_what_their_source_says(make):
+    x = arange(mx.float32, 8)
+    sources = ("y[i] = x[i] * 2;", "y[i] = x[i] + 100;", "y[i] = x[i] * 2;")
+    made = [elementwise(make(source), x) for source in sources]
+    assert [mx.array_equal(*pair) for pair in zip(made, (x * 2, x + 100, x * 2), strict=True)] == [True] * 3
+
+
+def test_one_kernel_of_several_types_and_shapes(make):
+    double = make("y[i] = x[i] + x[i];")
+    for x in (
+        arange(mx.float16, 4),
+        arange(mx.float32, 3, 4),
+        arange(mx.int32, 40),
+        mx.array(2.5),
+        arange(mx.float16, 4),
+    ):
+        made = elementwise(double, x)
+        assert made.dtype == x.dtype
+        assert mx.array_equal(made, x + x)
+
+
+def test_a_source_that_does_not_compile_harms_no_other(make):
+    x = arange(mx.float32, 8)
+    with pytest.raises(RuntimeError, match="Unable to build metal library"):
+        elementwise(make("this is no Metal {"), x)
+    assert mx.array_equal(elementwise(make("y[i] = -x[i];"), x), -x)
+
+
 # Outputs.
 
 
