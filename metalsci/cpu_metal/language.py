@@ -103,7 +103,7 @@ def _constructs(text: SourceText, root: tree_sitter.Node) -> Iterator[tuple[int,
                 yield at, "lambda expressions are not supported in Metal"
             case "sized_type_specifier" if _WIDE.fullmatch(name := " ".join(_spelled(text, node).split())):
                 yield at, f"'{name}' is not supported in Metal"
-            case "type_identifier" if (name := _spelled(text, node)).encode() not in own:
+            case "type_identifier" if (name := _spelled(text, node)).encode() not in own and _is_metals(text, node):
                 if missing := _MISSING_TYPES.fullmatch(name):
                     kind = _MISSING_KINDS[missing.lastgroup or ""]
                     yield at, f"'{name}' is not supported by this device: it has no {kind}"
@@ -112,6 +112,13 @@ def _constructs(text: SourceText, root: tree_sitter.Node) -> Iterator[tuple[int,
                     yield size.start_byte, "zero-length arrays are not permitted in C++"
             case "function_definition":
                 yield from _function(text, node)
+
+
+def _is_metals(text: SourceText, name: tree_sitter.Node) -> bool:
+    """Whether a name stands in no namespace but Metal's."""
+    around = name.parent if name.parent is None or name.parent.type != "template_type" else name.parent.parent
+    scope = around.child_by_field_name("scope") if around is not None else None
+    return scope is None or _spelled(text, scope) == "metal"
 
 
 def _declares(declarator: tree_sitter.Node) -> bool:

@@ -15,6 +15,7 @@ import tree_sitter
 from metalsci.cpu_metal.toolchain import INCLUDE
 from metalsci.msl.syntax import first, walk
 
+_CALLED = re.compile(r"\b([a-z]\w*)(?=\()|(?<=\()([a-z]\w*)(?=[,)])")
 _RECORDS = ("struct_specifier", "class_specifier", "union_specifier")
 
 
@@ -64,9 +65,9 @@ def _functions(text: bytes, root: tree_sitter.Node) -> Mapping[_Key, _Function]:
 
 @cache
 def _library() -> frozenset[str]:
-    """The words of Metal's headers: a function of such a name overloads theirs, and may call it."""
+    """What Metal's headers call, or define by a macro: a function of such a name overloads theirs, and may call it."""
     headers = (re.sub(r"//.*", "", path.read_text()) for path in INCLUDE.iterdir() if path.is_file())
-    return frozenset(word for text in headers for word in re.findall(r"\b[a-z]\w{2,}", text))
+    return frozenset(word for text in headers for match in _CALLED.finditer(text) for word in match.groups() if word)
 
 
 def _read(text: bytes, node: tree_sitter.Node) -> Iterator[_Function]:
