@@ -2,6 +2,7 @@
 
 import operator
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from metalsci.cpu_metal.buffer import Buffer, BufferSlice
 from metalsci.cpu_metal.commands import Dispatch, check_threadgroup
 from metalsci.cpu_metal.device import Device
-from metalsci.cpu_metal.errors import CompileError, PipelineError
+from metalsci.cpu_metal.errors import CompileError, DispatchError, Finding, PipelineError
 from metalsci.cpu_metal.library import Kernel
 from metalsci.cpu_metal.mlx_arrays import StridedArray, is_mlx, mlx_array, strided
 from metalsci.cpu_metal.mlx_preamble import Preamble, installed_preamble
@@ -38,10 +39,12 @@ def metal_kernel(
     compile_options: Mapping[str, str] | None = None,
     *,
     device: Device | None = None,
+    check: bool = False,
 ) -> "MetalKernel":
     """A kernel of the body `source`, called as one of `mx.fast.metal_kernel`.
 
-    device: where it runs; by default a device that all kernels of this process share and that ends with it.
+    device: where it runs; by default a device that all kernels of this process share and that ends with it. check:
+    every call runs under the sanitizer and raises DispatchError for what it finds, by lines of `source` and `header`.
     Raises ValueError as MLX does.
     """
     if not output_names:
@@ -51,6 +54,7 @@ def metal_kernel(
         ensure_row_contiguous,
         _math_mode(compile_options),
         device,
+        check,
     )
 
 
@@ -58,12 +62,18 @@ class MetalKernel:
     """A kernel that compiles itself for the types of each call. Made by `metal_kernel`."""
 
     def __init__(
-        self, writer: KernelWriter, ensure_row_contiguous: bool, math_mode: MathMode, device: Device | None
+        self,
+        writer: KernelWriter,
+        ensure_row_contiguous: bool,
+        math_mode: MathMode,
+        device: Device | None,
+        check: bool,
     ) -> None:
         self._writer = writer
         self._ensure_row_contiguous = ensure_row_contiguous
         self._math_mode = math_mode
         self._given_device = device
+        self._check = check
         self._compiled: dict[GeneratedKernel, Kernel] = {}
 
     def __call__(
@@ -100,7 +110,11 @@ class MetalKernel:
             sys.stdout.write(f"Generated source code for `{self._writer.name}`:\n```\n{generated.source}\n```\n")
         kernel = self._kernel(generated)
         made = [_output(tuple(shape), kind, init_value) for shape, kind in zip(output_shapes, kinds, strict=True)]
-        self._run(kernel, [*self._bound(arrays), *made], _extent(grid, "grid"), _extent(threadgroup, "threadgroup"))
+        dispatched = kernel, [*self._bound(arrays), *made], _extent(grid, "grid"), _extent(threadgroup, "threadgroup")
+        try:
+            self._run(*dispatched)
+        except DispatchError as error:
+            raise type(error)([self._retold(finding, generated) for finding in error.findings]) from None
         if any(is_mlx(value) for value in (*inputs, *output_dtypes)):
             return [mlx_array(buffer.array, kind) for buffer, kind in zip(made, kinds, strict=True)]
         return [buffer.array.view(np.dtype(dtype)) for buffer, dtype in zip(made, output_dtypes, strict=True)]
@@ -143,9 +157,23 @@ class MetalKernel:
             raise ValueError(str(error)) from error
         group = [min(pair) for pair in zip(threadgroup, grid, strict=True)]
         try:
-            self._device.run([Dispatch(kernel, dict(enumerate(bound)), grid, group)])
+            self._device.run([Dispatch(kernel, dict(enumerate(bound)), grid, group)], check=self._check)
         except PipelineError as error:  # too much threadgroup memory
             raise RuntimeError(f"[metal::Device] Unable to load kernel {kernel.name}\n{error}\n") from error
+
+    def _retold(self, finding: Finding, generated: GeneratedKernel) -> Finding:
+        """A finding with the lines of `source`, and of `header`, in the place of those of the whole text."""
+        before = installed_preamble().compiled.count("\n")
+        body = before + generated.source.count("\n", 0, generated.source.rindex(self._writer.body))
+
+        def place(number: str) -> tuple[str, int]:
+            line = int(number)
+            return ("line", line - body) if line > body else ("header line", max(line - before, 0))
+
+        if not finding.line:
+            return finding
+        sentence = re.sub(r"\bline (\d+)", lambda found: "{} {}".format(*place(found[1])), finding)
+        return Finding(sentence, finding.kind, place(str(finding.line))[1], undefined=finding.undefined)
 
 
 @cache
@@ -201,6 +229,7 @@ def _output(shape: tuple[int, ...], kind: ElementType, initial: float | None) ->
         buffer.array[...] = True
     else:
         buffer.array.reshape(-1).view(np.uint8)[...] = 0xFF
+    buffer.initialised = initial is not None
     return buffer
 
 
