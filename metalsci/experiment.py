@@ -313,5 +313,5 @@ def _less_means(settings: Any) -> Any:
     """Without how a model is reached and what it costs: a run may go on over another connection, at another price."""
     if not isinstance(settings, dict):
         return settings
-    means = ("transport", "price", "prices")
+    means = ("transport", "stream", "price", "prices")
     return {key: _less_means(value) for key, value in settings.items() if key not in means}

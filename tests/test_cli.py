@@ -318,6 +318,7 @@ def test_a_failing_job_does_not_stop_a_sweep(tmp_path):
     assert runs["0"] is None
     assert runs["1"]["iterations"] == 1
     assert "no result" in done.stdout
+    assert f"resume={result.parent.relative_to(tmp_path)}" in done.stdout
 
 
 @pytest.mark.parametrize(

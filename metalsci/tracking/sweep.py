@@ -33,8 +33,10 @@ class SweepTable(Callback):
             row = (job, result["task"], result["model"], str(result["seed"]))
             table.add_row(*row, f"{result['self_speedup']:.2f}×", found, heldout, gate["verdict"])
         (folder / "sweep.json").write_text(json.dumps(results, indent=2) + "\n")
-        make_console().print(table)
+        console = make_console()
+        console.print(table)
         if None in results.values():
+            console.print(f"go on with: python -m metalsci.run resume={folder}", highlight=False, soft_wrap=True)
             sys.exit(1)  # Hydra turns a callback's exceptions into warnings
 
 

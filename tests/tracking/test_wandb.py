@@ -5,6 +5,7 @@ import os
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -141,7 +142,11 @@ def test_what_was_wrong_is_logged_as_text(tmp_path, monkeypatch):
         entries.append(Entry(len(entries), "source", evaluation, seconds={}))
         tracker.entry(History(tuple(entries)))
     tracker.close(failed=False)
-    first, second = history(next(tmp_path.rglob("run-*.wandb")))
+    file = next(tmp_path.rglob("run-*.wandb"))
+    deadline = time.monotonic() + 20
+    while len(history(file)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)  # W&B's own process writes its last records a moment after it has said that it is done
+    first, second = history(file)
     assert "3:1: error: unknown type name 'flaot'" in first["diagnostics"]
     assert second["findings"] == "step, line 4: data race on u[1]"
     assert second["message"] == "right by luck"
