@@ -80,6 +80,12 @@ def begun_with(folder: Path) -> int:
         return int(json.loads(journal.readline())["inputs_seed"])
 
 
+def errors(folder: Path) -> tuple[float, float]:
+    """The seed kernel's, in the search and at the gate: they tell one draw of the inputs from another."""
+    result, gate = (json.loads((folder / name).read_text()) for name in ("00_result.json", "gate.json"))
+    return result["sizes"][0]["error"], gate["seed"]["error"]
+
+
 def test_a_run_s_inputs_are_its_own_and_can_be_had_again(smoke, tmp_path):
     folder, _ = smoke
     drawn = begun_with(folder)
@@ -89,6 +95,7 @@ def test_a_run_s_inputs_are_its_own_and_can_be_had_again(smoke, tmp_path):
     done = metalsci(*SMOKE, "budget.iterations=1", f"inputs.seed={drawn}", "hydra.run.dir=same", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert begun_with(tmp_path / "same") == drawn
+    assert errors(tmp_path / "same") == errors(folder)
 
 
 def test_another_run_has_other_inputs_and_a_resumed_one_its_own(tmp_path):
@@ -97,11 +104,14 @@ def test_another_run_has_other_inputs_and_a_resumed_one_its_own(tmp_path):
         assert done.returncode == 0, done.stderr
     one, two = (begun_with(tmp_path / name) for name in ("one", "two"))
     assert one != two
+    before = errors(tmp_path / "one")
+    assert not set(before) & set(errors(tmp_path / "two"))
     for file in ("summary.json", "gate.json"):
         (tmp_path / "one" / file).unlink()
         (tmp_path / "two" / file).unlink()
     assert metalsci("resume=one", cwd=tmp_path).returncode == 0
     assert json.loads((tmp_path / "one" / "summary.json").read_text())["inputs_seed"] == one
+    assert errors(tmp_path / "one") == before
     other = metalsci("resume=two", "inputs.seed=5", cwd=tmp_path)
     assert other.returncode == 1
     assert "another task, model, strategy, device or seed" in other.stderr

@@ -29,8 +29,8 @@ _EVERY = 0.2  # seconds between two reports of progress
 class Transport:
     """base_url: of a proxy or another server; None for the provider's own. timeout: seconds without a byte.
 
-    attempts: at one answer, with waits that grow from first_wait to longest_wait seconds, drawn at random. patience: the
-    longest wait that a server may ask for.
+    attempts: at one answer, with waits that grow from first_wait to longest_wait seconds, drawn at random.
+    patience: the longest wait that a server may ask for.
     """
 
     base_url: str | None = None
