@@ -60,7 +60,7 @@ def check_language(text: SourceText) -> Iterator[Diagnostic]:
     live = live_code(text)
     root = parse_metal(live.data).root_node
     found = [*_words(live), *_constructs(live, root)]
-    for node, message in (*KnownTypes(live).unqualified(root), *recursive_calls(live.data, root)):
+    for node, message in (*KnownTypes(text, live).unqualified(root), *recursive_calls(live.data, root)):
         found.append((node.start_byte, message))
     for offset, message in dict.fromkeys(found):
         yield Diagnostic(Severity.ERROR, *text.position(offset), message)
@@ -84,7 +84,8 @@ def _words(text: SourceText) -> Iterator[tuple[int, str]]:
 
 def _is_use(keyword: Token, before: Token) -> bool:
     """Not so in `= delete`, `operator new` and `long double`, of which others speak."""
-    return not (keyword.text in (b"new", b"delete", b"double") and before.text in (b"=", b"operator", b"long"))
+    other = {b"new": (b"operator",), b"delete": (b"=", b"operator"), b"double": (b"long",)}
+    return before.text not in other.get(keyword.text, ())
 
 
 def _is_refused_noexcept(before: Token) -> bool:

@@ -49,10 +49,15 @@ def _outermost(declarator: tree_sitter.Node) -> tree_sitter.Node | None:
 
 
 def _is_qualified(text: bytes, node: tree_sitter.Node) -> bool:
-    """Whether an address space stands with the type, which may be in front of what the grammar made of the node."""
+    """Whether an address space stands with the type."""
     first = next(child for child in node.named_children if child.type.endswith("declarator"))
-    before = max((m.end() for m in _START.finditer(text, max(node.start_byte - 200, 0), node.start_byte)), default=0)
-    return _SPACE.search(text, before, first.start_byte) is not None
+    return _SPACE.search(text, _start(text, node), first.start_byte) is not None
+
+
+def _start(text: bytes, node: tree_sitter.Node) -> int:
+    """Where a declaration starts: what the grammar made of it may start behind words that it does not know."""
+    window = max(node.start_byte - 200, 0)
+    return max((match.end() for match in _START.finditer(text, window, node.start_byte)), default=window)
 
 
 def _leads_to_function(declarator: tree_sitter.Node) -> bool:
@@ -64,16 +69,17 @@ def _leads_to_function(declarator: tree_sitter.Node) -> bool:
 
 
 class KnownTypes:
-    """Which types a file names of which it is certain that they say nothing of an address space."""
+    """Which types a file names of which it is certain that they say nothing of an address space. `live` is what of its
+    text is read: see there."""
 
-    def __init__(self, text: SourceText) -> None:
-        self._text = text.data
-        self._names = FileNames(text)
+    def __init__(self, text: SourceText, live: SourceText) -> None:
+        self._text = live.data
+        self._names = FileNames(live)
         self._macros = macro_names(text)
-        self._records, self._parameters = _declared(text)
+        self._records, self._parameters = _declared(live)
 
     def unqualified(self, root: tree_sitter.Node) -> Iterator[Finding]:
-        """Of all declarations and casts below `root`, a tree of this text."""
+        """Of all declarations and casts below `root`, the tree of `live`."""
         for node in walk(root):
             type_ = node.child_by_field_name("type")
             if type_ is None or any(child.is_error or child.is_missing for child in node.children):
@@ -91,7 +97,7 @@ class KnownTypes:
 
     def _words(self, node: tree_sitter.Node, declarator: tree_sitter.Node) -> Iterator[str]:
         """The words of a declaration up to a declarator."""
-        declared = self._text[node.start_byte : declarator.start_byte]
+        declared = self._text[_start(self._text, node) : declarator.start_byte]
         return (token.text.decode(errors="replace") for token in tokenize(declared) if token.kind == "word")
 
 

@@ -154,6 +154,7 @@ def _signature(kernel: KernelSignature) -> Iterator[Diagnostic]:
         yield from _attributes_of(parameter)
         yield from _input(parameter)
     yield from _indices(kernel)
+    yield from _repeated(kernel)
     yield from _widths(kernel)
     yield from _conflict(kernel)
 
@@ -223,6 +224,16 @@ def _indices(kernel: KernelSignature) -> Iterator[Diagnostic]:
                 message = f"cannot reserve '{attribute.name}' resource location at index {attribute.value}"
                 yield _error(_place(parameter), message)
             taken.add(slot)
+
+
+def _repeated(kernel: KernelSignature) -> Iterator[Diagnostic]:
+    """What the device tells a kernel it tells once."""
+    seen: dict[str, Attribute] = {}
+    for attribute in (a for parameter in kernel.parameters for a in parameter.attributes if a.name in BUILT_IN):
+        if attribute.name in seen:
+            yield _error(_place(attribute), f"declaration with attribute '{attribute.name}' already specified")
+            yield _note(_place(seen[attribute.name]), f"previous declaration with attribute '{attribute.name}' here")
+        seen.setdefault(attribute.name, attribute)
 
 
 def _widths(kernel: KernelSignature) -> Iterator[Diagnostic]:

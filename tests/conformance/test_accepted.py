@@ -1,4 +1,4 @@
-"""Programs that Apple's compiler accepts, run: each kernel of `programs/accepted` leaves what the comment above it says.
+"""Programs that Apple's compiler accepts, run: each kernel of `programs/accepted` leaves what its comment says.
 
 The files are Metal as anyone would write it, and stand by themselves.
 """

@@ -7,7 +7,8 @@ diagnostics speak of the file that the user wrote.
 from collections.abc import Sequence
 
 from metalsci.cpu_metal.rewrite.constructors import constructors
-from metalsci.cpu_metal.rewrite.declarations import copies, instantiations, method_qualifiers
+from metalsci.cpu_metal.rewrite.copies import copies
+from metalsci.cpu_metal.rewrite.declarations import instantiations, method_qualifiers
 from metalsci.cpu_metal.rewrite.edits import Edit, Rewritten, code
 from metalsci.cpu_metal.rewrite.literals import literals
 from metalsci.cpu_metal.rewrite.names import names
@@ -23,11 +24,11 @@ def rewrite(source: str) -> Rewritten:
     tokens = code(text)
     edits = [
         *literals(tokens),  # first: what others insert at the same place comes behind
+        *copies(tokens),  # around what is constructed
         *constructors(text, tokens),
         *threadgroup_variables(tokens),
         *instantiations(text, tokens),
         *method_qualifiers(tokens),
-        *copies(tokens),
         *names(tokens),
     ]
     return Rewritten(text, _without_overlaps(edits))

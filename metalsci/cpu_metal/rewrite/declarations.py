@@ -1,7 +1,6 @@
 """Declarations that Clang would not take as they stand."""
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 
 from metalsci.cpu_metal.rewrite.edits import Edit
 from metalsci.msl.lexer import SourceText, Token
@@ -16,19 +15,6 @@ def instantiations(text: SourceText, tokens: Sequence[Token]) -> Iterator[Edit]:
         end = next((t for t in tokens[index:] if t.text in (b";", b"{")), None)
         if end is not None and end.text == b";":
             yield Edit(token.start, end.start, b"\n" * text.data.count(b"\n", token.start, end.start))
-
-
-def copies(tokens: Sequence[Token]) -> Iterator[Edit]:
-    """Objects of the file's own structs are copied, `S a = b;`, by a function that reads constant memory too."""
-    structs = {b.text for a, b in pairwise(tokens) if a.text in (b"struct", b"class") and b.kind == "word"}
-    for index, token in enumerate(tokens[:-4]):
-        name, equals, first = tokens[index + 1 : index + 4]
-        if token.text not in structs or name.kind != "word" or equals.text != b"=" or first.text == b"{":
-            continue
-        end = next((i for i in range(index + 3, len(tokens)) if tokens[i].text in (b";", b",", b"{")), None)
-        if end is not None and tokens[end].text == b";" and tokens[end].kind == "punct":
-            yield Edit(first.start, first.start, b"metal::_load(")
-            yield Edit(tokens[end].start, tokens[end].start, b")")
 
 
 def method_qualifiers(tokens: Sequence[Token]) -> Iterator[Edit]:

@@ -1,5 +1,5 @@
-"""Names that Clang takes for something else: of what is free in Metal and a word of OpenCL, `local`, `global`, `pipe`, and
-`vec<bool, N>`."""
+"""Names that Clang takes for something else: `local`, `global`, `pipe`, free in Metal and words of OpenCL, and
+`vec<bool, N>`, for which it has no vector."""
 
 import re
 from collections.abc import Iterator, Sequence

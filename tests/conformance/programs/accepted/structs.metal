@@ -81,6 +81,18 @@ kernel void derived(device float *out) { Derived d; d.a = 3; d.b = 4; out[0] = d
 // gives 2 6
 kernel void constants_are_copied(device float *out, constant Point &p [[buffer(1)]]) { Point q = p; out[0] = 2 * (q.x > 0); out[1] = 6; }
 
+float sum(Point p, float z) { return p.x + p.y + z; }
+Point copy(constant Point &p) { return p; }
+constant Point origin = {3, 4};
+// gives 8 3 4 3
+kernel void constants_are_passed_by_value(device float *out) {
+    Point p;
+    p = origin;
+    out[0] = sum(origin, 1); out[1] = copy(origin).x; out[2] = p.y;
+    p = copy(origin);
+    out[3] = p.x;
+}
+
 struct Tagged { Tagged() = default; Tagged(const thread Tagged &) = default; int v; };
 // gives 8
 kernel void defaulted_methods(device float *out) { Tagged t; t.v = 8; Tagged u = t; out[0] = u.v; }

@@ -72,3 +72,6 @@ kernel void k(thread float *t [[buffer(0)]]) {}  // error: invalid address space
 kernel void k(int g [[threadgroup(0)]]) {}  // error: type 'int' is not valid for attribute 'threadgroup'
 // --- misspelled_attribute: ignored, so that the parameter is none
 kernel void k(uint i [[thread_position_in_gird]]) {}  // error: invalid type 'uint' (aka 'unsigned int') for input declaration in a kernel function
+// --- position_twice: it is told once
+kernel void k(uint i [[thread_position_in_grid]],
+              uint j [[thread_position_in_grid]]) {}  // error: declaration with attribute 'thread_position_in_grid' already specified
