@@ -67,10 +67,6 @@ def _ilogb(x: Doubles) -> Doubles:
     return np.where(x == 0, -(2.0**31), np.where(np.isfinite(x), _exponent(x), 2.0**31 - 1))
 
 
-def _logb(x: Doubles) -> Doubles:
-    return np.where(x == 0, -np.inf, np.where(np.isfinite(x), _exponent(x), np.abs(x)))
-
-
 def _between(x: Doubles, low: Doubles, high: Doubles) -> Doubles:
     return np.fmin(np.fmax(x, low), high)
 
@@ -87,7 +83,6 @@ _ROWS = [
     Exact("sign", lambda x: np.where(np.isnan(x), 0.0, np.where(x == 0, x, np.sign(x)))),
     Exact("saturate", lambda x: _between(x, np.float64(0), np.float64(1))),
     Exact("ilogb", _ilogb, result="I"),
-    Exact("logb", _logb),
     Exact("frexp", lambda x: np.frexp(x)[0], call="frexp(x, e)", before="I e;"),
     Exact("frexp: exponent", _binary_exponent, call="e", before="I e; frexp(x, e);", result="I"),
     Exact("modf", lambda x: np.modf(x)[0], call="modf(x, w)", before="T w;"),

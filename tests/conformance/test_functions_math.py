@@ -83,6 +83,20 @@ def test_elementary(
         check(function, kind, mode, space, found.got, tuple(x[found.at] for x in given))
 
 
+@pytest.mark.parametrize("mode", ["fast", "safe"])
+@pytest.mark.parametrize("kind", ["float", "half"])
+def test_sincos(device: Device, kind: str, mode: str) -> None:
+    given = arguments(ELEMENTARY["sin"], kind, 200)
+    overloads = [(1, ""), (2, ""), (3, ""), (4, ""), (1, "fast::"), (1, "precise::")]
+    tried = [(name, lanes, space) for name in ("sin", "cos") for lanes, space in overloads]
+    probes = []
+    for name, lanes, space in tried:
+        size = sized(kind, lanes)
+        probes.append(Probe(name, (size,), size, f"{size} cos; const {size} sin = {space}sincos(x, cos);"))
+    for (name, _, space), found in zip(tried, evaluate(device, probes, given, mode), strict=True):
+        check(ELEMENTARY[name], kind, mode, space, found.got, tuple(x[found.at] for x in given))
+
+
 @pytest.mark.conformance
 @pytest.mark.parametrize("mode", ["fast", "safe"])
 @pytest.mark.parametrize("name", [name for name, function in ELEMENTARY.items() if function.arity == 1])
