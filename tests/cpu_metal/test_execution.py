@@ -74,32 +74,6 @@ def test_seed_kernels_are_independent_of_their_group(device: Device, task: str) 
     assert kernel.mode is Mode.GRID
 
 
-def test_every_thread_of_every_partial_group_runs_once(device: Device) -> None:
-    source = (
-        HEADER
-        + """
-    kernel void count(device uint *hits [[buffer(0)]], device uint4 *where [[buffer(1)]],
-                      constant uint3 &n [[buffer(2)]], uint3 gid [[thread_position_in_grid]],
-                      uint3 lid [[thread_position_in_threadgroup]],
-                      uint3 group [[threadgroup_position_in_grid]], uint3 size [[threads_per_threadgroup]],
-                      uint index [[thread_index_in_threadgroup]], ushort lane [[thread_index_in_simdgroup]]) {
-        const uint i = (gid.z * n.y + gid.y) * n.x + gid.x;
-        hits[i] += 1;
-        where[i] = uint4(all(gid == group * uint3(4, 3, 2) + lid), size.x * 100 + size.y * 10 + size.z,
-                         index == lid.x + size.x * (lid.y + size.y * lid.z), lane == index % 32);
-    }"""
-    )
-    kernel = device.compile(source).kernels["count"]
-    nx, ny, nz = 10, 7, 3
-    hits, where = device.empty((nz, ny, nx), np.uint32), device.empty((nz, ny, nx, 4), np.uint32)
-    device.run([Dispatch(kernel, {0: hits, 1: where, 2: [nx, ny, nz]}, (nx, ny, nz), (4, 3, 2))])
-    assert (hits.array == 1).all()
-    assert (where.array[..., [0, 2, 3]] == 1).all()
-    z, y, x = np.indices((nz, ny, nx))
-    sizes = [np.minimum(group, n - i // group * group) for i, n, group in ((x, nx, 4), (y, ny, 3), (z, nz, 2))]
-    np.testing.assert_array_equal(where.array[..., 1], sizes[0] * 100 + sizes[1] * 10 + sizes[2])
-
-
 REDUCE = (
     HEADER
     + """

@@ -1,4 +1,7 @@
-"""Atomics across worker threads, and what lanes of a simdgroup tell one another, divergent flow included."""
+"""Atomics across worker threads, and simdgroups that are partial or lose lanes.
+
+Every function of either kind: tests/conformance/test_functions_lanes.py and test_functions_atomic.py.
+"""
 
 import numpy as np
 import numpy.typing as npt
@@ -62,76 +65,6 @@ def test_atomics_across_all_worker_threads(device: Device) -> None:
     assert total.array[0] == 2 * n
 
 
-@pytest.mark.parametrize(
-    ("expression", "want"),
-    [
-        ("simd_sum(x[i])", lambda g: np.repeat(g.sum(1), 32)),
-        ("simd_min(x[i])", lambda g: np.repeat(g.min(1), 32)),
-        ("simd_max(x[i])", lambda g: np.repeat(g.max(1), 32)),
-        ("simd_xor(x[i])", lambda g: np.repeat(np.bitwise_xor.reduce(g, 1), 32)),
-        ("simd_or(x[i])", lambda g: np.repeat(np.bitwise_or.reduce(g, 1), 32)),
-        ("simd_and(x[i])", lambda g: np.repeat(np.bitwise_and.reduce(g, 1), 32)),
-        ("simd_product(x[i])", lambda g: np.repeat(np.multiply.reduce(g, 1, dtype=np.uint32), 32)),
-        ("simd_prefix_inclusive_sum(x[i])", lambda g: g.cumsum(1).ravel()),
-        ("simd_prefix_exclusive_sum(x[i])", lambda g: (g.cumsum(1) - g).ravel()),
-        ("simd_broadcast(x[i], 5)", lambda g: np.repeat(g[:, 5], 32)),
-        ("simd_broadcast_first(x[i])", lambda g: np.repeat(g[:, 0], 32)),
-        ("simd_shuffle(x[i], 31 - lane)", lambda g: g[:, ::-1].ravel()),
-        ("simd_shuffle_xor(x[i], 4)", lambda g: g[:, np.arange(32) ^ 4].ravel()),
-        ("simd_shuffle_down(x[i], 3)", lambda g: np.concatenate([g[:, 3:], g[:, 29:]], 1).ravel()),
-        ("simd_shuffle_up(x[i], 3)", lambda g: np.concatenate([g[:, :3], g[:, :29]], 1).ravel()),
-        ("simd_shuffle_rotate_down(x[i], 3)", lambda g: np.roll(g, -3, 1).ravel()),
-        ("simd_shuffle_rotate_up(x[i], 3)", lambda g: np.roll(g, 3, 1).ravel()),
-        (
-            "simd_shuffle_and_fill_down(x[i], uint(7000 + lane), 2)",
-            lambda g: np.concatenate([g[:, 2:], np.tile([7000, 7001], (len(g), 1))], 1).ravel(),
-        ),
-        (
-            "simd_shuffle_and_fill_up(x[i], uint(7000 + lane), 2)",
-            lambda g: np.concatenate([np.tile([7030, 7031], (len(g), 1)), g[:, :30]], 1).ravel(),
-        ),
-        ("quad_sum(x[i])", lambda g: np.repeat(g.reshape(-1, 4).sum(1), 4)),
-        ("quad_shuffle_xor(x[i], 1)", lambda g: g[:, np.arange(32) ^ 1].ravel()),
-        ("quad_broadcast(x[i], 2)", lambda g: np.repeat(g.reshape(-1, 4)[:, 2], 4)),
-        ("uint(simd_any(x[i] > 900)) + 2 * uint(simd_all(x[i] > 0))", lambda g: np.repeat((g > 900).any(1) + 2, 32)),
-        (
-            "uint(ulong(simd_ballot(x[i] > 500)))",
-            lambda g: np.repeat(((g > 500).astype(np.uint64) << np.arange(32, dtype=np.uint64)).sum(1), 32),
-        ),
-    ],
-)
-def test_lanes(device: Device, x: npt.NDArray[np.uint32], expression: str, want: object) -> None:
-    np.testing.assert_array_equal(run_lanes(device, f"out[i] = {expression};", x), want(x.reshape(-1, 32)))
-
-
-def test_only_active_lanes_take_part(device: Device, x: npt.NDArray[np.uint32]) -> None:
-    body = "if (x[i] % 3 == 0) out[i] = simd_sum(x[i]); else out[i] = simd_sum(1u);"
-    want = np.empty_like(x).reshape(-1, 32)
-    for row, g in zip(want, x.reshape(-1, 32), strict=True):
-        thirds = g % 3 == 0
-        row[:] = np.where(thirds, g[thirds].sum(), (~thirds).sum())
-    np.testing.assert_array_equal(run_lanes(device, body, x), want.ravel())
-
-
-def test_lanes_meet_again_after_a_branch(device: Device, x: npt.NDArray[np.uint32]) -> None:
-    body = "uint v = x[i]; if (lane < v % 32) v = v * 2 + 1; out[i] = simd_sum(v);"
-    lane = np.arange(x.size) % 32
-    v = np.where(lane < x % 32, x * 2 + 1, x)
-    np.testing.assert_array_equal(run_lanes(device, body, x), np.repeat(v.reshape(-1, 32).sum(1), 32))
-
-
-def test_lanes_that_leave_a_loop_wait_for_the_rest(device: Device, x: npt.NDArray[np.uint32]) -> None:
-    body = """
-    uint rounds = 0;
-    for (uint n = 0; n < x[i] % 5; ++n) rounds += simd_sum(1u);
-    out[i] = rounds * 100 + simd_sum(1u);"""
-    want = np.empty_like(x).reshape(-1, 32)
-    for row, g in zip(want, x.reshape(-1, 32) % 5, strict=True):
-        active = [(g > n).sum() for n in range(5)]
-        row[:] = [sum(active[:count]) * 100 + 32 for count in g]
-    np.testing.assert_array_equal(run_lanes(device, body, x), want.ravel())
-
-
 def test_a_partial_simdgroup_and_early_returns(device: Device, x: npt.NDArray[np.uint32]) -> None:
     body = "if (lane >= 20) return; out[i] = simd_sum(1u);"
     got = run_lanes(device, body, x, threads=100, group=50)
@@ -152,14 +85,3 @@ def test_reduction_of_a_group_by_simdgroups(device: Device) -> None:
     values = np.random.default_rng(5).random(1024, dtype=np.float32)
     got = run_lanes(device, body, values, group=256)
     np.testing.assert_allclose(got, np.repeat(values.reshape(4, 256).sum(1), 256), rtol=1e-5)
-
-
-def test_vectors_and_halves_in_lanes(device: Device) -> None:
-    body = """
-    const float4 v = simd_shuffle_xor(float4(x[i], 1, 2, 3), 1);
-    const half h = simd_max(half(x[i]));
-    out[i] = v.x + v.w * 1000 + float(h);"""
-    values = np.arange(64, dtype=np.float32)
-    swapped = values.reshape(-1, 2)[:, ::-1].ravel()
-    want = swapped + 3000 + np.repeat([31, 63], 32)
-    np.testing.assert_array_equal(run_lanes(device, body, values), want)
