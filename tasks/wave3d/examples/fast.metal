@@ -1,6 +1,6 @@
 // Idea: only row and plane decide where a thread branches, and they are the same for all threads of a row: the cells at its two
 // ends are computed like the others and selected away, so that nothing is masked. The update is two multiply-adds. There is
-// little to win: the seed kernel runs at the memory's rate where the grid exceeds the caches.
+// little to win: the seed kernel runs at the rate of the memory, or of the caches where the grid fits them.
 #include <metal_stdlib>
 using namespace metal;
 
