@@ -69,3 +69,19 @@ def test_fields_of_bits(device: Device, kind: Kind, scope: Scope) -> None:
         assert extracted.got.tolist() == want, field
         want = [kind.wrapped(field.inserted(kind, int(v), int(w))) for v, w in zip(x[at], y[at], strict=True)]
         assert inserted.got.tolist() == want, field
+
+
+@pytest.mark.parametrize("kind", ["int", "long"])
+def test_signed_overflow_wraps_for_comparisons_too(device: Device, kind: str) -> None:
+    """A compiler that takes overflow as impossible says that x + 1 > x always holds."""
+    k = next(each for each in KINDS if each.name == kind)
+    ends = [k.least, k.least // 2 - 1, -1, 0, 1, -(k.least // 2), k.greatest]
+    calls = {
+        "x + 1 > x": lambda v: v != k.greatest,
+        "x - 1 < x": lambda v: v != k.least,
+        "x * 2 / 2 == x": lambda v: k.wrapped(2 * v) == 2 * v,
+        "-x < 0": lambda v: v > 0 or v == k.least,
+    }
+    probes = [Probe(call, (kind,), "bool") for call in calls]
+    for (call, want), found in zip(calls.items(), evaluate(device, probes, (np.array(ends, k.dtype),)), strict=True):
+        assert found.got.tolist() == [want(v) for v in ends], call
