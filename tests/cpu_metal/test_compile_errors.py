@@ -39,6 +39,30 @@ def test_line_and_column_are_the_users(device: Device, statement: str, column: i
     assert said in found[0].message
 
 
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("uint local = 1, local = 2;", "redefinition of 'local'"),
+        ("x[i] = thread_group;", "use of undeclared identifier 'thread_group'"),
+        ("threadgroup_barrier(mem_flags::threadgroup_mem);", "no member named 'threadgroup_mem' in 'metal::mem_flags'"),
+        (
+            "uint4 v = x[i];",
+            "cannot initialize a variable of type 'uint4' (vector of 4 'unsigned int' values) with an lvalue of type "
+            "'device float4' (vector of 4 'float' values)",
+        ),
+        (
+            "constant float *p = nullptr; x = p;",
+            "assigning 'const constant float *' to 'device float4 *' changes address space",
+        ),
+    ],
+)
+def test_nothing_is_said_of_this_packages_own_names(device: Device, statement: str, message: str) -> None:
+    found = errors(device, body(statement))
+    assert len(found) == 1, found
+    assert found[0].message.startswith(message)
+    assert "_metal" not in found[0].message
+
+
 def test_all_errors_of_a_file_come_back(device: Device) -> None:
     lines = "\n".join(f"    x[i] = unknown_{n};" for n in range(40))
     found = errors(device, body(lines.strip()))

@@ -16,6 +16,9 @@ def rewritten(source: str) -> str:
         ("x = metal::uint2(1);", "x = metal::_make<metal::uint2>(1);"),
         ("x = vec<half, 3>(a, b);", "x = metal::_make<vec<half, 3>>(a, b);"),
         ("x = float4(*p);", "x = metal::_make<float4>(*p);"),
+        ("x = half(b) + bfloat(h);", "x = metal::_make<half>(b) + metal::_make<bfloat>(h);"),
+        ("vec<bool, 2> b = vec<bool, 2>(c);", "_bool_vec< 2> b = metal::_make<_bool_vec< 2>>(c);"),
+        ("using P = vec<T, 2>; x = P<float>(1);", "using P = vec<T, 2>; x = metal::_make<P<float>>(1);"),
         ("using V = float4; x = V(1);", "using V = float4; x = metal::_make<V>(1);"),
         ("template <typename T> T f() { return T(0); }", "template <typename T> T f() { return metal::_make<T>(0); }"),
         ("#define P(x) float2(x, 1)\n", "#define P(x) metal::_make<float2>(x, 1)\n"),
@@ -35,6 +38,11 @@ def test_constructors(source: str, want: str) -> None:
 def test_literals_are_floats(literal: str) -> None:
     assert rewritten(f"x = y*{literal};\n#define H {literal}\n") == f"x = y*{literal}f;\n#define H {literal}f\n"
     assert rewritten(f"struct S {{}}; S s = {literal};") == f"struct S {{}}; S s = metal::_load({literal}f);"
+
+
+@pytest.mark.parametrize(("literal", "value"), [("0.5bf", "0.5"), ("3BF", "3.0"), ("1e-2bf", "1e-2"), (".5bf", ".5")])
+def test_literals_of_bfloat(literal: str, value: str) -> None:
+    assert rewritten(f"x = {literal};") == f"x = ((bfloat){value}f);"
 
 
 @pytest.mark.parametrize(
@@ -85,6 +93,15 @@ def test_left_alone(source: str) -> None:
             "typedef float _metal_a[N * sizeof(T) == 0 ? 1 : S::M]; METAL_THREADGROUP(a);",
         ),
         ("threadgroup\natomic_uint n;", "typedef\natomic_uint _metal_n; METAL_THREADGROUP(n);"),
+        (
+            "threadgroup float a[2] __attribute__((aligned(16)));",
+            "typedef float _metal_a[2] __attribute__((aligned(16))); METAL_THREADGROUP(a);",
+        ),
+        (
+            "alignas(16) threadgroup float a;",
+            "__attribute__((aligned(16))) typedef float _metal_a; METAL_THREADGROUP(a);",
+        ),
+        ("threadgroup float local;", "typedef float _metal__metal_local; METAL_THREADGROUP(_metal_local);"),
     ],
 )
 def test_threadgroup_variables(declaration: str, want: str) -> None:
@@ -99,10 +116,62 @@ def test_threadgroup_variables(declaration: str, want: str) -> None:
             "struct S { S() thread; float f() const thread; float g(thread S &); };",
             "struct S { S() ; float f() const ; float g(thread S &); };",
         ),
+        (
+            "struct S { thread S &f() thread; float g(thread S &(*)()) thread; };",
+            "struct S { thread S &f() thread; float g(thread S &(*)()) ; };",
+        ),
     ],
 )
 def test_instantiations_and_qualifiers(source: str, want: str) -> None:
     assert rewritten(source) == want
+
+
+@pytest.mark.parametrize(
+    ("source", "want"),
+    [
+        ("uint local = global;", "uint _metal_local = _metal_global;"),
+        ("struct S { int read_only; }; s.read_only", "struct S { int _metal_read_only; }; s._metal_read_only"),
+        ("__global float *x; image2d_t y;", "_metal___global float *x; _metal_image2d_t y;"),
+        ("#define W local\n", "#define W _metal_local\n"),
+        ("uint locals, local_id, private_; // local", "uint locals, local_id, private_; // local"),
+    ],
+)
+def test_words_of_opencl(source: str, want: str) -> None:
+    assert rewritten(source) == want
+
+
+STRUCT = "struct S { int a; }; constant S table[2] = {}; "
+
+
+@pytest.mark.parametrize(
+    ("source", "want"),
+    [
+        ("{ S s = table[1]; }", "{ S s = metal::_load(table[1]); }"),
+        ("{ S s; s = table[1]; }", "{ S s; s = metal::_load(table[1]); }"),
+        ("S f() { return table[0]; }", "S f() { return metal::_load(table[0]); }"),
+        ("void f(S s, int n) {} { f(*p, 1); }", "void f(S s, int n) {} { f(metal::_load(*p), 1); }"),
+        ("void f(const S s); { f(g(1, 2)); }", "void f(const S s); { f(metal::_load(g(1, 2))); }"),
+        *[
+            (same, same)
+            for same in (
+                "{ S s = {1}; s = {2}; }",
+                "S f() { return {1}; }",
+                "int f() { return table[0].a; }",
+                "void f(constant S &s); { f(table[0]); }",
+                "void f(S s); { f({1}); f(S{1}); }",
+                "void f(S s); void f(constant S &s); { f(table[0]); }",
+                "void f(int n); { f(1); }",
+            )
+        ],
+    ],
+)
+def test_copies_of_structs(source: str, want: str) -> None:
+    assert rewritten(STRUCT + source) == STRUCT + want
+
+
+def test_arguments_are_left_alone_where_no_struct_is_in_constant_memory() -> None:
+    source = "struct S { int a; }; void f(S s) {} S g(S s) { f(s); return s; }"
+    assert rewritten(source) == source
 
 
 def test_every_place_maps_back() -> None:
