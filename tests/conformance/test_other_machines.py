@@ -18,7 +18,7 @@ from metalsci.cpu_metal.wrapper import Mode, unit
 from metalsci.msl.math_mode import MathMode
 from metalsci.msl.parse import parse
 
-TESTS = Path(__file__).parents[1] / "cpu_metal"
+TESTS = Path(__file__).parents[1]
 ROOT = os.environ.get("METALSCI_AARCH64_ROOT")
 NO_QEMU = "no qemu-aarch64 (of Debian's qemu-user) or no METALSCI_AARCH64_ROOT: see tests/conformance/aarch64_root.sh"
 
@@ -38,8 +38,9 @@ kernel void waits(device half *x [[buffer(0)]], device atomic_uint *count [[buff
 """
 # What is about the device's language and how it runs. QEMU does not tell a faulting read from a write, and where its
 # address space is short, so are the guards, and so is the number of buffers.
-FILES = ("execution", "lanes_and_atomics", "language", "modes_agree", "division", "elementary_functions")
-FILES += ("conversions", "device_errors")
+FILES = [f"cpu_metal/test_{name}.py" for name in ("execution", "language", "modes_agree", "division", "conversions")]
+FILES += [f"cpu_metal/test_{name}.py" for name in ("lanes_and_atomics", "device_errors")]
+FILES += [f"conformance/test_functions_{name}.py" for name in ("math", "integer", "lanes", "atomic", "relational")]
 LEFT_OUT = "not conversion[float and not conversion[half and not wild and not constant_argument and not nowhere"
 
 
@@ -70,7 +71,7 @@ def test_kernels_and_runtime_compile_for_aarch64(tmp_path: Path, architecture: s
 def test_the_devices_own_tests_pass_on_aarch64(architecture: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "aarch64_device", "--timeout", "1200", "-k", LEFT_OUT]
-        + [str(TESTS / f"test_{name}.py") for name in FILES],
+        + [str(TESTS / file) for file in FILES],
         env={**os.environ, "METALSCI_AARCH64_ARCHITECTURE": architecture, "PYTHONPATH": str(Path(__file__).parent)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -5,7 +5,7 @@ can do, by machine code.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,8 +30,10 @@ class Hostile:
     raised: type[Exception]
     says: str
     """A regular expression."""
-    seconds: float = 15.0
+    seconds: float = 30.0
     """Generous: the machine may have other things to do."""
+    is_bomb: bool = False
+    """To be stopped by the compiler's limits, so those are tight."""
 
 
 def kernel(statements: str, before: str = "") -> str:
@@ -46,7 +48,7 @@ def refused(before: str, says: str, statements: str = "x[i] = 1;") -> Hostile:
 def bomb(
     before: str, says: str = r"needed more than|bytes to say|ended by signal", statements: str = "x[i] = 1;"
 ) -> Hostile:
-    return Hostile(kernel(statements, before), CompileError, says, seconds=25)
+    return Hostile(kernel(statements, before), CompileError, says, is_bomb=True)
 
 
 def crash(statements: str, says: str = "k, dispatch 0: ", before: str = "") -> Hostile:
@@ -135,7 +137,7 @@ REACHING = {
     "symbol by pasted label": refused(PASTE + 'extern "C" void f() P(as, m)("system");', f"{UNKNOWN} 'system'", "f();"),
     "symbol by pragma": refused('#pragma redefine_extname f system\nextern "C" void f();', ITSELF, "f();"),
     "weak symbol by pragma": refused("#pragma weak metal_run", ITSELF),
-    "function of the C library": refused('extern "C" int system(const char *);', UNKNOWN, "x[i] = system(0);"),
+    "function of the C library": refused('extern "C" int system(ulong);', UNKNOWN, "x[i] = system(0);"),
     "its variable": refused("extern constant int environ;", UNKNOWN, "x[i] = environ;"),
     "the runtime's functions": refused('extern "C" void metal_stop();', UNKNOWN, "metal_stop();"),
     "a barrier of another type": refused(
@@ -192,11 +194,11 @@ REACHING = {
         "#pragma OPENCL EXTENSION __cl_clang_function_pointers : enable", ITSELF, "void (*f)() = (void (*)())4660; f();"
     ),
     "data as code": refused("typedef void F();", POINTERS, "F *f = (F *)x; f();"),
-    "thread-local variable": refused("static thread_local int t;", "'thread_local' storage class"),
+    "thread-local variable": refused("static thread_local int t;", "'thread_local'"),
     "dynamic initialisation": refused("int f();\nconstant int c = f();", "constant expression|undefined symbol"),
     "new": refused("", "new' is not supported", "thread int *p = new int[100]; x[i] = p[0];"),
     "exception": refused("", "throw", "throw 1;"),
-    "jump": refused("", "goto statements are not supported", "a: goto a;"),
+    "jump": refused("", "goto", "a: goto a;"),
     "compiler's crash": refused("#pragma clang __debug crash", ITSELF),
 }  # fmt: skip
 
@@ -301,11 +303,15 @@ KERNELS = {
 
 
 @pytest.fixture(scope="module")
-def target(cache: Cache) -> Iterator[Device]:
+def hasty(device: Device, cache: Cache) -> Iterator[Device]:
+    """A device whose compiler has little time and memory."""
+    device.compile(kernel("x[i] = 0;"))  # Metal's headers are precompiled
     limits = Limits(memory=1 << 30)
-    with Device(2, cache=cache, toolchain=Toolchain(limits, COMPILER_SECONDS, patience=2 * COMPILER_SECONDS)) as device:
-        device.compile(kernel("x[i] = 0;"))
-        yield device
+    with Device(2, cache=cache, toolchain=Toolchain(limits, COMPILER_SECONDS, patience=2 * COMPILER_SECONDS)) as hasty:
+        yield hasty
+
+
+Attack = Callable[[Hostile, str], str]
 
 
 @pytest.fixture
@@ -315,8 +321,14 @@ def secret(tmp_path: Path) -> Path:
     return path
 
 
-def attack(target: Device, hostile: Hostile, source: str) -> str:
+@pytest.fixture
+def attack(device: Device, hasty: Device) -> Attack:
+    return lambda hostile, source: attacked(device, hasty, hostile, source)
+
+
+def attacked(device: Device, hasty: Device, hostile: Hostile, source: str) -> str:
     """What was raised says, after every check that it was what had to be."""
+    target = hasty if hostile.is_bomb else device
     started = time.monotonic()
     with pytest.raises(hostile.raised, match=hostile.says) as caught:
         library = target.compile(source)
@@ -326,50 +338,59 @@ def attack(target: Device, hostile: Hostile, source: str) -> str:
     if isinstance(caught.value, CompileError):
         assert len(caught.value.diagnostics) <= 4000
         assert all(len(diagnostic.message) <= 3000 for diagnostic in caught.value.diagnostics)
-    # At most the device is left of all that was started, and it answers.
-    assert len(psutil.Process().children(recursive=True)) <= 1
-    out = target.empty((64,), np.float32)
-    answer = target.compile(kernel("x[i] = 7;")).kernels["k"]
+    # Of all that was started at most the devices are left, and they answer.
+    assert len(psutil.Process().children(recursive=True)) <= 2
+    out = device.empty((64,), np.float32)
+    answer = device.compile(kernel(f"x[i] = 7;  // after {started}" if hostile.is_bomb else "x[i] = 7;")).kernels["k"]
     target.run([Dispatch(answer, {0: out}, (64,), (64,))], timeout=20)
     assert (out.array == 7).all()
     return str(caught.value)
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_no_file_is_read_or_looked_for(target: Device, secret: Path, name: str) -> None:
-    said = attack(target, FILES[name], FILES[name].source.replace(SECRET, str(secret)))
+def test_no_file_is_read_or_looked_for(attack: Attack, secret: Path, name: str) -> None:
+    said = attack(FILES[name], FILES[name].source.replace(SECRET, str(secret)))
     assert "secret_word" not in said
     assert "it is there" not in said
 
 
 @pytest.mark.parametrize("name", REACHING)
-def test_nothing_beyond_the_language_is_reached(target: Device, name: str) -> None:
-    attack(target, REACHING[name], REACHING[name].source)
+def test_nothing_beyond_the_language_is_reached(attack: Attack, name: str) -> None:
+    attack(REACHING[name], REACHING[name].source)
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_compile_bomb_is_stopped(target: Device, name: str) -> None:
-    attack(target, BOMBS[name], BOMBS[name].source)
+def test_a_compile_bomb_is_stopped(attack: Attack, name: str) -> None:
+    attack(BOMBS[name], BOMBS[name].source)
 
 
 @pytest.mark.parametrize("name", KERNELS)
-def test_a_kernel_that_does_harm_costs_its_process(target: Device, name: str) -> None:
-    attack(target, KERNELS[name], KERNELS[name].source)
+def test_a_kernel_that_does_harm_costs_its_process(attack: Attack, name: str) -> None:
+    attack(KERNELS[name], KERNELS[name].source)
 
 
-def test_all_compilers_of_a_source_share_a_deadline(cache: Cache) -> None:
+def test_all_compilers_of_a_source_share_a_deadline(device: Device, cache: Cache) -> None:
     slow = chain(12, "float fNEXT(float v) { return fTHIS(v) + fTHIS(v + 1); }\n")
     kernels = "".join(
         f"kernel void k{n}(device float *x, uint i [[thread_position_in_grid]]) {{ x[i] = f12(x[i] + {n}); }}\n"
         for n in range(200)
     )
     source = f"{HEADER}float f0(float v) {{ return sin(v) + cos(v); }}\n{slow}{kernels}"
-    with Device(cache=cache, toolchain=Toolchain(timeout=30, patience=3)) as device:
-        device.compile(kernel("x[i] = 0;"))
+    device.compile(kernel("x[i] = 0;"))
+    with Device(cache=cache, toolchain=Toolchain(timeout=30, patience=3)) as hasty:
         started = time.monotonic()
         with pytest.raises(CompileError, match="needed more than 3 s"):
-            device.compile(source)
+            hasty.compile(source)
         assert time.monotonic() - started < 20
+
+
+def test_what_is_not_the_sources_fault_says_what_it_is(tmp_path: Path) -> None:
+    with Device(cache=Cache(tmp_path)) as device:
+        device.compile(kernel("x[i] = 0;"))
+        (headers,) = tmp_path.glob("prelude-*/*")
+        headers.write_bytes(b"no longer what it was")
+        with pytest.raises(CompileError, match=r"the compiler failed: .*PCH file"):
+            device.compile(kernel("x[i] = 1;"))
 
 
 @pytest.mark.parametrize(
