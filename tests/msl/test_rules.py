@@ -98,6 +98,8 @@ def test_attributes_and_shape_of_a_kernel(source, messages):
         ),
         ("constant uint n", ["1:29: error: parameter may not be qualified with an address space"]),
         ("float *x", ["1:21: error: pointer type must have explicit address space qualifier"]),
+        ("device float *&x, device float **y", []),
+        ("device float *x, [[maybe_unused]] uint i [[thread_position_in_grid]]", []),
         ("const uint &n", ["1:26: error: reference type must have explicit address space qualifier"]),
         (
             "threadgroup float *x [[buffer(0)]]",
@@ -166,6 +168,13 @@ kernel void f(device float *x,
         "2:20: note: declaration with attribute 'thread_position_in_grid' of type 'uint' (aka 'unsigned int') here",
         "4:21: note: declaration with attribute 'threads_per_threadgroup' of type 'uint3' "
         "(vector of 3 'unsigned int' values) here",
+    ]
+
+
+def test_a_position_is_told_once():
+    assert in_kernel("uint i [[thread_position_in_grid]], uint j [[thread_position_in_grid]]") == [
+        "1:60: error: declaration with attribute 'thread_position_in_grid' already specified",
+        "1:24: note: previous declaration with attribute 'thread_position_in_grid' here",
     ]
 
 

@@ -12,6 +12,7 @@ from metalsci.msl.lexer import SourceText, Token
 _SCALARS = b"char|uchar|short|ushort|int|uint|long|ulong|half|float|bfloat"
 _VECTOR = re.compile(rb"(?:packed_)?(?:%b|bool)[234]|u?int(?:8|16|32|64)_t[234]" % _SCALARS)
 _TYPE = re.compile(rb"bool|void|u?int(?:8|16|32|64)_t|(?:%b)|" % _SCALARS + _VECTOR.pattern)
+_TEMPLATES = (b"vec", b"packed_vec")
 _CONVERTED = (b"half", b"bfloat")
 _QUALIFIERS = frozenset(b"device constant threadgroup thread const volatile static constexpr".split())
 
@@ -23,7 +24,7 @@ def constructors(text: SourceText, tokens: Sequence[Token]) -> Iterator[Edit]:
     while index < len(tokens):
         token = tokens[index]
         end = index + 1
-        if token.kind == "word" and (token.text == b"vec" or token.text in names):
+        if token.kind == "word" and (token.text in _TEMPLATES or token.text in names):
             end = _after_angles(tokens, index + 1)
         elif token.kind != "word" or not (token.text in _CONVERTED or _VECTOR.fullmatch(token.text)):
             index += 1

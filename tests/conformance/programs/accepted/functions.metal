@@ -70,6 +70,9 @@ kernel void conditions(device float *out) { int a = 1; out[0] = a > 0 && !(a > 1
 // gives 3 2
 kernel void ranges(device float *out) { array<float, 3> unused; float a[3] = {0, 1, 2}; float s = 0; for (float x : a) s += x; out[0] = s; out[1] = unused.size() - 1; }
 
+// gives 6 4
+kernel void ranges_of_arrays(device float *out) { array<float, 3> a = {1, 2, 3}; a[0] = 1; out[1] = a.size() + 1; float s = 0; for (auto x : a) s += x; out[0] = s; }
+
 // gives 4
 kernel void commas(device float *out) { int a = 0; for (int i = 0, j = 2; i < 2; ++i, ++j) a = j + 1; out[0] = a; }
 

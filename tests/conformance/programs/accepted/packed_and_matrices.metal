@@ -21,6 +21,9 @@ struct Particle { packed_float3 position; float mass; };
 // gives 16 7
 kernel void packed_members(device float *out) { Particle p = {packed_float3(0, 0, 7), 1}; out[0] = sizeof(Particle); out[1] = p.position.z; }
 
+// gives 3 8
+kernel void packed_generic_name(device float *out) { packed_vec<float, 3> p = packed_vec<float, 3>(1, 2, 3); out[0] = p.z; out[1] = sizeof(packed_vec<half, 4>); }
+
 // gives 1 0 0 1
 kernel void diagonal(device float *out) { float2x2 m = float2x2(1); out[0] = m[0][0]; out[1] = m[0][1]; out[2] = m[1][0]; out[3] = m[1][1]; }
 

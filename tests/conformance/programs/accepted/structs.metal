@@ -93,6 +93,12 @@ kernel void constants_are_passed_by_value(device float *out) {
     out[3] = p.x;
 }
 
+struct Tag {};
+constant Tag tag = {};
+constexpr Tag tagged() { return Tag(); }
+// gives 1
+kernel void constants_of_empty_structs(device float *out) { out[0] = sizeof(tagged()); }
+
 struct Tagged { Tagged() = default; Tagged(const thread Tagged &) = default; int v; };
 // gives 8
 kernel void defaulted_methods(device float *out) { Tagged t; t.v = 8; Tagged u = t; out[0] = u.v; }
