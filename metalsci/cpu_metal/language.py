@@ -39,18 +39,19 @@ _MISSING = {
     **dict.fromkeys((b"ray_data", b"object_data", b"threadgroup_imageblock"), "memory is not supported by this device"),
     b"os_log_default": "is not supported by this device: logging came with Metal 3.2",
 }
-_MISSING_TYPES = re.compile(
-    r"(?P<texture>(?:texture|depth)(?:1d|2d|3d|cube|_buffer)(?:_array|_ms|_ms_array)?)|(?P<sampler>sampler)"
-    r"|(?P<ray>acceleration_structure|intersector|intersection_query|intersection_function_table"
-    r"|(?:instance|primitive)_acceleration_structure)|(?P<imageblock>imageblock)|(?P<table>visible_function_table)|(?P<log>os_log)"
-)
-_MISSING_KINDS = {
-    "texture": "textures",
+_SHAPES = ("1d", "1d_array", "2d", "2d_array", "2d_ms", "2d_ms_array", "3d", "cube", "cube_array", "_buffer")
+_MISSING_TYPES = {
+    **{f"{kind}{shape}": "textures" for kind in ("texture", "depth") for shape in _SHAPES},
     "sampler": "samplers",
-    "ray": "ray tracing",
+    "intersector": "ray tracing",
+    "intersection_query": "ray tracing",
+    "intersection_function_table": "ray tracing",
+    "acceleration_structure": "ray tracing",
+    "instance_acceleration_structure": "ray tracing",
+    "primitive_acceleration_structure": "ray tracing",
     "imageblock": "imageblocks",
-    "table": "function tables",
-    "log": "logging, which came with Metal 3.2",
+    "visible_function_table": "function tables",
+    "os_log": "logging, which came with Metal 3.2",
 }
 _WIDE = re.compile(r"(?:unsigned |signed )?long long|long double")
 
@@ -68,18 +69,20 @@ def check_language(text: SourceText) -> Iterator[Diagnostic]:
 
 def _words(text: SourceText) -> Iterator[tuple[int, str]]:
     """By the word alone: keywords mean one thing."""
-    before = Token("punct", 0, 0, b";")
-    for token, following in pairwise((*text.tokens, Token("end", len(text.data), len(text.data), b""))):
-        if token.kind == "word" and before.text not in (b".", b">"):
-            if _is_use(token, before) and token.text in _KEYWORDS:
-                yield token.start, _KEYWORDS[token.text]
-            elif token.text in _STAGES and following.text in (b"=", b";", b",", b"[", b"(", b")"):
-                yield following.start, "expected unqualified-id"  # a keyword as a name
-            elif token.text in _MISSING:
-                yield token.start, f"'{token.text.decode()}' {_MISSING[token.text]}"
-            elif token.text == b"noexcept" and _is_refused_noexcept(before):
-                yield token.start, "'noexcept' is not supported in Metal"
-        before = token
+    edge = Token("end", len(text.data), len(text.data), b"")
+    tokens = (edge, edge, *text.tokens, edge)
+    for earlier, before, token, following in zip(tokens, tokens[1:], tokens[2:], tokens[3:], strict=False):
+        is_member = before.text == b"." or earlier.text + before.text == b"->"
+        if token.kind != "word" or is_member:
+            continue
+        if _is_use(token, before) and token.text in _KEYWORDS:
+            yield token.start, _KEYWORDS[token.text]
+        elif token.text in _STAGES and following.text in (b"=", b";", b",", b"[", b"(", b")"):
+            yield following.start, "expected unqualified-id"  # a keyword as a name
+        elif token.text in _MISSING:
+            yield token.start, f"'{token.text.decode()}' {_MISSING[token.text]}"
+        elif token.text == b"noexcept" and _is_refused_noexcept(before):
+            yield token.start, "'noexcept' is not supported in Metal"
 
 
 def _is_use(keyword: Token, before: Token) -> bool:
@@ -105,9 +108,8 @@ def _constructs(text: SourceText, root: tree_sitter.Node) -> Iterator[tuple[int,
             case "sized_type_specifier" if _WIDE.fullmatch(name := " ".join(_spelled(text, node).split())):
                 yield at, f"'{name}' is not supported in Metal"
             case "type_identifier" if (name := _spelled(text, node)).encode() not in own and _is_metals(text, node):
-                if missing := _MISSING_TYPES.fullmatch(name):
-                    kind = _MISSING_KINDS[missing.lastgroup or ""]
-                    yield at, f"'{name}' is not supported by this device: it has no {kind}"
+                if name in _MISSING_TYPES:
+                    yield at, f"'{name}' is not supported by this device: it has no {_MISSING_TYPES[name]}"
             case "array_declarator" if (size := node.child_by_field_name("size")) and size.text == b"0":
                 if _declares(node):
                     yield size.start_byte, "zero-length arrays are not permitted in C++"
@@ -142,7 +144,8 @@ def _function(text: SourceText, node: tree_sitter.Node) -> Iterator[tuple[int, s
     body = node.child_by_field_name("body")
     head = SourceText(text.data[node.start_byte : body.start_byte if body is not None else node.end_byte])
     is_kernel = any(token.text == b"kernel" for token in head.tokens)
-    if is_kernel and node.parent is not None and node.parent.type == "field_declaration_list":
+    is_member = node.parent is not None and node.parent.type == "field_declaration_list"
+    if is_kernel and is_member:
         yield name.start_byte, "kernel function cannot be a member function"
-    elif not is_kernel and text.data[name.start_byte : name.end_byte] == b"main":
+    elif not (is_kernel or is_member) and text.data[name.start_byte : name.end_byte] == b"main":
         yield name.start_byte, "non-qualified function cannot be called 'main'"
