@@ -34,8 +34,7 @@ def multirun_first(arguments: Sequence[str]) -> list[str]:
 
 
 def expand_resume(arguments: Sequence[str]) -> list[str]:
-    """Replace `resume=FOLDER` by the overrides that the run or the sweep in FOLDER was started with, writing into FOLDER
-    again.
+    """Replace `resume=FOLDER` by the overrides that the run or sweep in FOLDER was started with, writing into it again.
 
     Overrides given beside it come last and win, so `resume=FOLDER budget.iterations=50` prolongs a run.
     Raises ResumeError when FOLDER is neither a run's nor a sweep's folder, or its run has ended.

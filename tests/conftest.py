@@ -9,7 +9,6 @@ from omegaconf import DictConfig
 from metalsci.config import register
 from metalsci.paths import data
 
-
 _LONG = ("full", "conformance")
 
 
