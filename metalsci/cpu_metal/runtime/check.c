@@ -23,14 +23,15 @@ typedef unsigned short u16;
 
 struct Access {
     u32 clock;         // 0: never
-    u32 simd_clock;
+    u32 simd_clock;    // of a read: how often the simdgroup's lanes were released
     u32 barriers;      // that the group had passed
     u32 group, site;
     u16 thread;
     u8 mask;           // bytes of the granule
     u8 flags;
 };
-enum { ACCESS_WRITE = 1, ACCESS_ATOMIC = 2 };
+// ACCESS_SILENT: a write that left what was there. Whoever reads or writes the same meets no trouble.
+enum { ACCESS_WRITE = 1, ACCESS_ATOMIC = 2, ACCESS_SILENT = 4 };
 
 struct Cell { struct Access write, reads[2]; };
 
@@ -55,7 +56,7 @@ static struct {
     uptr image, image_end;
     u32 clock[SPACES], started[SPACES];         // now, and when what still counts began
     u32 simd_clock[SPACES][MAX_GROUP / SIMD_WIDTH];
-    u32 simd_clocks, barriers;
+    u32 barriers;
     u32 halted;                                 // whether a thread was stopped, so that its work is missing
     u32 made;                                   // whether a thread of the group has made a value that is not finite
     struct Origins origins[MAX_GROUP];
@@ -186,16 +187,27 @@ static int allowed(const struct Place *place, uptr address, u32 size, u32 how, u
     return 1;
 }
 
-static u32 own_simd_clock(enum Space space) { return checker.simd_clock[space][this_worker()->current / SIMD_WIDTH]; }
+static u32 released(void) {
+    const struct Worker *worker = this_worker();
+    return worker->simdgroups[worker->current / SIMD_WIDTH].released;
+}
+
+// A lane that takes part in any function of the simdgroup has read what it had to read before: only writes need a barrier.
+static u32 own_simd_clock(enum Space space, u32 writes) {
+    return writes ? checker.simd_clock[space][this_worker()->current / SIMD_WIDTH] : released();
+}
 
 // Whether nothing orders an earlier access before one that is made now.
 static int unordered(const struct Access *earlier, u32 flags, u8 mask, enum Space space) {
     if (earlier->clock < checker.started[space] || !earlier->clock || !(earlier->mask & mask)) return 0;
     if (earlier->flags & flags & ACCESS_ATOMIC) return 0;
+    if (earlier->flags & ACCESS_SILENT && (flags & ACCESS_SILENT || !(flags & ACCESS_WRITE))) return 0;
+    if (flags & ACCESS_SILENT && !(earlier->flags & ACCESS_ATOMIC)) return 0;
     if (earlier->group != checker.unit) return 1;
     const u32 thread = this_worker()->current;
     if (earlier->thread == thread || earlier->clock != checker.clock[space]) return 0;
-    return earlier->thread / SIMD_WIDTH != thread / SIMD_WIDTH || earlier->simd_clock == own_simd_clock(space);
+    if (earlier->thread / SIMD_WIDTH != thread / SIMD_WIDTH) return 1;
+    return earlier->simd_clock == own_simd_clock(space, earlier->flags & ACCESS_WRITE);
 }
 
 static void race(const struct Access *earlier, u32 flags, u32 site, const struct Place *place, u32 size) {
@@ -254,10 +266,10 @@ static int same_time(const struct Access *last, const struct Access *now) {
     return last->thread == now->thread && last->group == now->group && last->clock == now->clock;
 }
 
-// Keeps the thread's accesses of one time as one. Where one of them is not atomic, that is what others are in conflict with.
+// Keeps the thread's accesses of one time as one: the one that more of others' are in conflict with.
 static void merge(struct Access *last, const struct Access *now) {
-    const u8 mask = last->mask | now->mask;
-    if (!(now->flags & ACCESS_ATOMIC) || last->flags & ACCESS_ATOMIC) *last = *now;
+    const u8 mask = last->mask | now->mask, harmless = ACCESS_ATOMIC | ACCESS_SILENT;
+    if (!(now->flags & harmless) || last->flags & harmless) *last = *now;
     last->mask = mask;
 }
 
@@ -273,19 +285,20 @@ static void remember_read(struct Cell *cell, const struct Access *now, enum Spac
     }
 }
 
-static void remember_write(struct Cell *cell, const struct Access *now) {
-    if (same_time(&cell->write, now)) merge(&cell->write, now);
-    else cell->write = *now;
+static void remember_write(struct Cell *cell, const struct Access *now, enum Space space) {
+    const struct Access *last = &cell->write;
+    const int told = now->flags & ACCESS_SILENT && last->clock >= checker.started[space] && !(last->flags & ACCESS_SILENT);
+    if (same_time(last, now)) merge(&cell->write, now);
+    else if (!told || last->clock != now->clock) cell->write = *now;
 }
 
-// Notes an access to bytes that may be accessed, and reports what it is in conflict with. `changes`: whether a write leaves
-// other bytes there than it finds; two threads that write the same are no trouble.
-static void note(const struct Place *place, u32 size, u32 flags, u32 site, int changes) {
+// Notes an access to bytes that may be accessed, and reports what it is in conflict with.
+static void note(const struct Place *place, u32 size, u32 flags, u32 site) {
     const struct ShadowOf shadow = shadow_of(place, site);
     const enum Space space = place->space;
     const struct Worker *worker = this_worker();
     if (!shadow.cells) return;
-    struct Access now = {checker.clock[space], own_simd_clock(space), checker.barriers, checker.unit, site, (u16)worker->current,
+    struct Access now = {checker.clock[space], own_simd_clock(space, flags & ACCESS_WRITE), checker.barriers, checker.unit, site, (u16)worker->current,
                          0, (u8)flags};
     int told = 0;
     for (u64 byte = shadow.first, end = byte + size; byte < end;) {
@@ -295,8 +308,7 @@ static void note(const struct Place *place, u32 size, u32 flags, u32 site, int c
         now.mask = (u8)((((u32)1 << count) - 1) << low);
         struct Cell *cell = &shadow.cells[granule];
         const struct Access *conflict = 0;
-        const int same = flags == ACCESS_WRITE && cell->write.flags == ACCESS_WRITE && !changes;
-        if (!same && unordered(&cell->write, flags, now.mask, space)) conflict = &cell->write;
+        if (unordered(&cell->write, flags, now.mask, space)) conflict = &cell->write;
         for (int i = 0; i < 2 && !conflict && flags & ACCESS_WRITE; ++i) {
             if (unordered(&cell->reads[i], flags, now.mask, space)) conflict = &cell->reads[i];
         }
@@ -304,7 +316,7 @@ static void note(const struct Place *place, u32 size, u32 flags, u32 site, int c
             race(conflict, flags, site, place, size);
             told = 1;
         }
-        if (flags & ACCESS_WRITE) remember_write(cell, &now);
+        if (flags & ACCESS_WRITE) remember_write(cell, &now, space);
         else remember_read(cell, &now, space);
         byte = last;
     }
@@ -424,7 +436,7 @@ __attribute__((visibility("default"))) const void *metal_read(uptr address, u32 
     if (!allowed(&place, address, size, how, site, 0)) return checker.zeros;
     if (how & HOW_QUIET) return (const void *)address;
     check_written(&place, size, how, site);
-    note(&place, size, how & HOW_ATOMIC ? ACCESS_ATOMIC : 0, site, 0);
+    note(&place, size, how & HOW_ATOMIC ? ACCESS_ATOMIC : 0, site);
     check_brought(&place, address, size, how);
     return (const void *)address;
 }
@@ -436,7 +448,7 @@ __attribute__((visibility("default"))) void metal_write(uptr address, const u8 *
         if (!allowed(&place, address, size, how, site, 1)) return;
         int changes = 0;
         for (u32 i = 0; i < size; ++i) changes |= target[i] != value[i];
-        note(&place, size, ACCESS_WRITE, site, changes);
+        note(&place, size, ACCESS_WRITE | (changes ? 0 : ACCESS_SILENT), site);
         mark_written(&place, size, site);
         check_finite(&place, value, size, how, site);
     }
@@ -449,7 +461,7 @@ __attribute__((visibility("default"))) void *metal_atomic(uptr address, u32 size
     if (place.kind == PRIVATE_MEMORY) return (void *)address;
     if (!allowed(&place, address, size, how, site, 1)) return checker.sink;
     if (!(how & HOW_STORE)) check_written(&place, size, how, site);
-    note(&place, size, ACCESS_ATOMIC | ACCESS_WRITE, site, 1);
+    note(&place, size, ACCESS_ATOMIC | ACCESS_WRITE, site);
     mark_written(&place, size, site);
     return (void *)address;
 }
@@ -534,9 +546,8 @@ void check_divergence(struct Worker *worker, u32 line) {
 
 void check_simdgroup_barrier(struct Worker *worker, u32 flags) {
     const u32 simdgroup = worker->current / SIMD_WIDTH;
-    ++checker.simd_clocks;
-    if (flags & MEM_DEVICE) checker.simd_clock[SPACE_DEVICE][simdgroup] = checker.simd_clocks;
-    if (flags & MEM_THREADGROUP) checker.simd_clock[SPACE_THREADGROUP][simdgroup] = checker.simd_clocks;
+    if (flags & MEM_DEVICE) checker.simd_clock[SPACE_DEVICE][simdgroup] = released();
+    if (flags & MEM_THREADGROUP) checker.simd_clock[SPACE_THREADGROUP][simdgroup] = released();
 }
 
 static void begin_group(u32 unit) {

@@ -78,6 +78,7 @@ static void release_lanes(struct Worker *worker, u32 first, u32 end) {
         const struct Thread *thread = &worker->threads[i];
         if (thread->state == AT_EXCHANGE && thread->site < site) site = thread->site;
     }
+    ++simdgroup->released;
     simdgroup->exchange.active = 0;
     for (u32 i = first; i < end; ++i) {
         struct Thread *thread = &worker->threads[i];

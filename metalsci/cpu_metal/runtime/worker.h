@@ -32,6 +32,7 @@ struct Thread {
 struct Simdgroup {
     struct Exchange exchange;                      // of the lanes that were released last
     u64 posted[SIMD_WIDTH][LARGEST_VALUE / 8];     // by lanes that wait
+    u32 released;                                  // how often lanes were released
 };
 
 struct Worker {

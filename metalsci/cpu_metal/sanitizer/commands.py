@@ -46,7 +46,9 @@ _GRANULES = (
     (re.compile(r"(packed_)?(u?char|bool|u?int8)"), 0),
     (re.compile(r"(packed_)?(u?short|b?half|bfloat|u?int16)"), 1),
 )
-_VARIABLE = re.compile(r"\d+(?P<name>[A-Za-z_]\w*?)_shadow")
+_GAP = 64  # include/metal_check
+_LENGTHS = re.compile(r"_shadowI((?:A\d+_)*)")
+_TAG = re.compile(r"E(\d+)(?=(\w*_shadow))")
 
 
 @dataclass(frozen=True)
@@ -137,10 +139,12 @@ class CheckedCommands:
             for binding in bindings.get(index, ()):
                 argument = binding.argument
                 name = f"{_what(binding)} {argument.index} '{argument.name}'"
-                memory = Memory(name, argument.name, binding.size, build.elements[binding.slot])
+                element = build.elements[binding.slot]
+                single = argument.indirection == "&" and element == binding.size
+                memory = Memory(name, argument.name, binding.size, () if single else (element,))
                 yield _Extent(index, memory, binding.offset, binding)
-            for start, size, name in _variables(build.variables):
-                yield _Extent(index, Memory(f"threadgroup variable '{name}'", name, size, 0), start, None)
+            for start, memory in _variables(build.variables):
+                yield _Extent(index, memory, start, None)
 
     def _found(self, record: Any) -> Found:
         index = int(record["dispatch"])
@@ -186,8 +190,16 @@ def _granule(binding: Binding) -> int:
     return next((granule for pattern, granule in _GRANULES if pattern.match(binding.argument.type)), 2)
 
 
-def _variables(variables: tuple[Variable, ...]) -> Iterator[tuple[int, int, str]]:
-    """Start, size and name of each variable in threadgroup memory, without the gap behind it."""
+def _variables(variables: tuple[Variable, ...]) -> Iterator[tuple[int, Memory]]:
+    """Each variable in threadgroup memory with its start, without the gap behind it.
+
+    Its name, as Clang mangles it, tells the variable's own and the lengths of an array: include/metal_threadgroup.
+    """
     for variable in variables:
-        name = _VARIABLE.search(variable.name)
-        yield variable.offset, variable.size - 64, name["name"] if name else variable.name
+        size = variable.size - _GAP
+        name, lengths = _TAG.findall(variable.name), _LENGTHS.search(variable.name)
+        plain = next((text[: int(length)] for length, text in reversed(name)), "").removesuffix("_shadow")
+        strides = [size]
+        for length in re.findall(r"\d+", lengths[1]) if lengths else ():
+            strides.append(strides[-1] // int(length))
+        yield variable.offset, Memory(f"threadgroup variable '{plain}'", plain, size, tuple(strides[1:]))

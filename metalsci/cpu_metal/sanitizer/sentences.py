@@ -40,18 +40,21 @@ class _Flag(IntFlag):
 
 @dataclass(frozen=True)
 class Memory:
-    """What an argument or a variable names: its bytes, and those of one element (0: that is not known)."""
+    """What an argument or a variable names: its bytes, and those that each of its indices counts, if it has any."""
 
     description: str
     name: str
     size: int
-    element: int
+    strides: tuple[int, ...]
 
-    def place(self, offset: int, size: int) -> str:
-        """`f_in[12]` for the bytes that an access touches."""
-        element = self.element or size or 1
-        text = f"{self.name}[{offset // element}]"
-        return text if offset % element == 0 else f"{text} (byte {offset:,})"
+    def place(self, offset: int) -> str:
+        """`f_in[12]`, `tile[1][3]`, `byte 4 of v[2]`: the first of the bytes that an access touches."""
+        indices = []
+        for stride in self.strides if 0 <= offset < self.size else self.strides[-1:]:
+            indices.append(offset // stride)
+            offset %= stride
+        text = self.name + "".join(f"[{index}]" for index in indices)
+        return text if offset == 0 else f"byte {offset:,} of {text}"
 
     @property
     def in_threadgroup(self) -> bool:
@@ -59,7 +62,7 @@ class Memory:
 
     def extent(self) -> str:
         """`buffer 0 'f_in' (1,024 elements, 4,096 bytes)`."""
-        elements = f"{self.size // self.element:,} elements, " if self.element else ""
+        elements = f"{self.size // self.strides[-1]:,} elements, " if self.strides else ""
         return f"{self.description} ({elements}{self.size:,} bytes)"
 
 
@@ -159,7 +162,7 @@ def _verb(write: int, atomic: int, *words: str) -> str:
 
 
 def _place(finding: Found) -> str:
-    return finding.memory.place(finding.offset, finding.size) if finding.memory else "memory"
+    return finding.memory.place(finding.offset) if finding.memory else "memory"
 
 
 def _out_of_bounds(finding: Found) -> str:
