@@ -49,6 +49,7 @@ class Claude:
 
     def __init__(self, model: str, effort: Effort | None, thinking: bool, max_output_tokens: int) -> None:
         self.model = model
+        self._stream = True
         self._client: Anthropic | None = None
         self._settings: dict[str, Any] = {"model": model, "max_tokens": max_output_tokens}
         if thinking:
@@ -60,6 +61,7 @@ class Claude:
         from anthropic import Anthropic
 
         self._client = Anthropic(api_key=key, base_url=wire.base_url, timeout=wire.timeout, max_retries=0)
+        self._stream = wire.stream
 
     def close(self) -> None:
         if self._client is not None:
@@ -69,6 +71,9 @@ class Claude:
         assert self._client is not None, "a model is entered before it is asked"
         messages: Any = [{"role": turn.role, "content": turn.text} for turn in question.turns]
         settings = {**self._settings, "system": question.system, "messages": messages}
+        if not self._stream:
+            yield from _whole(self._client.messages.create(**settings))
+            return
         with self._client.messages.create(**settings, stream=True) as stream:
             counted = Usage()
             for event in stream:
@@ -89,6 +94,23 @@ class Claude:
         if isinstance(error, (anthropic.APIResponseValidationError, json.JSONDecodeError)):
             return Fault(Kind.TRANSIENT, f"a malformed answer: {error}")
         return None
+
+
+def _whole(message: Any) -> Generator[Event, None, None]:
+    """The events of an answer that came in one piece. The SDK does not validate what it parses."""
+    try:
+        events: list[Event] = []
+        for block in message.content:
+            if block.type == "text":
+                events.append(Text(block.text))
+            elif block.type == "thinking":
+                events.append(Thought(block.thinking))
+        if message.usage is not None:
+            events.append(Counted(_usage(message.usage, Usage())))
+        events.append(Ended(_STOPS.get(message.stop_reason, Stop.END)))
+    except (AttributeError, TypeError) as error:
+        raise MalformedAnswerError(str(error)) from error
+    yield from events
 
 
 def _piece(event: Any, before: Usage) -> Generator[Event, None, None]:

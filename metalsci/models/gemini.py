@@ -49,6 +49,7 @@ class Gemini:
         self._max_output_tokens = max_output_tokens
         self._temperature = temperature
         self._api_version = api_version
+        self._stream = True
         self._client: Client | None = None
 
     def open(self, key: str | None, wire: Wire) -> None:
@@ -61,6 +62,7 @@ class Gemini:
             timeout=round(1000 * wire.timeout),  # milliseconds
         )
         self._client = Client(api_key=key, vertexai=False, http_options=options)
+        self._stream = wire.stream
 
     def close(self) -> None:
         if self._client is not None:
@@ -86,7 +88,11 @@ class Gemini:
             types.Content(role="model" if turn.role == "assistant" else "user", parts=[types.Part(text=turn.text)])
             for turn in question.turns
         ]
-        for chunk in self._client.models.generate_content_stream(model=self.model, contents=said, config=config):
+        models = self._client.models
+        if not self._stream:
+            yield from _piece(models.generate_content(model=self.model, contents=said, config=config))
+            return
+        for chunk in models.generate_content_stream(model=self.model, contents=said, config=config):
             yield from _piece(chunk)
 
     def fault(self, error: Exception) -> Fault | None:
@@ -104,7 +110,7 @@ class Gemini:
 
 
 def _piece(response: Any) -> Generator[Event, None, None]:
-    """The events of a chunk."""
+    """The events of a chunk, or of a whole answer: they have the same form."""
     try:
         events: list[Event] = []
         for candidate in (response.candidates or [])[:1]:

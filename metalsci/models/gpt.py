@@ -44,6 +44,7 @@ class Gpt:
 
     def __init__(self, model: str, effort: Effort | None, max_output_tokens: int) -> None:
         self.model = model
+        self._stream = True
         self._client: OpenAI | None = None
         self._settings: dict[str, Any] = {"model": model, "max_output_tokens": max_output_tokens, "store": False}
         if effort is not None:
@@ -51,6 +52,7 @@ class Gpt:
 
     def open(self, key: str | None, wire: Wire) -> None:
         self._client = open_client(key, wire)
+        self._stream = wire.stream
 
     def close(self) -> None:
         if self._client is not None:
@@ -60,6 +62,9 @@ class Gpt:
         assert self._client is not None, "a model is entered before it is asked"
         said: Any = [{"role": turn.role, "content": turn.text} for turn in question.turns]
         settings = {**self._settings, "instructions": question.system, "input": said}
+        if not self._stream:
+            yield from _whole(self._client.responses.create(**settings), with_text=True)
+            return
         with self._client.responses.create(**settings, stream=True) as stream:
             for event in stream:
                 yield from _piece(event)
@@ -70,8 +75,8 @@ class Gpt:
         return of_openai(error)
 
 
-def _end(response: Any) -> Generator[Event, None, None]:
-    """The events of the response object at the end of a stream, whose text has been told.
+def _whole(response: Any, *, with_text: bool) -> Generator[Event, None, None]:
+    """The events of a response object: of the whole answer, or of the end of a stream, whose text has been told.
 
     Raises MalformedAnswerError where it is none: the SDK does not validate what it parses.
     """
@@ -81,8 +86,11 @@ def _end(response: Any) -> Generator[Event, None, None]:
         events: list[Event] = []
         refused = False
         for item in response.output:
+            if item.type == "reasoning" and with_text:
+                events.extend(Thought(part.text) for part in item.summary or [])
             if item.type == "message":
                 refused = refused or any(part.type == "refusal" for part in item.content)
+                events.extend(Text(part.text) for part in item.content if with_text and part.type == "output_text")
         if response.usage is not None:
             events.append(Counted(_usage(response.usage)))
         stop = Stop.END
@@ -103,7 +111,7 @@ def _piece(event: Any) -> Generator[Event, None, None]:
         case "response.reasoning_summary_part.done":
             yield Thought("\n\n")
         case "response.completed" | "response.incomplete" | "response.failed":
-            yield from _end(event.response)
+            yield from _whole(event.response, with_text=False)
         case "error":
             raise _FailedError(getattr(event, "code", None), getattr(event, "message", "") or "")
 

@@ -29,17 +29,15 @@ def local(
     extra: Mapping[str, Any],
     serve: Sequence[str] | None,
     serve_timeout: float,
-    stream: bool,
     transport: Transport,
 ) -> RemoteModel:
     """model: None for the first that the server lists. seed: the run's, from which each iteration's sampling gets its
     own; None sends none. system_role: False for chat templates that know no system message. extra: added to the body
     of a request, for what a server knows beyond OpenAI. serve: a command that serves the model, started for the run
-    and stopped after it; `{port}` in it becomes a free port. serve_timeout: seconds for it to load its weights. stream:
-    False for servers that cannot; what such a one had made of an answer that breaks off is lost.
+    and stopped after it; `{port}` in it becomes a free port. serve_timeout: seconds for it to load its weights.
     """
     server = Server(list(serve), serve_timeout) if serve else None
-    provider = Local(model, max_output_tokens, temperature, seed, system_role, dict(extra), server, stream)
+    provider = Local(model, max_output_tokens, temperature, seed, system_role, dict(extra), server)
     return RemoteModel(provider, transport, Price(0.0, 0.0, 0.0), max_output_tokens)
 
 
@@ -56,13 +54,12 @@ class Local:
         system_role: bool,
         extra: Mapping[str, Any],
         server: Server | None,
-        stream: bool,
     ) -> None:
         self.model = model or "local"
         self._served = model
         self._system_role = system_role
         self._server = server
-        self._stream = stream
+        self._stream = True
         self._client: OpenAI | None = None
         # mlx_lm.server stops after 512 tokens and samples greedily unless it is told otherwise.
         self._settings: dict[str, Any] = {"max_tokens": max_output_tokens, "extra_body": dict(extra)}
@@ -72,7 +69,8 @@ class Local:
 
     def open(self, key: str | None, wire: Wire) -> None:
         base_url = self._server.start() if self._server else wire.base_url
-        self._client = open_client(key or "none", Wire(base_url, wire.timeout))
+        self._client = open_client(key or "none", Wire(base_url, wire.timeout, wire.stream))
+        self._stream = wire.stream
 
     def close(self) -> None:
         if self._client is not None:

@@ -62,6 +62,7 @@ class Wire:
 
     base_url: str | None
     timeout: float
+    stream: bool
 
 
 class Provider(Protocol):
@@ -81,7 +82,7 @@ class Provider(Protocol):
     def open(self, key: str | None, wire: Wire) -> None: ...
 
     def ask(self, question: Question) -> Generator[Event, None, None]:
-        """One attempt, without retries; events as they arrive. Raises what the SDK does, and MalformedAnswerError."""
+        """One attempt, without retries. Raises whatever the SDK does, and MalformedAnswerError."""
 
     def fault(self, error: Exception) -> Fault | None:
         """What an exception of `ask` means; None for one that is no fault of the wire. Raises ModelError where no

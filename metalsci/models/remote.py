@@ -27,13 +27,15 @@ _EVERY = 0.2  # seconds between two reports of progress
 
 @dataclass(frozen=True)
 class Transport:
-    """base_url: of a proxy or another server; None for the provider's own. timeout: seconds without a byte.
+    """base_url: of a proxy or another server; None for the provider's own. stream: pieces as they arrive, so that a
+    long answer does not time out. timeout: seconds without a byte.
 
     attempts: at one answer, with waits that grow from first_wait to longest_wait seconds, drawn at random.
     patience: the longest wait that a server may ask for.
     """
 
     base_url: str | None = None
+    stream: bool = True
     timeout: float = 600.0
     attempts: int = 6
     first_wait: float = 2.0
@@ -108,7 +110,7 @@ class RemoteModel:
         keys, variables = self._keys, provider.variables
         key = keys.demand(variables, self.name) if provider.needs_key else keys.find(variables)
         try:
-            provider.open(key, Wire(transport.base_url, transport.timeout))
+            provider.open(key, Wire(transport.base_url, transport.timeout, transport.stream))
         except BaseException:
             provider.close()
             raise

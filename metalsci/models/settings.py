@@ -25,6 +25,7 @@ class TransportConfig:
 
     _target_: str = "metalsci.models.remote.Transport"
     base_url: str | None = None
+    stream: bool = True
     timeout: float = 600.0
     attempts: int = 6
     first_wait: float = 2.0
@@ -89,7 +90,6 @@ class LocalConfig:
     extra: dict[str, Any] = field(default_factory=dict)
     serve: list[str] | None = None
     serve_timeout: float = 600.0
-    stream: bool = True
     transport: TransportConfig = field(default_factory=TransportConfig)
 
 

@@ -74,11 +74,11 @@ INPUT, CACHED, OUTPUT, REASONING = 1000, 400, 300, 120
 
 
 class Format(Protocol):
-    """`event` names the events of a stream, where the format has names. A format that also answers in one piece has
-    `whole`."""
+    """`event` names the events of a stream, where the format has names."""
 
     event: str | None
 
+    def whole(self, line: Say) -> dict[str, Any]: ...
     def stream(self, line: Say | Cut | FailWithin) -> Iterator[str]: ...
     def failure(self, line: Fail) -> Any: ...
 
@@ -104,6 +104,15 @@ class Anthropic:
     def _message(self, **fields: Any) -> dict[str, Any]:
         message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": []}
         return message | {"stop_reason": None, "stop_sequence": None} | fields
+
+    def whole(self, line: Say) -> dict[str, Any]:
+        content: list[dict[str, Any]] = []
+        if line.thoughts:
+            content.append({"type": "thinking", "thinking": line.thoughts, "signature": "s"})
+        if line.text:
+            content.append({"type": "text", "text": line.text})
+        usage = {"usage": {**self._SENT, **self._MADE}} if line.counted else {}
+        return self._message(content=content, stop_reason=self._STOPS[line.stop], **usage)
 
     def stream(self, line: Say | Cut | FailWithin) -> Iterator[str]:
         counted = not isinstance(line, Say) or line.counted
@@ -164,6 +173,9 @@ class OpenAIResponses:
             }
         return response
 
+    def whole(self, line: Say) -> dict[str, Any]:
+        return self._response(line)
+
     def stream(self, line: Say | Cut | FailWithin) -> Iterator[str]:
         number = 0
 
@@ -205,6 +217,14 @@ class Google:
         candidate: dict[str, Any] = {"index": 0, "content": {"role": "model", "parts": [part] if text else []}}
         return {"candidates": [candidate | ({"finishReason": self._STOPS[stop]} if stop else {})]}
 
+    def whole(self, line: Say) -> dict[str, Any]:
+        if line.stop == "refused":
+            return {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "usageMetadata": self._USAGE}
+        answer = self._chunk(line.text, stop=line.stop)
+        if line.thoughts:
+            answer["candidates"][0]["content"]["parts"].insert(0, {"text": line.thoughts, "thought": True})
+        return answer | ({"usageMetadata": self._USAGE} if line.counted else {})
+
     def stream(self, line: Say | Cut | FailWithin) -> Iterator[str]:
         for piece in pieces(getattr(line, "thoughts", "")):
             yield sse(self._chunk(piece, thought=True))
@@ -214,9 +234,7 @@ class Google:
             yield sse({"error": {"code": 503, "status": line.kind, "message": "within"}})
         if isinstance(line, Say):
             usage = {"usageMetadata": self._USAGE} if line.counted else {}
-            blocked = line.stop == "refused" and not line.text
-            last = {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}} if blocked else self._chunk(stop=line.stop)
-            yield sse(last | usage)
+            yield sse(self._chunk(stop=line.stop) | usage)
 
     def failure(self, line: Fail) -> Any:
         reason = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": line.kind}

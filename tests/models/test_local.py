@@ -92,7 +92,7 @@ def connect(settings, serve):
 @pytest.mark.parametrize("choices_at_end", [True, False])
 def test_an_answer_of_any_of_the_servers(connect, stream, thoughts_in, choices_at_end):
     form = Chat(thoughts_in, choices_at_end)
-    model, server = connect(form, Say("Hello, this is it.", "Let me think."), overrides=[f"stream={stream}"])
+    model, server = connect(form, Say("Hello, this is it.", "Let me think."), stream=stream)
     with model:
         response = model.propose(PROMPT)
     assert response.text == "Hello, this is it."
@@ -142,10 +142,9 @@ def test_a_stream_that_ends_without_a_reason_broke_off(connect):
     assert (response.text, response.stop) == ("Half of an answ", Stop.CUT)
 
 
-@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
-def test_what_passes_by_itself_is_tried_again(connect, stream):
+def test_what_passes_by_itself_is_tried_again(connect):
     faults = [Fail(503, message="loading the model"), Garble(), Hang(), Cut("")]
-    model, server = connect(Chat(), *faults, Say("Hello."), attempts=5, overrides=[f"stream={stream}"])
+    model, server = connect(Chat(), *faults, Say("Hello."), attempts=5)
     with model:
         assert model.propose(PROMPT).text == "Hello."
     assert len(server.requests) == 5

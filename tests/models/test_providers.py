@@ -1,4 +1,4 @@
-"""Each provider through its real SDK against a real HTTP server that speaks its wire format."""
+"""Each provider through its real SDK against a real HTTP server that speaks its wire format, streaming and not."""
 
 import json
 import time
@@ -93,6 +93,11 @@ def kind(request) -> Kind:
     return request.param
 
 
+@pytest.fixture(params=[True, False], ids=["stream", "whole"])
+def stream(request) -> bool:
+    return request.param
+
+
 @pytest.fixture(scope="module")
 def settings(composed):
     """The settings of each provider as the command line composes them; composing takes a while."""
@@ -103,9 +108,9 @@ def settings(composed):
 def connect(settings, serve, kind):
     """A model of these settings with `overrides` and another transport, and the server it talks to."""
 
-    def make(*script, overrides=(), **transport):
+    def make(*script, stream=True, overrides=(), **transport):
         server = serve(kind.form, *script)
-        transport = {"base_url": server.url + kind.prefix, **QUICK, **transport}
+        transport = {"base_url": server.url + kind.prefix, "stream": stream, **QUICK, **transport}
         changes = OmegaConf.merge(OmegaConf.from_dotlist(list(overrides)), {"transport": transport})
         model: RemoteModel = instantiate(OmegaConf.merge(settings[kind.option], changes))
         return model, server
@@ -118,8 +123,8 @@ def ask(model: RemoteModel, prompt: Prompt = PROMPT, call: Call | None = None) -
         return model.propose(prompt, call)
 
 
-def test_an_answer_with_its_reasoning_and_its_tokens(connect):
-    model, server = connect(Say("Hello, this is the answer.", "Let me think about it."))
+def test_an_answer_with_its_reasoning_and_its_tokens(connect, stream):
+    model, server = connect(Say("Hello, this is the answer.", "Let me think about it."), stream=stream)
     assert isinstance(model, LanguageModel)
     response = ask(model)
     assert response.text == "Hello, this is the answer."
@@ -129,15 +134,15 @@ def test_an_answer_with_its_reasoning_and_its_tokens(connect):
     assert len(server.requests) == 1
 
 
-def test_the_request_says_what_the_config_does(connect, kind):
-    model, server = connect(Say("Hello."), overrides=["model=a-model", "effort=low"])
+def test_the_request_says_what_the_config_does(connect, kind, stream):
+    model, server = connect(Say("Hello."), stream=stream, overrides=["model=a-model", "effort=low"])
     ask(model, Prompt("Be brief.", "Say hello.", 1, "", said="Hel"))
     path, headers, body = server.requests[0]
     text = json.dumps(body)
     for part in ("Be brief.", "Say hello.", "Hel", "64000"):
         assert part in text
     assert "a-model" in text + path
-    assert body.get("stream") or "stream" in path
+    assert body.get("stream", "stream" in path) == stream
     assert f"secret-of-{kind.variable.lower()}" in " ".join(headers.values())
     assert "secret-of" not in text + path
     roles = [m["role"] for m in body.get("messages") or body.get("input") or body.get("contents")]
@@ -170,22 +175,17 @@ def test_a_model_of_unknown_price_is_counted_in_tokens(connect):
 
 @pytest.mark.parametrize(
     ("line", "stop"),
-    [
-        (Say("Hel", stop="length"), Stop.LENGTH),
-        (Say("Hel", stop="refused"), Stop.REFUSED),
-        (Say("", stop="refused"), Stop.REFUSED),
-        (Say(""), Stop.END),
-    ],
+    [(Say("Hel", stop="length"), Stop.LENGTH), (Say("", stop="refused"), Stop.REFUSED), (Say(""), Stop.END)],
 )
-def test_how_an_answer_may_end(connect, line, stop):
-    model, server = connect(line)
+def test_how_an_answer_may_end(connect, stream, line, stop):
+    model, server = connect(line, stream=stream)
     response = ask(model)
     assert (response.text, response.stop) == (line.text, stop)
     assert len(server.requests) == 1
 
 
-def test_tokens_that_nobody_counted_are_estimated(connect):
-    model, _ = connect(Say("x" * 300, counted=False))
+def test_tokens_that_nobody_counted_are_estimated(connect, stream):
+    model, _ = connect(Say("x" * 300, counted=False), stream=stream)
     response = ask(model)
     assert response.usage.estimated
     assert response.usage.output == 100
@@ -210,9 +210,9 @@ PASSING = [
 ]
 
 
-def test_what_passes_by_itself_is_tried_again(connect):
+def test_what_passes_by_itself_is_tried_again(connect, stream):
     faults = [fault for fault, _ in PASSING]
-    model, server = connect(*faults, Say("Hello."), attempts=len(faults) + 1)
+    model, server = connect(*faults, Say("Hello."), stream=stream, attempts=len(faults) + 1)
     told: list[str] = []
     assert ask(model, call=Call(progress=told.append)).text == "Hello."
     assert len(server.requests) == len(faults) + 1
@@ -293,15 +293,15 @@ def test_a_refused_connection_says_where(connect):
         ("bad_request", "max_tokens: too large"),
     ],
 )
-def test_what_does_not_pass_says_what_to_do_at_once(connect, kind, failure, advice):
-    model, server = connect(getattr(kind, failure))
+def test_what_does_not_pass_says_what_to_do_at_once(connect, kind, stream, failure, advice):
+    model, server = connect(getattr(kind, failure), stream=stream)
     with pytest.raises(ModelError, match=advice.format(variable=kind.variable)):
         ask(model)
     assert len(server.requests) == 1
 
 
-def test_a_content_filter_is_an_answer(connect, kind):
-    model, server = connect(kind.filtered)
+def test_a_content_filter_is_an_answer(connect, kind, stream):
+    model, server = connect(kind.filtered, stream=stream)
     response = ask(model)
     assert (response.text, response.stop) == ("", Stop.REFUSED)
     assert len(server.requests) == 1
@@ -324,8 +324,8 @@ def test_a_server_that_repeats_the_key_does_not_get_it_into_a_message(connect, k
     assert secret not in str(caught.value)
 
 
-def test_a_whole_search(connect, tmp_path):
-    model, server = connect(*(Say(fence(i), "Thinking.") for i in (1, 3, 2)))
+def test_a_whole_search(connect, stream, tmp_path):
+    model, server = connect(*(Say(fence(i), "Thinking.") for i in (1, 3, 2)), stream=stream)
     steps = Steps()
     with model:
         done = search(tmp_path, model, Budget(3), steps)
