@@ -13,7 +13,7 @@ from metalsci.cpu_metal.library import Kernel
 
 HEADER = "#include <metal_stdlib>\nusing namespace metal;\n"
 FEW = settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-MANY = settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+MANY = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 BARRIER = "threadgroup_barrier(mem_flags::mem_threadgroup);"
 
 # Attributes with a value for each dimension, and those with one value.

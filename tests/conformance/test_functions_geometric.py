@@ -44,6 +44,11 @@ def magnitude(*vectors: Array) -> Array:
     return product
 
 
+def either_way(n: Array, i: Array, reference: Array) -> Array:
+    """Of what turns with the sign of a product: nothing is wrong where that is rounded to either side of zero."""
+    return np.where(np.abs(dot(reference, i)) < 0.01 * magnitude(reference, i), np.inf, np.abs(n))
+
+
 def normal(x: Array) -> Array:
     return x / magnitude(x)
 
@@ -74,9 +79,9 @@ FUNCTIONS = [
         lambda x, y: (magnitude(x) + magnitude(y)) ** 2,
     ),
     OfVectors("normalize", ("V",), "V", normal, lambda x: np.ones((len(x), 1))),
-    OfVectors("faceforward", ("V", "V", "V"), "V", lambda n, i, r: np.where(dot(r, i) < 0, n, -n)),
+    OfVectors("faceforward", ("V", "V", "V"), "V", lambda n, i, r: np.where(dot(r, i) < 0, n, -n), either_way),
     OfVectors(
-        "reflect", ("V", "V"), "V", lambda i, n: i - 2 * dot(normal(n), i) * normal(n), magnitude,
+        "reflect", ("V", "V"), "V", lambda i, n: i - 2 * dot(normal(n), i) * normal(n), lambda i, n: 3 * magnitude(i),
         call="reflect(x, normalize(y))",
     ),
     OfVectors("mix", ("V", "V", "V"), "V", blend, lambda x, y, a: np.abs(x) + np.abs(y), (1, 2, 3, 4), True),
