@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
-from metalsci.cpu_metal import CompileError, Device, DeviceCrash, DeviceTimeout, Dispatch, PipelineError
+from metalsci.cpu_metal import CompileError, Device, DeviceCrash, DeviceTimeout, Dispatch, DispatchError, PipelineError
 from metalsci.cpu_metal.cache import Cache
 from metalsci.cpu_metal.host import Limits
 from metalsci.cpu_metal.toolchain import Toolchain
@@ -367,6 +367,19 @@ def test_a_compile_bomb_is_stopped(attack: Attack, name: str) -> None:
 @pytest.mark.parametrize("name", KERNELS)
 def test_a_kernel_that_does_harm_costs_its_process(attack: Attack, name: str) -> None:
     attack(KERNELS[name], KERNELS[name].source)
+
+
+@pytest.mark.parametrize("name", [name for name in KERNELS if KERNELS[name].raised is DeviceCrash])
+def test_nor_does_it_harm_the_sanitizer(device: Device, name: str) -> None:
+    """Whose records lie in memory that the kernel can reach."""
+    library = device.compile(KERNELS[name].source)
+    x = device.empty((64,), np.float32)
+    with pytest.raises(DispatchError) as caught:
+        device.run([Dispatch(library.kernels["k"], {0: x}, (64,), (64,))], timeout=30, check=True)
+    assert 1 <= len(caught.value.findings) < 100
+    answer = device.compile(kernel("x[i] = 7;")).kernels["k"]
+    device.run([Dispatch(answer, {0: x}, (64,), (64,))], timeout=30, check=True)
+    assert (x.array == 7).all()
 
 
 def test_all_compilers_of_a_source_share_a_deadline(device: Device, cache: Cache) -> None:

@@ -2,7 +2,7 @@
 #include "platform.h"
 
 // An index of 32 bits times an element of 16 bytes stays within this.
-enum { LARGEST_GUARD_SHIFT = 36, SMALLEST_GUARD_SHIFT = 16 };
+enum { LARGEST_GUARD_SHIFT = 36, SMALLEST_GUARD_SHIFT = 16, MAPPINGS = 128 };
 
 static u64 guard;
 
@@ -13,11 +13,11 @@ static char *reserve(u64 size) {
 
 u64 memory_guard(void) {
     for (int shift = LARGEST_GUARD_SHIFT; !guard && shift >= SMALLEST_GUARD_SHIFT; --shift) {
-        // Where address space is short or limited, less of it must do: half of what one mapping can get is not enough
-        // for many of them, so ask for sixteen.
-        char *probe = reserve((u64)16 << shift);
+        // Where address space is short (39 bits on some aarch64) or limited, less of it must do: enough for many buffers.
+        const u64 wanted = (u64)2 * MAPPINGS << shift;
+        char *probe = reserve(wanted);
         if (!probe) continue;
-        munmap(probe, (u64)16 << shift);
+        munmap(probe, wanted);
         guard = (u64)1 << shift;
     }
     return guard;
