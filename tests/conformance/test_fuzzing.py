@@ -108,7 +108,20 @@ def joined(rng: random.Random, source: bytes) -> bytes:
     return b"".join(first[: rng.randrange(len(first) + 1)] + last[rng.randrange(len(last) + 1) :])
 
 
-KINDS = {random_bytes: 1, random_words: 1, changed_bytes: 2, changed_words: 3, changed_meaning: 4, joined: 1}
+def cut_short(rng: random.Random, source: bytes) -> bytes:
+    """The last word may be any."""
+    return source[: rng.choice(tokenize(source)).end]
+
+
+KINDS = {
+    random_bytes: 1,
+    random_words: 1,
+    changed_bytes: 2,
+    changed_words: 3,
+    changed_meaning: 4,
+    joined: 1,
+    cut_short: 1,
+}
 
 
 def text_of(case: int) -> str:
