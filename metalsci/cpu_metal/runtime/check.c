@@ -123,7 +123,7 @@ static struct Place place_in(u32 index, uptr address) {
 
 static u64 distance(const struct Extent *extent, uptr address, u32 size) {
     const uptr start = start_of(extent), end = start + extent->size;
-    if (address < start) return start - address;
+    if (address < start) return start - address <= extent->before ? 1 : start - address;
     return address - start + size <= extent->size ? 0 : address < end ? 1 : address - end + 1;
 }
 
@@ -167,7 +167,8 @@ static int allowed(const struct Place *place, uptr address, u32 size, u32 how, u
         kind = CHECK_WILD;
     } else {
         const struct Extent *extent = &checker.extents[place->extent];
-        if (place->offset < 0 || (u64)place->offset + size > extent->size) kind = CHECK_OUT_OF_BOUNDS;
+        const long long end = place->offset + size;
+        if (place->offset < -(long long)extent->before || end > (long long)extent->size) kind = CHECK_OUT_OF_BOUNDS;
         else if (writes && !(extent->flags & EXTENT_WRITABLE)) kind = CHECK_READ_ONLY;
     }
     if (kind) {
@@ -339,6 +340,15 @@ static void check_written(const struct Place *place, u32 size, u32 how, u32 site
     report(CHECK_UNINITIALISED, how & HOW_ATOMIC ? FOUND_ATOMIC : 0, site, &where, size - first);
 }
 
+// Whether a write leaves what was there, and something was.
+static int silent(const struct Place *place, const u8 *target, const u8 *value, u32 size, u32 site) {
+    const struct ShadowOf shadow = shadow_of(place, site);
+    for (u32 i = 0; i < size; ++i) {
+        if (target[i] != value[i] || (shadow.written && !shadow.written[shadow.first + i])) return 0;
+    }
+    return 1;
+}
+
 static void mark_written(const struct Place *place, u32 size, u32 site) {
     const struct ShadowOf shadow = shadow_of(place, site);
     if (!shadow.written) return;
@@ -446,9 +456,7 @@ __attribute__((visibility("default"))) void metal_write(uptr address, const u8 *
     u8 *target = (u8 *)address;
     if (place.kind != PRIVATE_MEMORY) {
         if (!allowed(&place, address, size, how, site, 1)) return;
-        int changes = 0;
-        for (u32 i = 0; i < size; ++i) changes |= target[i] != value[i];
-        note(&place, size, ACCESS_WRITE | (changes ? 0 : ACCESS_SILENT), site);
+        note(&place, size, ACCESS_WRITE | (silent(&place, target, value, size, site) ? ACCESS_SILENT : 0), site);
         mark_written(&place, size, site);
         check_finite(&place, value, size, how, site);
     }

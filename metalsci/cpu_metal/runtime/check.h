@@ -29,7 +29,7 @@ struct Extent {
     u32 dispatch;      // in whose arguments it is; extents are sorted by that
     u32 region;        // THREADGROUP_REGION in threadgroup memory
     u32 flags;
-    u32 unused;
+    u32 before;        // bytes of the same buffer that lie before the start, and may be reached by negative indices
 };
 
 enum FindingKind {

@@ -36,7 +36,7 @@ _REGION = np.dtype([("size", "<u8"), ("granule", "<u4"), ("initialised", "<u4"),
 _EXTENT = np.dtype(
     [
         ("start", "<u8"), ("size", "<u8"), ("origin", "<u8"), ("dispatch", "<u4"), ("region", "<u4"), ("flags", "<u4"),
-        ("unused", "<u4"),
+        ("before", "<u4"),
     ]
 )  # fmt: skip
 _WRITABLE, _THREADGROUP = 1, 2
@@ -127,7 +127,8 @@ class CheckedCommands:
         buffer, writable = binding.buffer, binding.argument.writable
         start = address(buffer.region, writable) + buffer.start + binding.offset
         flags = _WRITABLE if writable else 0
-        return (start, binding.size, binding.offset, extent.dispatch, self._regions[buffer.region], flags, 0)
+        before = min(binding.offset, 0xFFFFFFFF)
+        return (start, binding.size, binding.offset, extent.dispatch, self._regions[buffer.region], flags, before)
 
     def _extent_list(self) -> Iterator[_Extent]:
         """Sorted by dispatch."""

@@ -112,6 +112,8 @@ class Found:
     thread: Thread
     other_thread: Thread
     count: int
+    other_lines: tuple[int, ...] = ()
+    """Where else the same mistake shows."""
 
     @property
     def line(self) -> int:
@@ -129,11 +131,20 @@ class Found:
             lines = frozenset((self.line, self.other_line))
             return (self.kind, self.kernel, lines, name, self.flags & (_Flag.GROUPS | _Flag.BARRIER))
         if self.kind is Kind.UNINITIALISED:
-            return (self.kind, self.kernel, self.line, name)
+            return (self.kind, self.kernel, name)
         return (self.kind, self.kernel, self.site, self.other_site, self.flags, name)
+
+    def with_another(self, finding: Self) -> Self:
+        """This one, with one more that tells of the same mistake."""
+        known = {self.line, *self.other_lines}
+        also = () if self.kind is not Kind.UNINITIALISED or finding.line in known else (finding.line,)
+        return replace(self, count=self.count + finding.count, other_lines=self.other_lines + also)
 
     def told(self) -> Finding:
         times = "" if self.count == 1 else f"; {self.count:,} times in all"
+        if self.other_lines:
+            times += f", also in line {' and '.join(map(str, self.other_lines[:_LINES]))}"
+            times += " and others" if len(self.other_lines) > _LINES else ""
         sentence = f"{self.kernel}, line {self.line}: {_SENTENCES[self.kind](self)}{times}"
         undefined = self.kind not in (Kind.NON_FINITE, Kind.DIVISION_BY_ZERO, Kind.UNWATCHED)
         return Finding(sentence, self.kind.name.lower().replace("_", " "), self.line, undefined=undefined)
@@ -141,14 +152,16 @@ class Found:
 
 def merged(findings: Iterable[Found]) -> list[Found]:
     """One finding a mistake, the first; what a race makes a thread read too early is no other mistake."""
+    findings = list(findings)
+    races = [found for found in findings if found.kind is Kind.DATA_RACE]
+    racing = {line for found in races for line in (found.line, found.other_line)}
     first: dict[tuple[object, ...], Found] = {}
     for found in findings:
+        if found.kind is Kind.UNINITIALISED and found.line in racing:
+            continue
         known = first.get(found.mistake)
-        first[found.mistake] = found if known is None else replace(known, count=known.count + found.count)
-    racing = {
-        line for found in first.values() if found.kind is Kind.DATA_RACE for line in (found.line, found.other_line)
-    }
-    return [f for f in first.values() if f.kind is not Kind.UNINITIALISED or f.line not in racing]
+        first[found.mistake] = found if known is None else known.with_another(found)
+    return list(first.values())
 
 
 def _access(finding: Found) -> str:
@@ -231,7 +244,7 @@ def _divergent(finding: Found) -> str:
     what = (
         f"{finding.thread} waits here, and {finding.other_thread} at the barrier in line {finding.other_line}"
         if finding.flags & _Flag.APART
-        else f"{finding.thread} has returned, or has left the loop, without coming here, where others of its group wait"
+        else f"{finding.thread} has ended without coming here, where others of its threadgroup wait"
     )
     return (
         f"barrier in divergent control flow: {what}; every thread of a threadgroup must come to each barrier, those "
@@ -267,6 +280,7 @@ def _unwatched(finding: Found) -> str:
     )
 
 
+_LINES = 3
 _METAL = re.compile(r"__[a-z]+ |_metal_")
 _DOES = ("reads it", "writes it", "changes it atomically")
 _OPERATORS = ("+", "-", "*", "/")

@@ -1,0 +1,124 @@
+// Memory that nobody has written: threadgroup memory always starts so, a buffer where the host has not filled it.
+#include <metal_stdlib>
+using namespace metal;
+
+kernel void last_element_missing(device float *out, uint l [[thread_index_in_threadgroup]], uint i [[thread_position_in_grid]]) {
+    threadgroup float tile[64];
+    if (l < 63) tile[l] = l;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    out[i] = tile[l];  //! last_element_missing: read of tile[63] of threadgroup variable 'tile', which nobody has written (threadgroup memory starts undefined), by thread 63 of threadgroup 0; 4 times in all
+}
+
+// Each group starts anew: what the group before has left is not there.
+kernel void left_by_another_group(device float *out, uint l [[thread_index_in_threadgroup]], uint group [[threadgroup_position_in_grid]],
+                                  uint i [[thread_position_in_grid]]) {
+    threadgroup float tile[64];
+    if (group == 0) tile[l] = l;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    out[i] = tile[l];  //! left_by_another_group: read of tile[0] … by thread 64 of threadgroup 1; 192 times in all
+}
+
+// A group of the size that the author had in mind would have filled it.
+kernel void partial_group(device float *out, uint l [[thread_index_in_threadgroup]], uint i [[thread_position_in_grid]]) {
+    threadgroup float tile[64];
+    tile[l] = l;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    out[i] = tile[63 - l];  //! partial_group: read of tile[63] of threadgroup variable 'tile' … by thread 64 of threadgroup 1; 28 times in all
+}
+
+kernel void argument_not_filled(device float *out, threadgroup float *scratch, uint l [[thread_index_in_threadgroup]],
+                                uint i [[thread_position_in_grid]]) {
+    out[i] = scratch[l];  //! argument_not_filled: read of scratch[0] of threadgroup argument 0 'scratch', which nobody has written
+}
+
+kernel void counter_not_set(device atomic_uint *total, uint l [[thread_index_in_threadgroup]]) {
+    threadgroup atomic_uint count;
+    atomic_fetch_add_explicit(&count, 1u, memory_order_relaxed);  //! counter_not_set: atomic operation on count of threadgroup variable 'count', which nobody has written
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    if (l == 0) atomic_fetch_add_explicit(total, atomic_load_explicit(&count, memory_order_relaxed), memory_order_relaxed);
+}
+
+kernel void accumulates_into_an_output(device const float *x, device float *out, uint i [[thread_position_in_grid]]) {
+    out[i] += x[i];  //! accumulates_into_an_output: read of out[0] of buffer 1 'out', which nobody has written (a buffer that the host has not filled starts undefined), by thread 0 of threadgroup 0; 256 times in all
+}
+
+kernel void counts_into_an_output(device atomic_uint *out, uint i [[thread_position_in_grid]]) {
+    atomic_fetch_add_explicit(&out[i % 4], 1u, memory_order_relaxed);  //! counts_into_an_output: atomic operation on out[0] of buffer 0 'out', which nobody has written
+}
+
+kernel void one_element_of_a_vector(device float4 *out, uint i [[thread_position_in_grid]]) {
+    out[i].xz = float2(1, 2);
+    out[i].y = 3;
+    out[i].x += out[i].w;  //! one_element_of_a_vector: read of byte 12 of out[0] of buffer 0 'out', which nobody has written
+}
+
+// What has been written may be read, element by element; and a struct's padding is nobody's.
+struct Particle {
+    float3 position;
+    half mass;
+    bool alive;
+    void kill() threadgroup { alive = false; }
+};
+static void launch(threadgroup Particle &p, float3 position) {
+    p.position = position;
+    p.mass = 1;
+    p.alive = true;
+}
+kernel void elements_and_members(device float *out, device packed_float3 *packed, uint l [[thread_index_in_threadgroup]], uint i [[thread_position_in_grid]]) {
+    threadgroup float4 vectors[64];
+    threadgroup float3 triples[64];
+    threadgroup Particle particles[64];
+    threadgroup packed_short4 shorts[64];
+    threadgroup float2x2 matrix;
+    vectors[l].x = l;
+    vectors[l].zw = float2(1, 2);
+    triples[l] = float3(l);
+    launch(particles[l], triples[l].zyx);
+    shorts[l] = short4(1, 2, 3, 4);
+    if (l < 2) matrix[l] = float2(l, 1);
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    Particle copy = particles[63 - l];
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    particles[l].kill();
+    out[i] = vectors[63 - l].x + vectors[63 - l].wz.y + triples[63 - l].y + copy.position.z + copy.mass + (copy.alive ? 1 : 0);
+    out[i] += shorts[63 - l][2] + matrix[1][l % 2];
+    packed[i] = packed_float3(triples[63 - l]);
+    out[i] += packed[i][2];
+}
+
+kernel void element_missing(device float *out, uint l [[thread_index_in_threadgroup]], uint i [[thread_position_in_grid]]) {
+    threadgroup float3 triples[64];
+    triples[l].xz = 1;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    out[i] = triples[63 - l].x + triples[63 - l].z;
+    out[i] = dot(triples[63 - l], 1.0f);  //! element_missing: read of byte 4 of triples[63] of threadgroup variable 'triples', which nobody has written
+}
+
+kernel void member_missing(device float *out, uint l [[thread_index_in_threadgroup]], uint i [[thread_position_in_grid]]) {
+    threadgroup Particle particles[64];
+    particles[l].position = 1;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    out[i] = particles[l].mass;  //! member_missing: of threadgroup variable 'particles', which nobody has written
+}
+
+// A buffer that `device.empty` gave and that the host, or an earlier dispatch, has written.
+kernel void reads_what_the_host_wrote(device float *out, uint i [[thread_position_in_grid]]) { out[i] += 1; }
+kernel void writes_and_reads(device float *out, uint i [[thread_position_in_grid]]) {
+    out[i] = i;
+    out[i] += 1;
+}
+
+kernel void zeroed_counters(device atomic_uint *counts, uint l [[thread_index_in_threadgroup]], uint i [[thread_position_in_grid]]) {
+    threadgroup atomic_uint total;
+    if (l == 0) atomic_store_explicit(&total, 0u, memory_order_relaxed);
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    atomic_fetch_add_explicit(&total, l, memory_order_relaxed);
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    if (l == 0) atomic_fetch_add_explicit(counts, atomic_load_explicit(&total, memory_order_relaxed), memory_order_relaxed);
+}
+
+kernel void read_in_several_lines(device float *out, uint l [[thread_index_in_threadgroup]], uint i [[thread_position_in_grid]]) {
+    threadgroup float tile[64];
+    out[i] = tile[l];  //! read_in_several_lines: read of tile[0] of threadgroup variable 'tile', which nobody has written … 512 times in all, also in line @again
+    out[i] += tile[63 - l];  //@ again
+}
