@@ -4,7 +4,7 @@ The files are Metal as anyone would write it, and stand by themselves.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -20,12 +20,6 @@ EACH = [
     for path in sorted(PROGRAMS.glob("*.metal"))
     for match in KERNEL.finditer(path.read_text())
 ]
-
-
-@pytest.fixture(scope="module")
-def device() -> Iterator[Device]:
-    with Device() as device:
-        yield device
 
 
 @pytest.fixture(scope="module")

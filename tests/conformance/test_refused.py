@@ -5,7 +5,6 @@ the message that belongs there. Before each stand `#include <metal_stdlib>` and 
 """
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,12 +20,6 @@ EACH = [
     for path in sorted(PROGRAMS.glob("*.metal"))
     for match in PROGRAM.finditer(path.read_text())
 ]
-
-
-@pytest.fixture(scope="module")
-def device() -> Iterator[Device]:
-    with Device() as device:
-        yield device
 
 
 @pytest.mark.parametrize("text", EACH)
