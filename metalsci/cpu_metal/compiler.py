@@ -20,7 +20,7 @@ from metalsci.msl.math_mode import MathMode
 from metalsci.msl.parse import Unit, parse
 from metalsci.msl.rules import check
 from metalsci.msl.signature import KernelSignature
-from metalsci.msl.untrusted import refuse
+from metalsci.msl.untrusted import MAX_SIZE, refuse
 
 _FACTS = "facts.json"
 # Whoever includes one of Metal's headers gets them all, precompiled; whoever includes none gets none.
@@ -37,19 +37,19 @@ class Origin:
 
 @dataclass(frozen=True)
 class CheckedKernel:
-    """One kernel, instrumented and ready to load."""
+    """One kernel, instrumented. `code`: its shared object."""
 
     build: CheckedBuild
-    path: Path
+    code: bytes
 
 
 @dataclass(frozen=True)
 class CompiledKernel:
-    """One kernel, ready to load."""
+    """One kernel. `code`: its shared object, which outlives the cache's entry."""
 
     signature: KernelSignature
     built: BuiltKernel
-    path: Path
+    code: bytes
     origin: Origin
 
 
@@ -87,8 +87,10 @@ class Compiler:
 
         Raises CompileError with all that is wrong with the file.
         """
-        parsed = parse(source)
         text = SourceText(source.encode(errors="surrogatepass"))
+        if len(text.data) > MAX_SIZE:
+            raise CompileError(list(refuse(text)))
+        parsed = parse(source)
         found = (*check(parsed), *check_language(text), *_check_parameters(parsed))
         if list(refuse(text)):
             raise CompileError(found)  # Clang is not to see it
@@ -101,7 +103,10 @@ class Compiler:
         origin = Origin(source, math_mode)
         kernels = [
             CompiledKernel(
-                signature, BuiltKernel(Mode(mode), threadgroup_memory, stack), folder / f"{index}.so", origin
+                signature,
+                BuiltKernel(Mode(mode), threadgroup_memory, stack),
+                (folder / f"{index}.so").read_bytes(),
+                origin,
             )
             for index, (signature, (mode, threadgroup_memory, stack)) in enumerate(
                 zip(parsed.kernels, facts["kernels"], strict=True)
@@ -128,7 +133,7 @@ class Compiler:
             tuple(facts["elements"]),
             facts["threadgroup_memory"],
         )
-        return CheckedKernel(build, folder / "0.so")
+        return CheckedKernel(build, (folder / "0.so").read_bytes())
 
     def _build(self, parsed: Unit, math_mode: MathMode) -> Build:
         prelude = self.prelude(math_mode) if _HEADER.search(parsed.source) else None

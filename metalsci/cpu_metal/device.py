@@ -18,7 +18,7 @@ from metalsci.cpu_metal.commands import CommandBuffer, Dispatch
 from metalsci.cpu_metal.compiler import CheckedKernel, Compiler
 from metalsci.cpu_metal.errors import DeviceCrash, DeviceTimeout, DispatchError
 from metalsci.cpu_metal.findings import crash, timed_out
-from metalsci.cpu_metal.host import processors
+from metalsci.cpu_metal.host import processors, shared_memory
 from metalsci.cpu_metal.library import Kernel, Library, kernel
 from metalsci.cpu_metal.process import DeviceProcess, ProcessDied, ProcessTimeout
 from metalsci.cpu_metal.sanitizer.commands import CheckedCommands
@@ -169,8 +169,9 @@ class _Session:
     def entry(self, kernel: Kernel) -> int:
         """Where the kernel starts, loaded at first use."""
         if kernel not in self._entries:
-            descriptor = os.open(kernel.path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = shared_memory("metal-code", len(kernel.code))
             try:
+                os.write(descriptor, kernel.code)
                 self._entries[kernel] = self.process.ask(Operation.LOAD, descriptors=[descriptor], timeout=_TIMEOUT)
             finally:
                 os.close(descriptor)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 from metalsci.cpu_metal.compiler import CompiledKernel, Origin
@@ -37,7 +36,7 @@ class Kernel:
     max_total_threads_per_threadgroup: int
     threadgroup_memory: int
     mode: Mode = field(repr=False)
-    path: Path = field(repr=False)
+    code: bytes = field(repr=False)
     stack: int = field(repr=False)
     origin: Origin = field(repr=False)
     thread_execution_width: int = SIMD_WIDTH
@@ -60,7 +59,7 @@ def kernel(compiled: CompiledKernel) -> Kernel:
         max_total_threads_per_threadgroup=min(limit, MAX_THREADS_PER_THREADGROUP),
         threadgroup_memory=compiled.built.threadgroup_memory,
         mode=compiled.built.mode,
-        path=compiled.path,
+        code=compiled.code,
         stack=compiled.built.stack,
         origin=compiled.origin,
     )

@@ -51,13 +51,13 @@ _LINKING = frozenset(
 )
 _SPLICE = re.compile(rb"\\[ \t\v\f]*\n")
 _PASTE = re.compile(rb"##|%:%:")
-_MAX_SIZE = 1 << 20  # bytes: a hundred times a long kernel, and seconds to read
+MAX_SIZE = 1 << 20  # bytes: a hundred times a long kernel, and seconds to read
 
 
 def refuse(text: SourceText) -> Iterator[Diagnostic]:
     """One error for each thing that is not allowed."""
-    if len(text.data) > _MAX_SIZE:
-        yield Diagnostic(Severity.ERROR, 0, 0, f"the source is longer than {_MAX_SIZE:,} bytes")
+    if len(text.data) > MAX_SIZE:
+        yield Diagnostic(Severity.ERROR, 0, 0, f"the source is longer than {MAX_SIZE:,} bytes")
         return
     whole = SourceText(_as_read(text.data))
     words: list[Token] = []

@@ -177,7 +177,7 @@ class CheckedCommands:
 def _stand_in(kernel: Kernel, checked: CheckedKernel) -> Kernel:
     """Every checked kernel runs thread by thread, on stacks of a size that should do."""
     memory = checked.build.threadgroup_memory
-    return replace(kernel, mode=Mode.THREAD, path=checked.path, stack=0, threadgroup_memory=memory)
+    return replace(kernel, mode=Mode.THREAD, code=checked.code, stack=0, threadgroup_memory=memory)
 
 
 def _what(binding: Binding) -> str:
