@@ -169,9 +169,14 @@ def answers(device: Device, value: float) -> bool:
     return bool((out.array == value).all())
 
 
+def children() -> set[psutil.Process]:
+    return set(psutil.Process().children(recursive=True))
+
+
 def fuzz(folder: Path, cases: range) -> Counter[str]:
     """How often what came out, over `cases`. A case that breaks something is named by the exception's note."""
     seen: Counter[str] = Counter()
+    before = children()
     # Entries are pruned on the way: the cache holds a few hundred.
     with Device(cache=Cache(folder / "cache", 32 << 20), toolchain=Toolchain(Limits(memory=2 << 30), 20)) as device:
         assert answers(device, -1)
@@ -190,13 +195,13 @@ def fuzz(folder: Path, cases: range) -> Counter[str]:
                 if case % 100 == 0:
                     assert answers(device, case)
                     # The device itself, and no compiler.
-                    assert len(psutil.Process().children(recursive=True)) <= 1
+                    assert len(children() - before) <= 1
                 assert time.monotonic() - started < 60
             except Exception as error:
                 error.add_note(f"case {case}:\n{text!r}")
                 raise
         assert answers(device, -2)
-    assert not psutil.Process().children(recursive=True)
+    assert not children() - before
     assert list((folder / "scratch").iterdir()) == []
     assert not list((folder / "cache").glob("tmp-*"))
     return seen

@@ -326,9 +326,14 @@ def attack(device: Device, hasty: Device) -> Attack:
     return lambda hostile, source: attacked(device, hasty, hostile, source)
 
 
+def children() -> set[psutil.Process]:
+    return set(psutil.Process().children(recursive=True))
+
+
 def attacked(device: Device, hasty: Device, hostile: Hostile, source: str) -> str:
     """What was raised says, after every check that it was what had to be."""
     target = hasty if hostile.is_bomb else device
+    before = children()
     started = time.monotonic()
     with pytest.raises(hostile.raised, match=hostile.says) as caught:
         library = target.compile(source)
@@ -339,7 +344,7 @@ def attacked(device: Device, hasty: Device, hostile: Hostile, source: str) -> st
         assert len(caught.value.diagnostics) <= 4000
         assert all(len(diagnostic.message) <= 3000 for diagnostic in caught.value.diagnostics)
     # Of all that was started at most the devices are left, and they answer.
-    assert len(psutil.Process().children(recursive=True)) <= 2
+    assert len(children() - before) <= 2
     out = device.empty((64,), np.float32)
     answer = device.compile(kernel(f"x[i] = 7;  // after {started}" if hostile.is_bomb else "x[i] = 7;")).kernels["k"]
     target.run([Dispatch(answer, {0: out}, (64,), (64,))], timeout=20)
