@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 from metalsci.cpu_metal.conversions import saturating
 from metalsci.cpu_metal.division import without_traps
@@ -13,7 +14,8 @@ from metalsci.cpu_metal.elf import ObjectFile, Variable, read_object, read_varia
 from metalsci.cpu_metal.errors import CompileError
 from metalsci.cpu_metal.host import processors
 from metalsci.cpu_metal.messages import diagnostics, files_read
-from metalsci.cpu_metal.rewrite import Rewritten, rewrite
+from metalsci.cpu_metal.rewrite import Rewritten, ranks, rewrite
+from metalsci.cpu_metal.rewrite.edits import Edit
 from metalsci.cpu_metal.sanitizer.accesses import check_accesses
 from metalsci.cpu_metal.sanitizer.sites import Site, Sites
 from metalsci.cpu_metal.sanitizer.values import check_values
@@ -85,6 +87,8 @@ _TO_MODULE = ("-S", "-emit-llvm", "-Xclang", "-disable-llvm-passes")
 _TO_CHECKED_MODULE = (*_TO_MODULE, "-gline-tables-only", "-gcolumn-info", "-fsanitize=array-bounds")
 _CHECKED = ("-O1", "-g0")
 _ELEMENTS = re.compile(r"^@metal_elements = .*?\[(?P<values>i32 [^\]]*)\]", re.MULTILINE)
+_MOST_REPAIRS = 8  # of operands within operands
+_Made = TypeVar("_Made")
 _NOT_VECTORISED = ("-fno-vectorize", "-fno-slp-vectorize")
 # Printed by Clang just before it vectorises: whether threads' own variables still live in memory.
 _BEFORE_VECTORISING = ("-mllvm", "-print-before=loop-vectorize", "-mllvm", "-filter-print-funcs=metal_run")
@@ -132,12 +136,10 @@ class Build:
 
     def diagnostics(self) -> Sequence[Diagnostic]:
         """What Clang finds in the file itself, whether or not it has kernels."""
-        with TemporaryDirectory(prefix="metalsci-") as name:
-            scratch = _Scratch(self, Path(name), rewrite(self.parsed.source))
-            try:
-                return scratch.clang("file.cl", bare_unit(_FILE), ["-fsyntax-only"])[1]
-            except CompileError as error:
-                return error.diagnostics
+        try:
+            return self._repaired(lambda scratch: scratch.clang("file.cl", bare_unit(_FILE), ["-fsyntax-only"]))[1]
+        except CompileError as error:
+            return error.diagnostics
 
     def kernels(self, folder: Path) -> tuple[list[BuiltKernel], Sequence[Diagnostic]]:
         """Leaves `0.so`, `1.so`, … in `folder`, one for each kernel in the file's order; gives facts and warnings.
@@ -149,24 +151,42 @@ class Build:
             if any(d.severity is Severity.ERROR for d in found):
                 raise CompileError(found)
             return [], found
-        with TemporaryDirectory(prefix="metalsci-") as name:
-            scratch = _Scratch(self, Path(name), rewrite(self.parsed.source))
-            first, *others = enumerate(self.parsed.kernels)
-            # The first kernel alone: what is wrong with the file is wrong with all of them.
-            built = [scratch.kernel(*first)]
-            with ThreadPoolExecutor(processors()) as pool:
-                built += pool.map(lambda item: scratch.kernel(*item), others)
-            for index in range(len(built)):
-                (folder / f"{index}.so").write_bytes((scratch.path / f"{index}.so").read_bytes())
+        built = self._repaired(lambda scratch: self._built(scratch, folder))
         return [kernel for kernel, _ in built], list(dict.fromkeys(d for _, found in built for d in found))
 
     def checked_kernel(self, signature: KernelSignature, output: Path) -> CheckedBuild:
         """One kernel, instrumented: its shared object goes to `output`. Raises CompileError."""
-        with TemporaryDirectory(prefix="metalsci-") as name:
-            scratch = _Scratch(self, Path(name), rewrite(self.parsed.source))
-            built = scratch.checked(signature)
-            output.write_bytes((scratch.path / "0.so").read_bytes())
+        return self._repaired(lambda scratch: scratch.checked(signature, output))
+
+    def _built(self, scratch: "_Scratch", folder: Path) -> Sequence[tuple[BuiltKernel, Sequence[Diagnostic]]]:
+        first, *others = enumerate(self.parsed.kernels)
+        # The first kernel alone: what is wrong with the file is wrong with all of them.
+        built = [scratch.kernel(*first)]
+        with ThreadPoolExecutor(processors()) as pool:
+            built += pool.map(lambda item: scratch.kernel(*item), others)
+        for index in range(len(built)):
+            (folder / f"{index}.so").write_bytes((scratch.path / f"{index}.so").read_bytes())
         return built
+
+    def _repaired(self, attempt: "Callable[[_Scratch], _Made]") -> "_Made":
+        """What `attempt` makes of the source, once nothing is left in it that Clang can say how to write."""
+        source = rewrite(self.parsed.source)
+        for _ in range(_MOST_REPAIRS):
+            with TemporaryDirectory(prefix="metalsci-") as name:
+                try:
+                    return attempt(_Scratch(self, Path(name), source))
+                except _RepairableError as error:
+                    source = source.then(error.edits)
+        with TemporaryDirectory(prefix="metalsci-") as name:
+            return attempt(_Scratch(self, Path(name), source))
+
+
+class _RepairableError(CompileError):
+    """Refused for what `edits` put right."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic], edits: tuple[Edit, ...]) -> None:
+        super().__init__(diagnostics)
+        self.edits = edits
 
 
 class _Scratch:
@@ -187,13 +207,13 @@ class _Scratch:
             compiled = self._object(index, signature, mode)
         if compiled.vectorised_in_error:
             compiled = self._object(index, signature, mode, independent=False)
-        _check_object(compiled.object, self._source.source, _ALLOWED)
+        _check_object(compiled.object, self._source.users, _ALLOWED)
         self._ran(lambda: self._build.toolchain.link(self.path, [f"{index}.o"], f"{index}.so"), signature)
         memory = compiled.object.sections.get(_SECTION, 0)
         return BuiltKernel(mode, memory, _stack(compiled.object)), compiled.messages
 
-    def checked(self, signature: KernelSignature) -> CheckedBuild:
-        """Compiles, instruments and links one kernel to `0.so`; see sanitizer/."""
+    def checked(self, signature: KernelSignature, output: Path) -> CheckedBuild:
+        """Compiles, instruments and links one kernel to `output`; see sanitizer/."""
         sites = Sites(self._source.original)
         text = unit(_FILE, signature, self._function(signature), Mode.THREAD, independent=False, checked=True)
         self.clang("0.cl", text, [*_TO_CHECKED_MODULE, "-o", "0.ll"], (signature.line, signature.column))
@@ -207,8 +227,9 @@ class _Scratch:
         flags = (*_CHECKED, *_NOT_VECTORISED)
         self._ran(lambda: toolchain.optimise(self.path, "3.ll", "0.o", math_mode, flags), signature)
         compiled = read_object((self.path / "0.o").read_bytes())
-        _check_object(compiled, self._source.source, _ALLOWED | _CHECKS)
+        _check_object(compiled, self._source.users, _ALLOWED | _CHECKS)
         self._ran(lambda: toolchain.link(self.path, ["0.o"], "0.so"), signature)
+        output.write_bytes((self.path / "0.so").read_bytes())
         variables = read_variables((self.path / "0.so").read_bytes(), _SECTION)
         elements = _ELEMENTS.search(inlined)
         sizes = [int(value.split()[1]) for value in elements["values"].split(", ")[:-1]] if elements else []
@@ -223,17 +244,23 @@ class _Scratch:
         Raises CompileError.
         """
         (self.path / name).write_text(text)
-        try:
-            run = self._build.toolchain.compile_metal(
-                self.path, name, self._build.math_mode, self._build.prelude, flags
-            )
-        except ToolchainError as error:
-            raise CompileError([Diagnostic(Severity.ERROR, 0, 0, str(error))]) from error
+        run = self._clang(name, flags)
         _check_files(run.messages)
         found = diagnostics(run.messages, _FILE, self._source, place)
+        if run.code and ranks.is_mentioned(run.messages):
+            edits = ranks.conversions(self._clang(name, ranks.FLAGS).messages, _FILE, SourceText(self._source.text))
+            if edits:
+                raise _RepairableError(found, edits)
         if run.code:
             raise CompileError(found or [Diagnostic(Severity.ERROR, 0, 0, "the compiler gave no reason")])
         return run.messages, found
+
+    def _clang(self, name: str, flags: Sequence[str]) -> Run:
+        toolchain, math_mode, prelude = self._build.toolchain, self._build.math_mode, self._build.prelude
+        try:
+            return toolchain.compile_metal(self.path, name, math_mode, prelude, flags)
+        except ToolchainError as error:
+            raise CompileError([Diagnostic(Severity.ERROR, 0, 0, str(error))]) from error
 
     def _object(self, index: int, signature: KernelSignature, mode: Mode, *, independent: bool = True) -> _Compiled:
         vectorised = mode is not Mode.THREAD and independent
@@ -266,7 +293,7 @@ class _Scratch:
 
     def _guess(self, signature: KernelSignature) -> Mode:
         """The mode, from a look at the text; the compiled object tells in the end."""
-        text = self._source.source.data
+        text = self._source.users.data
         if _WAIT_WORDS.search(text):
             return Mode.THREAD
         return Mode.GROUP if needs_group(signature) or b"threadgroup" in text else Mode.GRID
@@ -275,7 +302,7 @@ class _Scratch:
         """What the kernel is called in C++; an instance of a template has another name for the host."""
         if not signature.template_arguments:
             return signature.name
-        match = re.search(rb"\bvoid\s+(\w+)\s*\(", self._source.source.data[slice(*signature.span)])
+        match = re.search(rb"\bvoid\s+(\w+)\s*\(", self._source.users.data[slice(*signature.span)])
         name = match[1].decode() if match else signature.name
         return f"{name}<{', '.join(argument.value for argument in signature.template_arguments)}>"
 

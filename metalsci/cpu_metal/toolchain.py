@@ -62,7 +62,7 @@ _READABLE = (str(INCLUDE), "/proc/cpuinfo", "/dev/urandom")
 _NOT_ISOLATED, _NOT_STARTED = 126, 127  # exit statuses of the launcher
 _MAX_MESSAGES = 16 << 20  # bytes
 _LONG_LINE = re.compile(r"^(.{2000}).+", re.MULTILINE)
-_PLACED = re.compile(r":\d+:\d+: (?:fatal )?error: ")
+_PLACED = re.compile(r":\d+:\d+:(?:(?:\{[^}\n]*\})+:)? (?:fatal )?error: ")
 _UNPLACED = re.compile(r"^(?:clang: |LLVM |fatal )*(?:error|ERROR): (.+)", re.MULTILINE)
 
 

@@ -20,10 +20,21 @@ class Edit:
 
 @dataclass(frozen=True)
 class Rewritten:
-    """A source after its edits, which are sorted and do not overlap."""
+    """A source after its edits, which are sorted and do not overlap. `before`: the edits that came first, if any; then
+    `source` is what those made."""
 
     source: SourceText
     edits: tuple[Edit, ...]
+    before: "Rewritten | None" = None
+
+    def then(self, edits: tuple[Edit, ...]) -> "Rewritten":
+        """With further edits, of `text`."""
+        return Rewritten(SourceText(self.text), edits, self)
+
+    @property
+    def users(self) -> SourceText:
+        """What the user wrote."""
+        return self.before.users if self.before else self.source
 
     @cached_property
     def text(self) -> bytes:
@@ -54,7 +65,8 @@ class Rewritten:
         following = self.edits[index + 1] if index + 1 < len(self.edits) else None
         if following is not None and mapped > following.start:  # inside a replacement
             mapped = following.start
-        return self.source.position(mapped)
+        position = self.source.position(mapped)
+        return self.before.original(*position) if self.before else position
 
 
 def code(text: SourceText) -> list[Token]:
