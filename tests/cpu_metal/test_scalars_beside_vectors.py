@@ -1,4 +1,4 @@
-"""`half4 * 0.5f`: the scalar becomes one of the vector's element type, wherever it stands and whatever else is wrong."""
+"""`half4 * 0.5f`: the scalar becomes one of the vector's element type, wherever it stands."""
 
 import numpy as np
 import pytest
