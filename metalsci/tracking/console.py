@@ -93,6 +93,8 @@ class ConsoleView:
         verdict = _verdict(summary.gate)
         log.info(verdict.plain)
         self._console.print(verdict)
+        for finding in summary.gate.findings:
+            self.say(f"  {finding}", style="yellow")
         self.say(_spent(summary), style="dim")
         self._console.print("files", style="dim")
         for file in files:
