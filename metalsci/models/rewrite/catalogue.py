@@ -71,9 +71,10 @@ def default_catalogue() -> Catalogue:
         "remainders from quotients": Entry(RemainderFromQuotient(), 1.5),
         "quotients by reciprocal": Entry(QuotientByReciprocal(), 0.7),
         "cheaper calls": Entry(CheaperCalls(), 2.0),
-        "fused multiply-adds": Entry(ContractToFma(), 0.5),
+        # Fast math fuses by itself, and what is spelled fma it cannot rearrange: of use in safe math only.
+        "fused multiply-adds": Entry(ContractToFma(), 0.03),
         "factored sums": Entry(FactorOut(), 0.6),
-        "pairwise sums": Entry(PairwiseSum(), 0.4),
+        "pairwise sums": Entry(PairwiseSum(), 0.8),
         "unroll pragmas": Entry(UnrollPragma(), 0.8),
         "unrolling by 4": Entry(UnrollByFactor(4), 0.8),
         "unrolling by 2": Entry(UnrollByFactor(2), 0.4),
