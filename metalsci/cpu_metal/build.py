@@ -170,15 +170,15 @@ class Build:
 
     def _repaired(self, attempt: "Callable[[_Scratch], _Made]") -> "_Made":
         """What `attempt` makes of the source, once nothing is left in it that Clang can say how to write."""
-        source = rewrite(self.parsed.source)
-        for _ in range(_MOST_REPAIRS):
+        source, left = rewrite(self.parsed.source), _MOST_REPAIRS
+        while True:
             with TemporaryDirectory(prefix="metalsci-") as name:
                 try:
                     return attempt(_Scratch(self, Path(name), source))
                 except _RepairableError as error:
-                    source = source.then(error.edits)
-        with TemporaryDirectory(prefix="metalsci-") as name:
-            return attempt(_Scratch(self, Path(name), source))
+                    if not left:
+                        raise
+                    source, left = source.then(error.edits), left - 1
 
 
 class _RepairableError(CompileError):

@@ -5,7 +5,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -27,6 +27,8 @@ from metalsci.cpu_metal.worker import Operation
 from metalsci.msl.math_mode import MathMode
 
 _TIMEOUT = 30.0  # seconds for what takes no time
+# Of a process, its kernels' entries and its mappings: see CommandBuffer.resolve.
+_Resolve = Callable[[object, Callable[[Kernel], int], Callable[[SharedRegion, bool], int]], int]
 
 
 class Device:
@@ -79,19 +81,33 @@ class Device:
         if not commands:
             return 0.0
         try:
-            return self._check(commands, timeout) if check else self._run(commands, timeout)
+            if check:
+                return self._check(commands, timeout)
+            return self._submit(Operation.RUN, commands, commands.resolve, timeout)
         finally:
             for binding in commands.bindings:
                 if binding.buffer is not None and binding.argument.writable:
                     binding.buffer.initialised = True
 
-    def _run(self, commands: CommandBuffer, timeout: float | None) -> float:
+    def _check(self, commands: CommandBuffer, timeout: float | None) -> float:
+        kernels = {dispatch.kernel for dispatch in commands.dispatches}
+        checked = CheckedCommands(commands, {kernel: self._checked_kernel(kernel) for kernel in kernels})
+        try:
+            seconds = self._submit(Operation.CHECK, checked.commands, checked.resolve, timeout)
+        except (DeviceCrash, DeviceTimeout) as ended:
+            raise type(ended)([*checked.findings(), *ended.findings]) from None
+        if found := checked.findings():
+            raise DispatchError(found)
+        return seconds
+
+    def _submit(self, operation: Operation, commands: CommandBuffer, resolve: _Resolve, timeout: float | None) -> float:
+        """Seconds of the operation on what `resolve` gives the address of. Raises DeviceTimeout and DeviceCrash."""
         with self._lock:
             session = self._started()
             try:
-                address = commands.resolve(session, session.entry, session.address)
+                address = resolve(session, session.entry, session.address)
                 started = time.perf_counter()
-                session.process.ask(Operation.RUN, address, len(commands), timeout=timeout)
+                session.process.ask(operation, address, len(commands), timeout=timeout)
                 return time.perf_counter() - started
             except ProcessTimeout:
                 self._session = None
@@ -102,31 +118,6 @@ class Device:
             except BaseException:
                 self.restart()
                 raise
-
-    def _check(self, commands: CommandBuffer, timeout: float | None) -> float:
-        kernels = {dispatch.kernel for dispatch in commands.dispatches}
-        checked = CheckedCommands(commands, {kernel: self._checked_kernel(kernel) for kernel in kernels})
-        with self._lock:
-            session = self._started()
-            try:
-                address = checked.resolve(session, session.entry, session.address)
-                started = time.perf_counter()
-                session.process.ask(Operation.CHECK, address, timeout=timeout)
-                seconds = time.perf_counter() - started
-            except ProcessTimeout:
-                self._session = None
-                late = timed_out(commands, session.process.status, timeout)
-                raise DeviceTimeout([*checked.findings(), *late.findings]) from None
-            except ProcessDied:
-                self._session = None
-                ended = crash(checked.commands, session.process.status, session.addresses)
-                raise DeviceCrash([*checked.findings(), *ended.findings]) from None
-            except BaseException:
-                self.restart()
-                raise
-        if found := checked.findings():
-            raise DispatchError(found)
-        return seconds
 
     def _checked_kernel(self, kernel: Kernel) -> CheckedKernel:
         if kernel not in self._checked:
