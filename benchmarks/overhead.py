@@ -19,8 +19,8 @@ from rich.table import Table
 
 from metalsci.cpu_metal import Device, Dispatch
 from metalsci.cpu_metal.cache import Cache
-from metalsci.msl.lower import lower
-from metalsci.msl.parse import parse
+from metalsci.msl.language.parse import parse
+from metalsci.msl.mlx.lower import lower
 from metalsci.paths import data
 
 REPEATS = 5

@@ -13,7 +13,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
 
 from metalsci.models.settings import SCHEMAS as MODEL_SCHEMAS
-from metalsci.msl.math_mode import MathMode
+from metalsci.msl.language.math_mode import MathMode
 from metalsci.paths import data, package
 
 

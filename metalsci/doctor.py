@@ -33,7 +33,7 @@ from metalsci.devices.program import trace
 from metalsci.devices.protocol import Device
 from metalsci.experiment import ConfigError, make
 from metalsci.models.keys import VARIABLES, env_file, key_ring
-from metalsci.msl.parse import parse
+from metalsci.msl.language.parse import parse
 from metalsci.paths import cache, data
 
 _OF_THE_DEVICE = ("ceilings", "kernel")

@@ -16,8 +16,8 @@ import numpy as np
 from metalsci.benchmark.mismatch import Tolerance, explain, judge
 from metalsci.devices.ceilings import Ceilings
 from metalsci.devices.program import Array, Kernels, Program, Symbol, trace
-from metalsci.msl.parse import parse
-from metalsci.msl.signature import KernelSignature
+from metalsci.msl.language.parse import parse
+from metalsci.msl.language.signature import KernelSignature
 
 
 @dataclass(frozen=True)

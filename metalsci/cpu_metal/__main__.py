@@ -7,7 +7,7 @@ from pathlib import Path
 
 from metalsci.cpu_metal import CompileError, Device, Kernel
 from metalsci.msl.diagnostics import Diagnostic
-from metalsci.msl.math_mode import MathMode
+from metalsci.msl.language.math_mode import MathMode
 
 
 def main() -> int:

@@ -22,10 +22,10 @@ from metalsci.cpu_metal.sanitizer.values import check_values
 from metalsci.cpu_metal.toolchain import INCLUDE, Run, Toolchain, ToolchainError
 from metalsci.cpu_metal.wrapper import Mode, bare_unit, needs_group, unit
 from metalsci.msl.diagnostics import Diagnostic, Severity
-from metalsci.msl.lexer import SourceText
-from metalsci.msl.math_mode import MathMode
-from metalsci.msl.parse import Unit
-from metalsci.msl.signature import KernelSignature
+from metalsci.msl.language.math_mode import MathMode
+from metalsci.msl.language.parse import Unit
+from metalsci.msl.language.signature import KernelSignature
+from metalsci.msl.text.lexer import SourceText
 
 _FILE = "kernel.metal"
 _SECTION = "metal_threadgroup"

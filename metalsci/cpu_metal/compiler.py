@@ -15,12 +15,12 @@ from metalsci.cpu_metal.sanitizer.sites import Site
 from metalsci.cpu_metal.toolchain import INCLUDE, LAUNCHER, RUNTIME, Toolchain
 from metalsci.cpu_metal.wrapper import Mode, unbound
 from metalsci.msl.diagnostics import Diagnostic, Severity
-from metalsci.msl.lexer import SourceText
-from metalsci.msl.math_mode import MathMode
-from metalsci.msl.parse import Unit, parse
-from metalsci.msl.rules import check
-from metalsci.msl.signature import KernelSignature
-from metalsci.msl.untrusted import MAX_SIZE, refuse
+from metalsci.msl.language.math_mode import MathMode
+from metalsci.msl.language.parse import Unit, parse
+from metalsci.msl.language.signature import KernelSignature
+from metalsci.msl.rules.metal_rules import check
+from metalsci.msl.rules.source_policy import MAX_SIZE, refuse
+from metalsci.msl.text.lexer import SourceText
 
 _FACTS = "facts.json"
 # Whoever includes one of Metal's headers gets them all, precompiled; whoever includes none gets none.

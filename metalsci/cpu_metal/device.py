@@ -24,7 +24,7 @@ from metalsci.cpu_metal.process import DeviceProcess, ProcessDied, ProcessTimeou
 from metalsci.cpu_metal.sanitizer.commands import CheckedCommands
 from metalsci.cpu_metal.toolchain import Toolchain
 from metalsci.cpu_metal.worker import Operation
-from metalsci.msl.math_mode import MathMode
+from metalsci.msl.language.math_mode import MathMode
 
 _TIMEOUT = 30.0  # seconds for what takes no time
 # Of a process, its kernels' entries and its mappings: see CommandBuffer.resolve.

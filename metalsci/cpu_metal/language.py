@@ -8,10 +8,10 @@ import tree_sitter
 
 from metalsci.cpu_metal.recursion import recursive_calls
 from metalsci.msl.diagnostics import Diagnostic, Severity
-from metalsci.msl.lexer import SourceText, Token
-from metalsci.msl.live import live_code
-from metalsci.msl.pointers import KnownTypes
-from metalsci.msl.syntax import first, parse_metal, walk
+from metalsci.msl.language.pointers import KnownTypes
+from metalsci.msl.language.syntax import first, parse_metal, walk
+from metalsci.msl.text.lexer import SourceText, Token
+from metalsci.msl.text.preprocessed import live_code
 
 _KEYWORDS = {
     **{

@@ -7,7 +7,7 @@ from typing import Literal
 from metalsci.cpu_metal.compiler import CompiledKernel, Origin
 from metalsci.cpu_metal.wrapper import Mode, slots
 from metalsci.msl.diagnostics import Diagnostic
-from metalsci.msl.signature import AddressSpace, Indirection, Parameter
+from metalsci.msl.language.signature import AddressSpace, Indirection, Parameter
 
 MAX_THREADS_PER_THREADGROUP = 1024
 MAX_THREADGROUP_MEMORY = 32768

@@ -20,7 +20,7 @@ from metalsci.cpu_metal.mlx_arrays import StridedArray, is_mlx, mlx_array, strid
 from metalsci.cpu_metal.mlx_preamble import Preamble, installed_preamble
 from metalsci.cpu_metal.mlx_source import GeneratedKernel, Input, KernelWriter, template_argument
 from metalsci.cpu_metal.mlx_types import ElementType, element_type
-from metalsci.msl.math_mode import MathMode
+from metalsci.msl.language.math_mode import MathMode
 
 Extent = tuple[int, int, int]
 

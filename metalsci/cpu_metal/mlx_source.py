@@ -9,8 +9,8 @@ import numpy as np
 
 from metalsci.cpu_metal.mlx_arrays import is_mlx
 from metalsci.cpu_metal.mlx_types import ElementType, element_type
-from metalsci.msl.attributes import BUILT_IN, POSITIONS
-from metalsci.msl.mlx_names import CONSTANT_BELOW, INPUT_SUFFIXES
+from metalsci.msl.language.attributes import BUILT_IN, POSITIONS
+from metalsci.msl.mlx.mlx_names import CONSTANT_BELOW, INPUT_SUFFIXES
 
 # Declarations by suffix: what MLX adds to an input whose name and suffix occur in the body.
 _LAYOUT = dict(zip(INPUT_SUFFIXES, ("int* ", "int64_t* ", "int& "), strict=True))

@@ -13,7 +13,7 @@ from functools import cache
 import tree_sitter
 
 from metalsci.cpu_metal.toolchain import INCLUDE
-from metalsci.msl.syntax import first, walk
+from metalsci.msl.language.syntax import first, walk
 
 _CALLED = re.compile(r"\b([a-z]\w*)(?=\()|(?<=\()([a-z]\w*)(?=[,)])")
 _RECORDS = ("struct_specifier", "class_specifier", "union_specifier")

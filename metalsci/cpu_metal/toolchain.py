@@ -19,7 +19,7 @@ import ziglang
 
 from metalsci.cpu_metal.host import Limits, processor
 from metalsci.cpu_metal.host import target as this_machine
-from metalsci.msl.math_mode import MathMode
+from metalsci.msl.language.math_mode import MathMode
 
 INCLUDE = Path(__file__).parent / "include"
 RUNTIME = Path(__file__).parent / "runtime"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from enum import IntEnum
 
-from metalsci.msl.signature import KernelSignature, Parameter
+from metalsci.msl.language.signature import KernelSignature, Parameter
 
 
 class Mode(IntEnum):

@@ -27,9 +27,9 @@ from metalsci.devices.memory import lay_out
 from metalsci.devices.program import Array, Program, fit_threadgroup
 from metalsci.devices.protocol import Module
 from metalsci.msl.diagnostics import Diagnostic, Severity
-from metalsci.msl.lower import LoweredKernel, LoweringError, lower
-from metalsci.msl.math_mode import MathMode
-from metalsci.msl.signature import KernelSignature
+from metalsci.msl.language.math_mode import MathMode
+from metalsci.msl.language.signature import KernelSignature
+from metalsci.msl.mlx.lower import LoweredKernel, LoweringError, lower
 
 _WORKER = (sys.executable, "-m", "metalsci.devices.apple_worker")
 _NOT_BUILT = "[metal::Device] Unable to build metal library from source"

@@ -15,7 +15,7 @@ import numpy as np
 
 from metalsci.devices.apple_protocol import DIAGNOSTIC, Chain
 from metalsci.devices.program import Extent, Symbol
-from metalsci.msl.lower import LoweredKernel
+from metalsci.msl.mlx.lower import LoweredKernel
 
 # `mx.fast.metal_kernel`, or what stands in for it where there is no Metal.
 MetalKernel = Callable[..., Any]

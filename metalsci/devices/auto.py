@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 
 from metalsci.devices.protocol import Device
-from metalsci.msl.math_mode import MathMode
+from metalsci.msl.language.math_mode import MathMode
 
 
 def has_metal() -> bool:

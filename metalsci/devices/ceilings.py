@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metalsci.devices.program import Kernels, Symbol, trace
-from metalsci.msl.parse import parse
+from metalsci.msl.language.parse import parse
 from metalsci.paths import cache
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from metalsci.devices.errors import CompileFailure
 from metalsci.msl.diagnostics import Diagnostic, Severity
-from metalsci.msl.parse import Unit, parse
-from metalsci.msl.rules import check
-from metalsci.msl.signature import KernelSignature
+from metalsci.msl.language.parse import Unit, parse
+from metalsci.msl.language.signature import KernelSignature
+from metalsci.msl.rules.metal_rules import check
 
 
 def accept(source: str, signatures: Sequence[KernelSignature]) -> tuple[Unit, list[Diagnostic]]:

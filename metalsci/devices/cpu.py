@@ -19,8 +19,8 @@ from metalsci.devices.memory import lay_out
 from metalsci.devices.program import Array, Call, Program, Symbol, fit_threadgroup
 from metalsci.devices.protocol import Module
 from metalsci.msl.diagnostics import Diagnostic
-from metalsci.msl.math_mode import MathMode
-from metalsci.msl.signature import KernelSignature
+from metalsci.msl.language.math_mode import MathMode
+from metalsci.msl.language.signature import KernelSignature
 
 # What the host itself dispatches.
 _OWN = "#include <metal_stdlib>\nkernel void empty(uint i [[thread_position_in_grid]]) {}\n" + "".join(

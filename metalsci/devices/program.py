@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from metalsci.devices.errors import PipelineFailure
-from metalsci.msl.signature import Indirection, KernelSignature
+from metalsci.msl.language.signature import Indirection, KernelSignature
 
 Shape = tuple[int, ...]
 Extent = tuple[int, int, int]

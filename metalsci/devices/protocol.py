@@ -10,7 +10,7 @@ from typing import Protocol
 from metalsci.devices.ceilings import Ceilings
 from metalsci.devices.program import Array, Program
 from metalsci.msl.diagnostics import Diagnostic
-from metalsci.msl.signature import KernelSignature
+from metalsci.msl.language.signature import KernelSignature
 
 
 class Module(Protocol):

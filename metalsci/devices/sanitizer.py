@@ -7,7 +7,7 @@ from typing import Protocol
 from metalsci import cpu_metal
 from metalsci.devices.cpu import CpuModule, CpuStage
 from metalsci.devices.program import Program
-from metalsci.msl.math_mode import MathMode
+from metalsci.msl.language.math_mode import MathMode
 
 
 @dataclass(frozen=True)

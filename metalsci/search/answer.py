@@ -9,7 +9,7 @@ from markdown_it.token import Token
 
 from metalsci.benchmark.evaluation import Outcome
 from metalsci.models.protocol import Response, Stop
-from metalsci.msl.parse import parse
+from metalsci.msl.language.parse import parse
 
 _CODE_LINE = re.compile(
     r"#\s*(include|define|if|ifdef|ifndef|pragma)\b|\[\[|//|/\*"

@@ -24,7 +24,7 @@ from metalsci.cpu_metal.host import Limits
 from metalsci.cpu_metal.library import Kernel, Library
 from metalsci.cpu_metal.toolchain import Toolchain
 from metalsci.msl.diagnostics import Severity
-from metalsci.msl.lexer import tokenize
+from metalsci.msl.text.lexer import tokenize
 
 ROOT = Path(__file__).parents[2]
 # What a mutation may bring in beside the words of the sources themselves.

@@ -15,8 +15,8 @@ from metalsci.cpu_metal.cache import Cache
 from metalsci.cpu_metal.rewrite import rewrite
 from metalsci.cpu_metal.toolchain import RUNTIME, Toolchain
 from metalsci.cpu_metal.wrapper import Mode, unit
-from metalsci.msl.math_mode import MathMode
-from metalsci.msl.parse import parse
+from metalsci.msl.language.math_mode import MathMode
+from metalsci.msl.language.parse import parse
 
 TESTS = Path(__file__).parents[1]
 ROOT = os.environ.get("METALSCI_AARCH64_ROOT")

@@ -8,7 +8,7 @@ import pytest
 from metalsci.cpu_metal import Device
 from metalsci.cpu_metal.language import check_language
 from metalsci.cpu_metal.mlx_preamble import fallback_preamble, installed_preamble
-from metalsci.msl.lexer import SourceText
+from metalsci.msl.text.lexer import SourceText
 
 
 def found(source: str) -> list[str]:

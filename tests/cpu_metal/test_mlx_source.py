@@ -13,10 +13,10 @@ from metalsci.cpu_metal import metal_kernel
 from metalsci.cpu_metal.mlx_arrays import strided
 from metalsci.cpu_metal.mlx_source import Input, KernelWriter, template_argument
 from metalsci.cpu_metal.mlx_types import element_type
-from metalsci.msl.attributes import BUILT_IN
-from metalsci.msl.lower import lower
-from metalsci.msl.mlx_names import INPUT_SUFFIXES
-from metalsci.msl.parse import parse
+from metalsci.msl.language.attributes import BUILT_IN
+from metalsci.msl.language.parse import parse
+from metalsci.msl.mlx.lower import lower
+from metalsci.msl.mlx.mlx_names import INPUT_SUFFIXES
 
 DTYPES = (
     mx.bool_, mx.uint8, mx.uint16, mx.uint32, mx.uint64, mx.int8, mx.int16, mx.int32, mx.int64,

@@ -22,7 +22,7 @@ from metalsci.devices.auto import choose, has_metal
 from metalsci.devices.chips import UnknownChipError
 from metalsci.devices.cpu import CpuDevice
 from metalsci.devices.errors import Crash, DeviceError
-from metalsci.msl.math_mode import MathMode
+from metalsci.msl.language.math_mode import MathMode
 
 WORKER = (sys.executable, str(Path(__file__).parent / "software_worker.py"))
 UNSET = {"bandwidth": None, "fp32": None}

@@ -3,7 +3,7 @@ import pytest
 
 from metalsci.devices.memory import lay_out
 from metalsci.devices.program import Program, Symbol, fit_threadgroup, trace
-from metalsci.msl.parse import parse
+from metalsci.msl.language.parse import parse
 
 STEP = """
 kernel void step(device const float *u_in, device float *u_out, constant uint &N, uint i [[thread_position_in_grid]]) {

@@ -10,7 +10,7 @@ from rewrite_cases import kernel
 from metalsci.models.protocol import Model, Prompt
 from metalsci.models.rewrite import Rewriter
 from metalsci.models.rewrite.rewriter import spelling
-from metalsci.msl.parse import parse
+from metalsci.msl.language.parse import parse
 
 TASKS = Path(__file__).parents[2] / "tasks"
 LBM = (TASKS / "lbm" / "seed.metal").read_text()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import mlx.core as mx
 import pytest
 
-from metalsci.msl.lower import LoweredKernel
+from metalsci.msl.mlx.lower import LoweredKernel
 
 Output = tuple[Sequence[int], mx.Dtype]
 Emit = Callable[[LoweredKernel, Mapping[str, mx.array], Mapping[str, Output]], str]

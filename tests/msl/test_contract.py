@@ -2,8 +2,8 @@
 
 import pytest
 
-from metalsci.msl.contract import compare
-from metalsci.msl.parse import parse
+from metalsci.msl.language.parse import parse
+from metalsci.msl.rules.interface import compare
 
 SEED = """
 kernel void step(device const float *u_in [[buffer(0)]], device float *u_out [[buffer(1)]],

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from metalsci.cpu_metal import Device, Dispatch
-from metalsci.msl.export import Usage, export_python
-from metalsci.msl.lower import lower
-from metalsci.msl.math_mode import MathMode
-from metalsci.msl.parse import parse
+from metalsci.msl.language.math_mode import MathMode
+from metalsci.msl.language.parse import parse
+from metalsci.msl.mlx.lower import lower
+from metalsci.msl.mlx.python_export import Usage, export_python
 
 FILES = sorted((Path(__file__).parent / "kernels").glob("*.metal"))
 SAXPY = (Path(__file__).parent / "kernels" / "saxpy.metal").read_text()

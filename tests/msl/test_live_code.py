@@ -2,8 +2,8 @@
 
 import pytest
 
-from metalsci.msl.lexer import SourceText
-from metalsci.msl.live import live_code
+from metalsci.msl.text.lexer import SourceText
+from metalsci.msl.text.preprocessed import live_code
 
 
 def words(source: str) -> list[str]:

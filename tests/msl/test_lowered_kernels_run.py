@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from metalsci.cpu_metal import Device, Dispatch
-from metalsci.msl.lower import LoweredKernel, lower
-from metalsci.msl.parse import parse
-from metalsci.msl.rules import check
+from metalsci.msl.language.parse import parse
+from metalsci.msl.mlx.lower import LoweredKernel, lower
+from metalsci.msl.rules.metal_rules import check
 
 FILES = sorted((Path(__file__).parent / "kernels").glob("*.metal"))
 SEEDS = sorted((Path(__file__).parents[2] / "tasks").glob("*/seed.metal"))

@@ -7,9 +7,9 @@ from pathlib import Path
 import mlx.core as mx
 import pytest
 
-from metalsci.msl.lexer import SourceText
-from metalsci.msl.lower import LoweringError, lower
-from metalsci.msl.parse import parse
+from metalsci.msl.language.parse import parse
+from metalsci.msl.mlx.lower import LoweringError, lower
+from metalsci.msl.text.lexer import SourceText
 
 FILES = sorted((Path(__file__).parent / "kernels").glob("*.metal"))
 

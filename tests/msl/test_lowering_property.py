@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from metalsci.cpu_metal import Device, Dispatch
-from metalsci.msl.lower import lower
-from metalsci.msl.parse import parse
-from metalsci.msl.rules import check
-from metalsci.msl.types import value_type
+from metalsci.msl.language.parse import parse
+from metalsci.msl.language.types import value_type
+from metalsci.msl.mlx.lower import lower
+from metalsci.msl.rules.metal_rules import check
 
 THREADS, GROUP = 24, 8
 PREAMBLE = "#include <metal_stdlib>\nusing namespace metal;\ntypedef half float16_t;\n"

@@ -6,12 +6,12 @@ from pathlib import Path
 import mlx.core as mx
 import pytest
 
-from metalsci.msl.attributes import BUILT_IN, POSITIONS
-from metalsci.msl.lower import lower
-from metalsci.msl.mlx_names import CONSTANT_BELOW, INPUT_SUFFIXES, PREAMBLE, SAME_TYPES
-from metalsci.msl.parse import parse
-from metalsci.msl.syntax import first, parse_metal
-from metalsci.msl.types import value_type
+from metalsci.msl.language.attributes import BUILT_IN, POSITIONS
+from metalsci.msl.language.parse import parse
+from metalsci.msl.language.syntax import first, parse_metal
+from metalsci.msl.language.types import value_type
+from metalsci.msl.mlx.lower import lower
+from metalsci.msl.mlx.mlx_names import CONSTANT_BELOW, INPUT_SUFFIXES, PREAMBLE, SAME_TYPES
 
 HEADERS = Path(mx.__file__).parent / "include/mlx/backend/metal/kernels"
 # Overloads for more types of functions that Metal has, and macros of MLX's own prefix.

@@ -6,10 +6,10 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metalsci.msl.export import export_python
-from metalsci.msl.lower import LoweringError, lower
-from metalsci.msl.parse import parse
-from metalsci.msl.rules import check
+from metalsci.msl.language.parse import parse
+from metalsci.msl.mlx.lower import LoweringError, lower
+from metalsci.msl.mlx.python_export import export_python
+from metalsci.msl.rules.metal_rules import check
 
 SOURCES = [path.read_text() for path in sorted((Path(__file__).parent / "kernels").glob("*.metal"))]
 PIECES = [

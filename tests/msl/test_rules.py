@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from metalsci.msl.diagnostics import Severity
-from metalsci.msl.parse import parse
-from metalsci.msl.rules import check
+from metalsci.msl.language.parse import parse
+from metalsci.msl.rules.metal_rules import check
 
 ROOT = Path(__file__).parents[2]
 ACCEPTED = [*sorted((Path(__file__).parent / "kernels").glob("*.metal")), *sorted(ROOT.glob("tasks/*/seed.metal"))]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from metalsci.msl.parse import parse
-from metalsci.msl.signature import AddressSpace, Indirection, TemplateArgument
+from metalsci.msl.language.parse import parse
+from metalsci.msl.language.signature import AddressSpace, Indirection, TemplateArgument
 
 KERNELS = sorted((Path(__file__).parent / "kernels").glob("*.metal"))
 

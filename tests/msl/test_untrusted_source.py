@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from metalsci.msl.lexer import SourceText
-from metalsci.msl.untrusted import refuse
+from metalsci.msl.rules.source_policy import refuse
+from metalsci.msl.text.lexer import SourceText
 
 
 def found(source):

@@ -12,7 +12,7 @@ from metalsci.benchmark.stopwatch import Stopwatch
 from metalsci.benchmark.task import TaskView
 from metalsci.models.errors import DeadlineError, ModelError, OutOfAnswersError
 from metalsci.models.protocol import Call, Expense, LanguageModel, Prompt, Response, Stop, Usage
-from metalsci.msl.parse import parse
+from metalsci.msl.language.parse import parse
 from metalsci.search.budget import Budget, BudgetError
 from metalsci.search.folder import RunFolder
 from metalsci.search.history import History

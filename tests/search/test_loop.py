@@ -8,7 +8,7 @@ from metalsci.benchmark.evaluation import Evaluation, Outcome
 from metalsci.benchmark.stopwatch import Stopwatch
 from metalsci.benchmark.task import TaskView
 from metalsci.models.protocol import Prompt, Response
-from metalsci.msl.parse import parse
+from metalsci.msl.language.parse import parse
 from metalsci.search.budget import Budget
 from metalsci.search.folder import RunFolder
 from metalsci.search.history import History

@@ -14,7 +14,7 @@ from metalsci.benchmark.task import TaskView
 from metalsci.models.protocol import Response
 from metalsci.models.tokens import estimate
 from metalsci.msl.diagnostics import Diagnostic, Severity
-from metalsci.msl.parse import parse
+from metalsci.msl.language.parse import parse
 from metalsci.paths import data
 from metalsci.search.feedback import describe
 from metalsci.search.history import Entry, History

@@ -13,7 +13,7 @@ from metalsci.cpu_metal.rewrite.edits import Edit, Rewritten, code
 from metalsci.cpu_metal.rewrite.literals import literals
 from metalsci.cpu_metal.rewrite.names import names
 from metalsci.cpu_metal.rewrite.threadgroup import threadgroup_variables
-from metalsci.msl.lexer import SourceText
+from metalsci.msl.text.lexer import SourceText
 
 __all__ = ["Rewritten", "rewrite"]
 

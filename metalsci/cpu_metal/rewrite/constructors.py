@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from metalsci.cpu_metal.rewrite.edits import Edit, after_parentheses
-from metalsci.msl.lexer import SourceText, Token
+from metalsci.msl.text.lexer import SourceText, Token
 
 _SCALARS = b"char|uchar|short|ushort|int|uint|long|ulong|half|float|bfloat"
 _VECTOR = re.compile(rb"(?:packed_)?(?:%b|bool)[234]|u?int(?:8|16|32|64)_t[234]" % _SCALARS)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from metalsci.cpu_metal.rewrite.edits import Edit, after_parentheses
-from metalsci.msl.lexer import Token
+from metalsci.msl.text.lexer import Token
 
 
 def copies(tokens: Sequence[Token]) -> Iterator[Edit]:

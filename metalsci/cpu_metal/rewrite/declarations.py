@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from metalsci.cpu_metal.rewrite.edits import Edit
-from metalsci.msl.lexer import SourceText, Token
+from metalsci.msl.text.lexer import SourceText, Token
 
 
 def instantiations(text: SourceText, tokens: Sequence[Token]) -> Iterator[Edit]:

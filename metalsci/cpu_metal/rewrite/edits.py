@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from metalsci.msl.lexer import SourceText, Token, tokenize
+from metalsci.msl.text.lexer import SourceText, Token, tokenize
 
 
 @dataclass(frozen=True)

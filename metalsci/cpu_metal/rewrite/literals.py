@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from metalsci.cpu_metal.rewrite.edits import Edit
-from metalsci.msl.lexer import Token
+from metalsci.msl.text.lexer import Token
 
 _DIGITS = rb"\d(?:'?\d)*"
 _DECIMAL = rb"(?:%b\.(?:%b)?|\.%b)(?:[eE][+-]?%b)?|%b[eE][+-]?%b" % ((_DIGITS,) * 6)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from metalsci.cpu_metal.rewrite.edits import Edit
-from metalsci.msl.lexer import Token
+from metalsci.msl.text.lexer import Token
 
 PREFIX = b"_metal_"
 """Of every name that the rewriting makes out of one of the user's."""

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from metalsci.cpu_metal.rewrite.edits import Edit
-from metalsci.msl.lexer import SourceText
+from metalsci.msl.text.lexer import SourceText
 
 FLAGS = ("-fsyntax-only", "-fdiagnostics-print-source-range-info")
 _RANGE = r"\{{(?P<{0}_line>\d+):(?P<{0}_column>\d+)-(?P<{0}_last>\d+):(?P<{0}_end>\d+)\}}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from metalsci.cpu_metal.rewrite.edits import Edit, after_parentheses
 from metalsci.cpu_metal.rewrite.names import PREFIX, spelling
-from metalsci.msl.lexer import Token
+from metalsci.msl.text.lexer import Token
 
 
 def threadgroup_variables(tokens: Sequence[Token]) -> Iterator[Edit]:

@@ -9,7 +9,7 @@ from metalsci.models.protocol import Prompt, Response
 from metalsci.models.rewrite.catalogue import Catalogue, default_catalogue
 from metalsci.models.rewrite.composer import Composer, Draft
 from metalsci.models.rewrite.syntax.source import Source
-from metalsci.msl.lexer import tokenize
+from metalsci.msl.text.lexer import tokenize
 
 _ATTEMPTS = 6
 _NOTHING_NEW = "I have no rewrite left for this kernel that gives a source not tried before: here it is, unchanged."

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import tree_sitter
 
-from metalsci.msl.syntax import parse_metal
+from metalsci.msl.language.syntax import parse_metal
 
 Shape = tuple[object, ...]
 

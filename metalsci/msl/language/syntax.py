@@ -12,7 +12,7 @@ from functools import cache
 import tree_sitter
 import tree_sitter_cpp
 
-from metalsci.msl.signature import AddressSpace
+from metalsci.msl.language.signature import AddressSpace
 
 _STAND_INS = {
     b"kernel": b"inline",

@@ -6,12 +6,12 @@ from itertools import pairwise
 
 import tree_sitter
 
-from metalsci.msl.lexer import SourceText, tokenize
-from metalsci.msl.live import macro_names
-from metalsci.msl.names import FileNames
-from metalsci.msl.signature import AddressSpace
-from metalsci.msl.syntax import walk
-from metalsci.msl.types import value_type
+from metalsci.msl.language.file_names import FileNames
+from metalsci.msl.language.signature import AddressSpace
+from metalsci.msl.language.syntax import walk
+from metalsci.msl.language.types import value_type
+from metalsci.msl.text.lexer import SourceText, tokenize
+from metalsci.msl.text.preprocessed import macro_names
 
 _SPACES = (*(space.value for space in AddressSpace), "threadgroup_imageblock", "ray_data", "object_data")
 _SPACE = re.compile(rb"\b(?:%b)\b" % "|".join(_SPACES).encode())

@@ -7,13 +7,12 @@ from functools import cached_property, partial
 
 import tree_sitter
 
-from metalsci.msl.attributes import LIMIT
-from metalsci.msl.constants import evaluate
-from metalsci.msl.declarations import Declaration, find_kernels
 from metalsci.msl.diagnostics import Diagnostic, Severity
-from metalsci.msl.lexer import SourceText
-from metalsci.msl.names import FileNames
-from metalsci.msl.signature import (
+from metalsci.msl.language.attributes import LIMIT
+from metalsci.msl.language.constants import evaluate
+from metalsci.msl.language.file_names import FileNames
+from metalsci.msl.language.kernel_heads import Declaration, find_kernels
+from metalsci.msl.language.signature import (
     AddressSpace,
     Attribute,
     Indirection,
@@ -21,7 +20,8 @@ from metalsci.msl.signature import (
     Parameter,
     TemplateArgument,
 )
-from metalsci.msl.syntax import attribute_name, attributes, first, walk
+from metalsci.msl.language.syntax import attribute_name, attributes, first, walk
+from metalsci.msl.text.lexer import SourceText
 
 _SPACES = {space.value: space for space in AddressSpace}
 

@@ -14,18 +14,18 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from metalsci.msl.attributes import LIMIT
-from metalsci.msl.declarations import Declaration
 from metalsci.msl.diagnostics import Diagnostic, Severity
-from metalsci.msl.directives import keyword_of, name_in
-from metalsci.msl.header import Outline
-from metalsci.msl.lexer import SourceText
-from metalsci.msl.mlx_names import ARGUMENTS
-from metalsci.msl.parse import Unit, substitute
-from metalsci.msl.prologue import Binding, prologue_of
-from metalsci.msl.signature import KernelSignature
-from metalsci.msl.sourcemap import MappedText, Piece, locate
-from metalsci.msl.syntax import attribute_name, attributes
+from metalsci.msl.language.attributes import LIMIT
+from metalsci.msl.language.kernel_heads import Declaration
+from metalsci.msl.language.parse import Unit, substitute
+from metalsci.msl.language.signature import KernelSignature
+from metalsci.msl.language.syntax import attribute_name, attributes
+from metalsci.msl.mlx.header import Outline
+from metalsci.msl.mlx.mlx_names import ARGUMENTS
+from metalsci.msl.mlx.prologue import Binding, prologue_of
+from metalsci.msl.text.directives import keyword_of, name_in
+from metalsci.msl.text.lexer import SourceText
+from metalsci.msl.text.source_map import MappedText, Piece, locate
 
 
 class LoweringError(ValueError):

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from metalsci.msl.declarations import Declaration
-from metalsci.msl.directives import keyword_of, name_in
-from metalsci.msl.lexer import Token
-from metalsci.msl.mlx_names import PREAMBLE
-from metalsci.msl.parse import Unit
-from metalsci.msl.sourcemap import Piece
+from metalsci.msl.language.kernel_heads import Declaration
+from metalsci.msl.language.parse import Unit
+from metalsci.msl.mlx.mlx_names import PREAMBLE
+from metalsci.msl.text.directives import keyword_of, name_in
+from metalsci.msl.text.lexer import Token
+from metalsci.msl.text.source_map import Piece
 
 _VIEW = """\
 template <typename T, typename U>

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import tree_sitter
 
-from metalsci.msl.conditionals import Conditionals
 from metalsci.msl.diagnostics import Diagnostic, Severity
-from metalsci.msl.directives import keyword_of, name_in
-from metalsci.msl.lexer import SourceText, Token
-from metalsci.msl.macros import Expansion, MacroError, Macros
-from metalsci.msl.syntax import first, parse_metal, word_at
+from metalsci.msl.language.syntax import first, parse_metal, word_at
+from metalsci.msl.text.conditionals import Conditionals
+from metalsci.msl.text.directives import keyword_of, name_in
+from metalsci.msl.text.lexer import SourceText, Token
+from metalsci.msl.text.macros import Expansion, MacroError, Macros
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 
 from metalsci.msl.diagnostics import Diagnostic, Severity
-from metalsci.msl.directives import keyword_of, operands_of
-from metalsci.msl.lexer import SourceText, Token
+from metalsci.msl.text.directives import keyword_of, operands_of
+from metalsci.msl.text.lexer import SourceText, Token
 
 _HEADERS = re.compile(
     rb"metal_(?:stdlib|math|common|geometric|relational|integer|matrix|atomic|simdgroup|simdgroup_matrix|compute|types"

@@ -7,8 +7,8 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from metalsci.msl.directives import operands_of
-from metalsci.msl.lexer import Token, tokenize
+from metalsci.msl.text.directives import operands_of
+from metalsci.msl.text.lexer import Token, tokenize
 
 _MAX_TOKENS = 20_000
 _MAX_DEPTH = 64

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from textwrap import indent
 
-from metalsci.msl.lower import LoweredKernel
-from metalsci.msl.math_mode import MathMode
-from metalsci.msl.prologue import Binding
+from metalsci.msl.language.math_mode import MathMode
+from metalsci.msl.mlx.lower import LoweredKernel
+from metalsci.msl.mlx.prologue import Binding
 
 _OWN_NAMES = frozenset({"grid", "init_value", "mx", "threadgroup", "_scalar"})
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from metalsci.msl.diagnostics import Diagnostic, Severity
-from metalsci.msl.parse import Unit
-from metalsci.msl.signature import AddressSpace, KernelSignature, Parameter
-from metalsci.msl.types import value_type
+from metalsci.msl.language.parse import Unit
+from metalsci.msl.language.signature import AddressSpace, KernelSignature, Parameter
+from metalsci.msl.language.types import value_type
 
 
 def compare(unit: Unit, expected: Sequence[KernelSignature]) -> Iterator[Diagnostic]:

@@ -1,9 +1,9 @@
 """The part of a file that the compiler reads, for those who must not speak of the rest."""
 
-from metalsci.msl.conditionals import Conditionals
-from metalsci.msl.directives import keyword_of, name_in
-from metalsci.msl.lexer import SourceText, Token
-from metalsci.msl.macros import Macros
+from metalsci.msl.text.conditionals import Conditionals
+from metalsci.msl.text.directives import keyword_of, name_in
+from metalsci.msl.text.lexer import SourceText, Token
+from metalsci.msl.text.macros import Macros
 
 _PREDEFINED = (b"#define __METAL__ 1", b"#define __METAL_VERSION__ 310")
 

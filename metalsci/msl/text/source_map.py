@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from metalsci.msl.lexer import SourceText
+from metalsci.msl.text.lexer import SourceText
 
 
 @dataclass(frozen=True)

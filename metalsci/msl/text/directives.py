@@ -2,7 +2,7 @@
 
 import re
 
-from metalsci.msl.lexer import Token, tokenize
+from metalsci.msl.text.lexer import Token, tokenize
 
 _BLANK = rb"(?:\s|\\\r?\n|/\*(?:[^*]|\*(?!/))*\*/)*"
 _HEAD = re.compile(rb"%b(?:\#|%%:|\?\?=)%b(?P<keyword>\w*)%b(?P<name>[A-Za-z_]\w*)?" % (_BLANK, _BLANK, _BLANK))

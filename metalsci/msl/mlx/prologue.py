@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from metalsci.msl.attributes import BUILT_IN, POSITIONS
 from metalsci.msl.diagnostics import Diagnostic, Severity
-from metalsci.msl.mlx_names import ARGUMENTS, CONSTANT_BELOW, INPUT_SUFFIXES, SAME_TYPES
-from metalsci.msl.parse import Unit
-from metalsci.msl.signature import AddressSpace, Indirection, KernelSignature, Parameter
-from metalsci.msl.types import ValueType, value_type
+from metalsci.msl.language.attributes import BUILT_IN, POSITIONS
+from metalsci.msl.language.parse import Unit
+from metalsci.msl.language.signature import AddressSpace, Indirection, KernelSignature, Parameter
+from metalsci.msl.language.types import ValueType, value_type
+from metalsci.msl.mlx.mlx_names import ARGUMENTS, CONSTANT_BELOW, INPUT_SUFFIXES, SAME_TYPES
 
 _COMPONENTS = {1: ".x", 2: ".xy", 3: ""}
 _SYNONYMS = {

@@ -6,9 +6,9 @@ from functools import cached_property
 
 import tree_sitter
 
-from metalsci.msl.constants import evaluate
-from metalsci.msl.lexer import SourceText, Token
-from metalsci.msl.syntax import parse_cpp
+from metalsci.msl.language.constants import evaluate
+from metalsci.msl.language.syntax import parse_cpp
+from metalsci.msl.text.lexer import SourceText, Token
 
 _MAX_DEPTH = 16
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\s*::\s*[A-Za-z_]\w*)*")

@@ -1,6 +1,6 @@
 """Names that `mx.fast.metal_kernel` brings into the text it builds (MLX 0.32)."""
 
-from metalsci.msl.attributes import BUILT_IN
+from metalsci.msl.language.attributes import BUILT_IN
 
 ARGUMENTS: frozenset[str] = BUILT_IN
 """Declared as arguments, under their own names, wherever the source contains them as a substring."""

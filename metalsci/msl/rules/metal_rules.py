@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 
 import tree_sitter
 
-from metalsci.msl.attributes import (
+from metalsci.msl.diagnostics import Diagnostic, Severity
+from metalsci.msl.language.attributes import (
     BUILT_IN,
     LIMIT,
     ON_KERNELS,
@@ -17,17 +18,16 @@ from metalsci.msl.attributes import (
     POSITIONS,
     RESOURCES,
 )
-from metalsci.msl.contract import compare
-from metalsci.msl.declarations import Declaration
-from metalsci.msl.diagnostics import Diagnostic, Severity
-from metalsci.msl.directives import keyword_of, name_in
-from metalsci.msl.lexer import SourceText, Token
-from metalsci.msl.parse import Unit
-from metalsci.msl.pointers import unqualified
-from metalsci.msl.signature import AddressSpace, Attribute, Indirection, KernelSignature, Parameter
-from metalsci.msl.syntax import attribute_name, attributes, walk
-from metalsci.msl.types import ValueType, value_type
-from metalsci.msl.untrusted import refuse
+from metalsci.msl.language.kernel_heads import Declaration
+from metalsci.msl.language.parse import Unit
+from metalsci.msl.language.pointers import unqualified
+from metalsci.msl.language.signature import AddressSpace, Attribute, Indirection, KernelSignature, Parameter
+from metalsci.msl.language.syntax import attribute_name, attributes, walk
+from metalsci.msl.language.types import ValueType, value_type
+from metalsci.msl.rules.interface import compare
+from metalsci.msl.rules.source_policy import refuse
+from metalsci.msl.text.directives import keyword_of, name_in
+from metalsci.msl.text.lexer import SourceText, Token
 
 _HANDLES = ("texture", "depth", "sampler", "array", "imageblock", "acceleration_structure", "tensor")
 _EXCLUSIVE = ("thread_execution_width", "threads_per_simdgroup")

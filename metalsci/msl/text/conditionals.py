@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import tree_sitter
 
-from metalsci.msl.constants import evaluate
-from metalsci.msl.directives import operands_of
-from metalsci.msl.lexer import Token, tokenize
-from metalsci.msl.macros import MacroError, Macros
-from metalsci.msl.syntax import parse_cpp
+from metalsci.msl.language.constants import evaluate
+from metalsci.msl.language.syntax import parse_cpp
+from metalsci.msl.text.directives import operands_of
+from metalsci.msl.text.lexer import Token, tokenize
+from metalsci.msl.text.macros import MacroError, Macros
 
 
 class Conditionals:

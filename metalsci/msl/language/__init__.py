@@ -1,0 +1,1 @@
+"""Facts of the Metal language: kernels, signatures, types, attributes, constants."""

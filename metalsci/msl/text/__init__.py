@@ -1,0 +1,1 @@
+"""Metal source as text: tokens, macros, preprocessor branches, and maps back to the user's file."""
