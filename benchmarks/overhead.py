@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from metalsci.cpu_metal import Device, Dispatch
-from metalsci.cpu_metal.cache import Cache
+from metalsci.cpu_metal.compile.kernel_cache import Cache
 from metalsci.msl.language.parse import parse
 from metalsci.msl.mlx.lower import lower
 from metalsci.paths import data

@@ -25,7 +25,7 @@ from rich.text import Text
 from metalsci.arguments import UsageError
 from metalsci.choices import explain, refuse_unread
 from metalsci.config import register
-from metalsci.cpu_metal import isolation
+from metalsci.cpu_metal.execute import isolation
 from metalsci.devices import ceilings
 from metalsci.devices.auto import has_metal
 from metalsci.devices.errors import CompileFailure, DeviceError

@@ -1,11 +1,11 @@
 """A Metal compute device in software: compiles Metal source with Clang, runs it on the CPU in a process of its own."""
 
-from metalsci.cpu_metal.buffer import Buffer, BufferSlice
-from metalsci.cpu_metal.commands import CommandBuffer, Dispatch
+from metalsci.cpu_metal.compile.library import Argument, Kernel, Library
 from metalsci.cpu_metal.device import Device
 from metalsci.cpu_metal.errors import CompileError, DeviceCrash, DeviceTimeout, DispatchError, Finding, PipelineError
-from metalsci.cpu_metal.library import Argument, Kernel, Library
-from metalsci.cpu_metal.mlx_kernel import MetalKernel, metal_kernel
+from metalsci.cpu_metal.execute.buffer import Buffer, BufferSlice
+from metalsci.cpu_metal.execute.commands import CommandBuffer, Dispatch
+from metalsci.cpu_metal.mlx.stand_in import MetalKernel, metal_kernel
 
 __all__ = [
     "Argument",

@@ -12,18 +12,18 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from metalsci.cpu_metal.buffer import Buffer, SharedRegion
-from metalsci.cpu_metal.cache import Cache, default_folder
-from metalsci.cpu_metal.commands import CommandBuffer, Dispatch
-from metalsci.cpu_metal.compiler import CheckedKernel, Compiler
+from metalsci.cpu_metal.compile.compiler import CheckedKernel, Compiler
+from metalsci.cpu_metal.compile.kernel_cache import Cache, default_folder
+from metalsci.cpu_metal.compile.library import Kernel, Library, kernel
+from metalsci.cpu_metal.compile.toolchain import Toolchain
 from metalsci.cpu_metal.errors import DeviceCrash, DeviceTimeout, DispatchError
-from metalsci.cpu_metal.findings import crash, timed_out
-from metalsci.cpu_metal.host import processors, shared_memory
-from metalsci.cpu_metal.library import Kernel, Library, kernel
-from metalsci.cpu_metal.process import DeviceProcess, ProcessDied, ProcessTimeout
-from metalsci.cpu_metal.sanitizer.commands import CheckedCommands
-from metalsci.cpu_metal.toolchain import Toolchain
-from metalsci.cpu_metal.worker import Operation
+from metalsci.cpu_metal.execute.buffer import Buffer, SharedRegion
+from metalsci.cpu_metal.execute.commands import CommandBuffer, Dispatch
+from metalsci.cpu_metal.execute.crash_report import crash, timed_out
+from metalsci.cpu_metal.execute.host import processors, shared_memory
+from metalsci.cpu_metal.execute.process import DeviceProcess, ProcessDied, ProcessTimeout
+from metalsci.cpu_metal.execute.worker import Operation
+from metalsci.cpu_metal.sanitizer.checked_commands import CheckedCommands
 from metalsci.msl.language.math_mode import MathMode
 
 _TIMEOUT = 30.0  # seconds for what takes no time

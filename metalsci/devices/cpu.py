@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from metalsci import cpu_metal
-from metalsci.cpu_metal.wrapper import Mode
+from metalsci.cpu_metal.compile.wrapper import Mode
 from metalsci.devices import ceilings as roofline
 from metalsci.devices.ceilings import Ceilings, GivenCeilings
 from metalsci.devices.contract import accept

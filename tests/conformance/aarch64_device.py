@@ -9,8 +9,8 @@ import os
 import pytest
 
 from metalsci.cpu_metal import device
-from metalsci.cpu_metal.process import DeviceProcess
-from metalsci.cpu_metal.toolchain import Toolchain
+from metalsci.cpu_metal.compile.toolchain import Toolchain
+from metalsci.cpu_metal.execute.process import DeviceProcess
 
 
 def interpreter(root: str) -> list[str]:

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from metalsci.cpu_metal import Device
-from metalsci.cpu_metal.cache import Cache
+from metalsci.cpu_metal.compile.kernel_cache import Cache
 
 
 @pytest.fixture(scope="session")

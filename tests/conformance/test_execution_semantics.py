@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from metalsci.cpu_metal import Device, Dispatch
-from metalsci.cpu_metal.library import Kernel
+from metalsci.cpu_metal.compile.library import Kernel
 
 HEADER = "#include <metal_stdlib>\nusing namespace metal;\n"
 FEW = settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

@@ -12,7 +12,7 @@ from test_functions_atomic import FETCHES
 from test_functions_geometric import FUNCTIONS as VECTOR_FUNCTIONS
 from test_functions_relational import TESTS
 
-from metalsci.cpu_metal.toolchain import INCLUDE, Toolchain
+from metalsci.cpu_metal.compile.toolchain import INCLUDE, Toolchain
 
 # Tables of the Metal Shading Language Specification.
 SPECIFIED = {

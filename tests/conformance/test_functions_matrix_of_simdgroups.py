@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from probes import DTYPES, Array
 
 from metalsci.cpu_metal import Device, Dispatch
-from metalsci.cpu_metal.library import Kernel
+from metalsci.cpu_metal.compile.library import Kernel
 
 SIZE = 64  # elements of a row and rows of the memory that tiles are taken from
 SIMDGROUPS = 3

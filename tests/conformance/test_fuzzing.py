@@ -19,10 +19,10 @@ import psutil
 import pytest
 
 from metalsci.cpu_metal import CompileError, Device, DeviceCrash, DeviceTimeout, Dispatch, PipelineError
-from metalsci.cpu_metal.cache import Cache
-from metalsci.cpu_metal.host import Limits
-from metalsci.cpu_metal.library import Kernel, Library
-from metalsci.cpu_metal.toolchain import Toolchain
+from metalsci.cpu_metal.compile.kernel_cache import Cache
+from metalsci.cpu_metal.compile.library import Kernel, Library
+from metalsci.cpu_metal.compile.toolchain import Toolchain
+from metalsci.cpu_metal.execute.host import Limits
 from metalsci.msl.diagnostics import Severity
 from metalsci.msl.text.lexer import tokenize
 

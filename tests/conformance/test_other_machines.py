@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from metalsci.cpu_metal import Device
-from metalsci.cpu_metal.cache import Cache
-from metalsci.cpu_metal.rewrite import rewrite
-from metalsci.cpu_metal.toolchain import RUNTIME, Toolchain
-from metalsci.cpu_metal.wrapper import Mode, unit
+from metalsci.cpu_metal.compile.kernel_cache import Cache
+from metalsci.cpu_metal.compile.toolchain import RUNTIME, Toolchain
+from metalsci.cpu_metal.compile.wrapper import Mode, unit
+from metalsci.cpu_metal.legalize import rewrite
 from metalsci.msl.language.math_mode import MathMode
 from metalsci.msl.language.parse import parse
 

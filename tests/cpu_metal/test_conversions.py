@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from metalsci.cpu_metal import Device, Dispatch
-from metalsci.cpu_metal.conversions import saturating
+from metalsci.cpu_metal.compile.llvm.conversions import saturating
 
 HEADER = "#include <metal_stdlib>\nusing namespace metal;\n"
 FLOATS = {"float": np.float32, "half": np.float16}

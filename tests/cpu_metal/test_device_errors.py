@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from metalsci.cpu_metal import Device, DeviceCrash, DeviceTimeout, Dispatch, Kernel, PipelineError
-from metalsci.cpu_metal.cache import Cache
+from metalsci.cpu_metal.compile.kernel_cache import Cache
 
 SOURCE = """#include <metal_stdlib>
 using namespace metal;
@@ -195,7 +195,7 @@ def test_the_device_process_dies_with_its_host(cache: Cache) -> None:
 import threading, time, os, psutil
 from pathlib import Path
 from metalsci.cpu_metal import Device, Dispatch
-from metalsci.cpu_metal.cache import Cache
+from metalsci.cpu_metal.compile.kernel_cache import Cache
 device = Device(cache=Cache(Path({str(cache.folder)!r})))
 kernel = device.compile({SOURCE!r}).kernels["spin"]
 run = threading.Thread(target=device.run, args=([Dispatch(kernel, {{}}, (1,), (1,))],), daemon=True)

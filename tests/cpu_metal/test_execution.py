@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from metalsci.cpu_metal import Device, Dispatch
-from metalsci.cpu_metal.cache import Cache
-from metalsci.cpu_metal.wrapper import Mode
+from metalsci.cpu_metal.compile.kernel_cache import Cache
+from metalsci.cpu_metal.compile.wrapper import Mode
 
 HEADER = "#include <metal_stdlib>\nusing namespace metal;\n"
 TASKS = Path(__file__).parents[2] / "tasks"

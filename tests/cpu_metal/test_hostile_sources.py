@@ -14,9 +14,9 @@ import psutil
 import pytest
 
 from metalsci.cpu_metal import CompileError, Device, DeviceCrash, DeviceTimeout, Dispatch, DispatchError, PipelineError
-from metalsci.cpu_metal.cache import Cache
-from metalsci.cpu_metal.host import Limits
-from metalsci.cpu_metal.toolchain import Toolchain
+from metalsci.cpu_metal.compile.kernel_cache import Cache
+from metalsci.cpu_metal.compile.toolchain import Toolchain
+from metalsci.cpu_metal.execute.host import Limits
 
 HEADER = "#include <metal_stdlib>\nusing namespace metal;\n"
 SECRET = "/tmp/SECRET"  # stands for a file that is there

@@ -16,11 +16,12 @@ import numpy as np
 import psutil
 import pytest
 
-from metalsci.cpu_metal import CompileError, Device, DeviceCrash, Dispatch, isolation
-from metalsci.cpu_metal.cache import Cache
-from metalsci.cpu_metal.compiler import Compiler
-from metalsci.cpu_metal.host import Limits, limit, target
-from metalsci.cpu_metal.toolchain import RUNTIME, Toolchain
+from metalsci.cpu_metal import CompileError, Device, DeviceCrash, Dispatch
+from metalsci.cpu_metal.compile.compiler import Compiler
+from metalsci.cpu_metal.compile.kernel_cache import Cache
+from metalsci.cpu_metal.compile.toolchain import RUNTIME, Toolchain
+from metalsci.cpu_metal.execute import isolation
+from metalsci.cpu_metal.execute.host import Limits, limit, target
 
 STATE = isolation.state()
 needs_seccomp = pytest.mark.skipif(not STATE.seccomp, reason="this kernel has no seccomp")

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from metalsci.cpu_metal import CompileError, Device, Dispatch
-from metalsci.cpu_metal.cache import Cache, default_folder, digest
+from metalsci.cpu_metal.compile.kernel_cache import Cache, default_folder, digest
 
 SOURCE = """#include <metal_stdlib>
 kernel void twice(device float *x [[buffer(0)]], uint i [[thread_position_in_grid]]) { x[i] *= 2; }
@@ -43,7 +43,7 @@ WORKER = """
 import random, sys
 from pathlib import Path
 from metalsci.cpu_metal import Device
-from metalsci.cpu_metal.cache import Cache
+from metalsci.cpu_metal.compile.kernel_cache import Cache
 
 folder, seed, count, limit, grace = Path(sys.argv[1]), *map(int, sys.argv[2:])
 rng = random.Random(seed)
@@ -118,7 +118,7 @@ def test_a_process_killed_in_the_middle_of_a_write_leaves_no_entry(tmp_path: Pat
 
 def test_a_second_compile_starts_no_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compile_in(tmp_path)
-    monkeypatch.setattr("metalsci.cpu_metal.toolchain.subprocess.Popen", None)
+    monkeypatch.setattr("metalsci.cpu_metal.compile.toolchain.subprocess.Popen", None)
     compile_in(tmp_path)
 
 

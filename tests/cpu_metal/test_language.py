@@ -6,8 +6,8 @@ Whole programs, accepted and refused, are in tests/conformance.
 import pytest
 
 from metalsci.cpu_metal import Device
-from metalsci.cpu_metal.language import check_language
-from metalsci.cpu_metal.mlx_preamble import fallback_preamble, installed_preamble
+from metalsci.cpu_metal.compile.language_rules import check_language
+from metalsci.cpu_metal.mlx.preamble import fallback_preamble, installed_preamble
 from metalsci.msl.text.lexer import SourceText
 
 

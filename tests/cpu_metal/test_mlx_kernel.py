@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from metalsci.cpu_metal import DeviceCrash, metal_kernel
-from metalsci.cpu_metal.mlx_preamble import fallback_preamble, installed_preamble
+from metalsci.cpu_metal.mlx.preamble import fallback_preamble, installed_preamble
 from metalsci.msl.mlx.mlx_names import PREAMBLE
 
 ELEMENT = "uint i = thread_position_in_grid.x;\n"

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 
 from metalsci.cpu_metal import metal_kernel
-from metalsci.cpu_metal.mlx_arrays import strided
-from metalsci.cpu_metal.mlx_source import Input, KernelWriter, template_argument
-from metalsci.cpu_metal.mlx_types import element_type
+from metalsci.cpu_metal.mlx.arrays import strided
+from metalsci.cpu_metal.mlx.dtypes import element_type
+from metalsci.cpu_metal.mlx.emitted_source import Input, KernelWriter, template_argument
 from metalsci.msl.language.attributes import BUILT_IN
 from metalsci.msl.language.parse import parse
 from metalsci.msl.mlx.lower import lower

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from metalsci.cpu_metal import Device, Dispatch
-from metalsci.cpu_metal.cache import Cache
-from metalsci.cpu_metal.toolchain import Toolchain
+from metalsci.cpu_metal.compile.kernel_cache import Cache
+from metalsci.cpu_metal.compile.toolchain import Toolchain
 
 SOURCE = """#include <metal_stdlib>
 using namespace metal;

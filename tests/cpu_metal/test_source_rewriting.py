@@ -2,7 +2,7 @@
 
 import pytest
 
-from metalsci.cpu_metal.rewrite import rewrite
+from metalsci.cpu_metal.legalize import rewrite
 
 
 def rewritten(source: str) -> str:

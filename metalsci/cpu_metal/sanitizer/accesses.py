@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator, Sequence
 from enum import IntFlag
 
 from metalsci.cpu_metal.sanitizer.body import ALIGN, LANE, RESULT, Body, Vector, access
-from metalsci.cpu_metal.sanitizer.llvm import DebugInfo, Type, arguments, functions, operands, type_of, typed
+from metalsci.cpu_metal.sanitizer.llvm_text import DebugInfo, Type, arguments, functions, operands, type_of, typed
 from metalsci.cpu_metal.sanitizer.sites import Sites
 
 _MEMORY = re.compile(r"^ +call void @llvm\.(?P<function>memcpy|memmove|memset)\.")

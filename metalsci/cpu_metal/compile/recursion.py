@@ -12,7 +12,7 @@ from functools import cache
 
 import tree_sitter
 
-from metalsci.cpu_metal.toolchain import INCLUDE
+from metalsci.cpu_metal.compile.toolchain import INCLUDE
 from metalsci.msl.language.syntax import first, walk
 
 _CALLED = re.compile(r"\b([a-z]\w*)(?=\()|(?<=\()([a-z]\w*)(?=[,)])")

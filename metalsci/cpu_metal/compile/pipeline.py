@@ -8,19 +8,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
-from metalsci.cpu_metal.conversions import saturating
-from metalsci.cpu_metal.division import without_traps
-from metalsci.cpu_metal.elf import ObjectFile, Variable, read_object, read_variables
+from metalsci.cpu_metal.compile.clang_diagnostics import diagnostics, files_read
+from metalsci.cpu_metal.compile.elf import ObjectFile, Variable, read_object, read_variables
+from metalsci.cpu_metal.compile.llvm.conversions import saturating
+from metalsci.cpu_metal.compile.llvm.division import without_traps
+from metalsci.cpu_metal.compile.toolchain import INCLUDE, Run, Toolchain, ToolchainError
+from metalsci.cpu_metal.compile.wrapper import Mode, bare_unit, needs_group, unit
 from metalsci.cpu_metal.errors import CompileError
-from metalsci.cpu_metal.host import processors
-from metalsci.cpu_metal.messages import diagnostics, files_read
-from metalsci.cpu_metal.rewrite import Rewritten, ranks, rewrite
-from metalsci.cpu_metal.rewrite.edits import Edit
+from metalsci.cpu_metal.execute.host import processors
+from metalsci.cpu_metal.legalize import Rewritten, ranks, rewrite
+from metalsci.cpu_metal.legalize.source_edits import Edit
 from metalsci.cpu_metal.sanitizer.accesses import check_accesses
 from metalsci.cpu_metal.sanitizer.sites import Site, Sites
-from metalsci.cpu_metal.sanitizer.values import check_values
-from metalsci.cpu_metal.toolchain import INCLUDE, Run, Toolchain, ToolchainError
-from metalsci.cpu_metal.wrapper import Mode, bare_unit, needs_group, unit
+from metalsci.cpu_metal.sanitizer.value_checks import check_values
 from metalsci.msl.diagnostics import Diagnostic, Severity
 from metalsci.msl.language.math_mode import MathMode
 from metalsci.msl.language.parse import Unit

@@ -7,7 +7,16 @@ This is done before functions are inlined, because a function of Metal's, `log(x
 import re
 from collections.abc import Generator, Iterator, Sequence
 
-from metalsci.cpu_metal.sanitizer.llvm import DebugInfo, Place, Type, arguments, functions, operands, type_of, typed
+from metalsci.cpu_metal.sanitizer.llvm_text import (
+    DebugInfo,
+    Place,
+    Type,
+    arguments,
+    functions,
+    operands,
+    type_of,
+    typed,
+)
 from metalsci.cpu_metal.sanitizer.sites import Sites
 
 _RESULT = re.compile(r"^ +(?P<name>%\S+) = (?P<operation>\w+) (?P<rest>.*)$")

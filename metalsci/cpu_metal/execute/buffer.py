@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from metalsci.cpu_metal.host import shared_memory
+from metalsci.cpu_metal.execute.host import shared_memory
 
 PAGE = 16384
 """A multiple of the page of every system meant."""

@@ -11,15 +11,15 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from metalsci.cpu_metal.buffer import Buffer, BufferSlice
-from metalsci.cpu_metal.commands import Dispatch, check_threadgroup
+from metalsci.cpu_metal.compile.library import Kernel
 from metalsci.cpu_metal.device import Device
 from metalsci.cpu_metal.errors import CompileError, DispatchError, Finding, PipelineError
-from metalsci.cpu_metal.library import Kernel
-from metalsci.cpu_metal.mlx_arrays import StridedArray, is_mlx, mlx_array, strided
-from metalsci.cpu_metal.mlx_preamble import Preamble, installed_preamble
-from metalsci.cpu_metal.mlx_source import GeneratedKernel, Input, KernelWriter, template_argument
-from metalsci.cpu_metal.mlx_types import ElementType, element_type
+from metalsci.cpu_metal.execute.buffer import Buffer, BufferSlice
+from metalsci.cpu_metal.execute.commands import Dispatch, check_threadgroup
+from metalsci.cpu_metal.mlx.arrays import StridedArray, is_mlx, mlx_array, strided
+from metalsci.cpu_metal.mlx.dtypes import ElementType, element_type
+from metalsci.cpu_metal.mlx.emitted_source import GeneratedKernel, Input, KernelWriter, template_argument
+from metalsci.cpu_metal.mlx.preamble import Preamble, installed_preamble
 from metalsci.msl.language.math_mode import MathMode
 
 Extent = tuple[int, int, int]

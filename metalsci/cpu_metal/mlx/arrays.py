@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from metalsci.cpu_metal.mlx_types import ElementType, element_type, is_mlx_dtype
+from metalsci.cpu_metal.mlx.dtypes import ElementType, element_type, is_mlx_dtype
 
 # What MLX makes of NumPy's arrays in double precision.
 _NARROWED = {"float64": np.float32, "complex128": np.complex64}

@@ -5,8 +5,8 @@ that the linker chooses (include/metal_threadgroup).
 
 from collections.abc import Iterator, Sequence
 
-from metalsci.cpu_metal.rewrite.edits import Edit, after_parentheses
-from metalsci.cpu_metal.rewrite.names import PREFIX, spelling
+from metalsci.cpu_metal.legalize.reserved_names import PREFIX, spelling
+from metalsci.cpu_metal.legalize.source_edits import Edit, after_parentheses
 from metalsci.msl.text.lexer import Token
 
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from metalsci.cpu_metal.host import limit, shared_memory
-from metalsci.cpu_metal.worker import REPLY, REQUEST, STATUS, Operation
+from metalsci.cpu_metal.execute.host import limit, shared_memory
+from metalsci.cpu_metal.execute.worker import REPLY, REQUEST, STATUS, Operation
 
 _WORKER = Path(__file__).parent / "worker.py"
 _INTERPRETER = (sys.executable, "-I", "-S")

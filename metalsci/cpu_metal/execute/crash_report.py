@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from signal import Signals
 
-from metalsci.cpu_metal.buffer import SharedRegion
-from metalsci.cpu_metal.commands import Binding, CommandBuffer
 from metalsci.cpu_metal.errors import DeviceCrash, DeviceTimeout
-from metalsci.cpu_metal.process import Status
+from metalsci.cpu_metal.execute.buffer import SharedRegion
+from metalsci.cpu_metal.execute.commands import Binding, CommandBuffer
+from metalsci.cpu_metal.execute.process import Status
 
 _SIGNALS = {signal.value: signal.name for signal in Signals}
 _ACCESS = {0: "access", 1: "read", 2: "write"}

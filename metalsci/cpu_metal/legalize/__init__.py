@@ -6,13 +6,13 @@ diagnostics speak of the file that the user wrote.
 
 from collections.abc import Sequence
 
-from metalsci.cpu_metal.rewrite.constructors import constructors
-from metalsci.cpu_metal.rewrite.copies import copies
-from metalsci.cpu_metal.rewrite.declarations import instantiations, method_qualifiers
-from metalsci.cpu_metal.rewrite.edits import Edit, Rewritten, code
-from metalsci.cpu_metal.rewrite.literals import literals
-from metalsci.cpu_metal.rewrite.names import names
-from metalsci.cpu_metal.rewrite.threadgroup import threadgroup_variables
+from metalsci.cpu_metal.legalize.constructors import constructors
+from metalsci.cpu_metal.legalize.instantiations import instantiations, method_qualifiers
+from metalsci.cpu_metal.legalize.reserved_names import names
+from metalsci.cpu_metal.legalize.source_edits import Edit, Rewritten, code
+from metalsci.cpu_metal.legalize.struct_copies import copies
+from metalsci.cpu_metal.legalize.suffixes import literals
+from metalsci.cpu_metal.legalize.threadgroup_variables import threadgroup_variables
 from metalsci.msl.text.lexer import SourceText
 
 __all__ = ["Rewritten", "rewrite"]

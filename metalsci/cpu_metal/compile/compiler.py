@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from metalsci.cpu_metal.build import Build, BuiltKernel, CheckedBuild
-from metalsci.cpu_metal.cache import Cache, digest
-from metalsci.cpu_metal.elf import Variable
+from metalsci.cpu_metal.compile.elf import Variable
+from metalsci.cpu_metal.compile.kernel_cache import Cache, digest
+from metalsci.cpu_metal.compile.language_rules import check_language
+from metalsci.cpu_metal.compile.pipeline import Build, BuiltKernel, CheckedBuild
+from metalsci.cpu_metal.compile.toolchain import INCLUDE, LAUNCHER, RUNTIME, Toolchain
+from metalsci.cpu_metal.compile.wrapper import Mode, unbound
 from metalsci.cpu_metal.errors import CompileError
-from metalsci.cpu_metal.language import check_language
 from metalsci.cpu_metal.sanitizer.sites import Site
-from metalsci.cpu_metal.toolchain import INCLUDE, LAUNCHER, RUNTIME, Toolchain
-from metalsci.cpu_metal.wrapper import Mode, unbound
 from metalsci.msl.diagnostics import Diagnostic, Severity
 from metalsci.msl.language.math_mode import MathMode
 from metalsci.msl.language.parse import Unit, parse
@@ -80,7 +80,7 @@ class Compiler:
 
     def _package(self) -> Iterator[bytes]:
         """What of this package a compiled kernel depends on."""
-        yield from _contents(Path(__file__).parent)
+        yield from _contents(Path(__file__).parents[1])
 
     def compile(self, source: str, math_mode: MathMode) -> tuple[list[CompiledKernel], tuple[Diagnostic, ...]]:
         """Every kernel of the file, and the warnings.

@@ -17,13 +17,14 @@ from typing import Self
 
 import ziglang
 
-from metalsci.cpu_metal.host import Limits, processor
-from metalsci.cpu_metal.host import target as this_machine
+from metalsci.cpu_metal.execute.host import Limits, processor
+from metalsci.cpu_metal.execute.host import target as this_machine
 from metalsci.msl.language.math_mode import MathMode
 
-INCLUDE = Path(__file__).parent / "include"
-RUNTIME = Path(__file__).parent / "runtime"
-LAUNCHER = Path(__file__).parent / "launcher"
+_PACKAGE = Path(__file__).parents[1]  # metalsci/cpu_metal
+INCLUDE = _PACKAGE / "include"
+RUNTIME = _PACKAGE / "runtime"
+LAUNCHER = _PACKAGE / "launcher"
 
 _LANGUAGE = (
     "-cl-std=clc++2021", "-cl-no-stdinc", "-nostdinc", "-cl-single-precision-constant",

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from metalsci.cpu_metal.compiler import CompiledKernel, Origin
-from metalsci.cpu_metal.wrapper import Mode, slots
+from metalsci.cpu_metal.compile.compiler import CompiledKernel, Origin
+from metalsci.cpu_metal.compile.wrapper import Mode, slots
 from metalsci.msl.diagnostics import Diagnostic
 from metalsci.msl.language.signature import AddressSpace, Indirection, Parameter
 

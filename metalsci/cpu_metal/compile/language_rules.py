@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import tree_sitter
 
-from metalsci.cpu_metal.recursion import recursive_calls
+from metalsci.cpu_metal.compile.recursion import recursive_calls
 from metalsci.msl.diagnostics import Diagnostic, Severity
 from metalsci.msl.language.pointers import KnownTypes
 from metalsci.msl.language.syntax import first, parse_metal, walk

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from metalsci.cpu_metal.rewrite.edits import Edit
+from metalsci.cpu_metal.legalize.source_edits import Edit
 from metalsci.msl.text.lexer import Token
 
 _DIGITS = rb"\d(?:'?\d)*"

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from metalsci.cpu_metal.buffer import Buffer, BufferSlice, SharedRegion
-from metalsci.cpu_metal.errors import PipelineError
-from metalsci.cpu_metal.library import (
+from metalsci.cpu_metal.compile.library import (
     MAX_THREADGROUP_MEMORY,
     Argument,
     Kernel,
 )
-from metalsci.cpu_metal.values import value_bytes
-from metalsci.cpu_metal.wrapper import Mode
+from metalsci.cpu_metal.compile.wrapper import Mode
+from metalsci.cpu_metal.errors import PipelineError
+from metalsci.cpu_metal.execute.buffer import Buffer, BufferSlice, SharedRegion
+from metalsci.cpu_metal.execute.scalar_arguments import value_bytes
 
 _MAX_ARGUMENTS = 64
 # struct Dispatch of runtime/runtime.h.

@@ -6,7 +6,7 @@ the two scalars that convert to one another only by way of a third.
 import re
 from collections.abc import Iterator, Sequence
 
-from metalsci.cpu_metal.rewrite.edits import Edit, after_parentheses
+from metalsci.cpu_metal.legalize.source_edits import Edit, after_parentheses
 from metalsci.msl.text.lexer import SourceText, Token
 
 _SCALARS = b"char|uchar|short|ushort|int|uint|long|ulong|half|float|bfloat"

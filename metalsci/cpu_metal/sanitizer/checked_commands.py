@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from metalsci.cpu_metal.buffer import SharedRegion
-from metalsci.cpu_metal.commands import Binding, CommandBuffer
-from metalsci.cpu_metal.compiler import CheckedKernel
-from metalsci.cpu_metal.elf import Variable
+from metalsci.cpu_metal.compile.compiler import CheckedKernel
+from metalsci.cpu_metal.compile.elf import Variable
+from metalsci.cpu_metal.compile.library import Kernel
+from metalsci.cpu_metal.compile.wrapper import Mode
 from metalsci.cpu_metal.errors import Finding
-from metalsci.cpu_metal.library import Kernel
+from metalsci.cpu_metal.execute.buffer import SharedRegion
+from metalsci.cpu_metal.execute.commands import Binding, CommandBuffer
 from metalsci.cpu_metal.sanitizer.sentences import Found, Kind, Memory, Thread, merged
-from metalsci.cpu_metal.wrapper import Mode
 
 # As runtime/check.h lays them out.
 _FINDING = np.dtype(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from metalsci.cpu_metal.rewrite.edits import Edit
+from metalsci.cpu_metal.legalize.source_edits import Edit
 from metalsci.msl.text.lexer import SourceText, Token
 
 

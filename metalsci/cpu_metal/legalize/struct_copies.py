@@ -6,7 +6,7 @@ parameter `S s` become `S a = metal::_load(b);` and so on.
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from metalsci.cpu_metal.rewrite.edits import Edit, after_parentheses
+from metalsci.cpu_metal.legalize.source_edits import Edit, after_parentheses
 from metalsci.msl.text.lexer import Token
 
 

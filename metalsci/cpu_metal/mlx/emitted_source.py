@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from metalsci.cpu_metal.mlx_arrays import is_mlx
-from metalsci.cpu_metal.mlx_types import ElementType, element_type
+from metalsci.cpu_metal.mlx.arrays import is_mlx
+from metalsci.cpu_metal.mlx.dtypes import ElementType, element_type
 from metalsci.msl.language.attributes import BUILT_IN, POSITIONS
 from metalsci.msl.mlx.mlx_names import CONSTANT_BELOW, INPUT_SUFFIXES
 

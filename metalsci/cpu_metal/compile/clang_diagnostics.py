@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
-from metalsci.cpu_metal.rewrite import Rewritten
+from metalsci.cpu_metal.legalize import Rewritten
 from metalsci.msl.diagnostics import Diagnostic, Severity
 
 _MESSAGE = re.compile(r"(?P<file>[^:\n]+):(?P<line>\d+):(?P<column>\d+): (?P<severity>[a-z ]+): (?P<text>.*)")

@@ -7,7 +7,7 @@ where: its messages, with the ranges of both operands, become edits.
 import re
 from collections.abc import Iterator
 
-from metalsci.cpu_metal.rewrite.edits import Edit
+from metalsci.cpu_metal.legalize.source_edits import Edit
 from metalsci.msl.text.lexer import SourceText
 
 FLAGS = ("-fsyntax-only", "-fdiagnostics-print-source-range-info")

@@ -1,0 +1,1 @@
+"""From Metal source to a shared object: Clang, LLVM passes, the cache of compiled kernels."""

@@ -1,0 +1,1 @@
+"""LLVM modules as text, and the passes that rewrite them."""

@@ -1,0 +1,1 @@
+"""Running compiled kernels: buffers, command buffers, and the isolated device process."""
