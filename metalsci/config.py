@@ -72,7 +72,7 @@ class CeilingsConfig:
 
 @dataclass
 class CpuConfig:
-    _target_: str = "metalsci.devices.cpu.CpuDevice"
+    _target_: str = "metalsci.devices.cpu.cpu_device.CpuDevice"
     threads: int | None = None
     math_mode: MathMode = MathMode.fast
     time_limit: float = 10.0
@@ -81,7 +81,7 @@ class CpuConfig:
 
 @dataclass
 class AppleConfig:
-    _target_: str = "metalsci.devices.apple.AppleDevice"
+    _target_: str = "metalsci.devices.apple.apple_device.AppleDevice"
     math_mode: MathMode = MathMode.fast
     time_limit: float = 10.0
     chip: str | None = None

@@ -24,8 +24,8 @@ from metalsci.benchmark.evaluate import Evaluator, Repeats
 from metalsci.benchmark.load import Problem
 from metalsci.benchmark.sanitized import Sanitized
 from metalsci.benchmark.stopwatch import Stopwatch
+from metalsci.devices.cpu.cpu_sanitizer import CpuSanitizer, Sanitizer
 from metalsci.devices.protocol import Device
-from metalsci.devices.sanitizer import CpuSanitizer, Sanitizer
 from metalsci.export import best_py
 from metalsci.gate.heldout import GateResult, HeldOutGate
 from metalsci.models.keys import key_ring

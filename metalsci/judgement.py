@@ -12,8 +12,8 @@ from metalsci.benchmark.evaluate import Evaluator
 from metalsci.benchmark.evaluation import Outcome
 from metalsci.benchmark.sanitized import by_luck, look
 from metalsci.benchmark.stopwatch import Stopwatch
+from metalsci.devices.cpu.cpu_sanitizer import Findings
 from metalsci.devices.errors import CompileFailure
-from metalsci.devices.sanitizer import Findings
 from metalsci.experiment import ConfigError, check_seed, make, make_repeats, make_sanitizer
 from metalsci.gate.heldout import Verdict
 from metalsci.msl.diagnostics import Diagnostic

@@ -8,8 +8,8 @@ from dataclasses import replace
 from metalsci.benchmark.bench import Bench
 from metalsci.benchmark.evaluate import Evaluator, Progress
 from metalsci.benchmark.evaluation import Evaluation, Outcome, SizeResult
+from metalsci.devices.cpu.cpu_sanitizer import Findings, Sanitizer
 from metalsci.devices.program import Program
-from metalsci.devices.sanitizer import Findings, Sanitizer
 
 _TELLING = (Outcome.WRONG, Outcome.CRASHED)
 

@@ -27,11 +27,11 @@ def choose(
 ) -> Device:
     """The settings of the device that is not chosen are not looked at."""
     if has_metal():
-        from metalsci.devices.apple import AppleDevice
+        from metalsci.devices.apple.apple_device import AppleDevice
 
         return AppleDevice(
             math_mode=math_mode, time_limit=time_limit, chip=chip, gpu_cores=gpu_cores, ceilings=ceilings
         )
-    from metalsci.devices.cpu import CpuDevice
+    from metalsci.devices.cpu.cpu_device import CpuDevice
 
     return CpuDevice(threads=threads, math_mode=math_mode, time_limit=time_limit, ceilings=ceilings)

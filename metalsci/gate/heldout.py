@@ -13,8 +13,8 @@ from metalsci.benchmark.evaluate import Repeats
 from metalsci.benchmark.sanitized import look
 from metalsci.benchmark.stopwatch import Stopwatch
 from metalsci.benchmark.task import Size, Task
+from metalsci.devices.cpu.cpu_sanitizer import Sanitizer
 from metalsci.devices.protocol import Device
-from metalsci.devices.sanitizer import Sanitizer
 
 
 class Verdict(StrEnum):

@@ -7,7 +7,7 @@ from metalsci.benchmark.evaluate import Evaluator, Repeats
 from metalsci.benchmark.evaluation import Outcome
 from metalsci.benchmark.sanitized import Sanitized
 from metalsci.benchmark.stopwatch import Stopwatch
-from metalsci.devices.sanitizer import CpuSanitizer
+from metalsci.devices.cpu.cpu_sanitizer import CpuSanitizer
 from metalsci.search.feedback import describe
 
 STORE = "    u_out[c] = u + alpha * (u_in[c - 1] + u_in[c + 1] + u_in[c - NX] + u_in[c + NX] - 4.0f * u);"

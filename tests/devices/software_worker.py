@@ -10,7 +10,7 @@ from typing import Any
 import mlx.core as mx
 
 from metalsci.cpu_metal import metal_kernel
-from metalsci.devices.apple_worker import serve
+from metalsci.devices.apple.apple_worker import serve
 
 GENERATOR = mx.fast.metal_kernel  # before a test puts SoftwareKernel in its place
 

@@ -17,10 +17,10 @@ from hydra.utils import instantiate
 from metalsci.benchmark.evaluate import Evaluator, Repeats
 from metalsci.benchmark.evaluation import Outcome
 from metalsci.benchmark.stopwatch import Stopwatch
-from metalsci.devices.apple import AppleDevice
+from metalsci.devices.apple.apple_device import AppleDevice
+from metalsci.devices.apple.chips import UnknownChipError
 from metalsci.devices.auto import choose, has_metal
-from metalsci.devices.chips import UnknownChipError
-from metalsci.devices.cpu import CpuDevice
+from metalsci.devices.cpu.cpu_device import CpuDevice
 from metalsci.devices.errors import Crash, DeviceError
 from metalsci.msl.language.math_mode import MathMode
 

@@ -1,6 +1,6 @@
 import pytest
 
-from metalsci.devices.chips import UnknownChipError, ceilings_of
+from metalsci.devices.apple.chips import UnknownChipError, ceilings_of
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from metalsci.devices.memory import lay_out
+from metalsci.devices.buffer_plan import lay_out
 from metalsci.devices.program import Program, Symbol, fit_threadgroup, trace
 from metalsci.msl.language.parse import parse
 

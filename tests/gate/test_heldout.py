@@ -6,7 +6,7 @@ from hydra.utils import instantiate
 
 from metalsci.benchmark.evaluation import Outcome
 from metalsci.benchmark.stopwatch import Stopwatch
-from metalsci.devices.sanitizer import CpuSanitizer
+from metalsci.devices.cpu.cpu_sanitizer import CpuSanitizer
 from metalsci.gate.heldout import GateError, GateResult, HeldOutGate, Verdict
 
 # The held-out size is not square, so that exchanging NX and NY shows.

@@ -18,20 +18,20 @@ from functools import cached_property
 from multiprocessing.connection import Connection
 from typing import Any
 
-from metalsci.devices.apple_protocol import DIAGNOSTIC, Chain, Step
+from metalsci.devices.apple.apple_protocol import DIAGNOSTIC, Chain, Step
+from metalsci.devices.apple.chips import ceilings_of
+from metalsci.devices.buffer_plan import lay_out
 from metalsci.devices.ceilings import Ceilings, GivenCeilings
-from metalsci.devices.chips import ceilings_of
-from metalsci.devices.contract import accept
 from metalsci.devices.errors import CompileFailure, Crash, DeviceError, KernelFailure, PipelineFailure, TimeLimit
-from metalsci.devices.memory import lay_out
 from metalsci.devices.program import Array, Program, fit_threadgroup
 from metalsci.devices.protocol import Module
+from metalsci.devices.validation import accept
 from metalsci.msl.diagnostics import Diagnostic, Severity
 from metalsci.msl.language.math_mode import MathMode
 from metalsci.msl.language.signature import KernelSignature
 from metalsci.msl.mlx.lower import LoweredKernel, LoweringError, lower
 
-_WORKER = (sys.executable, "-m", "metalsci.devices.apple_worker")
+_WORKER = (sys.executable, "-m", "metalsci.devices.apple.apple_worker")
 _NOT_BUILT = "[metal::Device] Unable to build metal library from source"
 _START_LIMIT = 60.0  # seconds; the first import of MLX on a cold disk is slow
 _KEEP = ("PATH", "HOME", "TMPDIR", "LANG", "PYTHONPATH", "VIRTUAL_ENV", "METALSCI_CACHE")  # and no key

@@ -1,6 +1,6 @@
 """The process in which an Apple GPU works: it holds arrays and kernels, and runs programs as lazy MLX graphs.
 
-Started by `apple.AppleDevice` as `python -m metalsci.devices.apple_worker FD MATH_MODE`. Requests and answers are
+Started by `apple.AppleDevice` as `python -m metalsci.devices.apple.apple_worker FD MATH_MODE`. Requests and answers are
 pickled tuples over a socket. What a kernel does wrong is answered, not raised; what takes this process down is seen by
 the parent.
 """
@@ -13,7 +13,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from metalsci.devices.apple_protocol import DIAGNOSTIC, Chain
+from metalsci.devices.apple.apple_protocol import DIAGNOSTIC, Chain
 from metalsci.devices.program import Extent, Symbol
 from metalsci.msl.mlx.lower import LoweredKernel
 

@@ -12,12 +12,12 @@ import numpy as np
 from metalsci import cpu_metal
 from metalsci.cpu_metal.compile.wrapper import Mode
 from metalsci.devices import ceilings as roofline
+from metalsci.devices.buffer_plan import lay_out
 from metalsci.devices.ceilings import Ceilings, GivenCeilings
-from metalsci.devices.contract import accept
 from metalsci.devices.errors import CompileFailure, Crash, PipelineFailure, TimeLimit
-from metalsci.devices.memory import lay_out
 from metalsci.devices.program import Array, Call, Program, Symbol, fit_threadgroup
 from metalsci.devices.protocol import Module
+from metalsci.devices.validation import accept
 from metalsci.msl.diagnostics import Diagnostic
 from metalsci.msl.language.math_mode import MathMode
 from metalsci.msl.language.signature import KernelSignature

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from metalsci import cpu_metal
-from metalsci.devices.cpu import CpuModule, CpuStage
+from metalsci.devices.cpu.cpu_device import CpuModule, CpuStage
 from metalsci.devices.program import Program
 from metalsci.msl.language.math_mode import MathMode
 

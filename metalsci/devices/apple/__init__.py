@@ -1,0 +1,1 @@
+"""Apple GPUs through MLX, in a process of their own."""

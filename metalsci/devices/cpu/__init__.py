@@ -1,0 +1,1 @@
+"""The software device as a Device of the search, and its sanitizer."""
