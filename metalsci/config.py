@@ -46,7 +46,7 @@ class TaskConfig:
     heldout: dict[str, Any] = MISSING
     physics: dict[str, float] = field(default_factory=dict)
     tolerance: ToleranceConfig = field(default_factory=ToleranceConfig)
-    _target_: str = "metalsci.benchmark.load.load_problem"
+    _target_: str = "metalsci.task.loader.load_problem"
 
 
 @dataclass
@@ -158,7 +158,7 @@ class RepeatsConfig:
 
 @dataclass
 class InputsConfig:
-    """See metalsci.benchmark.draw; null: a fresh one."""
+    """See metalsci.task.input_seeds; null: a fresh one."""
 
     seed: int | None = None
 

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from metalsci.benchmark.evaluation import Invariant
+from metalsci.evaluation.results import Invariant
 from metalsci.judgement import Judged, Judgement
 from metalsci.tracking.console import figures, make_console
 

@@ -18,14 +18,12 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from metalsci.benchmark.draw import fresh_seed
-from metalsci.benchmark.duel import Duel, confirm, score_of, speedup_of
-from metalsci.benchmark.evaluate import Evaluator, Repeats
-from metalsci.benchmark.load import Problem
-from metalsci.benchmark.sanitized import Sanitized
-from metalsci.benchmark.stopwatch import Stopwatch
 from metalsci.devices.cpu.cpu_sanitizer import CpuSanitizer, Sanitizer
 from metalsci.devices.protocol import Device
+from metalsci.evaluation.evaluator import Evaluator, Repeats
+from metalsci.evaluation.paired import Duel, confirm, score_of, speedup_of
+from metalsci.evaluation.sanitizer_policy import Sanitized
+from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.export import best_py
 from metalsci.gate.heldout import GateResult, HeldOutGate
 from metalsci.models.keys import key_ring
@@ -40,6 +38,8 @@ from metalsci.search.loop import Finished, Search
 from metalsci.search.prompt import PromptBuilder
 from metalsci.search.recorded import as_recorded
 from metalsci.search.strategies.protocol import Strategy
+from metalsci.task.input_seeds import fresh_seed
+from metalsci.task.loader import Problem
 from metalsci.tracking.console import ConsoleView
 from metalsci.tracking.protocol import RunInfo, Tracker
 from metalsci.tracking.summary import Summary

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from metalsci.benchmark.load import Problem
 from metalsci.devices.program import Symbol, fit_threadgroup
 from metalsci.msl.language.math_mode import MathMode
 from metalsci.msl.language.parse import parse
 from metalsci.msl.mlx.lower import LoweringError, lower
 from metalsci.msl.mlx.python_export import Usage, export_python
+from metalsci.task.loader import Problem
 from metalsci.tracking.summary import Summary
 
 

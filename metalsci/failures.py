@@ -1,6 +1,5 @@
 """How a run can fail without it being a fault of the program, and what a user can do about each."""
 
-from metalsci.benchmark.load import TaskError
 from metalsci.devices.errors import DeviceError
 from metalsci.experiment import ConfigError
 from metalsci.gate.heldout import GateError
@@ -8,6 +7,7 @@ from metalsci.models.errors import ModelError
 from metalsci.search.budget import BudgetError
 from metalsci.search.journal import JournalError
 from metalsci.search.loop import SeedKernelError
+from metalsci.task.loader import TaskError
 
 EXPECTED = (
     ConfigError,

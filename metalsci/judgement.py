@@ -6,17 +6,17 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from metalsci.benchmark.draw import fresh_seed
-from metalsci.benchmark.duel import Contender, confirm, score_of
-from metalsci.benchmark.evaluate import Evaluator
-from metalsci.benchmark.evaluation import Outcome
-from metalsci.benchmark.sanitized import by_luck, look
-from metalsci.benchmark.stopwatch import Stopwatch
 from metalsci.devices.cpu.cpu_sanitizer import Findings
 from metalsci.devices.errors import CompileFailure
+from metalsci.evaluation.evaluator import Evaluator
+from metalsci.evaluation.paired import Contender, confirm, score_of
+from metalsci.evaluation.results import Outcome
+from metalsci.evaluation.sanitizer_policy import by_luck, look
+from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.experiment import ConfigError, check_seed, make, make_repeats, make_sanitizer
 from metalsci.gate.heldout import Verdict
 from metalsci.msl.diagnostics import Diagnostic
+from metalsci.task.input_seeds import fresh_seed
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import pytest
 from hydra.utils import instantiate
 from software_worker import SoftwareKernel
 
-from metalsci.benchmark.task import Size
+from metalsci.task.definition import Size
 
 
 @pytest.fixture(scope="module")

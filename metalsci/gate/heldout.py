@@ -6,15 +6,15 @@ It runs once, after the search, on the seed kernel and the incumbent side by sid
 from dataclasses import dataclass
 from enum import StrEnum
 
-from metalsci.benchmark.bench import Bench
-from metalsci.benchmark.draw import held_out
-from metalsci.benchmark.duel import Contender, duel
-from metalsci.benchmark.evaluate import Repeats
-from metalsci.benchmark.sanitized import look
-from metalsci.benchmark.stopwatch import Stopwatch
-from metalsci.benchmark.task import Size, Task
 from metalsci.devices.cpu.cpu_sanitizer import Sanitizer
 from metalsci.devices.protocol import Device
+from metalsci.evaluation.evaluator import Repeats
+from metalsci.evaluation.paired import Contender, duel
+from metalsci.evaluation.sanitizer_policy import look
+from metalsci.evaluation.staged_size import Bench
+from metalsci.evaluation.stopwatch import Stopwatch
+from metalsci.task.definition import Size, Task
+from metalsci.task.input_seeds import held_out
 
 
 class Verdict(StrEnum):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from metalsci.benchmark.evaluation import Outcome
+from metalsci.evaluation.results import Outcome
 from metalsci.models.protocol import Response, Stop
 from metalsci.msl.language.parse import parse
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
-from metalsci.benchmark.stopwatch import Stopwatch
+from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.models.errors import DeadlineError, ModelError, OutOfAnswersError
 from metalsci.models.protocol import Call, Expense, LanguageModel, Model, Prompt, Response, Stop
 from metalsci.models.record import Answered

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from metalsci.benchmark.evaluation import Evaluation, Outcome, Roofline, SizeResult
+from metalsci.evaluation.results import Evaluation, Outcome, Roofline, SizeResult
 from metalsci.msl.diagnostics import Diagnostic
 from metalsci.search.quoting import inline
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from metalsci.benchmark.evaluation import Evaluation
+from metalsci.evaluation.results import Evaluation
 from metalsci.models.protocol import Response
 
 

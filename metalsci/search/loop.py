@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from metalsci.benchmark.evaluation import Evaluation, Outcome
-from metalsci.benchmark.stopwatch import Stopwatch
-from metalsci.benchmark.task import TaskView
+from metalsci.evaluation.results import Evaluation, Outcome
+from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.models.protocol import LanguageModel, Learner, Model, Response
 from metalsci.search.answer import read_answer
 from metalsci.search.budget import Budget, Spent
@@ -18,6 +17,7 @@ from metalsci.search.history import Entry, History
 from metalsci.search.journal import Journal, Judged
 from metalsci.search.prompt import PromptBuilder
 from metalsci.search.strategies.protocol import Strategy
+from metalsci.task.definition import TaskView
 
 
 class SeedKernelError(Exception):

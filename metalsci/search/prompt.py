@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from metalsci.benchmark.task import TaskView
 from metalsci.models.protocol import Prompt
 from metalsci.models.tokens import estimate
 from metalsci.search.feedback import Detail, describe
@@ -12,6 +11,7 @@ from metalsci.search.history import Entry, History
 from metalsci.search.quoting import fenced, inline
 from metalsci.search.stagnation import WINDOW, stagnates
 from metalsci.search.strategies.protocol import Request
+from metalsci.task.definition import TaskView
 
 _ROLE = """You write fast compute kernels in the Metal Shading Language (Metal 3.1).
 

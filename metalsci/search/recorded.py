@@ -7,7 +7,7 @@ decided by must decide again, or the next prompt is another one than that which 
 from collections.abc import Callable
 from dataclasses import replace
 
-from metalsci.benchmark.evaluation import Evaluation, Outcome
+from metalsci.evaluation.results import Evaluation, Outcome
 from metalsci.search.journal import Recording
 
 Evaluate = Callable[[str, Callable[[str], None]], Evaluation]

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from metalsci.benchmark.duel import Contender, Duel
+from metalsci.evaluation.paired import Contender, Duel
 from metalsci.gate.heldout import GateResult, Verdict
 from metalsci.paths import shown
 from metalsci.search.history import Entry, History

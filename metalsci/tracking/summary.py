@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from metalsci.benchmark.duel import Duel
+from metalsci.evaluation.paired import Duel
 from metalsci.gate.heldout import GateResult
 from metalsci.search.budget import Spent
 

@@ -2,8 +2,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from metalsci.benchmark.task import Bound, Check, Probe, Size, Task, Work
 from metalsci.devices.program import Array, Kernels, Symbol
+from metalsci.task.definition import Bound, Check, Probe, Size, Task, Work
 
 BLOCK = 256
 

@@ -2,10 +2,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from metalsci.benchmark.mismatch import explain, judge
-from metalsci.benchmark.random import mix, uniform
-from metalsci.benchmark.task import Bound, Check, Size, Task, Work
 from metalsci.devices.program import Array, Kernels, Symbol
+from metalsci.task.comparison import explain, judge
+from metalsci.task.counter_hash import mix, uniform
+from metalsci.task.definition import Bound, Check, Size, Task, Work
 
 
 class HamiltonianMonteCarlo(Task):

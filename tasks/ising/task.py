@@ -2,9 +2,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from metalsci.benchmark.random import mix
-from metalsci.benchmark.task import Bound, Probe, Size, Task, Work
 from metalsci.devices.program import Array, Kernels, Symbol
+from metalsci.task.counter_hash import mix
+from metalsci.task.definition import Bound, Probe, Size, Task, Work
 
 ROWS = 32  # lattice rows updated at a time, so that the hash works in cache
 

@@ -2,8 +2,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from metalsci.benchmark.task import Bound, Check, Probe, Size, Task, Work
 from metalsci.devices.program import Array, Kernels, Symbol
+from metalsci.task.definition import Bound, Check, Probe, Size, Task, Work
 
 SKIN = 0.3  # by how much pairs beyond the cutoff are listed, so that one list serves many steps
 

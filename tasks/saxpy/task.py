@@ -2,9 +2,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from metalsci.benchmark.fields import rough
-from metalsci.benchmark.task import Bound, Probe, Size, Task, Work
 from metalsci.devices.program import Array, Kernels, Symbol
+from metalsci.task.definition import Bound, Probe, Size, Task, Work
+from metalsci.task.fields import rough
 
 
 class Saxpy(Task):

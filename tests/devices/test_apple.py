@@ -14,14 +14,14 @@ import psutil
 import pytest
 from hydra.utils import instantiate
 
-from metalsci.benchmark.evaluate import Evaluator, Repeats
-from metalsci.benchmark.evaluation import Outcome
-from metalsci.benchmark.stopwatch import Stopwatch
 from metalsci.devices.apple.apple_device import AppleDevice
 from metalsci.devices.apple.chips import UnknownChipError
 from metalsci.devices.auto import choose, has_metal
 from metalsci.devices.cpu.cpu_device import CpuDevice
 from metalsci.devices.errors import Crash, DeviceError
+from metalsci.evaluation.evaluator import Evaluator, Repeats
+from metalsci.evaluation.results import Outcome
+from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.msl.language.math_mode import MathMode
 
 WORKER = (sys.executable, str(Path(__file__).parent / "software_worker.py"))

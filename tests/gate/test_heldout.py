@@ -4,9 +4,9 @@ import msgspec
 import pytest
 from hydra.utils import instantiate
 
-from metalsci.benchmark.evaluation import Outcome
-from metalsci.benchmark.stopwatch import Stopwatch
 from metalsci.devices.cpu.cpu_sanitizer import CpuSanitizer
+from metalsci.evaluation.results import Outcome
+from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.gate.heldout import GateError, GateResult, HeldOutGate, Verdict
 
 # The held-out size is not square, so that exchanging NX and NY shows.

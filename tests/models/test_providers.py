@@ -26,7 +26,7 @@ from provider_server import (
 )
 from toy_search import Steps, fence, search
 
-from metalsci.benchmark.evaluation import Outcome
+from metalsci.evaluation.results import Outcome
 from metalsci.models.errors import DeadlineError, ModelError
 from metalsci.models.protocol import Call, LanguageModel, Prompt, Response, Stop, Usage
 from metalsci.models.remote import RemoteModel

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 from toy_search import SEED, fence, search
 
-from metalsci.benchmark.evaluation import Evaluation, Outcome
+from metalsci.evaluation.results import Evaluation, Outcome
 from metalsci.models.errors import ModelError
 from metalsci.models.protocol import Prompt, Response, Stop, Usage
 from metalsci.models.replay import Replay

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from metalsci.benchmark.evaluation import Evaluation, Outcome
-from metalsci.benchmark.stopwatch import Stopwatch
-from metalsci.benchmark.task import TaskView
+from metalsci.evaluation.results import Evaluation, Outcome
+from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.models.protocol import LanguageModel, Model
 from metalsci.msl.language.parse import parse
 from metalsci.search.budget import Budget
@@ -15,6 +14,7 @@ from metalsci.search.loop import Finished, Search
 from metalsci.search.prompt import PromptBuilder
 from metalsci.search.recorded import Evaluate
 from metalsci.search.strategies.one_plus_one import OnePlusOne
+from metalsci.task.definition import TaskView
 
 SEED = "kernel void step(device float *u, uint i [[thread_position_in_grid]]) { u[i] = 0;\n}"
 TASK = TaskView("toy", "Write zeros.", SEED, parse(SEED).kernels, ("N=8",))

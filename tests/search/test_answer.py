@@ -1,6 +1,6 @@
 import pytest
 
-from metalsci.benchmark.evaluation import Outcome
+from metalsci.evaluation.results import Outcome
 from metalsci.models.protocol import Response, Stop, Usage
 from metalsci.search.answer import join, read_answer
 

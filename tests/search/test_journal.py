@@ -1,6 +1,6 @@
 import pytest
 
-from metalsci.benchmark.evaluation import Evaluation, Outcome, Roofline, SizeResult, Timing
+from metalsci.evaluation.results import Evaluation, Outcome, Roofline, SizeResult, Timing
 from metalsci.models.protocol import Response, Stop, Usage
 from metalsci.models.record import Answered, recorded_answers
 from metalsci.msl.diagnostics import Diagnostic, Severity

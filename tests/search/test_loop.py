@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from metalsci.benchmark.evaluation import Evaluation, Outcome
-from metalsci.benchmark.stopwatch import Stopwatch
-from metalsci.benchmark.task import TaskView
+from metalsci.evaluation.results import Evaluation, Outcome
+from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.models.protocol import Prompt, Response
 from metalsci.msl.language.parse import parse
 from metalsci.search.budget import Budget
@@ -15,6 +14,7 @@ from metalsci.search.history import History
 from metalsci.search.journal import Journal
 from metalsci.search.loop import Finished, Search, SeedKernelError
 from metalsci.search.strategies.one_plus_one import OnePlusOne
+from metalsci.task.definition import TaskView
 
 SEED = "kernel void step(device float *u, uint i [[thread_position_in_grid]]) { u[i] = 0; }"
 TASK = TaskView("toy", "Write zeros.", SEED, parse(SEED).kernels, ("N=8",))

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from metalsci.benchmark.evaluation import Evaluation, Outcome, Roofline, SizeResult, Timing
-from metalsci.benchmark.task import TaskView
+from metalsci.evaluation.results import Evaluation, Outcome, Roofline, SizeResult, Timing
 from metalsci.models.protocol import Response
 from metalsci.models.tokens import estimate
 from metalsci.msl.diagnostics import Diagnostic, Severity
@@ -21,6 +20,7 @@ from metalsci.search.history import Entry, History
 from metalsci.search.prompt import PromptBuilder
 from metalsci.search.quoting import fenced, inline
 from metalsci.search.strategies.protocol import Request
+from metalsci.task.definition import TaskView
 
 GOLDEN = Path(__file__).parent / "golden"
 FOLDER = data("tasks") / "heat2d"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from metalsci.benchmark.evaluation import Evaluation, Outcome
+from metalsci.evaluation.results import Evaluation, Outcome
 from metalsci.search.history import Entry, History
 from metalsci.search.stagnation import stagnates
 

@@ -5,8 +5,8 @@ import pytest
 from hydra.utils import instantiate
 from spoil import SPOILS, right
 
-from metalsci.benchmark.references import References
-from metalsci.benchmark.task import Size
+from metalsci.task.definition import Size
+from metalsci.task.references import References
 
 SMALL = {
     "adi3d": {"NX": 24, "NY": 24, "NZ": 24, "steps": 10},

@@ -5,7 +5,7 @@ import pytest
 import scalar
 from hydra.utils import instantiate
 
-from metalsci.benchmark.task import Size
+from metalsci.task.definition import Size
 
 SIZE = Size("small", {"d": 6, "K": 40, "steps": 6})
 LENIENT = (

@@ -4,9 +4,9 @@ import pytest
 from hydra.utils import instantiate
 from races import RACES
 
-from metalsci.benchmark.evaluate import Evaluator, Repeats
-from metalsci.benchmark.evaluation import Outcome
-from metalsci.benchmark.stopwatch import Stopwatch
+from metalsci.evaluation.evaluator import Evaluator, Repeats
+from metalsci.evaluation.results import Outcome
+from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.paths import data
 
 SIZES = {  # small and, where a task allows it, odd, so that groups at the edges are partial

@@ -3,8 +3,8 @@
 import pytest
 from hydra.utils import instantiate
 
-from metalsci.benchmark.evaluate import Evaluator, Repeats
-from metalsci.benchmark.stopwatch import Stopwatch
+from metalsci.evaluation.evaluator import Evaluator, Repeats
+from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.gate.heldout import HeldOutGate, Verdict
 from metalsci.paths import data
 

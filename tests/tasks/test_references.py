@@ -5,7 +5,7 @@ import pytest
 import scalar
 from hydra.utils import instantiate
 
-from metalsci.benchmark.task import Size
+from metalsci.task.definition import Size
 
 SIZES = {
     "adi3d": {"NX": 9, "NY": 6, "NZ": 5, "steps": 2},

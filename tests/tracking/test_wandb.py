@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from metalsci.benchmark.evaluation import Evaluation, Outcome
 from metalsci.config import WandbMode
+from metalsci.evaluation.results import Evaluation, Outcome
 from metalsci.msl.diagnostics import Diagnostic, Severity
 from metalsci.search.history import Entry, History
 from metalsci.tracking.protocol import RunInfo

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from metalsci.benchmark.mismatch import Tolerance, explain, judge
 from metalsci.devices.ceilings import Ceilings
 from metalsci.devices.program import Array, Kernels, Program, Symbol, trace
 from metalsci.msl.language.parse import parse
 from metalsci.msl.language.signature import KernelSignature
+from metalsci.task.comparison import Tolerance, explain, judge
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from metalsci.benchmark.evaluation import Invariant, Outcome, Roofline, SizeResult, Timing
-from metalsci.benchmark.mismatch import Tolerance, judge
-from metalsci.benchmark.references import References
-from metalsci.benchmark.stopwatch import Stopwatch
-from metalsci.benchmark.task import Check, Probe, Size, Task
 from metalsci.devices.program import Array, Program
 from metalsci.devices.protocol import Device, Execution, Module, Stage
+from metalsci.evaluation.results import Invariant, Outcome, Roofline, SizeResult, Timing
+from metalsci.evaluation.stopwatch import Stopwatch
+from metalsci.task.comparison import Tolerance, judge
+from metalsci.task.definition import Check, Probe, Size, Task
+from metalsci.task.references import References
 
 _SAME = Tolerance(relative=1e-6)  # a device may flush denormals, even where it copies
 

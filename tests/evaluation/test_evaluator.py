@@ -9,14 +9,14 @@ import psutil
 import pytest
 from hydra.utils import instantiate
 
-from metalsci.benchmark.bench import Bench
-from metalsci.benchmark.draw import fresh_seed, in_distribution
-from metalsci.benchmark.duel import confirm, score_of, speedup_of
-from metalsci.benchmark.evaluate import Evaluator, Repeats
-from metalsci.benchmark.evaluation import Evaluation, Outcome, Roofline, SizeResult, Timing, score
-from metalsci.benchmark.references import References
-from metalsci.benchmark.stopwatch import Stopwatch
-from metalsci.benchmark.task import Size
+from metalsci.evaluation.evaluator import Evaluator, Repeats
+from metalsci.evaluation.paired import confirm, score_of, speedup_of
+from metalsci.evaluation.results import Evaluation, Outcome, Roofline, SizeResult, Timing, score
+from metalsci.evaluation.staged_size import Bench
+from metalsci.evaluation.stopwatch import Stopwatch
+from metalsci.task.definition import Size
+from metalsci.task.input_seeds import fresh_seed, in_distribution
+from metalsci.task.references import References
 
 SMALL = ("task=heat2d", "task.sizes=[{NX: 40, NY: 24, steps: 6},{NX: 33, NY: 17, steps: 5}]", "device.time_limit=1.5")
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hydra.utils import instantiate
 
-from metalsci.benchmark.references import References
-from metalsci.benchmark.task import Size
+from metalsci.task.definition import Size
+from metalsci.task.references import References
 
 SIZE = Size("small", {"NX": 20, "NY": 20, "steps": 3})
 

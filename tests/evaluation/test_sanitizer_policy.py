@@ -3,11 +3,11 @@
 import pytest
 from hydra.utils import instantiate
 
-from metalsci.benchmark.evaluate import Evaluator, Repeats
-from metalsci.benchmark.evaluation import Outcome
-from metalsci.benchmark.sanitized import Sanitized
-from metalsci.benchmark.stopwatch import Stopwatch
 from metalsci.devices.cpu.cpu_sanitizer import CpuSanitizer
+from metalsci.evaluation.evaluator import Evaluator, Repeats
+from metalsci.evaluation.results import Outcome
+from metalsci.evaluation.sanitizer_policy import Sanitized
+from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.search.feedback import describe
 
 STORE = "    u_out[c] = u + alpha * (u_in[c - 1] + u_in[c + 1] + u_in[c - NX] + u_in[c + NX] - 4.0f * u);"

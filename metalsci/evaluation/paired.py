@@ -8,11 +8,11 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from metalsci.benchmark.bench import Attempt, Bench
-from metalsci.benchmark.evaluate import Evaluator, Repeats
-from metalsci.benchmark.evaluation import Invariant, Outcome, Roofline, SizeResult, Timing, score
 from metalsci.devices.errors import KernelFailure
 from metalsci.devices.protocol import Module
+from metalsci.evaluation.evaluator import Evaluator, Repeats
+from metalsci.evaluation.results import Invariant, Outcome, Roofline, SizeResult, Timing, score
+from metalsci.evaluation.staged_size import Attempt, Bench
 
 
 @dataclass(frozen=True)

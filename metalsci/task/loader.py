@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from metalsci.benchmark.mismatch import Tolerance
-from metalsci.benchmark.task import Size, Task
+from metalsci.task.comparison import Tolerance
+from metalsci.task.definition import Size, Task
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from metalsci.benchmark import fields, random
-from metalsci.benchmark.task import Size, Task
 from metalsci.devices.program import Array
 from metalsci.paths import cache
+from metalsci.task import counter_hash as random
+from metalsci.task import fields
+from metalsci.task.definition import Size, Task
 
 _SHARED = (Path(fields.__file__), Path(random.__file__))  # what tasks compute with, besides NumPy
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from metalsci.benchmark.mismatch import Tolerance, explain, judge
+from metalsci.task.comparison import Tolerance, explain, judge
 
 WANT = np.random.default_rng(0).uniform(-1, 1, (48, 64))
 TOLERANCE = Tolerance(absolute=1e-4, relative=1e-5, rms=1e-4)

@@ -5,11 +5,11 @@ win, because a kernel that does what Metal leaves undefined is right by luck.
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from metalsci.benchmark.bench import Bench
-from metalsci.benchmark.evaluate import Evaluator, Progress
-from metalsci.benchmark.evaluation import Evaluation, Outcome, SizeResult
 from metalsci.devices.cpu.cpu_sanitizer import Findings, Sanitizer
 from metalsci.devices.program import Program
+from metalsci.evaluation.evaluator import Evaluator, Progress
+from metalsci.evaluation.results import Evaluation, Outcome, SizeResult
+from metalsci.evaluation.staged_size import Bench
 
 _TELLING = (Outcome.WRONG, Outcome.CRASHED)
 

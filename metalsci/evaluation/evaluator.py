@@ -11,13 +11,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Self
 
-from metalsci.benchmark.bench import Attempt, Bench
-from metalsci.benchmark.draw import in_distribution
-from metalsci.benchmark.evaluation import Evaluation, Outcome, SizeResult, Timing, score
-from metalsci.benchmark.stopwatch import Stopwatch
-from metalsci.benchmark.task import Size, Task
 from metalsci.devices.errors import CompileFailure, KernelFailure
 from metalsci.devices.protocol import Device, Module
+from metalsci.evaluation.results import Evaluation, Outcome, SizeResult, Timing, score
+from metalsci.evaluation.staged_size import Attempt, Bench
+from metalsci.evaluation.stopwatch import Stopwatch
+from metalsci.task.definition import Size, Task
+from metalsci.task.input_seeds import in_distribution
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ Progress = Callable[[str], None]
 class Evaluator:
     """Judges candidates of one task at a fixed list of sizes. A context manager: benches hold device memory.
 
-    inputs_seed: of the inputs at every size; see metalsci.benchmark.draw.
+    inputs_seed: of the inputs at every size; see metalsci.task.input_seeds.
     """
 
     def __init__(

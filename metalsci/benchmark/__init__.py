@@ -1,1 +1,0 @@
-"""What is solved and how it is judged: tasks, and the evaluation of a candidate on them."""

@@ -1,0 +1,1 @@
+"""How a candidate is judged: compiled, compared with the reference, timed, and paired with another."""
