@@ -8,8 +8,7 @@ import pytest
 from rewrite_cases import kernel
 
 from metalsci.models.protocol import Model, Prompt
-from metalsci.models.rewrite import Rewriter
-from metalsci.models.rewrite.rewriter import spelling
+from metalsci.models.rewriter import Rewriter, spelling
 from metalsci.msl.language.parse import parse
 
 TASKS = Path(__file__).parents[2] / "tasks"

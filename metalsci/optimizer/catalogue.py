@@ -1,0 +1,96 @@
+"""Which rewrites there are, how often each is drawn, and which it makes worth trying next."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from metalsci.optimizer.change import Rewrite
+from metalsci.optimizer.transforms.algebra import ContractToFma, FactorOut, PairwiseSum
+from metalsci.optimizer.transforms.bold import DropBarrier, DropGuard, HalfTemporaries
+from metalsci.optimizer.transforms.common import CommonParts, CommonSubexpressions
+from metalsci.optimizer.transforms.copies import PropagateCopies, RemoveUnused
+from metalsci.optimizer.transforms.guards import EarlyReturn, GuardedBody, ReturnToElse, SelectStore
+from metalsci.optimizer.transforms.integers import SignedIndices, UnsignedDivision
+from metalsci.optimizer.transforms.interior import JoinInterior, SplitInterior
+from metalsci.optimizer.transforms.intrinsics import CheaperCalls
+from metalsci.optimizer.transforms.invariants import LoopInvariants
+from metalsci.optimizer.transforms.kernels import LocalCopies, ThreadgroupCap
+from metalsci.optimizer.transforms.reciprocals import ReciprocalOnce
+from metalsci.optimizer.transforms.remainders import (
+    PowerOfTwo,
+    QuotientByReciprocal,
+    RemainderFromQuotient,
+    WrapByComparison,
+)
+from metalsci.optimizer.transforms.scalars import MergeAccumulation, ScalarReplacement
+from metalsci.optimizer.transforms.simplification import Simplify
+from metalsci.optimizer.transforms.tables import FoldTables
+from metalsci.optimizer.transforms.unrolling import UnrollByFactor, UnrollLoop, UnrollPragma
+
+
+@dataclass(frozen=True)
+class Entry:
+    """`weight` is relative to the other entries that apply; `leads_to` gives, by name, the probability that a
+    rewrite follows at once. No proposal makes a rewrite and one that `undoes` it. A `bold` rewrite is often wrong:
+    few proposals draw one, and then one change of it.
+    """
+
+    rewrite: Rewrite
+    weight: float
+    leads_to: Mapping[str, float] = field(default_factory=dict)
+    undoes: str = ""
+    bold: bool = False
+
+
+Catalogue = Mapping[str, Entry]
+
+_CLEAN = {"simplification": 1.0, "copy propagation": 0.9, "dead declarations": 1.0}
+
+
+def default_catalogue() -> Catalogue:
+    """What removes expensive arithmetic comes often, what only reshapes seldom, what is often wrong rarely."""
+    return {
+        "wrap-around by comparison": Entry(
+            WrapByComparison(), 5.0, {"copy propagation": 0.9, "dead declarations": 1.0}
+        ),
+        "reciprocals": Entry(ReciprocalOnce(), 4.0),
+        "loop unrolling": Entry(
+            UnrollLoop(), 4.0, {"folded tables": 0.95, "scalar replacement": 0.85, "merged sums": 0.7}
+        ),
+        "folded tables": Entry(FoldTables(), 2.0, _CLEAN),
+        "simplification": Entry(Simplify(), 1.0, {"copy propagation": 0.9, "dead declarations": 0.9}),
+        "copy propagation": Entry(PropagateCopies(), 0.2, {"simplification": 0.9}),
+        "dead declarations": Entry(RemoveUnused(), 0.1),
+        "scalar replacement": Entry(ScalarReplacement(), 1.5, {"merged sums": 0.6}),
+        "merged sums": Entry(MergeAccumulation(), 0.7),
+        "common subexpressions": Entry(CommonSubexpressions(), 1.0, {"copy propagation": 1.0}),
+        "common parts": Entry(CommonParts(), 0.8, {"copy propagation": 1.0}),
+        "loop invariants": Entry(LoopInvariants(), 1.0),
+        "signed indices": Entry(SignedIndices(), 2.0),
+        "unsigned division": Entry(UnsignedDivision(), 0.7),
+        "powers of two": Entry(PowerOfTwo(), 1.0),
+        "remainders from quotients": Entry(RemainderFromQuotient(), 1.5),
+        "quotients by reciprocal": Entry(QuotientByReciprocal(), 0.7),
+        "cheaper calls": Entry(CheaperCalls(), 2.0),
+        # Fast math fuses by itself, and what is spelled fma it cannot rearrange: of use in safe math only.
+        "fused multiply-adds": Entry(ContractToFma(), 0.03),
+        "factored sums": Entry(FactorOut(), 0.6),
+        "pairwise sums": Entry(PairwiseSum(), 0.8),
+        "unroll pragmas": Entry(UnrollPragma(), 0.8),
+        "unrolling by 4": Entry(UnrollByFactor(4), 0.8),
+        "unrolling by 2": Entry(UnrollByFactor(2), 0.4),
+        "local copies": Entry(LocalCopies(), 0.5),
+        "guarded body": Entry(GuardedBody(), 0.4),
+        "early return": Entry(EarlyReturn(), 0.4, undoes="guarded body"),
+        "else for return": Entry(ReturnToElse(), 0.4, {"selected stores": 0.5}),
+        "selected stores": Entry(SelectStore(), 0.6),
+        "split interior": Entry(SplitInterior(), 0.3),
+        "joined interior": Entry(JoinInterior(), 0.6, {"simplification": 0.5}, undoes="split interior"),
+        "a cap of 256 threads": Entry(ThreadgroupCap(256), 0.2),
+        "a cap of 512 threads": Entry(ThreadgroupCap(512), 0.1),
+        "a cap of 1024 threads": Entry(ThreadgroupCap(1024), 0.1),
+        "a cap of 128 threads": Entry(ThreadgroupCap(128), 0.1),
+        "a cap of 64 threads": Entry(ThreadgroupCap(64), 0.1),
+        "no guard": Entry(DropGuard(), 1.0, bold=True),
+        "a barrier less": Entry(DropBarrier(), 1.0, bold=True),
+        "half precision": Entry(HalfTemporaries(), 0.5, bold=True),
+    }

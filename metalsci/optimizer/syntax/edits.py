@@ -1,0 +1,82 @@
+"""Edits of a source text, and where lines and blanks go when statements are added or taken away."""
+
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from metalsci.optimizer.syntax.tree import Node
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Characters `start` to `end` of the text become `text`; equal ends insert."""
+
+    start: int
+    end: int
+    text: str
+
+    def overlaps(self, other: "Edit") -> bool:
+        """Insertions at one place do not collide: they come out in the order they were given."""
+        return self.start < other.end and other.start < self.end
+
+
+def apply(text: str, edits: Iterable[Edit]) -> str:
+    """The text after edits that do not overlap."""
+    pieces: list[str] = []
+    position = 0
+    for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
+        pieces += (text[position : edit.start], edit.text)
+        position = edit.end
+    return "".join((*pieces, text[position:]))
+
+
+def replace(node: Node, text: str) -> Edit:
+    return Edit(node.start, node.end, text)
+
+
+def indent_of(node: Node) -> str:
+    """The blanks that begin the node's line."""
+    line = node.source[node.source.rfind("\n", 0, node.start) + 1 :]
+    return line[: len(line) - len(line.lstrip(" \t"))]
+
+
+def starts_line(node: Node) -> bool:
+    return not node.source[node.source.rfind("\n", 0, node.start) + 1 : node.start].strip(" \t")
+
+
+def pragma_before(statement: Node) -> Node | None:
+    """The directive that stands directly in front of a statement and belongs to it: `#pragma unroll`."""
+    siblings = [node for node in statement.parent.children if node.kind != "comment"] if statement.parent else []
+    at = siblings.index(statement) if statement in siblings else 0
+    return siblings[at - 1] if at and siblings[at - 1].kind == "preproc_call" else None
+
+
+def insert_before(statement: Node, *lines: str) -> Edit:
+    """New lines in front of a statement and its pragma, indented as it is."""
+    statement = pragma_before(statement) or statement
+    indent = indent_of(statement)
+    if starts_line(statement):
+        return Edit(statement.start, statement.start, "".join(f"{line}\n{indent}" for line in lines))
+    return Edit(statement.start, statement.start, "".join(f"{line} " for line in lines))
+
+
+def remove(statement: Node) -> Edit:
+    """Take a statement away, with its line and the comment behind it where they hold nothing else."""
+    source = statement.source
+    line_start = source.rfind("\n", 0, statement.start) + 1
+    line_end = source.find("\n", statement.end)
+    line_end = len(source) if line_end < 0 else line_end + 1
+    before = source[line_start : statement.start]
+    behind = source[statement.end : line_end].strip()
+    if not before.strip() and (not behind or behind.startswith("//")):
+        return Edit(line_start, line_end, "")
+    return Edit(statement.start, statement.end, "")
+
+
+def reindent(text: str, indent: str) -> str:
+    """Lines shifted so that the shallowest begins at `indent`; the first line is taken to begin there already."""
+    first, _, rest = text.partition("\n")
+    if not rest:
+        return first
+    shifted = textwrap.indent(textwrap.dedent(rest), indent, lambda line: bool(line.strip()))
+    return f"{first}\n{shifted}"

@@ -1,0 +1,87 @@
+"""How tightly an expression binds, and when text put in its place needs parentheses."""
+
+from metalsci.optimizer.syntax.edits import Edit, replace
+from metalsci.optimizer.syntax.tree import Node
+
+PRIMARY, UNARY, PRODUCT, SUM, CONDITIONAL, ANY = 16, 14, 13, 12, 3, 0
+
+_BINARY = {
+    "*": PRODUCT,
+    "/": PRODUCT,
+    "%": PRODUCT,
+    "+": SUM,
+    "-": SUM,
+    "<<": 11,
+    ">>": 11,
+    "<": 10,
+    ">": 10,
+    "<=": 10,
+    ">=": 10,
+    "==": 9,
+    "!=": 9,
+    "&": 8,
+    "^": 7,
+    "|": 6,
+    "&&": 5,
+    "||": 4,
+}
+_PREFIX = ("unary_expression", "pointer_expression", "cast_expression", "update_expression")
+_POSTFIX = ("subscript_expression", "field_expression", "call_expression")
+_LOOSE = ("assignment_expression", "comma_expression")
+
+
+def operator_level(operator: str) -> int:
+    return _BINARY[operator]
+
+
+def level_of(node: Node) -> int:
+    """How tightly the node's own text binds."""
+    match node.kind:
+        case "binary_expression":
+            return _BINARY.get(node.operator, ANY)
+        case "conditional_expression":
+            return CONDITIONAL
+        case "number_literal":
+            return UNARY if node.text.startswith(("-", "+")) else PRIMARY
+        case kind if kind in _PREFIX:
+            return UNARY
+        case kind if kind in _LOOSE:
+            return ANY
+    return PRIMARY
+
+
+def required_level(node: Node) -> int:
+    """How tightly text must bind to stand where the node stands."""
+    parent = node.parent
+    if parent is None:
+        return ANY
+    if parent.kind == "binary_expression":
+        level = _BINARY.get(parent.operator, PRIMARY)
+        return level if node.field == "left" else level + 1
+    if parent.kind == "conditional_expression":
+        return CONDITIONAL + 1 if node.field == "condition" else CONDITIONAL
+    if parent.kind in _PREFIX:
+        return UNARY
+    if parent.kind in _POSTFIX and node.field in ("argument", "function"):
+        return PRIMARY
+    return ANY + 1
+
+
+def parenthesised(text: str, level: int, required: int) -> str:
+    return text if level >= required else f"({text})"
+
+
+def fitted(node: Node, text: str, level: int) -> str:
+    """`text`, which binds at `level`, as it may be put in the node's place."""
+    sign_before = node.source[node.start - 1 : node.start]
+    if sign_before in ("+", "-") and text.startswith(sign_before):  # a - -b must not become a--b
+        return f"({text})"
+    return parenthesised(text, level, required_level(node))
+
+
+def put(node: Node, text: str, level: int) -> Edit:
+    """`text` in place of the node, and of parentheses around the node that it does not need."""
+    outer = node.parent
+    if outer is not None and outer.kind == "parenthesized_expression" and level >= required_level(outer):
+        return put(outer, text, level)
+    return replace(node, fitted(node, text, level))
