@@ -32,7 +32,7 @@ from metalsci.devices.errors import CompileFailure, DeviceError
 from metalsci.devices.program import trace
 from metalsci.devices.protocol import Device
 from metalsci.experiment import ConfigError, make
-from metalsci.models.keys import VARIABLES, env_file, key_ring
+from metalsci.models.http.keys import VARIABLES, env_file, key_ring
 from metalsci.msl.language.parse import parse
 from metalsci.paths import cache, data
 
@@ -149,7 +149,7 @@ def _wandb() -> Finding:
 
 
 def _model(cfg: DictConfig) -> Finding:
-    from metalsci.models.check import check
+    from metalsci.models.liveness import check
 
     return Finding("model", check(instantiate(cfg.model)))
 

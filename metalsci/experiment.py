@@ -26,7 +26,7 @@ from metalsci.evaluation.sanitizer_policy import Sanitized
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.export import best_py
 from metalsci.gate.heldout import GateResult, HeldOutGate
-from metalsci.models.keys import key_ring
+from metalsci.models.http.keys import key_ring
 from metalsci.models.protocol import LanguageModel, Model
 from metalsci.models.replay import Replay
 from metalsci.paths import shown

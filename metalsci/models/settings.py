@@ -21,9 +21,9 @@ class Effort(Enum):
 
 @dataclass
 class TransportConfig:
-    """See metalsci.models.remote.Transport."""
+    """See metalsci.models.http.remote.Transport."""
 
-    _target_: str = "metalsci.models.remote.Transport"
+    _target_: str = "metalsci.models.http.remote.Transport"
     base_url: str | None = None
     stream: bool = True
     timeout: float = 600.0
@@ -45,7 +45,7 @@ class PricesConfig:
 
 @dataclass
 class ClaudeConfig:
-    _target_: str = "metalsci.models.claude.claude"
+    _target_: str = "metalsci.models.providers.claude.claude"
     model: str = MISSING
     effort: Effort | None = None
     thinking: bool = True
@@ -57,7 +57,7 @@ class ClaudeConfig:
 
 @dataclass
 class GptConfig:
-    _target_: str = "metalsci.models.gpt.gpt"
+    _target_: str = "metalsci.models.providers.gpt.gpt"
     model: str = MISSING
     effort: Effort | None = None
     max_output_tokens: int = MISSING
@@ -68,7 +68,7 @@ class GptConfig:
 
 @dataclass
 class GeminiConfig:
-    _target_: str = "metalsci.models.gemini.gemini"
+    _target_: str = "metalsci.models.providers.gemini.gemini"
     model: str = MISSING
     effort: Effort | None = None
     max_output_tokens: int = MISSING
@@ -81,7 +81,7 @@ class GeminiConfig:
 
 @dataclass
 class LocalConfig:
-    _target_: str = "metalsci.models.local.local"
+    _target_: str = "metalsci.models.providers.local.local"
     model: str | None = None
     max_output_tokens: int = MISSING
     temperature: float | None = None

@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from provider_server import Format, Line, ProviderServer
 
-from metalsci.models.keys import key_ring
+from metalsci.models.http.keys import key_ring
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from metalsci.models.faults import Kind, of_status, retry_after
+from metalsci.models.http.provider_fault import Kind, of_status, retry_after
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ import pytest
 from provider_server import Anthropic, Fail, Say
 from toy_search import fence
 
-from metalsci.models.check import check
-from metalsci.models.claude import claude
 from metalsci.models.errors import ModelError
-from metalsci.models.keys import KeyRing
+from metalsci.models.http.keys import KeyRing
+from metalsci.models.http.remote import Transport
+from metalsci.models.liveness import check
 from metalsci.models.prices import PriceTable
-from metalsci.models.remote import Transport
+from metalsci.models.providers.claude import claude
 
 KEY = "METALSCI_LOCAL_API_KEY"
 

@@ -16,9 +16,9 @@ from provider_server import Cut, Fail, Format, Garble, Hang, Say, free_port, pie
 from toy_search import fence, search
 
 from metalsci.models.errors import ModelError
+from metalsci.models.http.provider import Text, Thought
+from metalsci.models.http.thinking import Thinking
 from metalsci.models.protocol import Call, Prompt, Stop, Usage
-from metalsci.models.provider import Text, Thought
-from metalsci.models.thinking import Thinking
 from metalsci.search.budget import Budget
 
 PROMPT = Prompt("Be brief.", "Say hello.", 7, "")

@@ -28,8 +28,8 @@ from toy_search import Steps, fence, search
 
 from metalsci.evaluation.results import Outcome
 from metalsci.models.errors import DeadlineError, ModelError
+from metalsci.models.http.remote import RemoteModel
 from metalsci.models.protocol import Call, LanguageModel, Prompt, Response, Stop, Usage
-from metalsci.models.remote import RemoteModel
 from metalsci.search.budget import Budget
 
 PROMPT = Prompt("Be brief.", "Say hello.", 1, "")

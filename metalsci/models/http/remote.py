@@ -10,11 +10,11 @@ from typing import Self
 from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_type, wait_random_exponential
 
 from metalsci.models.errors import DeadlineError, ModelError
-from metalsci.models.faults import Fault, Kind, MalformedAnswerError
-from metalsci.models.keys import key_ring
+from metalsci.models.http.keys import key_ring
+from metalsci.models.http.provider import Counted, Ended, Event, Provider, Question, Text, Thought, Turn, Wire
+from metalsci.models.http.provider_fault import Fault, Kind, MalformedAnswerError
 from metalsci.models.prices import Price
 from metalsci.models.protocol import Call, Expense, Prompt, Response, Stop, Usage
-from metalsci.models.provider import Counted, Ended, Event, Provider, Question, Text, Thought, Turn, Wire
 from metalsci.models.tokens import at_most, estimate
 
 _CONTINUE = (

@@ -3,12 +3,12 @@
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from metalsci.models.faults import Fault, MalformedAnswerError, of_status
-from metalsci.models.openai_sdk import of_openai, open_client
+from metalsci.models.http.openai_sdk import of_openai, open_client
+from metalsci.models.http.provider import Counted, Ended, Event, Question, Text, Thought, Wire
+from metalsci.models.http.provider_fault import Fault, MalformedAnswerError, of_status
+from metalsci.models.http.remote import RemoteModel, Transport
 from metalsci.models.prices import PriceTable
 from metalsci.models.protocol import Stop, Usage
-from metalsci.models.provider import Counted, Ended, Event, Question, Text, Thought, Wire
-from metalsci.models.remote import RemoteModel, Transport
 from metalsci.models.settings import Effort
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 
-from metalsci.models.provider import Event, Text, Thought
+from metalsci.models.http.provider import Event, Text, Thought
 
 _OPEN, _CLOSE = "<think>", "</think>"
 

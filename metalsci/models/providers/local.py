@@ -4,14 +4,14 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from metalsci.models.errors import ModelError
-from metalsci.models.faults import Fault, MalformedAnswerError
-from metalsci.models.openai_sdk import of_openai, open_client
+from metalsci.models.http.openai_sdk import of_openai, open_client
+from metalsci.models.http.provider import Counted, Ended, Event, Question, Text, Thought, Wire
+from metalsci.models.http.provider_fault import Fault, MalformedAnswerError
+from metalsci.models.http.remote import RemoteModel, Transport
+from metalsci.models.http.serve import Server
+from metalsci.models.http.thinking import Thinking
 from metalsci.models.prices import Price
 from metalsci.models.protocol import Stop, Usage
-from metalsci.models.provider import Counted, Ended, Event, Question, Text, Thought, Wire
-from metalsci.models.remote import RemoteModel, Transport
-from metalsci.models.serve import Server
-from metalsci.models.thinking import Thinking
 
 if TYPE_CHECKING:
     from openai import OpenAI

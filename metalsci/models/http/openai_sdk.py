@@ -3,8 +3,8 @@
 import json
 from typing import TYPE_CHECKING
 
-from metalsci.models.faults import Fault, Kind, of_status
-from metalsci.models.provider import Wire
+from metalsci.models.http.provider import Wire
+from metalsci.models.http.provider_fault import Fault, Kind, of_status
 
 if TYPE_CHECKING:
     from openai import OpenAI

@@ -4,7 +4,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from metalsci.models.faults import Fault
+from metalsci.models.http.provider_fault import Fault
 from metalsci.models.protocol import Stop, Usage
 
 

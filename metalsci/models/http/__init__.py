@@ -1,0 +1,1 @@
+"""Language models over HTTP: keys, retries, streams, prices."""
