@@ -108,9 +108,9 @@ class BudgetConfig:
 
 @dataclass
 class PromptConfig:
-    """See metalsci.search.prompt.PromptBuilder."""
+    """See metalsci.search.prompting.prompt_builder.PromptBuilder."""
 
-    _target_: str = "metalsci.search.prompt.PromptBuilder"
+    _target_: str = "metalsci.search.prompting.prompt_builder.PromptBuilder"
     pitfalls: bool = True
     sizes: bool = True
     diagnostics: bool = True

@@ -31,12 +31,12 @@ from metalsci.models.protocol import LanguageModel, Model
 from metalsci.models.replay import Replay
 from metalsci.paths import shown
 from metalsci.search.budget import Budget
-from metalsci.search.folder import RunFolder
 from metalsci.search.history import Entry
 from metalsci.search.journal import Journal, JournalError, Recording, read_recording
 from metalsci.search.loop import Finished, Search
-from metalsci.search.prompt import PromptBuilder
-from metalsci.search.recorded import as_recorded
+from metalsci.search.prompting.prompt_builder import PromptBuilder
+from metalsci.search.replayed_evaluations import as_recorded
+from metalsci.search.run_folder import RunFolder
 from metalsci.search.strategies.protocol import Strategy
 from metalsci.task.input_seeds import fresh_seed
 from metalsci.task.loader import Problem

@@ -14,7 +14,7 @@ class Replay:
     """run: the folder of a recorded run, or its journal; None is refused with what to give.
 
     strict: the answer to another prompt is refused. The search that asks must then judge candidates as the recorded one
-    did, since prompts tell what was measured: see metalsci.search.recorded.
+    did, since prompts tell what was measured: see metalsci.search.replayed_evaluations.
     """
 
     name = "replay"

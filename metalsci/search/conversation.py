@@ -14,8 +14,8 @@ from metalsci.models.protocol import Call, Expense, LanguageModel, Model, Prompt
 from metalsci.models.record import Answered
 from metalsci.search.answer import complete, join
 from metalsci.search.budget import Budget, Spent
-from metalsci.search.folder import RunFolder
 from metalsci.search.journal import Journal
+from metalsci.search.run_folder import RunFolder
 
 _CUTS = 3  # answers that break off in one iteration before the connection is given up
 

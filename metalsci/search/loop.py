@@ -12,10 +12,10 @@ from metalsci.models.protocol import LanguageModel, Learner, Model, Response
 from metalsci.search.answer import read_answer
 from metalsci.search.budget import Budget, Spent
 from metalsci.search.conversation import BudgetEnded, Conversation
-from metalsci.search.folder import RunFolder
 from metalsci.search.history import Entry, History
 from metalsci.search.journal import Journal, Judged
-from metalsci.search.prompt import PromptBuilder
+from metalsci.search.prompting.prompt_builder import PromptBuilder
+from metalsci.search.run_folder import RunFolder
 from metalsci.search.strategies.protocol import Strategy
 from metalsci.task.definition import TaskView
 

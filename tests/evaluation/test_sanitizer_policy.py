@@ -8,7 +8,7 @@ from metalsci.evaluation.evaluator import Evaluator, Repeats
 from metalsci.evaluation.results import Outcome
 from metalsci.evaluation.sanitizer_policy import Sanitized
 from metalsci.evaluation.stopwatch import Stopwatch
-from metalsci.search.feedback import describe
+from metalsci.search.prompting.feedback import describe
 
 STORE = "    u_out[c] = u + alpha * (u_in[c - 1] + u_in[c + 1] + u_in[c - NX] + u_in[c + NX] - 4.0f * u);"
 # Threads that run in the order of their cells are none the wiser: what each does to the next cell, that one undoes.

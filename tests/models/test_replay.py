@@ -12,8 +12,8 @@ from metalsci.models.protocol import Prompt, Response, Stop, Usage
 from metalsci.models.replay import Replay
 from metalsci.search.budget import Budget
 from metalsci.search.journal import read_recording
-from metalsci.search.prompt import PromptBuilder
-from metalsci.search.recorded import as_recorded
+from metalsci.search.prompting.prompt_builder import PromptBuilder
+from metalsci.search.replayed_evaluations import as_recorded
 
 
 @dataclass

@@ -7,12 +7,12 @@ from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.models.protocol import LanguageModel, Model
 from metalsci.msl.language.parse import parse
 from metalsci.search.budget import Budget
-from metalsci.search.folder import RunFolder
 from metalsci.search.history import History
 from metalsci.search.journal import Journal
 from metalsci.search.loop import Finished, Search
-from metalsci.search.prompt import PromptBuilder
-from metalsci.search.recorded import Evaluate
+from metalsci.search.prompting.prompt_builder import PromptBuilder
+from metalsci.search.replayed_evaluations import Evaluate
+from metalsci.search.run_folder import RunFolder
 from metalsci.search.strategies.one_plus_one import OnePlusOne
 from metalsci.task.definition import TaskView
 

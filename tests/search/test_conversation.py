@@ -13,10 +13,10 @@ from metalsci.models.errors import DeadlineError, ModelError, OutOfAnswersError
 from metalsci.models.protocol import Call, Expense, LanguageModel, Prompt, Response, Stop, Usage
 from metalsci.msl.language.parse import parse
 from metalsci.search.budget import Budget, BudgetError
-from metalsci.search.folder import RunFolder
 from metalsci.search.history import History
 from metalsci.search.journal import Journal
 from metalsci.search.loop import Finished, Search
+from metalsci.search.run_folder import RunFolder
 from metalsci.search.strategies.one_plus_one import OnePlusOne
 from metalsci.task.definition import TaskView
 

@@ -9,10 +9,10 @@ from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.models.protocol import Prompt, Response
 from metalsci.msl.language.parse import parse
 from metalsci.search.budget import Budget
-from metalsci.search.folder import RunFolder
 from metalsci.search.history import History
 from metalsci.search.journal import Journal
 from metalsci.search.loop import Finished, Search, SeedKernelError
+from metalsci.search.run_folder import RunFolder
 from metalsci.search.strategies.one_plus_one import OnePlusOne
 from metalsci.task.definition import TaskView
 

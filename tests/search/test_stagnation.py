@@ -4,7 +4,7 @@ import pytest
 
 from metalsci.evaluation.results import Evaluation, Outcome
 from metalsci.search.history import Entry, History
-from metalsci.search.stagnation import stagnates
+from metalsci.search.prompting.stagnation import stagnates
 
 
 @pytest.mark.parametrize(

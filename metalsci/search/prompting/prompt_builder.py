@@ -6,10 +6,10 @@ from enum import IntEnum
 
 from metalsci.models.protocol import Prompt
 from metalsci.models.tokens import estimate
-from metalsci.search.feedback import Detail, describe
 from metalsci.search.history import Entry, History
-from metalsci.search.quoting import fenced, inline
-from metalsci.search.stagnation import WINDOW, stagnates
+from metalsci.search.prompting.feedback import Detail, describe
+from metalsci.search.prompting.quoting import fenced, inline
+from metalsci.search.prompting.stagnation import WINDOW, stagnates
 from metalsci.search.strategies.protocol import Request
 from metalsci.task.definition import TaskView
 

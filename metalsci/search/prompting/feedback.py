@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from metalsci.evaluation.results import Evaluation, Outcome, Roofline, SizeResult
 from metalsci.msl.diagnostics import Diagnostic
-from metalsci.search.quoting import inline
+from metalsci.search.prompting.quoting import inline
 
 _MOST = 10  # diagnostics or findings; the first few say it all
 
