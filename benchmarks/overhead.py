@@ -19,9 +19,9 @@ from rich.table import Table
 
 from metalsci.cpu_metal import Device, Dispatch
 from metalsci.cpu_metal.compile.kernel_cache import Cache
+from metalsci.files.locations import data
 from metalsci.msl.language.parse import parse
 from metalsci.msl.mlx.lower import lower
-from metalsci.paths import data
 
 REPEATS = 5
 NOTHING = """#include <metal_stdlib>

@@ -22,19 +22,19 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.text import Text
 
-from metalsci.arguments import UsageError
-from metalsci.choices import explain, refuse_unread
-from metalsci.config import register
+from metalsci.cli.arguments import UsageError
+from metalsci.cli.config_errors import explain, refuse_unread
 from metalsci.cpu_metal.execute import isolation
 from metalsci.devices import ceilings
 from metalsci.devices.auto import has_metal
 from metalsci.devices.errors import CompileFailure, DeviceError
 from metalsci.devices.program import trace
 from metalsci.devices.protocol import Device
-from metalsci.experiment import ConfigError, make
+from metalsci.experiment.schemas import register
+from metalsci.experiment.search_run import ConfigError, make
+from metalsci.files.locations import cache, data
 from metalsci.models.http.keys import VARIABLES, env_file, key_ring
 from metalsci.msl.language.parse import parse
-from metalsci.paths import cache, data
 
 _OF_THE_DEVICE = ("ceilings", "kernel")
 _LEAST_DISK = 2e9  # bytes: compiled kernels, a sweep's folders, what W&B stages

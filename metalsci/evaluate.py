@@ -15,8 +15,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from metalsci.arguments import multirun_first
-from metalsci.paths import data
+from metalsci.cli.arguments import multirun_first
+from metalsci.files.locations import data
 from metalsci.run import EXIT_FAILED, check_settings, command, complain
 
 log = logging.getLogger(__name__)
@@ -27,9 +27,9 @@ def _job(cfg: DictConfig) -> None:
     # Only a command that runs something imports what running takes: --help stays quick.
     import msgspec
 
-    from metalsci.evaluations import show
-    from metalsci.failures import EXPECTED
-    from metalsci.judgement import judge
+    from metalsci.cli.evaluation_table import show
+    from metalsci.cli.failures import EXPECTED
+    from metalsci.experiment.single_kernel import judge
     from metalsci.tracking.console import make_console
 
     check_settings(cfg)

@@ -15,10 +15,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from metalsci.arguments import UsageError, expand_resume, multirun_first, refuse_null
-from metalsci.config import register
-from metalsci.help import help_text
-from metalsci.paths import data, shown
+from metalsci.cli.arguments import UsageError, expand_resume, multirun_first, refuse_null
+from metalsci.cli.help import help_text
+from metalsci.experiment.schemas import register
+from metalsci.files.locations import data, shown
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +29,8 @@ EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 @hydra.main(version_base="1.3", config_path=str(data("conf")), config_name="config")
 def _job(cfg: DictConfig) -> None:
     # Only a command that runs something imports what running takes: --help and --cfg stay quick.
-    from metalsci.experiment import run_experiment
-    from metalsci.failures import EXPECTED, advice
+    from metalsci.cli.failures import EXPECTED, advice
+    from metalsci.experiment.search_run import run_experiment
 
     check_settings(cfg)
     hydra_cfg = HydraConfig.get()
@@ -86,7 +86,7 @@ def command(config_name: str, job: Callable[[], None], prepare: Callable[[list[s
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     except (HydraException, OmegaConfBaseException, UsageError) as error:
-        from metalsci.choices import explain
+        from metalsci.cli.config_errors import explain
 
         complain(explain(error))
         sys.exit(EXIT_USAGE)
@@ -101,7 +101,7 @@ def command(config_name: str, job: Callable[[], None], prepare: Callable[[list[s
 
 def check_settings(cfg: DictConfig) -> None:
     """Exits where something was added to a config that nothing reads."""
-    from metalsci.choices import refuse_unread
+    from metalsci.cli.config_errors import refuse_unread
 
     try:
         refuse_unread(cfg)

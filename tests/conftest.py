@@ -6,8 +6,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from metalsci.config import register
-from metalsci.paths import data
+from metalsci.experiment.schemas import register
+from metalsci.files.locations import data
 
 _LONG = ("full", "conformance")
 

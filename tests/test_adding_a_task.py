@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from metalsci.paths import data
+from metalsci.files.locations import data
 
 DOCUMENT = data("conf").parent / "docs" / "adding_a_task.md"
 SMALL = (

@@ -211,7 +211,7 @@ def test_a_full_disk_ends_the_run_with_what_to_do(tmp_path):
 
 
 def test_a_seed_kernel_that_does_not_compile_is_reported_with_line_and_column(tmp_path):
-    from metalsci.paths import data
+    from metalsci.files.locations import data
 
     task = tmp_path / "task"
     task.mkdir()

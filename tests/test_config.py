@@ -6,8 +6,8 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from metalsci.experiment import ConfigError, build
-from metalsci.paths import data
+from metalsci.experiment.search_run import ConfigError, build
+from metalsci.files.locations import data
 
 # Groups whose options are objects; the others are settings, prices within models, and experiments of their own test.
 GROUPS = sorted(

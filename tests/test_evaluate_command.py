@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from metalsci.paths import data
+from metalsci.files.locations import data
 
 SMALL = (
     "task=heat2d",

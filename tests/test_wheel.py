@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from metalsci.paths import data
+from metalsci.files.locations import data
 
 
 @pytest.fixture(scope="module")

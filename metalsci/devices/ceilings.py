@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metalsci.devices.program import Kernels, Symbol, trace
+from metalsci.files.locations import cache
 from metalsci.msl.language.parse import parse
-from metalsci.paths import cache
 
 if TYPE_CHECKING:
     from metalsci.devices.protocol import Device

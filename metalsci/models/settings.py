@@ -1,4 +1,4 @@
-"""The settings of each model as types, for conf/model/*.yaml; see metalsci.config."""
+"""The settings of each model as types, for conf/model/*.yaml; see metalsci.experiment.schemas."""
 
 from dataclasses import dataclass, field
 from enum import Enum

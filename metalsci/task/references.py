@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from metalsci.devices.program import Array
-from metalsci.paths import cache
+from metalsci.files.locations import cache
 from metalsci.task import counter_hash as random
 from metalsci.task import fields
 from metalsci.task.definition import Size, Task

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from metalsci.evaluation.paired import Contender, Duel
+from metalsci.files.locations import shown
 from metalsci.gate.heldout import GateResult, Verdict
-from metalsci.paths import shown
 from metalsci.search.history import Entry, History
 from metalsci.tracking.summary import Summary
 

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metalsci.config import WandbMode
-from metalsci.paths import shown
+from metalsci.files.locations import shown
 from metalsci.search.history import Entry, History
 from metalsci.tracking.protocol import RunInfo
 from metalsci.tracking.summary import Summary
+from metalsci.tracking.wandb_mode import WandbMode
 
 if TYPE_CHECKING:
     from wandb import Run

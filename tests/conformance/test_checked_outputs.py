@@ -12,7 +12,7 @@ from hydra.utils import instantiate
 from test_accepted import KERNEL, PROGRAMS
 
 from metalsci.cpu_metal import Device, Dispatch, Kernel
-from metalsci.paths import data
+from metalsci.files.locations import data
 
 pytestmark = [pytest.mark.conformance, pytest.mark.timeout(1200)]
 TASKS = sorted(path.parent.name for path in data("tasks").glob("*/task.py"))

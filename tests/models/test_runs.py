@@ -15,7 +15,7 @@ import psutil
 import pytest
 from provider_server import Anthropic, Fail, Google, OpenAIResponses, ProviderServer, Say, Stall
 
-from metalsci.paths import data
+from metalsci.files.locations import data
 
 SEED = (data("tasks") / "heat2d" / "seed.metal").read_text()
 SMOKE = ("experiment=smoke",)

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from metalsci.evaluation.results import Evaluation, Outcome, Roofline, SizeResult, Timing
+from metalsci.files.locations import data
 from metalsci.models.protocol import Response
 from metalsci.models.tokens import estimate
 from metalsci.msl.diagnostics import Diagnostic, Severity
 from metalsci.msl.language.parse import parse
-from metalsci.paths import data
 from metalsci.search.history import Entry, History
 from metalsci.search.prompting.feedback import describe
 from metalsci.search.prompting.prompt_builder import PromptBuilder

@@ -99,8 +99,8 @@ def test_a_folder_that_cannot_be_written_costs_nothing_but_time(task, tmp_path):
 def fill(folder, first):
     from hydra import compose, initialize_config_dir
 
-    from metalsci.config import register
-    from metalsci.paths import data
+    from metalsci.experiment.schemas import register
+    from metalsci.files.locations import data
 
     register()
     with initialize_config_dir(str(data("conf")), version_base="1.3"):

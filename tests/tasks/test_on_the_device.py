@@ -7,7 +7,7 @@ from races import RACES
 from metalsci.evaluation.evaluator import Evaluator, Repeats
 from metalsci.evaluation.results import Outcome
 from metalsci.evaluation.stopwatch import Stopwatch
-from metalsci.paths import data
+from metalsci.files.locations import data
 
 SIZES = {  # small and, where a task allows it, odd, so that groups at the edges are partial
     "adi3d": "{NX: 37, NY: 22, NZ: 19, steps: 3}",

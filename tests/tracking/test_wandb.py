@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from metalsci.config import WandbMode
 from metalsci.evaluation.results import Evaluation, Outcome
 from metalsci.msl.diagnostics import Diagnostic, Severity
 from metalsci.search.history import Entry, History
 from metalsci.tracking.protocol import RunInfo
 from metalsci.tracking.wandb import WandbTracker
+from metalsci.tracking.wandb_mode import WandbMode
 
 HEADER, BLOCK, RECORD = 7, 32 * 1024, struct.Struct("<IHB")
 

@@ -6,23 +6,15 @@ its defaults list. The leading underscore keeps the schemas out of the lists of 
 """
 
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
 
+from metalsci.files.locations import data, package
 from metalsci.models.settings import SCHEMAS as MODEL_SCHEMAS
 from metalsci.msl.language.math_mode import MathMode
-from metalsci.paths import data, package
-
-
-class WandbMode(Enum):
-    """auto: online when there is a login, offline when there is none."""
-
-    auto = "auto"
-    online = "online"
-    offline = "offline"
+from metalsci.tracking.wandb_mode import WandbMode
 
 
 @dataclass
@@ -51,7 +43,7 @@ class TaskConfig:
 
 @dataclass
 class RewriteConfig:
-    _target_: str = "metalsci.models.rewrite.Rewriter"
+    _target_: str = "metalsci.models.rewriter.Rewriter"
     seed: int = MISSING
     most_rewrites: int = 4
     boldness: float = 0.1

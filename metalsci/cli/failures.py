@@ -1,7 +1,7 @@
 """How a run can fail without it being a fault of the program, and what a user can do about each."""
 
 from metalsci.devices.errors import DeviceError
-from metalsci.experiment import ConfigError
+from metalsci.experiment.search_run import ConfigError
 from metalsci.gate.heldout import GateError
 from metalsci.models.errors import ModelError
 from metalsci.search.budget import BudgetError

@@ -9,8 +9,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from metalsci.arguments import UsageError
-from metalsci.config import SCHEMAS
+from metalsci.cli.arguments import UsageError
+from metalsci.experiment.schemas import SCHEMAS
 
 
 def explain(error: BaseException) -> str:

@@ -24,12 +24,12 @@ from metalsci.evaluation.evaluator import Evaluator, Repeats
 from metalsci.evaluation.paired import Duel, confirm, score_of, speedup_of
 from metalsci.evaluation.sanitizer_policy import Sanitized
 from metalsci.evaluation.stopwatch import Stopwatch
-from metalsci.export import best_py
+from metalsci.experiment.best_module import best_py
+from metalsci.files.locations import shown
 from metalsci.gate.heldout import GateResult, HeldOutGate
 from metalsci.models.http.keys import key_ring
 from metalsci.models.protocol import LanguageModel, Model
 from metalsci.models.replay import Replay
-from metalsci.paths import shown
 from metalsci.search.budget import Budget
 from metalsci.search.history import Entry
 from metalsci.search.journal import Journal, JournalError, Recording, read_recording

@@ -6,7 +6,7 @@ from string import Template
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf, open_dict
 
-from metalsci.paths import data
+from metalsci.files.locations import data
 
 _NOT_CHOSEN = {"hydra", "prices", "local"}  # settings of Hydra, of models, of a machine
 

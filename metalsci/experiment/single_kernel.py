@@ -13,7 +13,7 @@ from metalsci.evaluation.paired import Contender, confirm, score_of
 from metalsci.evaluation.results import Outcome
 from metalsci.evaluation.sanitizer_policy import by_luck, look
 from metalsci.evaluation.stopwatch import Stopwatch
-from metalsci.experiment import ConfigError, check_seed, make, make_repeats, make_sanitizer
+from metalsci.experiment.search_run import ConfigError, check_seed, make, make_repeats, make_sanitizer
 from metalsci.gate.heldout import Verdict
 from metalsci.msl.diagnostics import Diagnostic
 from metalsci.task.input_seeds import fresh_seed

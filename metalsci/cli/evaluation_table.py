@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from metalsci.evaluation.results import Invariant
-from metalsci.judgement import Judged, Judgement
+from metalsci.experiment.single_kernel import Judged, Judgement
 from metalsci.tracking.console import figures, make_console
 
 

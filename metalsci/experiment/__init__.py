@@ -1,0 +1,1 @@
+"""One run as a story: schemas, building it from a config, searching, confirming, gating, exporting."""

@@ -1,0 +1,1 @@
+"""Where the project's files lie, and how they are written."""
