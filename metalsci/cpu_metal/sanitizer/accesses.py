@@ -9,8 +9,11 @@ import re
 from collections.abc import Generator, Iterator, Sequence
 from enum import IntFlag
 
+from metalsci.cpu_metal.compile.llvm.debug_locations import DebugInfo
+from metalsci.cpu_metal.compile.llvm.function import definitions
+from metalsci.cpu_metal.compile.llvm.text import arguments, operands, typed
+from metalsci.cpu_metal.compile.llvm.types import Type, type_of
 from metalsci.cpu_metal.sanitizer.body import ALIGN, LANE, RESULT, Body, Vector, access
-from metalsci.cpu_metal.sanitizer.llvm_text import DebugInfo, Type, arguments, functions, operands, type_of, typed
 from metalsci.cpu_metal.sanitizer.sites import Sites
 
 _MEMORY = re.compile(r"^ +call void @llvm\.(?P<function>memcpy|memmove|memset)\.")
@@ -44,7 +47,7 @@ _FLOATS = {"float": _How.FLOAT, "half": _How.HALF, "bfloat": _How.BFLOAT}
 def check_accesses(module: str, file: str, kernel: str, sites: Sites) -> str:
     """The module with calls put into the function `kernel`."""
     lines = module.split("\n")
-    function = next(function for function in functions(lines) if function.name == kernel)
+    function = next(function for function in definitions(lines) if function.name == kernel)
     body = lines[function.first + 1 : function.last]
     checked = _Accesses(body, DebugInfo(module, file), sites)
     value = f"  {_VALUE} = alloca [{_LARGEST_VALUE} x i8], align 64"

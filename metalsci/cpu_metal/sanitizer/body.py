@@ -5,7 +5,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from metalsci.cpu_metal.sanitizer.llvm_text import Type, operands, type_of, typed
+from metalsci.cpu_metal.compile.llvm.text import operands, typed
+from metalsci.cpu_metal.compile.llvm.types import Type, type_of
 
 RESULT = re.compile(r"^ +(?P<name>%(?:\"[^\"]+\"|\S+)) = (?P<rest>.*)$")
 ALIGN = re.compile(r"\balign (\d+)")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from metalsci.cpu_metal.sanitizer.llvm_text import Place
+from metalsci.cpu_metal.compile.llvm.debug_locations import Place
 
 
 @dataclass(frozen=True)

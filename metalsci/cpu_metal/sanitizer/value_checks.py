@@ -7,16 +7,10 @@ This is done before functions are inlined, because a function of Metal's, `log(x
 import re
 from collections.abc import Generator, Iterator, Sequence
 
-from metalsci.cpu_metal.sanitizer.llvm_text import (
-    DebugInfo,
-    Place,
-    Type,
-    arguments,
-    functions,
-    operands,
-    type_of,
-    typed,
-)
+from metalsci.cpu_metal.compile.llvm.debug_locations import DebugInfo, Place
+from metalsci.cpu_metal.compile.llvm.function import definitions
+from metalsci.cpu_metal.compile.llvm.text import arguments, operands, typed
+from metalsci.cpu_metal.compile.llvm.types import Type, type_of
 from metalsci.cpu_metal.sanitizer.sites import Sites
 
 _RESULT = re.compile(r"^ +(?P<name>%\S+) = (?P<operation>\w+) (?P<rest>.*)$")
@@ -46,7 +40,7 @@ def check_values(module: str, file: str, sites: Sites) -> str:
     """The module with calls put in. Functions that do not stand in `file` are left as they are."""
     lines = module.split("\n")
     debug = DebugInfo(module, file)
-    users = [function for function in functions(lines) if debug.is_users(function.subprogram)]
+    users = [function for function in definitions(lines) if debug.is_users(function.subprogram)]
     instrumented = _Values(module, [function.name for function in users], debug, sites)
     replaced: dict[int, list[str]] = {}
     for function in users:

@@ -1,0 +1,61 @@
+"""Where in the user's file instructions come from."""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+_METADATA = re.compile(
+    r"^!(\d+) = (?:distinct )?!(DILocation|DISubprogram|DIFile|DILexicalBlock|DILexicalBlockFile)\((.*)\)$",
+    re.MULTILINE,
+)
+_FIELD = re.compile(r'(\w+): (?:!(\d+)|(\d+)|"([^"]*)")')
+_DEBUG = re.compile(r"!dbg !(\d+)")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Line and column in the text that Clang compiled."""
+
+    line: int
+    column: int
+
+
+class DebugInfo:
+    """Where in `file`, the user's, the instructions of a module come from."""
+
+    def __init__(self, module: str, file: str) -> None:
+        self._file = file
+        self._nodes = {
+            int(number): (kind, {field[1]: field[2] or field[3] or field[4] for field in _FIELD.finditer(fields)})
+            for number, kind, fields in _METADATA.findall(module)
+        }
+        self._place = cache(self._innermost)
+
+    def place(self, line: str) -> Place | None:
+        """The innermost place in the user's file that an instruction belongs to, functions around it included."""
+        debug = _DEBUG.search(line)
+        return self._place(int(debug[1])) if debug else None
+
+    def is_of_headers(self, line: str) -> bool:
+        """Whether an instruction in a user's function stands in a function that has been inlined there."""
+        debug = _DEBUG.search(line)
+        _, fields = self._nodes.get(int(debug[1]), ("", {})) if debug else ("", {})
+        return not self.is_users(int(fields.get("scope") or -1))
+
+    def is_users(self, scope: int | None) -> bool:
+        """Whether a function, or a block of one, stands in the user's file."""
+        if scope is None or scope not in self._nodes:
+            return False
+        _, fields = self._nodes[scope]
+        file = self._nodes.get(int(fields.get("file") or -1), ("", {}))[1].get("filename") or ""
+        return file.removeprefix("./") == self._file
+
+    def _innermost(self, number: int) -> Place | None:
+        node: int | None = number
+        while node is not None and node in self._nodes:
+            _, fields = self._nodes[node]
+            if self.is_users(int(fields.get("scope") or -1)):
+                return Place(int(fields.get("line") or 0), int(fields.get("column") or 0))
+            inlined = fields.get("inlinedAt")
+            node = int(inlined) if inlined else None
+        return None

@@ -1,0 +1,111 @@
+"""First-class types of LLVM: numbers, pointers and vectors of them; all others are text."""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+_ELEMENT_BYTES = {
+    "i1": 1,
+    "i8": 1,
+    "i16": 2,
+    "half": 2,
+    "bfloat": 2,
+    "i32": 4,
+    "float": 4,
+    "i64": 8,
+    "double": 8,
+    "ptr": 8,
+}
+_VECTOR = re.compile(r"<(\d+) x ([\w.]+)>")
+_ARRAY = re.compile(r"\[(\d+) x (.+)\]")
+
+
+@dataclass(frozen=True)
+class Type:
+    """A first-class type: `count` elements of type `element`; `count` is 0 for all but numbers and vectors of them."""
+
+    text: str
+    element: str
+    count: int
+
+    @property
+    def element_bytes(self) -> int:
+        return _ELEMENT_BYTES[self.element]
+
+    @property
+    def bytes(self) -> str:
+        """The bytes it takes in memory, as an operand."""
+        if self.count and self.element != "i1":
+            return str(self.count * self.element_bytes)
+        return f"ptrtoint (ptr getelementptr ({self.text}, ptr null, i32 1) to i32)"
+
+    @property
+    def is_float(self) -> bool:
+        return self.element in ("float", "half", "bfloat")
+
+    @property
+    def is_vector(self) -> bool:
+        return self.text.startswith("<") and self.count > 0
+
+
+@cache
+def type_of(text: str) -> Type:
+    if text in _ELEMENT_BYTES:
+        return Type(text, text, 1)
+    if (vector := _VECTOR.fullmatch(text)) and vector[2] in _ELEMENT_BYTES:
+        return Type(text, vector[2], int(vector[1]))
+    return Type(text, "", 0)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Bytes that a type takes in an array of its own, and its alignment: of x86-64 and of aarch64, which agree."""
+
+    size: int
+    align: int
+
+
+@cache
+def layout(text: str) -> Layout | None:
+    """Give how numbers, vectors, arrays and structs of them lie in memory; None for a type with a name."""
+    kind = type_of(text)
+    if kind.count:
+        if kind.is_vector and kind.element == "i1":
+            return None
+        size = kind.count * kind.element_bytes
+        rounded = 1 << (size - 1).bit_length()
+        return Layout(rounded, rounded) if kind.is_vector else Layout(size, size)
+    if array := _ARRAY.fullmatch(text):
+        element = layout(array[2])
+        return element and Layout(int(array[1]) * element.size, element.align)
+    if text.startswith("{") and text.endswith("}"):
+        return _struct(text)
+    return None
+
+
+def fields(text: str) -> list[str]:
+    """Give the types in a struct's braces."""
+    from metalsci.cpu_metal.compile.llvm.text import operands
+
+    return operands(text[1:-1].strip())
+
+
+def _struct(text: str) -> Layout | None:
+    end = offset_of_field(text, len(fields(text)))
+    layouts = [layout(field) for field in fields(text)]
+    align = max((each.align for each in layouts if each is not None), default=1)
+    return None if end is None else Layout(-(-end // align) * align, align)
+
+
+def offset_of_field(struct: str, index: int) -> int | None:
+    """Give the byte at which a struct's field starts; for one too many, the byte after the last."""
+    offset, types = 0, fields(struct)
+    for number, field in enumerate(types):
+        known = layout(field)
+        if known is None:
+            return None
+        offset = -(-offset // known.align) * known.align
+        if number == index:
+            return offset
+        offset += known.size
+    return offset
