@@ -32,7 +32,7 @@ from metalsci.devices.program import trace
 from metalsci.devices.protocol import Device
 from metalsci.experiment.schemas import register
 from metalsci.experiment.search_run import ConfigError, make
-from metalsci.files.locations import cache, data
+from metalsci.files.locations import cache, data, ensure_cache
 from metalsci.models.http.keys import VARIABLES, env_file, key_ring
 from metalsci.msl.language.parse import parse
 
@@ -53,8 +53,11 @@ class Finding:
     advice: str = ""
 
 
-def examine(cfg: DictConfig, device: Device, ask_model: bool) -> Iterator[Finding]:
-    """Findings as they come. What one part of the machine raises is a finding, and does not end the examination."""
+def examine(cfg: DictConfig, device: Device, ask_model: bool, lost: str) -> Iterator[Finding]:
+    """Findings as they come. What one part of the machine raises is a finding, and does not end the examination.
+
+    lost: why the configured cache is not used, empty if it is.
+    """
     with closing(device):
         looks: dict[str, Callable[[], Finding]] = {
             "python": _python,
@@ -66,7 +69,7 @@ def examine(cfg: DictConfig, device: Device, ask_model: bool) -> Iterator[Findin
             "kernel": partial(_kernel, device),
             "keys": _keys,
             "W&B": _wandb,
-            "disk": _disk,
+            "disk": partial(_disk, lost),
         }
         if ask_model:
             looks["model"] = partial(_model, cfg)
@@ -154,7 +157,10 @@ def _model(cfg: DictConfig) -> Finding:
     return Finding("model", check(instantiate(cfg.model)))
 
 
-def _disk() -> Finding:
+def _disk(lost: str) -> Finding:
+    """Look at the cache. `lost` says why another one than the configured is used, if it is."""
+    if lost:
+        return Finding("disk", "a temporary cache", lost)
     folder = next(p for p in (cache(), *cache().parents) if p.exists())
     free = shutil.disk_usage(folder).free
     advice = "" if free >= _LEAST_DISK else f"make room, or point METALSCI_CACHE away from {cache()}"
@@ -173,6 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--version", action="version", version=f"metalsci {version('metalsci')}")
     told = parser.parse_args(arguments)
     overrides = told.overrides
+    lost = ensure_cache()  # before a device, which may read it
     try:
         cfg = _compose(overrides)
         device = make(cfg, "device")
@@ -182,7 +189,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ceilings.forget()
     console = Console(highlight=False, soft_wrap=True)
     healthy = True
-    for finding in examine(cfg, device, ask_model=any(o.startswith("model=") for o in overrides)):
+    ask_model = any(override.startswith("model=") for override in overrides)
+    for finding in examine(cfg, device, ask_model, lost):
         mark, style = ("to do", "bold red") if finding.advice else ("ok", "green")
         line = (
             Text(f"{mark:>5}  ", style=style)

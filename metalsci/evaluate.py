@@ -16,7 +16,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from metalsci.cli.arguments import multirun_first
-from metalsci.files.locations import data
+from metalsci.files.locations import data, ensure_cache
+from metalsci.files.whole_files import write_json
 from metalsci.run import EXIT_FAILED, check_settings, command, complain
 
 log = logging.getLogger(__name__)
@@ -25,21 +26,20 @@ log = logging.getLogger(__name__)
 @hydra.main(version_base="1.3", config_path=str(data("conf")), config_name="evaluate")
 def _job(cfg: DictConfig) -> None:
     # Only a command that runs something imports what running takes: --help stays quick.
-    import msgspec
-
     from metalsci.cli.evaluation_table import show
     from metalsci.cli.failures import EXPECTED
     from metalsci.experiment.single_kernel import judge
     from metalsci.tracking.console import make_console
 
     check_settings(cfg)
+    if lost := ensure_cache():
+        complain(lost)
     hydra_cfg = HydraConfig.get()
     folder = Path(hydra_cfg.runtime.output_dir)
     alone = hydra_cfg.mode is not RunMode.MULTIRUN
     try:
         judgement = judge(cfg)
-        encoded = msgspec.json.format(msgspec.json.encode(judgement), indent=2)
-        (folder / "evaluation.json").write_bytes(encoded)
+        write_json(folder / "evaluation.json", judgement)
     except EXPECTED as error:
         log.error("%s", error)
         complain(str(error))

@@ -18,7 +18,8 @@ from omegaconf.errors import OmegaConfBaseException
 from metalsci.cli.arguments import UsageError, expand_resume, multirun_first, refuse_null
 from metalsci.cli.help import help_text
 from metalsci.experiment.schemas import register
-from metalsci.files.locations import data, shown
+from metalsci.files.locations import data, ensure_cache, shown
+from metalsci.files.whole_files import read_json
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +34,12 @@ def _job(cfg: DictConfig) -> None:
     from metalsci.experiment.search_run import run_experiment
 
     check_settings(cfg)
+    if lost := ensure_cache():
+        complain(lost)
     hydra_cfg = HydraConfig.get()
     folder = Path(hydra_cfg.runtime.output_dir)
     sweep = Path(hydra_cfg.sweep.dir).as_posix() if hydra_cfg.mode is RunMode.MULTIRUN else None
-    if sweep is not None and (folder / "summary.json").exists():
+    if sweep is not None and read_json(folder / "summary.json", dict) is not None:
         return  # of a sweep that goes on
     try:
         run_experiment(cfg, folder, sweep)
@@ -73,6 +76,7 @@ def main() -> None:
 def command(config_name: str, job: Callable[[], None], prepare: Callable[[list[str]], list[str]]) -> None:
     """Run a Hydra job on the command line as `prepare` makes it; what goes wrong becomes a message and an exit code."""
     register()
+    logging.raiseExceptions = False  # a full disk has its message; that the log cannot have it too needs no traceback
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions reach the code below instead of Hydra's own report
     try:
         sys.argv[1:] = prepare(refuse_null(sys.argv[1:], GROUPS))

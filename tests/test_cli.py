@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,14 @@ SMOKE = ("experiment=smoke", "tracker=none")
 def metalsci(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "metalsci.run", *arguments]
     return subprocess.run(command, cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, timeout=240)
+
+
+def wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + 100
+    while not path.exists():
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.02)
 
 
 def only_run(folder: Path) -> Path:
@@ -198,16 +207,30 @@ def test_an_unwritable_output_folder_is_refused_in_a_sentence(tmp_path):
 
 def test_a_full_disk_ends_the_run_with_what_to_do(tmp_path):
     folder = tmp_path / "run"
-    folder.mkdir()
-    (folder / "01_prompt.md").symlink_to("/dev/full")
-    done = metalsci(*SMOKE, f"hydra.run.dir={folder}", cwd=tmp_path)
-    assert done.returncode == 1
-    assert "No space left on device" in done.stderr
-    assert "resume=run" in done.stderr
-    (folder / "01_prompt.md").unlink()
+    command = [sys.executable, "-m", "metalsci.run", *SMOKE, "model=manual", "budget.iterations=1", "hydra.run.dir=run"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    wait_for(folder / "01_prompt.md", process)
+    psutil.Process(process.pid).rlimit(psutil.RLIMIT_FSIZE, (0, 0))  # as a disk that has no byte left
+    (folder / "01_answer.metal").write_text((folder / "00_seed.metal").read_text())
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "File too large" in err
+    assert "resume=run" in err
+    assert "Traceback" not in err
     again = metalsci("resume=run", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert (folder / "summary.json").exists()
+
+
+def test_results_that_a_full_disk_left_empty_count_as_absent(smoke, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(smoke[0], folder)
+    for name in ("summary.json", "gate.json"):
+        (folder / name).write_bytes(b"")
+    done = metalsci("resume=run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((folder / "gate.json").read_text())["verdict"]
+    assert json.loads((folder / "summary.json").read_text())["schema"] == 1
 
 
 def test_a_seed_kernel_that_does_not_compile_is_reported_with_line_and_column(tmp_path):

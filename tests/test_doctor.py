@@ -43,8 +43,9 @@ def test_what_is_broken_is_told_and_the_rest_is_still_examined(tmp_path):
     (tmp_path / "file").write_text("")
     done = doctor(METALSCI_CACHE=str(tmp_path / "file"))
     assert done.returncode == 1
-    assert "to do  kernel" in done.stdout
-    assert "ok  keys" in done.stdout
+    assert "to do  disk" in done.stdout
+    assert "METALSCI_CACHE" in done.stdout
+    assert "ok  kernel" in done.stdout
     assert "Traceback" not in done.stderr
 
 

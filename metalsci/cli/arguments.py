@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from metalsci.files.whole_files import read_json
+
 
 class UsageError(Exception):
     """An argument that Hydra would answer with a traceback."""
@@ -55,17 +57,17 @@ def expand_resume(arguments: Sequence[str]) -> list[str]:
             f"{folder} is not the folder of a run, which holds journal.jsonl and .hydra/overrides.yaml, nor that of a "
             "sweep, which holds multirun.yaml"
         )
-    if (folder / "summary.json").exists():
+    if read_json(folder / "summary.json", dict) is not None:
         raise ResumeError(f"the run in {folder} has ended; its result is in {folder / 'summary.json'}")
-    if (folder / "gate.json").exists() and rest:
+    if read_json(folder / "gate.json", dict) is not None and rest:
         raise ResumeError(f"the gate of the run in {folder} has spoken, once and for all; prolong nothing, start anew")
     return [*(_load(overrides) or []), f"hydra.run.dir={_quoted(folder)}", *rest]
 
 
 def _load(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ResumeError(f"{path} cannot be read: {error}") from error
 
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.console import Console
@@ -13,6 +12,7 @@ from rich.table import Table
 
 from metalsci.evaluation.results import Invariant
 from metalsci.experiment.single_kernel import Judged, Judgement
+from metalsci.files.whole_files import read_json
 from metalsci.tracking.console import figures, make_console
 
 
@@ -26,7 +26,7 @@ class EvaluationsTable(Callback):
         folder = Path(config.hydra.sweep.dir)
         jobs = sorted((path.parent for path in folder.glob("*/.hydra")), key=lambda job: int(job.name.split("-")[0]))
         results = [job / "evaluation.json" for job in jobs]
-        found = [msgspec.json.decode(path.read_bytes(), type=Judgement) for path in results if path.exists()]
+        found = [judgement for path in results if (judgement := read_json(path, Judgement))]
         show(found, make_console())
         if len(found) < len(jobs) or not all(judgement.correct for judgement in found):
             sys.exit(1)  # Hydra turns a callback's exceptions into warnings

@@ -2,6 +2,7 @@
 
 from metalsci.devices.errors import DeviceError
 from metalsci.experiment.search_run import ConfigError
+from metalsci.files.locations import cache
 from metalsci.gate.heldout import GateError
 from metalsci.models.errors import ModelError
 from metalsci.search.budget import BudgetError
@@ -28,6 +29,11 @@ def advice(error: Exception, folder: str) -> str:
         return f"\nthe kernel and its diagnostics are in {folder}"
     if isinstance(error, ModelError | BudgetError):
         return f"\nno answer is lost; go on with: python -m metalsci.run resume={folder}"
+    if isinstance(error, OSError) and str(error.filename or "").startswith(str(cache())):
+        return (
+            f"\nthat is in the cache: make room there, or name another with METALSCI_CACHE=FOLDER, then: "
+            f"python -m metalsci.run resume={folder}"
+        )
     if isinstance(error, OSError):
         return (
             f"\nwhat was done so far is kept; make room or fix the folder, then: python -m metalsci.run resume={folder}"

@@ -22,7 +22,7 @@ def main() -> int:
     with Device(threads=1) as device:
         for path in arguments.files:
             try:
-                source = sys.stdin.read() if str(path) == "-" else path.read_text()
+                source = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError) as error:
                 sys.stderr.write(f"{path}: {error}\n")
                 return 2

@@ -3,8 +3,6 @@
 Williams, Waterman, Patterson: Roofline, CACM 52(4), 2009. A score is a fraction of one of these.
 """
 
-import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -16,6 +14,7 @@ import numpy as np
 
 from metalsci.devices.program import Kernels, Symbol, trace
 from metalsci.files.locations import cache
+from metalsci.files.whole_files import read_json, write_json
 from metalsci.msl.language.parse import parse
 
 if TYPE_CHECKING:
@@ -98,15 +97,11 @@ def forget() -> None:
 
 def cached(device: "Device", path: Path) -> Ceilings:
     """`measure`, remembered in `path`: what a score refers to must not change from run to run."""
-    try:
-        stored = json.loads(path.read_text())
-        return Ceilings(float(stored["bandwidth"]), float(stored["fp32"]), str(stored["source"]))
-    except (OSError, ValueError, KeyError):
-        ceilings = measure(device)
+    if stored := read_json(path, Ceilings):
+        return stored
+    ceilings = measure(device)
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_suffix(f".{os.getpid()}")
-    scratch.write_text(json.dumps(asdict(ceilings)))
-    scratch.replace(path)
+    write_json(path, ceilings)
     return ceilings
 
 

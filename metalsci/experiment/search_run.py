@@ -12,7 +12,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from filelock import FileLock, Timeout
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
@@ -26,6 +25,7 @@ from metalsci.evaluation.sanitizer_policy import Sanitized
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.experiment.best_module import best_py
 from metalsci.files.locations import shown
+from metalsci.files.whole_files import read_json
 from metalsci.gate.heldout import GateResult, HeldOutGate
 from metalsci.models.http.keys import key_ring
 from metalsci.models.protocol import LanguageModel, Model
@@ -238,8 +238,8 @@ class _Run:
     def _gate(self, seed_kernel: str, incumbent: str) -> GateResult:
         """Runs once and writes once: a resumed run reads what it already found."""
         path = self.folder.path / "gate.json"
-        if path.exists():
-            return msgspec.json.decode(path.read_bytes(), type=GateResult)
+        if found := read_json(path, GateResult):
+            return found
         self.view.step("held-out gate")
         result = self.parts.gate.judge(
             task=self.parts.problem.task,

@@ -133,6 +133,6 @@ def _read(kernel: str | None) -> str | None:
     if kernel is None:
         return None
     try:
-        return Path(kernel).read_text()
+        return Path(kernel).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"kernel={kernel} cannot be read: {error}") from error

@@ -1,8 +1,11 @@
 """Where the project's data lie: at the top of a checkout, inside the package in a wheel."""
 
+import atexit
 import os
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryFile, mkdtemp
 
 from platformdirs import user_cache_path
 
@@ -32,3 +35,24 @@ def shown(path: Path) -> str:
 def cache() -> Path:
     """What may be forgotten: compiled kernels, references, measured ceilings. METALSCI_CACHE names another folder."""
     return Path(os.environ.get("METALSCI_CACHE") or user_cache_path("metalsci"))
+
+
+def ensure_cache() -> str:
+    """Check that the cache takes files, and return "" if it does.
+
+    If not, METALSCI_CACHE, which child processes read too, names a temporary folder until this process ends, and the
+    sentence that is returned says so.
+    """
+    folder = cache()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder) as probe:
+            probe.write(bytes(4096))
+    except OSError as error:
+        os.environ["METALSCI_CACHE"] = substitute = mkdtemp(prefix="metalsci-cache-")
+        atexit.register(shutil.rmtree, substitute, ignore_errors=True)
+        return (
+            f"the cache {folder} cannot be written ({error.strerror}), so this process uses a temporary one and the "
+            "next one starts without; METALSCI_CACHE=FOLDER names another"
+        )
+    return ""

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from metalsci.files.whole_files import write_json, write_text
 from metalsci.models.protocol import Prompt, Response
 from metalsci.search.history import Entry
 
@@ -46,15 +47,17 @@ class RunFolder:
                 for key, value in msgspec.to_builtins(entry.response).items()
                 if key in ("usage", "cost", "stop", "model")
             }
-        self.json(f"{entry.iteration:02}_result.json", record)
+        encoded = msgspec.json.format(msgspec.json.encode(record), indent=2).decode()
+        self._write(f"{entry.iteration:02}_result.json", encoded + "\n")
 
     def json(self, name: str, value: object) -> Path:
-        return self._write(name, msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+        """Write a result of the run, on disk when this returns."""
+        return write_json(self.path / name, value)
 
     def text(self, name: str, text: str) -> Path:
-        return self._write(name, text)
+        """Write a file of the run, on disk when this returns."""
+        return write_text(self.path / name, text)
 
-    def _write(self, name: str, text: str) -> Path:
-        path = self.path / name
-        path.write_text(text)
-        return path
+    def _write(self, name: str, text: str) -> None:
+        # Not durable: the journal holds all of an iteration, and a disk takes milliseconds for each file.
+        write_text(self.path / name, text, durable=False)

@@ -66,9 +66,11 @@ def _size(label: str, extents: Mapping[str, float], task: str) -> Size:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise TaskError(f"a task folder needs {path.name}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise TaskError(f"{path} is not UTF-8 text: {error}") from error
 
 
 def _task_class(path: Path, name: str) -> type[Task]:

@@ -18,6 +18,7 @@ import numpy as np
 
 from metalsci.devices.program import Array
 from metalsci.files.locations import cache
+from metalsci.files.whole_files import write_stream
 from metalsci.task import counter_hash as random
 from metalsci.task import fields
 from metalsci.task.definition import Size, Task
@@ -54,13 +55,8 @@ class References:
 
     def _keep(self, path: Path, arrays: Sequence[Array]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_suffix(f".{os.getpid()}.tmp")
-        try:
-            with scratch.open("wb") as file:
-                np.savez(file, *arrays)
-            scratch.replace(path)
-        finally:
-            scratch.unlink(missing_ok=True)
+        # Not durable: what a power cut takes is computed again.
+        write_stream(path, lambda file: np.savez(file, *arrays), durable=False)
         self._trim()
 
     def _trim(self) -> None:

@@ -1,6 +1,5 @@
 """The end of a sweep: one table over its runs, on the console and as sweep.json."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.table import Table
 
+from metalsci.files.whole_files import read_json, write_json
 from metalsci.tracking.console import make_console
 
 
@@ -32,7 +32,7 @@ class SweepTable(Callback):
             found = f"{result['best_iteration']}/{result['iterations']}"
             row = (job, result["task"], result["model"], str(result["seed"]))
             table.add_row(*row, f"{result['self_speedup']:.2f}×", found, heldout, gate["verdict"])
-        (folder / "sweep.json").write_text(json.dumps(results, indent=2) + "\n")
+        write_json(folder / "sweep.json", results)
         console = make_console()
         console.print(table)
         if None in results.values():
@@ -51,5 +51,4 @@ def _jobs(folder: Path) -> list[Path]:
 
 
 def _result(job: Path) -> dict[str, Any] | None:
-    path = job / "summary.json"
-    return json.loads(path.read_text()) if path.exists() else None
+    return read_json(job / "summary.json", dict)

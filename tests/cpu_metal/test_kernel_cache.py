@@ -162,6 +162,17 @@ def test_a_crash_in_the_middle_of_writing_leaves_no_entry(tmp_path: Path) -> Non
     assert not abandoned.exists()
 
 
+def test_an_entry_that_a_power_cut_left_empty_is_built_again(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+
+    def build(folder: Path) -> None:
+        (folder / "0.so").write_bytes(b"whole")
+
+    entry = cache.entry("key", build)
+    (entry / "0.so").write_bytes(b"")
+    assert (cache.entry("key", build) / "0.so").read_bytes() == b"whole"
+
+
 def test_the_oldest_entries_go_first(tmp_path: Path) -> None:
     cache = Cache(tmp_path, limit=2500)
 

@@ -99,7 +99,7 @@ class Compiler:
             raise CompileError(_merged(found, build.diagnostics()))
         key = digest(source, math_mode.value, self.toolchain.identity, *self._package())
         folder = self.cache.entry(key, lambda path: _write(build, path))
-        facts = json.loads((folder / _FACTS).read_text())
+        facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
         origin = Origin(source, math_mode)
         kernels = [
             CompiledKernel(
@@ -123,10 +123,10 @@ class Compiler:
             parsed = parse(origin.source)
             signature = next(signature for signature in parsed.kernels if signature.name == name)
             build = self._build(parsed, origin.math_mode).checked_kernel(signature, folder / "0.so")
-            (folder / _FACTS).write_text(json.dumps(asdict(build)))
+            (folder / _FACTS).write_text(json.dumps(asdict(build)), encoding="utf-8")
 
         folder = self.cache.entry(key, write)
-        facts = json.loads((folder / _FACTS).read_text())
+        facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
         build = CheckedBuild(
             tuple(Site(**site) for site in facts["sites"]),
             tuple(Variable(**variable) for variable in facts["variables"]),
@@ -153,7 +153,7 @@ def _write(build: Build, folder: Path) -> None:
         "kernels": [(k.mode, k.threadgroup_memory, k.stack) for k in kernels],
         "warnings": [(d.severity, d.line, d.column, d.message) for d in warnings],
     }
-    (folder / _FACTS).write_text(json.dumps(facts))
+    (folder / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
 
 
 def _contents(folder: Path) -> Iterator[bytes]:

@@ -217,13 +217,13 @@ class _Scratch:
         sites = Sites(self._source.original)
         text = unit(_FILE, signature, self._function(signature), Mode.THREAD, independent=False, checked=True)
         self.clang("0.cl", text, [*_TO_CHECKED_MODULE, "-o", "0.ll"], (signature.line, signature.column))
-        module = check_values((self.path / "0.ll").read_text(), _FILE, sites)
-        (self.path / "1.ll").write_text(module)
+        module = check_values((self.path / "0.ll").read_text(encoding="utf-8"), _FILE, sites)
+        (self.path / "1.ll").write_text(module, encoding="utf-8")
         toolchain, math_mode = self._build.toolchain, self._build.math_mode
         self._ran(lambda: toolchain.inline(self.path, "1.ll", "2.ll"), signature)
-        inlined = (self.path / "2.ll").read_text()
+        inlined = (self.path / "2.ll").read_text(encoding="utf-8")
         checked, _ = without_traps(saturating(check_accesses(inlined, _FILE, "metal_run", sites)))
-        (self.path / "3.ll").write_text(checked)
+        (self.path / "3.ll").write_text(checked, encoding="utf-8")
         flags = (*_CHECKED, *_NOT_VECTORISED)
         self._ran(lambda: toolchain.optimise(self.path, "3.ll", "0.o", math_mode, flags), signature)
         compiled = read_object((self.path / "0.o").read_bytes())
@@ -243,7 +243,7 @@ class _Scratch:
 
         Raises CompileError.
         """
-        (self.path / name).write_text(text)
+        (self.path / name).write_text(text, encoding="utf-8")
         run = self._clang(name, flags)
         _check_files(run.messages)
         found = diagnostics(run.messages, _FILE, self._source, place)
@@ -267,8 +267,8 @@ class _Scratch:
         text = unit(_FILE, signature, self._function(signature), mode, independent=independent)
         module = self.path / f"{index}.ll"
         _, found = self.clang(f"{index}.cl", text, [*_TO_MODULE, "-o", module.name], (signature.line, signature.column))
-        divided, wide = without_traps(saturating(module.read_text()))
-        module.write_text(divided)
+        divided, wide = without_traps(saturating(module.read_text(encoding="utf-8")))
+        module.write_text(divided, encoding="utf-8")
         flags = _NOT_VECTORISED if wide else _BEFORE_VECTORISING if vectorised else ()
         toolchain, math_mode = self._build.toolchain, self._build.math_mode
         messages = self._ran(

@@ -66,7 +66,7 @@ def _functions(text: bytes, root: tree_sitter.Node) -> Mapping[_Key, _Function]:
 @cache
 def _library() -> frozenset[str]:
     """What Metal's headers call, or define by a macro: a function of such a name overloads theirs, and may call it."""
-    headers = (re.sub(r"//.*", "", path.read_text()) for path in INCLUDE.iterdir() if path.is_file())
+    headers = (re.sub(r"//.*", "", path.read_text(encoding="utf-8")) for path in INCLUDE.iterdir() if path.is_file())
     return frozenset(word for text in headers for match in _CALLED.finditer(text) for word in match.groups() if word)
 
 

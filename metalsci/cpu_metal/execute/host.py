@@ -56,6 +56,8 @@ def target() -> str:
 
 def processor() -> str:
     """What distinguishes this processor for a compiler: model and features."""
-    lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines()]
+    lines = [
+        line.partition(":") for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    ]
     facts = {key.strip(): value.strip() for key, _, value in lines}
     return " ".join(facts.get(key, "") for key in ("model name", "flags", "CPU part", "Features"))

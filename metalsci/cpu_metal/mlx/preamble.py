@@ -56,7 +56,7 @@ def installed_preamble() -> Preamble:
 
 
 def fallback_preamble() -> Preamble:
-    return Preamble(_FALLBACK.read_text())
+    return Preamble(_FALLBACK.read_text(encoding="utf-8"))
 
 
 def flattened(include: Path) -> Preamble:
@@ -64,7 +64,7 @@ def flattened(include: Path) -> Preamble:
     parts = ["", "// Copyright © 2025 Apple Inc.", "", f"// Auto generated source for {_FOLDER}/{_HEADERS[-1]}", ""]
     for header in _HEADERS:
         name = f"{_FOLDER}/{header}"
-        lines = (include / name).read_text().removesuffix("\n").split("\n")
+        lines = (include / name).read_text(encoding="utf-8").removesuffix("\n").split("\n")
         kept = [line for line in lines if not _DROPPED.search(line)]
         parts += [_RULE, f'// Contents from "{name}"', _RULE, "", f'#line 1 "{name}"', *kept, ""]
     return Preamble("\n".join([*parts, _RULE, ""]))

@@ -224,7 +224,7 @@ def _processor() -> str:
     """The processor's marketing name, as the kernel of the operating system reports it."""
     info = Path("/proc/cpuinfo")
     if info.exists():
-        for line in info.read_text().splitlines():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
                 return " ".join(line.partition(":")[2].split())
     return os.uname().machine

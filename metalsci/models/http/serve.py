@@ -98,7 +98,7 @@ class Server:
             self._log = None
 
     def _last_words(self) -> str:
-        text = self._log.read_text(errors="replace") if self._log else ""
+        text = self._log.read_text(encoding="utf-8", errors="replace") if self._log else ""
         return "\n".join(f"  {line}" for line in text.splitlines()[-8:]) or "  (none)"
 
 
