@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from metalsci.cpu_metal.compile.compiler import CheckedKernel, Compiler
+from metalsci.cpu_metal.compile.compiler import CheckedKernel, Compiler, CountedKernel
 from metalsci.cpu_metal.compile.kernel_cache import Cache, default_folder
 from metalsci.cpu_metal.compile.library import Kernel, Library, kernel
 from metalsci.cpu_metal.compile.toolchain import Toolchain
@@ -23,6 +23,9 @@ from metalsci.cpu_metal.execute.crash_report import crash, timed_out
 from metalsci.cpu_metal.execute.host import processors, shared_memory
 from metalsci.cpu_metal.execute.process import DeviceProcess, ProcessDied, ProcessTimeout
 from metalsci.cpu_metal.execute.worker import Operation
+from metalsci.cpu_metal.profiler.counters import Profile
+from metalsci.cpu_metal.profiler.profiled import ProfiledDispatch
+from metalsci.cpu_metal.profiler.profiler import Profiler
 from metalsci.cpu_metal.sanitizer.checked_commands import CheckedCommands
 from metalsci.msl.language.math_mode import MathMode
 
@@ -45,6 +48,7 @@ class Device:
         self._compiler = Compiler(cache or Cache(default_folder()), toolchain or Toolchain())
         self._session: _Session | None = None
         self._checked: weakref.WeakKeyDictionary[Kernel, CheckedKernel] = weakref.WeakKeyDictionary()
+        self._counted: weakref.WeakKeyDictionary[Kernel, CountedKernel] = weakref.WeakKeyDictionary()
         self._lock = threading.RLock()
 
     def compile(self, source: str, math_mode: MathMode | str = MathMode.fast) -> Library:
@@ -89,6 +93,22 @@ class Device:
                 if binding.buffer is not None and binding.argument.writable:
                     binding.buffer.initialised = True
 
+    def profile(self, dispatches: Sequence[Dispatch], timeout: float | None = 60.0) -> Profile:
+        """What a GPU would do with dispatches, counted: see profiler/. Leaves any content in buffers that they write.
+
+        timeout: of each run of the device process. Raises DispatchError, DeviceTimeout and DeviceCrash among them.
+        """
+        self.encode(dispatches)  # for what it raises
+        profiler = Profiler(
+            count=self._counted_kernel,
+            run=lambda part: self.run(part, timeout),
+            submit=lambda run: self._profile(run, timeout),
+        )
+        return profiler.profile(dispatches)
+
+    def _profile(self, run: ProfiledDispatch, timeout: float | None) -> None:
+        self._submit(Operation.PROFILE, run.commands, run.resolve, timeout)
+
     def _check(self, commands: CommandBuffer, timeout: float | None) -> float:
         kernels = {dispatch.kernel for dispatch in commands.dispatches}
         checked = CheckedCommands(commands, {kernel: self._checked_kernel(kernel) for kernel in kernels})
@@ -123,6 +143,11 @@ class Device:
         if kernel not in self._checked:
             self._checked[kernel] = self._compiler.check(kernel.origin, kernel.name)
         return self._checked[kernel]
+
+    def _counted_kernel(self, kernel: Kernel) -> CountedKernel:
+        if kernel not in self._counted:
+            self._counted[kernel] = self._compiler.count(kernel.origin, kernel.name)
+        return self._counted[kernel]
 
     def restart(self) -> None:
         """Ends the process, and with it all memory that a kernel might have left a trace in."""

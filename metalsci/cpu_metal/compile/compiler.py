@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from metalsci.cpu_metal.compile.elf import Variable
@@ -13,6 +13,8 @@ from metalsci.cpu_metal.compile.pipeline import Build, BuiltKernel, CheckedBuild
 from metalsci.cpu_metal.compile.toolchain import INCLUDE, LAUNCHER, RUNTIME, Toolchain
 from metalsci.cpu_metal.compile.wrapper import Mode, unbound
 from metalsci.cpu_metal.errors import CompileError
+from metalsci.cpu_metal.profiler.counted_build import BlockCost, CountedBuild, LineCost
+from metalsci.cpu_metal.profiler.instrument import AccessSite
 from metalsci.cpu_metal.sanitizer.sites import Site
 from metalsci.msl.diagnostics import Diagnostic, Severity
 from metalsci.msl.language.math_mode import MathMode
@@ -23,6 +25,8 @@ from metalsci.msl.rules.source_policy import MAX_SIZE, refuse
 from metalsci.msl.text.lexer import SourceText
 
 _FACTS = "facts.json"
+# What counted kernels are optimised for, on every machine.
+_COUNTED_TARGET, _COUNTED_ARCHITECTURE = "x86_64-unknown-linux-gnu", "x86-64-v3"
 # Whoever includes one of Metal's headers gets them all, precompiled; whoever includes none gets none.
 _HEADER = re.compile(r"^[ \t]*#[ \t]*(?:include|import)[ \t]*<(?:metal_|simd/)", re.MULTILINE)
 
@@ -40,6 +44,14 @@ class CheckedKernel:
     """One kernel, instrumented. `code`: its shared object."""
 
     build: CheckedBuild
+    code: bytes
+
+
+@dataclass(frozen=True)
+class CountedKernel:
+    """One kernel, ready to be counted. `code`: its shared object."""
+
+    build: CountedBuild
     code: bytes
 
 
@@ -134,6 +146,29 @@ class Compiler:
             facts["threadgroup_memory"],
         )
         return CheckedKernel(build, (folder / "0.so").read_bytes())
+
+    def count(self, origin: Origin, name: str) -> CountedKernel:
+        """A kernel that has been compiled before, made ready to be counted."""
+        key = digest("counted", name, origin.source, origin.math_mode.value, self.toolchain.identity, *self._package())
+
+        def write(folder: Path) -> None:
+            parsed = parse(origin.source)
+            signature = next(signature for signature in parsed.kernels if signature.name == name)
+            target = replace(self.toolchain, target=_COUNTED_TARGET, architecture=_COUNTED_ARCHITECTURE)
+            build = replace(self, toolchain=target)._build(parsed, origin.math_mode)
+            counted = build.counted_kernel(signature, self.isolated(), folder / "0.so")
+            (folder / _FACTS).write_text(json.dumps(asdict(counted)))
+
+        folder = self.cache.entry(key, write)
+        facts = json.loads((folder / _FACTS).read_text())
+        facts["blocks"] = tuple(
+            BlockCost(**{**block, "lines": tuple(LineCost(**line) for line in block["lines"])})
+            for block in facts["blocks"]
+        )
+        facts["sites"] = tuple(AccessSite(**site) for site in facts["sites"])
+        for name_ in ("levels", "steering"):
+            facts[name_] = tuple(facts[name_])
+        return CountedKernel(CountedBuild(**facts), (folder / "0.so").read_bytes())
 
     def _build(self, parsed: Unit, math_mode: MathMode) -> Build:
         prelude = self.prelude(math_mode) if _HEADER.search(parsed.source) else None

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
@@ -18,6 +18,8 @@ from metalsci.cpu_metal.errors import CompileError
 from metalsci.cpu_metal.execute.host import processors
 from metalsci.cpu_metal.legalize import Rewritten, ranks, rewrite
 from metalsci.cpu_metal.legalize.source_edits import Edit
+from metalsci.cpu_metal.profiler.counted_build import CountedBuild, TooLongError, count
+from metalsci.cpu_metal.profiler.kept_calls import keep_calls
 from metalsci.cpu_metal.sanitizer.accesses import check_accesses
 from metalsci.cpu_metal.sanitizer.sites import Site, Sites
 from metalsci.cpu_metal.sanitizer.value_checks import check_values
@@ -86,6 +88,10 @@ _TO_MODULE = ("-S", "-emit-llvm", "-Xclang", "-disable-llvm-passes")
 # The sanitizer wants to know places in the source, and indices before they become addresses.
 _TO_CHECKED_MODULE = (*_TO_MODULE, "-gline-tables-only", "-gcolumn-info", "-fsanitize=array-bounds")
 _CHECKED = ("-O1", "-g0")
+_TO_COUNTED_MODULE = (*_TO_MODULE, "-gline-tables-only", "-gcolumn-info")
+# Code is made of a counted module as it is.
+_COUNTED = ("-O1", "-g0", "-Xclang", "-disable-llvm-passes")
+_COUNTS = frozenset(f"metal_profile_{name}" for name in ("block", "touch", "change"))
 _ELEMENTS = re.compile(r"^@metal_elements = .*?\[(?P<values>i32 [^\]]*)\]", re.MULTILINE)
 _MOST_REPAIRS = 8  # of operands within operands
 _Made = TypeVar("_Made")
@@ -157,6 +163,13 @@ class Build:
     def checked_kernel(self, signature: KernelSignature, output: Path) -> CheckedBuild:
         """One kernel, instrumented: its shared object goes to `output`. Raises CompileError."""
         return self._repaired(lambda scratch: scratch.checked(signature, output))
+
+    def counted_kernel(self, signature: KernelSignature, machine: Toolchain, output: Path) -> CountedBuild:
+        """One kernel, ready to be counted: its shared object, for `machine`, goes to `output`. Raises CompileError.
+
+        This build's own toolchain is for one processor on every machine, so that its optimiser always decides alike.
+        """
+        return self._repaired(lambda scratch: scratch.counted(signature, machine, output))
 
     def _built(self, scratch: "_Scratch", folder: Path) -> Sequence[tuple[BuiltKernel, Sequence[Diagnostic]]]:
         first, *others = enumerate(self.parsed.kernels)
@@ -235,6 +248,25 @@ class _Scratch:
         sizes = [int(value.split()[1]) for value in elements["values"].split(", ")[:-1]] if elements else []
         memory = compiled.sections.get(_SECTION, 0)
         return CheckedBuild(tuple(sites.known), variables, tuple(sizes), memory)
+
+    def counted(self, signature: KernelSignature, machine: Toolchain, output: Path) -> CountedBuild:
+        """Compiles, optimises, instruments and links one kernel to `output`; see profiler/."""
+        text = unit(_FILE, signature, self._function(signature), Mode.THREAD, independent=False)
+        self.clang("0.cl", text, [*_TO_COUNTED_MODULE, "-o", "0.ll"], (signature.line, signature.column))
+        (self.path / "1.ll").write_text(keep_calls(saturating((self.path / "0.ll").read_text())))
+        toolchain, math_mode = self._build.toolchain, self._build.math_mode
+        self._ran(lambda: toolchain.optimise_text(self.path, "1.ll", "2.ll", math_mode), signature)
+        try:
+            counted, build = count((self.path / "2.ll").read_text(), "metal_run", _FILE, self._source.original)
+        except TooLongError as error:
+            raise CompileError([Diagnostic(Severity.ERROR, signature.line, signature.column, str(error))]) from error
+        (self.path / "3.ll").write_text(counted)
+        self._ran(lambda: machine.optimise(self.path, "3.ll", "0.o", math_mode, _COUNTED), signature)
+        compiled = read_object((self.path / "0.o").read_bytes())
+        _check_object(compiled, self._source.users, _ALLOWED | _COUNTS)
+        self._ran(lambda: machine.link(self.path, ["0.o"], "0.so"), signature)
+        output.write_bytes((self.path / "0.so").read_bytes())
+        return replace(build, threadgroup_memory=compiled.sections.get(_SECTION, 0))
 
     def clang(
         self, name: str, text: str, flags: Sequence[str], place: tuple[int, int] = (0, 0)

@@ -125,6 +125,11 @@ class Toolchain:
         how = [*self._machine, *_OPTIMISATION, *_MATH[math_mode], *flags]
         return self._run(["clang", *how, "-x", "ir", "-c", module, "-o", output], folder)
 
+    def optimise_text(self, folder: Path, module: str, output: str, math_mode: MathMode) -> "Run":
+        """`module`, LLVM's text in `folder`, to `output`: the same optimised for one thread, not vectorised."""
+        how = [*self._machine, *_OPTIMISATION, *_MATH[math_mode], "-fno-vectorize", "-fno-slp-vectorize"]
+        return self._run(["clang", *how, "-S", "-emit-llvm", "-x", "ir", module, "-o", output], folder)
+
     def inline(self, folder: Path, module: str, output: str) -> "Run":
         """`module`, LLVM's text in `folder`, to `output`: the same with functions inlined, not optimised."""
         how = [*self._machine, "-O0", "-fPIC", "-S", "-emit-llvm"]

@@ -38,6 +38,8 @@ class Operation(IntEnum):
     """The command buffer at an address, of so many dispatches."""
     CHECK = 5
     """The command buffer of the `struct Check` at an address."""
+    PROFILE = 6
+    """The dispatch of the `struct Profile` at an address."""
 
 
 class Worker:
@@ -69,6 +71,9 @@ class Worker:
             return 0
         if operation == Operation.CHECK:
             self._runtime.metal_check(first)
+            return 0
+        if operation == Operation.PROFILE:
+            self._runtime.metal_profile(first)
             return 0
         if operation == Operation.MAP:
             return self._runtime.metal_map(descriptors[0], first, second) or None
@@ -102,6 +107,8 @@ def load_runtime(path: str) -> ctypes.CDLL:
     runtime.metal_run.restype = None
     runtime.metal_check.argtypes = [ctypes.c_size_t]
     runtime.metal_check.restype = None
+    runtime.metal_profile.argtypes = [ctypes.c_size_t]
+    runtime.metal_profile.restype = None
     runtime.metal_map.argtypes = [ctypes.c_int, ctypes.c_uint64, ctypes.c_int]
     runtime.metal_map.restype = ctypes.c_size_t
     runtime.metal_unmap.argtypes = [ctypes.c_size_t, ctypes.c_uint64]

@@ -7,6 +7,7 @@
 #include "platform.h"
 #include "isolation.h"
 #include "memory.h"
+#include "profile.h"
 #include "worker.h"
 
 enum { MAX_WORKERS = 256, SPIN = 300 };
@@ -183,6 +184,13 @@ static void work_checked(void *argument) { check_commands(pool.workers[0], argum
 // Runs the command buffer of `check`, whose kernels are instrumented, on the calling thread alone.
 __attribute__((visibility("default"))) void metal_check(struct Check *check) {
     call_on_stack(main_stack(pool.workers[0]), work_checked, check);
+}
+
+static void work_profiled(void *argument) { profile_dispatch(pool.workers[0], argument, pool.status); }
+
+// Runs the threadgroups that `profile` names, of a counted kernel, on the calling thread alone.
+__attribute__((visibility("default"))) void metal_profile(struct Profile *profile) {
+    call_on_stack(main_stack(pool.workers[0]), work_profiled, profile);
 }
 
 __attribute__((visibility("default"))) void metal_stop(void) {

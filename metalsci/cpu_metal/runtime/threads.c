@@ -1,6 +1,7 @@
 // Threads of a threadgroup that wait for one another: one small stack each, run in turn by the worker.
 #include "check.h"
 #include "platform.h"
+#include "profile.h"
 #include "worker.h"
 
 // What switch_stack pops before it returns into a fresh stack, in words; see switch.c.
@@ -89,6 +90,7 @@ static void release_lanes(struct Worker *worker, u32 first, u32 end) {
         thread->state = RUNNABLE;
         --worker->exchanging;
     }
+    if (worker->profiled) profile_released(first, simdgroup->exchange.active);
 }
 
 // Leaves the running thread: for the next of its simdgroup, then the next simdgroup, then the scheduler.
@@ -98,6 +100,7 @@ static void go_on(struct Worker *worker) {
     const u32 first = worker->current / SIMD_WIDTH * SIMD_WIDTH;
     const u32 end = first + SIMD_WIDTH < threads ? first + SIMD_WIDTH : threads;
     u32 next = next_runnable(worker, worker->current + 1, end);
+    if (next == end && worker->profiled) profile_settle(worker, first);
     if (next == end && worker->exchanging) {  // by lanes of this simdgroup: the others were not left before they were done
         release_lanes(worker, first, end);
         next = next_runnable(worker, first, end);
@@ -141,6 +144,7 @@ static int run_to_barrier(struct Worker *worker) {
     switch_stack(&worker->scheduler, worker->threads[worker->current].stack);
     if (!worker->waiting) return 0;
     if (worker->checked) check_barrier(worker, worker->orders);
+    if (worker->profiled) profile_barrier(worker);
     for (u32 i = 0; i < worker->group.threads; ++i) {
         if (worker->threads[i].state == AT_BARRIER) worker->threads[i].state = RUNNABLE;
     }
@@ -183,16 +187,21 @@ __attribute__((visibility("default"), noinline)) void metal_threadgroup_barrier(
     go_on(worker);
 }
 
+void stop_lane(struct Worker *worker, uptr site) {
+    struct Thread *thread = &worker->threads[worker->current];
+    thread->site = site;
+    thread->state = AT_EXCHANGE;
+    ++worker->exchanging;
+    go_on(worker);
+}
+
 static const struct Exchange *exchange(struct Worker *worker, const void *value, u32 size, uptr site) {
     const u32 index = worker->current;
     struct Thread *thread = &worker->threads[index];
     struct Simdgroup *simdgroup = &worker->simdgroups[index / SIMD_WIDTH];
     copy_value((char *)simdgroup->posted[index % SIMD_WIDTH], value, size);
-    thread->site = site;
     thread->size = size;
-    thread->state = AT_EXCHANGE;
-    ++worker->exchanging;
-    go_on(worker);
+    stop_lane(worker, worker->profiled ? profile_place(worker) : site);
     simdgroup->exchange.lane = index % SIMD_WIDTH;
     return &simdgroup->exchange;
 }

@@ -46,6 +46,7 @@ struct Worker {
     u32 exchanging;                   // threads that wait for others of their simdgroup
     u32 line, column, orders;         // where it stands in the source, and the memory that it orders
     u32 checked;                      // whether the sanitizer is to hear of barriers
+    u32 profiled;                     // whether the profiler is to hear of barriers and of lanes that wait
     uptr dense;                       // bytes of memory for dense stacks made accessible so far
     u32 guarded;                      // large stacks made accessible so far
     void *scheduler;                  // stack pointer of the scheduler while a thread runs
@@ -65,6 +66,9 @@ struct Worker *worker_create(void);
 
 // Ends the running thread.
 void end_thread(struct Worker *worker) __attribute__((noreturn));
+
+// Stops the running thread until lanes of its simdgroup that stand at `site`, a place in the code, are released together.
+void stop_lane(struct Worker *worker, uptr site);
 
 // Runs one unit of work that is a threadgroup of threads which wait for one another.
 void run_group(struct Worker *worker, u32 unit);

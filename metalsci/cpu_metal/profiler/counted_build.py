@@ -1,0 +1,157 @@
+"""A kernel made ready to be counted: what is known of it before it runs, and its text with the runtime's calls."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from metalsci.cpu_metal.compile.llvm.division import without_traps
+from metalsci.cpu_metal.profiler.block_paths import path_of, threadgroup_pointers
+from metalsci.cpu_metal.profiler.counted_text import CountedBody, CountedInstruction, read_body
+from metalsci.cpu_metal.profiler.cycles import Cost, CostKind, Costs, code_size
+from metalsci.cpu_metal.profiler.instrument import MOST_SITES, AccessSite, instrument
+from metalsci.cpu_metal.profiler.liveness import most_alive
+from metalsci.cpu_metal.profiler.loops import in_loop_order
+from metalsci.cpu_metal.profiler.steering import steering_slots
+
+_VERSION = re.compile(r'^!\d+ = !\{!"(.*clang version [\d.]+).*"\}', re.MULTILINE)
+_ALLOCA = re.compile(r"alloca (?:\[(\d+) x )?(.*)")
+_METADATA = re.compile(r"(?:,| (?=!dbg)) ?![\w.]+ !\d+")
+_NODE = re.compile(r"^!.*\n?", re.MULTILINE)
+_SCOPE = re.compile(r"^ +(?:tail )?call void @llvm\.(?:experimental\.noalias|lifetime|dbg)\..*\n", re.MULTILINE)
+
+
+class TooLongError(ValueError):
+    """A kernel with more accesses than can be numbered."""
+
+
+@dataclass(frozen=True)
+class LineCost:
+    """Of one execution of a block, for one line of the user's source (0: none known). cycles: of an issue slot."""
+
+    line: int
+    cycles: float
+    instructions: int
+
+
+@dataclass(frozen=True)
+class BlockCost:
+    """Of one execution of a block by a simdgroup.
+
+    kinds: cycles of an issue slot by kind of instruction. chain, near: see block_paths.py. alive: most words of 32
+    bits that a thread holds. barriers, private: instructions that wait for the threadgroup, and accesses to a thread's
+    own arrays. branch: line of the branch at its end, 0 for none.
+    """
+
+    chain: int
+    near: int
+    alive: int
+    instructions: int
+    barriers: int
+    private: int
+    branch: int
+    kinds: dict[str, float]
+    lines: tuple[LineCost, ...]
+
+
+@dataclass(frozen=True)
+class CountedBuild:
+    """What is known of a counted kernel before it runs.
+
+    levels: for each access, the waits for device memory that come before it in its block. steering: slots of arguments
+    whose contents decide where it goes, -1 for others. code, private: bytes of code and of a thread's own arrays.
+    compiler: the LLVM whose optimiser made the text.
+    """
+
+    blocks: tuple[BlockCost, ...]
+    sites: tuple[AccessSite, ...]
+    levels: tuple[int, ...]
+    steering: tuple[int, ...]
+    registers: int
+    code: int
+    private: int
+    threadgroup_memory: int
+    compiler: str
+
+
+def count(
+    module: str, kernel: str, file: str, original: Callable[[int, int], tuple[int, int]]
+) -> tuple[str, CountedBuild]:
+    """The optimised module ready to run, and what is known of it.
+
+    original: the user's line and column for a place in `file`, the text that Clang compiled.
+    """
+    body = read_body(module, kernel, file, original)
+    prices = Costs(body)
+    graph = {label: block.successors for label, block in body.blocks.items()}
+    order = in_loop_order(graph, body.entry)
+    alive = most_alive(body, prices.words())
+    near = threadgroup_pointers(body)
+    levels: dict[int, int] = {}
+    blocks = []
+    for label in order:
+        instructions = body.blocks[label].instructions
+        path = path_of(instructions, prices.of, near)
+        levels.update(path.levels)
+        blocks.append(_block(instructions, prices.of, round(path.chain), path.near, alive[label]))
+    text, sites = instrument(module, body, order, frozenset(prices.private))
+    if len(sites) >= MOST_SITES:
+        raise TooLongError(f"the kernel has {len(sites):,} accesses to memory in its code, too many to be counted")
+    version = _VERSION.search(module)
+    build = CountedBuild(
+        blocks=tuple(blocks),
+        sites=sites,
+        levels=tuple(levels.get(site.index, 0) for site in sites),
+        steering=tuple(sorted(steering_slots(body))),
+        registers=max(block.alive for block in blocks),
+        code=code_size(prices.of, [i for label in order for i in body.blocks[label].instructions]),
+        private=_private_bytes(body),
+        threadgroup_memory=0,
+        compiler=version[1] if version else "",
+    )
+    return without_traps(_bare(text))[0], build
+
+
+def _block(
+    instructions: Sequence[CountedInstruction], prices: Mapping[int, Cost], chain: int, near: int, alive: int
+) -> BlockCost:
+    kinds: defaultdict[str, float] = defaultdict(float)
+    cycles: defaultdict[int, float] = defaultdict(float)
+    counts: Counter[int] = Counter()
+    for instruction in instructions:
+        price = prices[instruction.index]
+        if price.kind is not CostKind.FREE:
+            kinds[price.kind.value] += price.cycles
+            cycles[instruction.line] += price.cycles
+            counts[instruction.line] += 1
+    of_kind = [prices[i.index].kind for i in instructions]
+    last = instructions[-1]
+    return BlockCost(
+        chain=chain,
+        near=near,
+        alive=alive,
+        instructions=sum(counts.values()),
+        barriers=of_kind.count(CostKind.BARRIER),
+        private=of_kind.count(CostKind.PRIVATE),
+        branch=last.line if last.operation in ("br", "switch") and last.operands and last.counted else 0,
+        kinds=dict(kinds),
+        lines=tuple(LineCost(line, cycles[line], counts[line]) for line in sorted(counts)),
+    )
+
+
+def _private_bytes(body: CountedBody) -> int:
+    total = 0
+    for block in body.blocks.values():
+        for instruction in block.instructions:
+            if instruction.operation == "alloca" and instruction.counted:
+                sizes = [int(count) for count in re.findall(r"(\d+) x ", instruction.text)]
+                product = 1
+                for size in sizes:
+                    product *= size
+                total += product * (8 if "i64" in instruction.text or "double" in instruction.text else 4)
+    return total
+
+
+def _bare(module: str) -> str:
+    """Without what refers to the source, and to scopes and aliases: code is made of it with nothing more optimised."""
+    return _NODE.sub("", _METADATA.sub("", _SCOPE.sub("", module)))

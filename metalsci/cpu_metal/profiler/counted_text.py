@@ -1,0 +1,145 @@
+"""The text of an optimised kernel as blocks of instructions, each with the line of the source that it is for."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from metalsci.cpu_metal.compile.llvm.debug_locations import DebugInfo
+from metalsci.cpu_metal.compile.llvm.function import definitions
+
+_RESULT = re.compile(r"^ +(?P<name>%(?:\"[^\"]+\"|[\w.$-]+)) = (?P<rest>.*)$")
+_LABEL = re.compile(r"^(\"[^\"]+\"|[\w.$-]+):")
+_VALUE = re.compile(r"%(?:\"[^\"]+\"|[\w.$-]+)")
+_TARGET = re.compile(r"label (%(?:\"[^\"]+\"|[\w.$-]+))")
+_PARAMETERS = re.compile(r"%(\d+)(?=[,)])")
+_FLAGS = re.compile(
+    r"(?:(?:reassoc|nnan|ninf|nsz|arcp|contract|afn|fast|exact|nuw|nsw|nneg|disjoint|samesign|inbounds|nusw|tail|notail"
+    r"|volatile|atomic) )*"
+)
+_PHI = re.compile(r"\[ ([^,]+), (%(?:\"[^\"]+\"|[\w.$-]+)) \]")
+
+
+@dataclass(frozen=True)
+class CountedInstruction:
+    """One instruction.
+
+    text: all of it after the result's name, without what refers to the source. line: in the user's source, 0 where none
+    is known. counted: whether a GPU would execute it: the wrapper's own is not, nor the inside of what stays a call.
+    """
+
+    name: str
+    operation: str
+    text: str
+    operands: tuple[str, ...]
+    line: int
+    counted: bool
+    index: int
+    """Of its line in the module."""
+
+    @property
+    def rest(self) -> str:
+        """What follows the operation and its flags."""
+        return _FLAGS.sub("", self.text.partition(" ")[2], count=1)
+
+
+@dataclass
+class CountedBlock:
+    """Instructions without a branch but the last. `label` as others name it, with its `%`."""
+
+    label: str
+    instructions: list[CountedInstruction] = field(default_factory=list)
+    successors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CountedBody:
+    """A function's blocks by label, in the text's order, the entry first."""
+
+    blocks: Mapping[str, CountedBlock]
+    first: int
+    last: int
+    """Lines of the definition in the module, braces included."""
+
+    @property
+    def entry(self) -> str:
+        return next(iter(self.blocks))
+
+
+def read_body(module: str, kernel: str, file: str, original: Callable[[int, int], tuple[int, int]]) -> CountedBody:
+    """The blocks of function `kernel`.
+
+    file: the user's, to tell its lines from others. original: the user's line and column for a place in it.
+    """
+    lines = module.split("\n")
+    function = next(function for function in definitions(lines) if function.name == kernel)
+    place = _Places(DebugInfo(module, file), original)
+    parameters = _PARAMETERS.findall(lines[function.first])
+    block = CountedBlock(f"%{len(parameters)}")
+    blocks = {block.label: block}
+    for index, text in _statements(lines, function.first + 1, function.last):
+        if label := _LABEL.match(text):
+            block = blocks[f"%{label[1]}"] = CountedBlock(f"%{label[1]}")
+        elif text.startswith(" "):
+            instruction = _read(text, index, place)
+            block.instructions.append(instruction)
+            if instruction.operation in ("br", "switch"):
+                block.successors = tuple(dict.fromkeys(_TARGET.findall(text)))
+    # An entry that has a name has a label too.
+    blocks = {label: block for label, block in blocks.items() if block.instructions}
+    return CountedBody(blocks, function.first, function.last)
+
+
+def incoming(phi: CountedInstruction) -> Sequence[tuple[str, str]]:
+    """Of a phi: values with the labels of the blocks that they come from."""
+    return _PHI.findall(phi.text)
+
+
+def _statements(lines: Sequence[str], start: int, end: int) -> Iterator[tuple[int, str]]:
+    """Lines of a body with their indices; a switch, which has several, as one at its first."""
+    index = start
+    while index < end:
+        first, text = index, lines[index]
+        if text.lstrip().startswith("switch ") and "]" not in text:
+            while "]" not in lines[index]:
+                index += 1
+                text += " " + lines[index].strip()
+        yield first, text
+        index += 1
+
+
+@dataclass(frozen=True)
+class _Places:
+    debug: DebugInfo
+    original: Callable[[int, int], tuple[int, int]]
+
+    def __call__(self, text: str) -> tuple[int, bool]:
+        """Line in the user's source, and whether the instruction is the user's."""
+        if "!dbg" not in text:
+            return 0, True
+        place = self.debug.place(text)
+        if place is None:
+            return 0, False
+        return (self.original(place.line, place.column)[0] if place.line else 0), True
+
+
+def _read(text: str, index: int, place: _Places) -> CountedInstruction:
+    line, counted = place(text)
+    bare = text.partition(", !")[0]
+    match = _RESULT.match(bare)
+    name, rest = (match["name"], match["rest"]) if match else ("", bare.strip())
+    operation = _operation(rest)
+    used = tuple(dict.fromkeys(_VALUE.findall(_without_labels(rest, operation))))
+    return CountedInstruction(name, operation, rest, used, line, counted, index)
+
+
+def _operation(rest: str) -> str:
+    word = rest.split(" ", 1)[0]
+    return "call" if word in ("tail", "musttail", "notail") else word
+
+
+def _without_labels(rest: str, operation: str) -> str:
+    if operation == "br" or operation == "switch":
+        return _TARGET.sub("", rest)
+    if operation == "phi":
+        return " ".join(value for value, _ in _PHI.findall(rest))
+    return rest

@@ -1,0 +1,134 @@
+"""What was counted: plain numbers of one kernel's dispatches, and of each line of its source."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class WaitPath:
+    """A simdgroup's way through a kernel, as a chain of waits.
+
+    chain: cycles of operations that wait for one another. near: waits for threadgroup memory. hits, misses: waits for
+    device memory that the small cache holds, and that it does not.
+    """
+
+    chain: float = 0.0
+    near: float = 0.0
+    hits: float = 0.0
+    misses: float = 0.0
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Accesses to device memory by simdgroups.
+
+    issues: instructions. lanes: threads that took part. lines, sectors: of 128 and of 32 bytes, different ones in each
+    access added up. misses: lines that a cache of 4, 8 or 16 KB did not hold. bytes: that threads asked for.
+    """
+
+    issues: float = 0.0
+    lanes: float = 0.0
+    lines: float = 0.0
+    sectors: float = 0.0
+    misses: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    bytes: float = 0.0
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Of one dispatch: sampled threadgroups stand for all.
+
+    instructions: of simdgroups, those that cost something. cycles: of issue slots, by kind of instruction. active:
+    lanes at work in an executed block, on the average, weighted by its cycles. lane_cycles: cycles times lanes at work.
+    unique: bytes of lines of device memory that are touched at all. near_issues, turns: accesses to threadgroup memory
+    and turns of its busiest bank. atomics, collisions: atomic instructions, and lanes at their most wanted address.
+    private: accesses to a thread's own arrays. divergent: branches after which lanes went apart. critical: of the
+    slowest simdgroup of a threadgroup, on the average. total: of all simdgroups. alive: executions of blocks by the
+    words of 32 bits that a thread holds in them.
+    """
+
+    instructions: float
+    cycles: Mapping[str, float]
+    active: float
+    lane_cycles: float
+    loads: Traffic
+    stores: Traffic
+    unique: float
+    near_issues: float
+    near_lanes: float
+    turns: float
+    atomics: float
+    atomic_lanes: float
+    collisions: float
+    private: float
+    barriers: float
+    branches: float
+    divergent: float
+    critical: WaitPath
+    total: WaitPath
+    alive: tuple[tuple[int, float], ...]
+
+    @property
+    def issue(self) -> float:
+        """Cycles of issue slots, of all kinds."""
+        return sum(self.cycles.values())
+
+
+@dataclass(frozen=True)
+class LineCounters:
+    """Of one line of the source, of one dispatch; as in `Counters`. line 0: what belongs to no line."""
+
+    line: int
+    cycles: float
+    instructions: float
+    active: float
+    loads: Traffic
+    stores: Traffic
+    near_issues: float
+    turns: float
+    atomics: float
+    collisions: float
+    branches: float
+    divergent: float
+
+
+@dataclass(frozen=True)
+class DispatchProfile:
+    """Dispatches of one kernel over one grid.
+
+    dispatches: how many there are. counted: how many of them were. groups, counted_groups: threadgroups of one
+    dispatch, and of all counted ones. registers: most words of 32 bits that a thread holds. code: bytes. private: bytes
+    of a thread's own arrays that are in no registers. limit: threads that the kernel declares to have at most, None for
+    nothing declared. steered: whether data that earlier dispatches wrote decide where threads go.
+    """
+
+    kernel: str
+    dispatches: int
+    counted: int
+    threads: tuple[int, int, int]
+    threadgroup: tuple[int, int, int]
+    groups: int
+    counted_groups: int
+    registers: int
+    code: int
+    private: int
+    threadgroup_memory: int
+    limit: int | None
+    steered: bool
+    counters: Counters
+    lines: tuple[LineCounters, ...] = field(repr=False)
+
+    @property
+    def group_threads(self) -> int:
+        return self.threadgroup[0] * self.threadgroup[1] * self.threadgroup[2]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Dispatches of a command buffer, those of one kernel over one grid together, in the order of their first ones.
+
+    compiler: the LLVM whose optimiser made what was counted. The same compiler and inputs give the same counts.
+    """
+
+    dispatches: tuple[DispatchProfile, ...]
+    compiler: str

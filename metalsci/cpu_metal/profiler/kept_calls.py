@@ -1,0 +1,61 @@
+"""Metal's functions that a GPU has instructions for: they stay calls, which have a price, while LLVM optimises.
+
+In software such a function is a page of arithmetic. It must not be inlined, or that page would be counted.
+"""
+
+import re
+
+# `pow` itself knows better ways to raise to a small constant power.
+_SCALAR_FUNCTIONS = frozenset(
+    {
+        "sin", "cos", "tan", "sinpi", "cospi", "tanpi", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh",
+        "acosh", "atanh", "exp", "exp2", "exp10", "log", "log2", "log10", "rsqrt", "_pow", "powr", "atan2", "fmod",
+    }
+)  # fmt: skip
+_LANES = re.compile(
+    r"(?:simd|quad)_(?:shuffle|broadcast|sum|product|min|max|and|or|xor|prefix|ballot|all|any|is_first|active|vote)\w*|"
+    r"simdgroup_multiply\w*"
+)
+_MENTION = re.compile(r"^(?P<head>define .*|.* call .*)@(?P<name>_ZN5metal\w+)\((?P<rest>.*)$", re.MULTILINE)
+# compile/llvm/conversions.py
+_CONVERSION = re.compile(r"^(define internal .*@metal\.fpto\w+\(.*\)) alwaysinline nounwind \{$", re.MULTILINE)
+_GROUP = re.compile(r"#(\d+)")
+_NUMBER = re.compile(r"\d+")
+
+
+def function_name(mangled: str) -> tuple[str, str]:
+    """`('sin', 'f')` of `_ZN5metal3sinEf`: a function of Metal's namespace and how its parameters are spelled."""
+    position, names = len("_ZN"), []
+    while match := _NUMBER.match(mangled, position):
+        end = match.end() + int(match[0])
+        names.append(mangled[match.end() : end])
+        position = end
+    return (names[-1] if names else "", mangled[position:])
+
+
+def is_priced(mangled: str) -> bool:
+    """Whether a function is an instruction of a GPU, or a short sequence of them: of one number, not of a vector."""
+    name, parameters = function_name(mangled)
+    if name in _SCALAR_FUNCTIONS:
+        return parameters in ("Ef", "Eff")
+    return _LANES.fullmatch(name) is not None
+
+
+def keep_calls(module: str) -> str:
+    """Clang's text with those functions never inlined, which both a definition and each call can ask for."""
+    attributes = dict(re.findall(r"^attributes #(\d+) = \{ (.*) \}$", module, re.MULTILINE))
+    made: dict[str, str] = {}
+
+    def kept(match: re.Match[str]) -> str:
+        if not is_priced(match["name"]):
+            return match[0]
+
+        def other(group: re.Match[str]) -> str:
+            number = f"{group[1]}9999"
+            made[number] = attributes.get(group[1], "").replace("alwaysinline", "noinline")
+            return f"#{number}"
+
+        return f"{match['head']}@{match['name']}({_GROUP.sub(other, match['rest'], count=1)}"
+
+    text = _CONVERSION.sub(r"\1 noinline nounwind memory(none) {", _MENTION.sub(kept, module))
+    return text + "".join(f"\nattributes #{number} = {{ {words} }}\n" for number, words in made.items())

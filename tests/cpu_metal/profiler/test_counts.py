@@ -1,0 +1,192 @@
+"""Counts of small kernels whose figures can be told by hand."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from metalsci import cpu_metal
+from metalsci.cpu_metal.profiler.counters import Counters, DispatchProfile, Profile
+
+_HEAD = "#include <metal_stdlib>\nusing namespace metal;\n"
+_THREADS, _GROUP = 4096, 64
+_SIMDGROUPS = _THREADS / 32
+
+
+@pytest.fixture(scope="module")
+def device() -> Iterator[cpu_metal.Device]:
+    with cpu_metal.Device(1) as device:
+        yield device
+
+
+def _dispatches(
+    device: cpu_metal.Device, body: str, more: Mapping[int, Any] | None = None, group: int = _GROUP
+) -> list[cpu_metal.Dispatch]:
+    parameters = "device float *x [[buffer(0)]], device float *y [[buffer(1)]]"
+    extra = ", constant uint &n [[buffer(2)]]" if more else ""
+    lanes = ", uint i [[thread_position_in_grid]], uint t [[thread_position_in_threadgroup]]"
+    source = f"{_HEAD}kernel void k({parameters}{extra}{lanes}) {{\n{body}\n}}\n"
+    kernel = device.compile(source).kernels["k"]
+    x = device.buffer(np.arange(32 * _THREADS, dtype=np.float32))
+    y = device.empty((32 * _THREADS,), np.float32)
+    return [cpu_metal.Dispatch(kernel, {0: x, 1: y, **(more or {})}, (_THREADS,), (group,))]
+
+
+def _counters(device: cpu_metal.Device, body: str, more: Mapping[int, Any] | None = None) -> Counters:
+    return _one(device.profile(_dispatches(device, body, more))).counters
+
+
+def _one(profile: Profile) -> DispatchProfile:
+    (dispatch,) = profile.dispatches
+    return dispatch
+
+
+def test_a_coalesced_copy_touches_one_line_for_each_simdgroup(device: cpu_metal.Device) -> None:
+    counters = _counters(device, "y[i] = x[i];")
+    assert counters.loads.issues == _SIMDGROUPS
+    assert counters.loads.lanes == _THREADS
+    assert (counters.loads.lines, counters.loads.sectors) == (_SIMDGROUPS, 4 * _SIMDGROUPS)
+    assert counters.stores.lines == _SIMDGROUPS
+    assert counters.unique == 2 * 4 * _THREADS
+    assert counters.active == 32
+
+
+def test_a_stride_of_a_line_touches_a_line_for_each_lane(device: cpu_metal.Device) -> None:
+    counters = _counters(device, "y[i] = x[i * 32];")
+    assert counters.loads.lines == counters.loads.sectors == _THREADS
+    assert counters.loads.misses == (_THREADS, _THREADS, _THREADS)
+
+
+def test_a_value_that_all_lanes_read_is_one_line_and_stays_in_the_cache(device: cpu_metal.Device) -> None:
+    counters = _counters(device, "float s = 0;\nfor (uint j = 0; j < n; ++j) s += x[j];\ny[i] = s;", {2: np.uint32(64)})
+    assert counters.loads.lines == 64 * _SIMDGROUPS
+    assert counters.loads.misses[1] == 2 * _THREADS / _GROUP  # 64 floats, once for each threadgroup
+
+
+def test_lanes_that_part_are_counted_apart(device: cpu_metal.Device) -> None:
+    body = "float s = x[i];\nif (t % 2 == 0) { for (uint j = 0; j < n; ++j) s = sin(s); }\ny[i] = s;"
+    counters = _counters(device, body, {2: np.uint32(100)})
+    assert 16 <= counters.active < 17
+    assert counters.divergent == _SIMDGROUPS
+
+
+def test_half_of_the_lanes_early_in_a_loop_do_not_run_the_rest_twice(device: cpu_metal.Device) -> None:
+    body = "float s = x[i];\nfor (uint j = 0; j <= t % 32; ++j) s = sin(s);\ny[i] = s;"
+    counters = _counters(device, body)
+    assert counters.cycles["special function"] == pytest.approx(14.28 * 32 * _SIMDGROUPS)
+    assert counters.stores.issues == _SIMDGROUPS
+
+
+def test_banks_of_threadgroup_memory_take_turns(device: cpu_metal.Device) -> None:
+    def turns(stride: int) -> float:
+        body = f"threadgroup float s[2048];\ns[t * {stride}] = x[i];\nthreadgroup_barrier(mem_flags::mem_threadgroup);"
+        return _counters(device, body + "\ny[i] = s[(t ^ 1) * " + str(stride) + "];").turns
+
+    assert turns(1) == 2 * _SIMDGROUPS
+    assert turns(2) == 2 * turns(1)
+    assert turns(32) == 32 * turns(1)
+
+
+def test_barriers_and_lanes_functions_are_counted_for_each_simdgroup(device: cpu_metal.Device) -> None:
+    body = "threadgroup float s[64];\ns[t] = simd_sum(x[i]);\nthreadgroup_barrier(mem_flags::mem_threadgroup);\n"
+    counters = _counters(device, body + "y[i] = s[63 - t];")
+    assert counters.barriers == _SIMDGROUPS
+    assert counters.cycles["simdgroup function"] > 0
+
+
+def test_the_inside_of_a_simdgroup_function_is_not_counted(device: cpu_metal.Device) -> None:
+    plain = _counters(device, "y[i] = x[i];")
+    summed = _counters(device, "y[i] = simd_sum(x[i]);")
+    assert summed.instructions == plain.instructions + _SIMDGROUPS
+
+
+def test_atomics_on_one_address_collide(device: cpu_metal.Device) -> None:
+    body = "atomic_fetch_add_explicit((device atomic_uint *)y + {}, 1u, memory_order_relaxed);"
+    assert _counters(device, body.format("0")).collisions == _THREADS
+    assert _counters(device, body.format("i")).collisions == _SIMDGROUPS
+
+
+def test_a_chain_of_pointers_waits_for_each_of_them(device: cpu_metal.Device) -> None:
+    body = "uint at = i;\nfor (uint j = 0; j < n; ++j) at = uint(x[at * 32 % 131072]) + j;\ny[i] = float(at);"
+    chained = _counters(device, body, {2: np.uint32(16)}).critical
+    assert chained.misses + chained.hits == 16
+    together = _counters(device, "y[i] = x[i] + x[i + 4096] + x[i + 8192] + x[i + 12288];").critical
+    assert together.misses == 1
+
+
+def test_an_array_that_no_registers_hold_is_private(device: cpu_metal.Device) -> None:
+    body = "float a[32];\nfor (int j = 0; j < 32; ++j) a[j] = x[i + j];\ny[i] = a[uint(x[i]) % 32];"
+    dispatch = _one(device.profile(_dispatches(device, body)))
+    assert dispatch.private == 128
+    assert dispatch.counters.private > 0
+
+
+def test_lines_of_the_source_add_up_to_the_whole(device: cpu_metal.Device) -> None:
+    dispatch = _one(device.profile(_dispatches(device, "float s = x[i * 32];\ns = exp(s);\ny[i] = s;")))
+    assert sum(line.cycles for line in dispatch.lines) == pytest.approx(dispatch.counters.issue)
+    by_line = {line.line: line for line in dispatch.lines}
+    assert by_line[4].loads.lines == _THREADS  # of the file: two lines of headers, the signature, the body
+    assert by_line[6].stores.issues == _SIMDGROUPS
+
+
+def test_counting_changes_no_memory(device: cpu_metal.Device) -> None:
+    dispatches = _dispatches(device, "y[i] = x[i] + 1;\nx[i] = -1;")
+    device.profile(dispatches)
+    x, y = dispatches[0].arguments[0], dispatches[0].arguments[1]
+    assert x.array[5] == 5 and not y.array.any()
+
+
+def test_counts_are_the_same_in_every_run_and_in_another_process(device: cpu_metal.Device) -> None:
+    body = "float s = 0;\nfor (uint j = 0; j < t % 7 + 3; ++j) s += x[(i * 37 + j * 1001) % 131072];\ny[i] = s;"
+    first = device.profile(_dispatches(device, body))
+    with cpu_metal.Device(2) as other:
+        assert other.profile(_dispatches(other, body)) == first
+    assert device.profile(_dispatches(device, body)) == first
+    assert "clang version" in first.compiler
+
+
+def test_a_kernel_fast_in_every_64th_group_alone_is_counted_as_slow(device: cpu_metal.Device) -> None:
+    body = "float s = x[i];\nif (i / 64 % 8 != 0) for (uint j = 0; j < n; ++j) s = sin(s);\ny[i] = s;"
+    counters = _counters(device, body, {2: np.uint32(100)})
+    every = 14.28 * 100 * _SIMDGROUPS * 7 / 8
+    assert counters.cycles["special function"] == pytest.approx(every, rel=0.15)
+
+
+def test_contents_that_an_earlier_dispatch_wrote_steer(device: cpu_metal.Device) -> None:
+    source = _HEAD + (
+        "kernel void make(device uint *n [[buffer(0)]], uint i [[thread_position_in_grid]]) { n[i] = i % 32; }\n"
+        "kernel void use(device const uint *n [[buffer(0)]], device float *y [[buffer(1)]],\n"
+        "    uint i [[thread_position_in_grid]]) { float s = 1;\n"
+        "  for (uint j = 0; j < n[i]; ++j) s = sin(s); y[i] = s; }\n"
+    )
+    kernels = device.compile(source).kernels
+    n, y = device.empty((_THREADS,), np.uint32), device.empty((_THREADS,), np.float32)
+    make = cpu_metal.Dispatch(kernels["make"], {0: n}, (_THREADS,), (64,))
+    use = cpu_metal.Dispatch(kernels["use"], {0: n, 1: y}, (_THREADS,), (64,))
+    made, used = device.profile([make, use]).dispatches
+    assert (made.steered, used.steered) == (False, True)
+    assert used.counters.cycles["special function"] == pytest.approx(14.28 * 31 * _SIMDGROUPS)
+
+
+def test_dispatches_that_are_alike_are_counted_once(device: cpu_metal.Device) -> None:
+    dispatch = _one(device.profile(_dispatches(device, "y[i] = x[i];") * 1))
+    assert (dispatch.dispatches, dispatch.counted, dispatch.groups) == (1, 1, 64)
+    one = _dispatches(device, "y[i] = x[i];")
+    assert _one(device.profile(one * 10)).dispatches == 10
+
+
+def test_a_kernel_that_leaves_its_buffers_is_a_crash(device: cpu_metal.Device) -> None:
+    with pytest.raises(cpu_metal.DeviceCrash, match="beyond the end of buffer"):
+        device.profile(_dispatches(device, "y[i + 10000000] = x[i];"))
+
+
+def test_a_kernel_that_never_ends_is_late(device: cpu_metal.Device) -> None:
+    with pytest.raises(cpu_metal.DeviceTimeout):
+        device.profile(_dispatches(device, "while (true) { x[i] += 1; if (x[i] < 0) break; }"), timeout=0.3)
+
+
+def test_threads_at_two_barriers_are_a_finding(device: cpu_metal.Device) -> None:
+    barrier = "threadgroup_barrier(mem_flags::mem_none);"
+    with pytest.raises(cpu_metal.DeviceCrash, match="different barriers"):
+        device.profile(_dispatches(device, f"if (t < 32) {{\n{barrier}\n}} else {{\n{barrier}\n}} y[i] = x[i];"))
