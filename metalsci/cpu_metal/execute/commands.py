@@ -23,7 +23,7 @@ _DISPATCH = np.dtype(
     [
         ("run", "<u8"), ("mode", "<u4"), ("tile", "<u4"),
         ("grid", "<u4", 3), ("group", "<u4", 3), ("groups", "<u4", 3),
-        ("units", "<u4"), ("chunk", "<u4"), ("stack", "<u4"),
+        ("units", "<u4"), ("chunks", "<u4"), ("stack", "<u4"),
         ("arguments", "<u8", _MAX_ARGUMENTS),
     ]
 )  # fmt: skip
@@ -157,7 +157,7 @@ def _fill(record: Any, dispatch: Dispatch, workers: int) -> None:
     record["grid"], record["group"], record["groups"] = grid, group, groups
     record["stack"] = kernel.stack
     record["units"] = units
-    record["chunk"] = max(1, units // (workers * _CHUNKS_PER_WORKER))
+    record["chunks"] = min(units, workers * _CHUNKS_PER_WORKER)
 
 
 def _extent(given: Sequence[int], name: str) -> tuple[int, int, int]:

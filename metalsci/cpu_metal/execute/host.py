@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+MOST_WORKERS = 256
+"""Of one device process: MAX_WORKERS of runtime/pool.c."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -38,8 +41,8 @@ def limit(process: int, limits: Mapping[int, int]) -> None:
 
 
 def processors() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0))
+    """How many this process may use, as far as the device has places for workers (runtime/pool.c)."""
+    return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
 
 
 def shared_memory(name: str, size: int) -> int:

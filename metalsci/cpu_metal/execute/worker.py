@@ -103,6 +103,8 @@ def load_runtime(path: str) -> ctypes.CDLL:
         ctypes.CDLL("libm.so.6", mode=ctypes.RTLD_GLOBAL)
     runtime = ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)
     runtime.metal_start.argtypes = [ctypes.c_void_p]
+    runtime.metal_await.argtypes = [ctypes.c_uint32]
+    runtime.metal_await.restype = None
     runtime.metal_run.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
     runtime.metal_run.restype = None
     runtime.metal_check.argtypes = [ctypes.c_size_t]
@@ -127,6 +129,15 @@ def end_with_host(connection: socket.socket) -> None:
     os._exit(0)
 
 
+def join(runtime: ctypes.CDLL) -> None:
+    """Works until the process ends, which it does at once where there is no memory for another worker.
+
+    ctypes gives up the interpreter's lock for as long as the call lasts: for good.
+    """
+    if runtime.metal_join():
+        os._exit(1)
+
+
 def main() -> None:
     connection = socket.socket(fileno=int(sys.argv[1]))
     status = mmap.mmap(int(sys.argv[2]), STATUS.size)
@@ -137,9 +148,10 @@ def main() -> None:
     address = ctypes.addressof(ctypes.c_char.from_buffer(status))
     if runtime.metal_start(address) or runtime.metal_join():
         sys.exit(1)
-    for _ in range(int(sys.argv[4]) - 1):
-        # ctypes gives up the interpreter's lock for as long as the call lasts: for good.
-        threading.Thread(target=runtime.metal_join, daemon=True).start()
+    workers = int(sys.argv[4])
+    for _ in range(workers - 1):
+        threading.Thread(target=join, args=(runtime,), daemon=True).start()
+    runtime.metal_await(workers)
     Worker(connection, runtime).serve()
     os._exit(0)
 

@@ -1,8 +1,11 @@
 // The pool of workers that carry out command buffers, and the entry points that the host calls.
 //
-// A command buffer is worked off without any rendezvous. `ticket` holds the dispatch at work and the next chunk of it to
-// be taken; a worker takes one with a fetch-and-add. Whoever finishes the last chunk of a dispatch opens the next one.
-// A worker that sleeps, or that the system has descheduled between chunks, holds nobody up.
+// Every dispatch is divided before it starts: chunk c is for worker c modulo their number, whatever the others are doing.
+// So the processor time of a worker is that of its own share. It does not grow when the system sets another worker
+// aside, as it would if the others took over, and a kernel that gives one worker all the work is as slow as that worker.
+//
+// There is no rendezvous besides. `ticket` names the dispatch at work; whoever finishes the last chunk of it opens the
+// next one, and a worker without a chunk of its own holds nobody up.
 #include "check.h"
 #include "platform.h"
 #include "isolation.h"
@@ -11,10 +14,10 @@
 #include "worker.h"
 
 enum { MAX_WORKERS = 256, SPIN = 300 };
-#define IDLE ((u64)0xffffffff << 32)
+#define NO_DISPATCH 0xffffffffu
 
 struct Pool {
-    _Alignas(64) u64 ticket;     // dispatch << 32 | next chunk
+    _Alignas(64) u64 ticket;     // run << 32 | dispatch at work, so that no two dispatches have the same
     _Alignas(64) u32 unfinished; // chunks of the dispatch at work that are not finished
     _Alignas(64) u32 inside;     // workers that may be reading the command buffer
     _Alignas(64) u32 epoch;      // counts openings; what idle workers sleep on
@@ -24,17 +27,17 @@ struct Pool {
     u32 count;
     struct Status *status;
     struct Worker *workers[MAX_WORKERS];
-    u32 worker_count;
+    u32 joined;                  // threads that have asked for a place
+    u32 worker_count;            // those that have one
+    u32 runs;
 };
 
-static struct Pool pool = {.ticket = IDLE};
+static struct Pool pool = {.ticket = NO_DISPATCH};
 
-static u32 chunks_of(const struct Dispatch *dispatch) {
-    return (dispatch->units + dispatch->chunk - 1) / dispatch->chunk;
-}
+static int idle(u64 ticket) { return (u32)ticket == NO_DISPATCH; }
 
-static void announce(u64 ticket) {
-    __atomic_store_n(&pool.ticket, ticket, __ATOMIC_SEQ_CST);
+static void announce(u32 dispatch) {
+    __atomic_store_n(&pool.ticket, (u64)pool.runs << 32 | dispatch, __ATOMIC_SEQ_CST);
     __atomic_fetch_add(&pool.epoch, 1, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&pool.sleepers, __ATOMIC_SEQ_CST)) futex_wake(&pool.epoch, 0x7fffffff);
 }
@@ -42,44 +45,50 @@ static void announce(u64 ticket) {
 static void open_dispatch(u32 index) {
     pool.status->finished = index;
     if (index == pool.count) {
-        announce(IDLE);
+        announce(NO_DISPATCH);
         return;
     }
-    __atomic_store_n(&pool.unfinished, chunks_of(&pool.commands[index]), __ATOMIC_SEQ_CST);
-    announce((u64)index << 32);
+    __atomic_store_n(&pool.unfinished, pool.commands[index].chunks, __ATOMIC_SEQ_CST);
+    announce(index);
 }
 
-static void run_chunk(struct Worker *worker, u32 index, u32 chunk) {
-    const struct Dispatch *dispatch = &pool.commands[index];
-    const u32 first = chunk * dispatch->chunk;
-    const u32 last = dispatch->units - first < dispatch->chunk ? dispatch->units : first + dispatch->chunk;
-    worker->commands = pool.commands;
-    worker->status = pool.status;
-    worker->dispatch = dispatch;
+static void run_chunk(struct Worker *worker, const struct Dispatch *dispatch, u32 chunk) {
+    const u32 first = (u64)dispatch->units * chunk / dispatch->chunks;
+    const u32 last = (u64)dispatch->units * (chunk + 1) / dispatch->chunks;
     if (dispatch->mode == MODE_THREAD) {
         for (u32 unit = first; unit < last; ++unit) run_group(worker, unit);
     } else {
         ((RunUnits)dispatch->run)(dispatch, first, last);
     }
-    worker->dispatch = 0;
-    if (__atomic_sub_fetch(&pool.unfinished, 1, __ATOMIC_SEQ_CST) == 0) open_dispatch(index + 1);
 }
 
-// Takes one chunk and runs it. False when there was none to take.
+static void run_share(struct Worker *worker, u32 index) {
+    const struct Dispatch *dispatch = &pool.commands[index];
+    u32 finished = 0;
+    worker->commands = pool.commands;
+    worker->status = pool.status;
+    worker->dispatch = dispatch;
+    for (u32 chunk = worker->index; chunk < dispatch->chunks; chunk += pool.worker_count) {
+        run_chunk(worker, dispatch, chunk);
+        ++finished;
+    }
+    worker->dispatch = 0;
+    if (finished && __atomic_sub_fetch(&pool.unfinished, finished, __ATOMIC_SEQ_CST) == 0) open_dispatch(index + 1);
+}
+
+// Runs the worker's share of the dispatch at work. False when there was none that it has not yet seen.
 static int take(struct Worker *worker) {
     const u64 seen = __atomic_load_n(&pool.ticket, __ATOMIC_ACQUIRE);
-    if (seen >= IDLE) return 0;
+    if (idle(seen) || seen == worker->last) return 0;
     __atomic_fetch_add(&pool.inside, 1, __ATOMIC_SEQ_CST);
-    int taken = 0;
     // From here on the command buffer stays what it is; but the ticket may have moved on since it was seen.
     const u64 now = __atomic_load_n(&pool.ticket, __ATOMIC_SEQ_CST);
-    if (now < IDLE && (u32)now < chunks_of(&pool.commands[now >> 32])) {
-        const u64 mine = __atomic_fetch_add(&pool.ticket, 1, __ATOMIC_SEQ_CST);
-        taken = mine < IDLE && (u32)mine < chunks_of(&pool.commands[mine >> 32]);
-        if (taken) run_chunk(worker, mine >> 32, (u32)mine);
+    if (!idle(now)) {
+        worker->last = now;
+        run_share(worker, (u32)now);
     }
     __atomic_fetch_sub(&pool.inside, 1, __ATOMIC_SEQ_CST);
-    return taken;
+    return 1;
 }
 
 static void sleep_unless_changed(u32 epoch) {
@@ -92,17 +101,17 @@ static void sleep_unless_changed(u32 epoch) {
 static void work(void *argument) {
     struct Worker *worker = argument;
     const int helper = worker != pool.workers[0];
-    u32 idle = 0;
+    u32 waited = 0;
     while (helper ? !__atomic_load_n(&pool.stop, __ATOMIC_SEQ_CST)
-                  : __atomic_load_n(&pool.ticket, __ATOMIC_SEQ_CST) < IDLE) {
+                  : !idle(__atomic_load_n(&pool.ticket, __ATOMIC_SEQ_CST))) {
         const u32 epoch = __atomic_load_n(&pool.epoch, __ATOMIC_SEQ_CST);
         if (take(worker)) {
-            idle = 0;
-        } else if (++idle < SPIN) {
+            waited = 0;
+        } else if (++waited < SPIN) {
             relax();
-        } else if (__atomic_load_n(&pool.ticket, __ATOMIC_SEQ_CST) < IDLE || helper) {
+        } else if (!idle(__atomic_load_n(&pool.ticket, __ATOMIC_SEQ_CST)) || helper) {
             sleep_unless_changed(epoch);
-            idle = 0;
+            waited = 0;
         }
     }
 }
@@ -157,23 +166,33 @@ __attribute__((visibility("default"))) int metal_start(struct Status *status) {
 // Adds the calling thread to the pool: the first, which `metal_run` then drives, returns at once; the others work until
 // `metal_stop`. Returns -1 when there is no memory for it.
 __attribute__((visibility("default"))) int metal_join(void) {
-    const u32 index = __atomic_fetch_add(&pool.worker_count, 1, __ATOMIC_SEQ_CST);
-    struct Worker *worker = index < MAX_WORKERS ? worker_create() : 0;
-    if (!worker) {
-        __atomic_fetch_sub(&pool.worker_count, 1, __ATOMIC_SEQ_CST);
-        return -1;
-    }
-    pool.workers[index] = worker;
+    struct Worker *worker = worker_create();
+    if (!worker) return -1;
     const struct SignalStack stack = {.base = (char *)worker + SIGNAL_STACK, .size = SIGNAL_STACK_SIZE};
     if (sigaltstack(&stack, 0)) return -1;
     flush_denormals();
+    const u32 index = __atomic_fetch_add(&pool.joined, 1, __ATOMIC_SEQ_CST);
+    if (index >= MAX_WORKERS) return -1;
+    worker->index = index;
+    worker->last = NO_DISPATCH;
+    pool.workers[index] = worker;
+    __atomic_fetch_add(&pool.worker_count, 1, __ATOMIC_SEQ_CST);
+    futex_wake(&pool.worker_count, 1);
     if (index) call_on_stack(main_stack(worker), work, worker);
     return 0;
+}
+
+// Returns when so many have joined. A command buffer is divided by the number of workers, which must not depend on how
+// fast they start.
+__attribute__((visibility("default"))) void metal_await(u32 workers) {
+    u32 now;
+    while ((now = __atomic_load_n(&pool.worker_count, __ATOMIC_SEQ_CST)) < workers) futex_wait(&pool.worker_count, now);
 }
 
 __attribute__((visibility("default"))) void metal_run(const struct Dispatch *commands, u32 count) {
     pool.commands = commands;
     pool.count = count;
+    ++pool.runs;
     open_dispatch(0);
     call_on_stack(main_stack(pool.workers[0]), work, pool.workers[0]);
     while (__atomic_load_n(&pool.inside, __ATOMIC_SEQ_CST)) relax();
@@ -195,5 +214,5 @@ __attribute__((visibility("default"))) void metal_profile(struct Profile *profil
 
 __attribute__((visibility("default"))) void metal_stop(void) {
     __atomic_store_n(&pool.stop, 1, __ATOMIC_SEQ_CST);
-    announce(IDLE);
+    announce(NO_DISPATCH);
 }

@@ -11,6 +11,7 @@ import numpy as np
 
 from metalsci import cpu_metal
 from metalsci.cpu_metal.compile.wrapper import Mode
+from metalsci.cpu_metal.execute.host import MOST_WORKERS, processors
 from metalsci.devices import ceilings as roofline
 from metalsci.devices.buffer_plan import lay_out
 from metalsci.devices.ceilings import Ceilings, GivenCeilings
@@ -60,11 +61,11 @@ class CpuDevice:
         time_limit: float = 10.0,
         ceilings: Mapping[str, float | None],
     ) -> None:
-        if threads is not None and threads < 1:
-            raise ValueError(f"device.threads={threads}: at least 1, or null for every core")
+        if threads is not None and not 1 <= threads <= MOST_WORKERS:
+            raise ValueError(f"device.threads={threads}: 1 to {MOST_WORKERS}, or null for every core")
         if time_limit <= 0:
             raise ValueError(f"device.time_limit={time_limit}: give a positive number of seconds")
-        self._threads = threads or len(os.sched_getaffinity(0))
+        self._threads = threads or processors()
         self._math_mode = math_mode
         self._time_limit = time_limit
         self._given = GivenCeilings(**ceilings)
