@@ -27,13 +27,14 @@ from metalsci.cli.config_errors import explain, refuse_unread
 from metalsci.cpu_metal.execute import isolation
 from metalsci.devices import ceilings
 from metalsci.devices.auto import has_metal
-from metalsci.devices.errors import CompileFailure, DeviceError
+from metalsci.devices.errors import DeviceError
 from metalsci.devices.program import trace
 from metalsci.devices.protocol import Device
 from metalsci.experiment.schemas import register
 from metalsci.experiment.search_run import ConfigError, make
 from metalsci.files.locations import cache, data, ensure_cache
 from metalsci.models.http.keys import VARIABLES, env_file, key_ring
+from metalsci.msl.diagnostics import CompileError, render
 from metalsci.msl.language.parse import parse
 
 _OF_THE_DEVICE = ("ceilings", "kernel")
@@ -45,7 +46,7 @@ kernel void tiny(device const float *x, device float *y, uint i [[thread_positio
 
 
 @dataclass(frozen=True)
-class Finding:
+class Examined:
     """One line: what was looked at and what was found. `advice` says what to do, and is empty where all is well."""
 
     what: str
@@ -53,18 +54,18 @@ class Finding:
     advice: str = ""
 
 
-def examine(cfg: DictConfig, device: Device, ask_model: bool, lost: str) -> Iterator[Finding]:
+def examine(cfg: DictConfig, device: Device, ask_model: bool, lost: str) -> Iterator[Examined]:
     """Findings as they come. What one part of the machine raises is a finding, and does not end the examination.
 
     lost: why the configured cache is not used, empty if it is.
     """
     with closing(device):
-        looks: dict[str, Callable[[], Finding]] = {
+        looks: dict[str, Callable[[], Examined]] = {
             "python": _python,
             "MLX": _mlx,
             "compiler": _compiler,
             "isolation": _isolation,
-            "device": lambda: Finding("device", device.name),
+            "device": lambda: Examined("device", device.name),
             "ceilings": partial(_ceilings, device),
             "kernel": partial(_kernel, device),
             "keys": _keys,
@@ -81,90 +82,90 @@ def examine(cfg: DictConfig, device: Device, ask_model: bool, lost: str) -> Iter
                 yield look()
             except DeviceError as error:
                 usable = False
-                yield Finding(what, "not usable", str(error))
+                yield Examined(what, "not usable", str(error))
             except Exception as error:  # whatever is broken on this machine, by its own words
-                yield Finding(what, "failed", f"{type(error).__name__}: {error}")
+                yield Examined(what, "failed", f"{type(error).__name__}: {error}")
 
 
-def _python() -> Finding:
+def _python() -> Examined:
     found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     fits = (3, 11) <= sys.version_info < (3, 14)
-    return Finding("python", found, "" if fits else "use Python 3.11, 3.12 or 3.13")
+    return Examined("python", found, "" if fits else "use Python 3.11, 3.12 or 3.13")
 
 
-def _mlx() -> Finding:
+def _mlx() -> Examined:
     if has_metal():
-        return Finding("MLX", f"{version('mlx')}, with Metal")
+        return Examined("MLX", f"{version('mlx')}, with Metal")
     if sys.platform == "darwin":
-        return Finding("MLX", f"{version('mlx')}, without Metal", "use a native arm64 Python on Apple silicon")
-    return Finding("MLX", f"{version('mlx')}, without Metal: kernels run on the software device")
+        return Examined("MLX", f"{version('mlx')}, without Metal", "use a native arm64 Python on Apple silicon")
+    return Examined("MLX", f"{version('mlx')}, without Metal: kernels run on the software device")
 
 
-def _compiler() -> Finding:
-    return Finding("compiler", f"Clang of ziglang {version('ziglang')}")
+def _compiler() -> Examined:
+    return Examined("compiler", f"Clang of ziglang {version('ziglang')}")
 
 
-def _isolation() -> Finding:
+def _isolation() -> Examined:
     """Of the software device; nothing can be done about a kernel that lacks something but to know it."""
     state = isolation.state()
     present = [
         *(["seccomp: no network, no other process"] if state.seccomp else []),
         *([f"landlock {state.landlock}: no files but a scratch folder"] if state.landlock else []),
     ]
-    return Finding("isolation", "; ".join((*present, *state.lacking)))
+    return Examined("isolation", "; ".join((*present, *state.lacking)))
 
 
-def _ceilings(device: Device) -> Finding:
+def _ceilings(device: Device) -> Examined:
     found = device.ceilings
-    return Finding("ceilings", f"{found.bandwidth:.1f} GB/s, {found.fp32:.0f} GFLOP/s ({found.source})")
+    return Examined("ceilings", f"{found.bandwidth:.1f} GB/s, {found.fp32:.0f} GFLOP/s ({found.source})")
 
 
-def _kernel(device: Device) -> Finding:
+def _kernel(device: Device) -> Examined:
     """One tiny kernel, compiled, run and checked on the device that a run would use."""
     signatures = parse(_TINY).kernels
     x = np.arange(256, dtype=np.float32)
     grid = {"threads": (x.size, 1, 1), "threadgroup": (64, 1, 1), "outputs": [(x.shape, x.dtype)]}
     try:
         module = device.compile(_TINY, signatures)
-    except CompileFailure as failure:
-        return Finding("kernel", "does not compile", "; ".join(map(str, failure.diagnostics)))
+    except CompileError as failure:
+        return Examined("kernel", "does not compile", render(failure.diagnostics))
     stage = device.stage(trace(lambda arrays, kernels: kernels.tiny(arrays["x"], **grid), {"x": x}, signatures))
     execution = stage.bind(module)
     seconds = min(execution.run() for _ in range(10))
     right = bool((stage.outputs()[0] == 2 * x).all())
     module.close()
     stage.close()
-    return Finding("kernel", f"right, {1e6 * seconds:.0f} µs" if right else "wrong", "" if right else "report this")
+    return Examined("kernel", f"right, {1e6 * seconds:.0f} µs" if right else "wrong", "" if right else "report this")
 
 
-def _keys() -> Finding:
+def _keys() -> Examined:
     """Names of the keys that are set; never their values."""
     present = [variable for variable in VARIABLES if key_ring().find([variable])]
     none = f"none in the environment or {env_file()}: model=rewrite needs none"
-    return Finding("keys", ", ".join(present) or none)
+    return Examined("keys", ", ".join(present) or none)
 
 
-def _wandb() -> Finding:
+def _wandb() -> Examined:
     import wandb
 
     login = wandb.login(prompt=False)
-    return Finding("W&B", "logged in" if login else "no login: runs are logged offline (`wandb login` changes that)")
+    return Examined("W&B", "logged in" if login else "no login: runs are logged offline (`wandb login` changes that)")
 
 
-def _model(cfg: DictConfig) -> Finding:
+def _model(cfg: DictConfig) -> Examined:
     from metalsci.models.liveness import check
 
-    return Finding("model", check(instantiate(cfg.model)))
+    return Examined("model", check(instantiate(cfg.model)))
 
 
-def _disk(lost: str) -> Finding:
+def _disk(lost: str) -> Examined:
     """Look at the cache. `lost` says why another one than the configured is used, if it is."""
     if lost:
-        return Finding("disk", "a temporary cache", lost)
+        return Examined("disk", "a temporary cache", lost)
     folder = next(p for p in (cache(), *cache().parents) if p.exists())
     free = shutil.disk_usage(folder).free
     advice = "" if free >= _LEAST_DISK else f"make room, or point METALSCI_CACHE away from {cache()}"
-    return Finding("disk", f"{free / 1e9:.1f} GB free for {cache()}", advice)
+    return Examined("disk", f"{free / 1e9:.1f} GB free for {cache()}", advice)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -13,6 +13,7 @@ from rich.table import Table
 from metalsci.evaluation.results import Invariant
 from metalsci.experiment.single_kernel import Judged, Judgement
 from metalsci.files.whole_files import read_json
+from metalsci.msl.diagnostics import render
 from metalsci.tracking.console import figures, make_console
 
 
@@ -71,8 +72,8 @@ def _say(judgement: Judgement, console: Console) -> None:
     def line(text: str, style: str) -> None:
         console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
-    for diagnostic in judgement.diagnostics:
-        line(f"{judgement.kernel}:{diagnostic}", "red")
+    if judgement.diagnostics:
+        line(render(judgement.diagnostics, file=judgement.kernel), "red")
     for judged in judgement.sizes:
         if not judged.result.outcome.correct:
             line(f"{judgement.task} {judged.size}: {judged.result.outcome}; {judged.result.detail}", "red")

@@ -2,10 +2,11 @@
 
 from metalsci.cpu_metal.compile.library import Argument, Kernel, Library
 from metalsci.cpu_metal.device import Device
-from metalsci.cpu_metal.errors import CompileError, DeviceCrash, DeviceTimeout, DispatchError, Finding, PipelineError
+from metalsci.cpu_metal.errors import DeviceCrash, DeviceTimeout, DispatchError, PipelineError
 from metalsci.cpu_metal.execute.buffer import Buffer, BufferSlice
 from metalsci.cpu_metal.execute.commands import CommandBuffer, Dispatch
 from metalsci.cpu_metal.mlx.stand_in import MetalKernel, metal_kernel
+from metalsci.msl.diagnostics import CompileError, Finding
 
 __all__ = [
     "Argument",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from metalsci.cpu_metal import CompileError, Device, Kernel
-from metalsci.msl.diagnostics import Diagnostic
+from metalsci.msl.diagnostics import Diagnostic, render
 from metalsci.msl.language.math_mode import MathMode
 
 
@@ -40,14 +40,8 @@ def main() -> int:
 
 
 def _say(path: Path, source: str, diagnostics: Sequence[Diagnostic]) -> None:
-    """As compilers do, each with its line and a caret, so that editors find the place."""
-    lines = source.splitlines()
-    for diagnostic in diagnostics:
-        sys.stderr.write(f"{path}:{diagnostic}\n")
-        if 0 < diagnostic.line <= len(lines):
-            line = lines[diagnostic.line - 1]
-            margin = "".join(c if c == "\t" else " " for c in line[: diagnostic.column - 1])
-            sys.stderr.write(f"{line}\n{margin}^\n")
+    if diagnostics:
+        sys.stderr.write(render(diagnostics, source, "caret", str(path)) + "\n")
 
 
 def _described(kernel: Kernel) -> str:

@@ -1,20 +1,10 @@
 """How a candidate can fail on a device, in one vocabulary for every device."""
 
-from collections.abc import Sequence
-
-from metalsci.msl.diagnostics import Diagnostic
+from metalsci.msl.diagnostics import CompileError
 
 
 class KernelFailure(Exception):  # noqa: N818  (a candidate's failure is a result here, not an error of the program)
-    """Base of everything that is the candidate's fault. Anything else that a device raises is ours."""
-
-
-class CompileFailure(KernelFailure):
-    """The source was refused. `diagnostics` point into the candidate's file."""
-
-    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
-        super().__init__("; ".join(str(d) for d in diagnostics) or "refused without a diagnostic")
-        self.diagnostics = tuple(diagnostics)
+    """Base of what a candidate does wrong once it is compiled; before that, it raises CompileError."""
 
 
 class PipelineFailure(KernelFailure):
@@ -27,6 +17,10 @@ class Crash(KernelFailure):
 
 class TimeLimit(KernelFailure):
     """It did not finish within the device's time limit and was killed."""
+
+
+# Everything that is the candidate's fault. Anything else that a device raises is ours.
+CANDIDATE_FAULTS = (CompileError, KernelFailure)
 
 
 class DeviceError(Exception):

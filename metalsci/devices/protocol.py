@@ -1,7 +1,8 @@
 """The device protocol: compile a candidate, stage a program once, run any compiled candidate on it many times.
 
 A device runs candidates in a process of its own. It never holds expected results, and the clock is the caller's side
-of the process boundary. Failures that are the candidate's fault are `errors.KernelFailure`s.
+of the process boundary. Failures that are the candidate's fault are
+`errors.CANDIDATE_FAULTS`.
 """
 
 from collections.abc import Sequence
@@ -61,7 +62,7 @@ class Device(Protocol):
     def ceilings(self) -> Ceilings: ...
 
     def compile(self, source: str, signatures: Sequence[KernelSignature]) -> Module:
-        """Raises CompileFailure when the source is refused or its kernels differ from `signatures`."""
+        """Raises CompileError when the source is refused or its kernels differ from `signatures`."""
 
     def stage(self, program: Program) -> Stage: ...
 

@@ -11,11 +11,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Self
 
-from metalsci.devices.errors import CompileFailure, KernelFailure
+from metalsci.devices.errors import CANDIDATE_FAULTS, KernelFailure
 from metalsci.devices.protocol import Device, Module
 from metalsci.evaluation.results import Evaluation, Outcome, SizeResult, Timing, score
 from metalsci.evaluation.staged_size import Attempt, Bench
 from metalsci.evaluation.stopwatch import Stopwatch
+from metalsci.msl.diagnostics import CompileError
 from metalsci.task.definition import Size, Task
 from metalsci.task.input_seeds import in_distribution
 
@@ -103,7 +104,7 @@ class Evaluator:
         progress("compiling")
         try:
             module = self.compile(source)
-        except CompileFailure as failure:
+        except CompileError as failure:
             return Evaluation(Outcome.COMPILE_ERROR, failure.diagnostics[0].message, failure.diagnostics)
         with ExitStack() as cleanup:
             cleanup.callback(module.close)
@@ -114,7 +115,7 @@ class Evaluator:
                 try:
                     executions.append(bench.bind(module))
                     results.append(bench.verify(executions[-1]))
-                except KernelFailure as failure:
+                except CANDIDATE_FAULTS as failure:
                     return _failed(failure, bench, results)
             if wrong := [r for r in results if not r.outcome.correct]:
                 message = f"wrong at {wrong[0].label}: {wrong[0].detail}"
@@ -123,7 +124,7 @@ class Evaluator:
                 progress(f"timing {bench.size.label}")
                 try:
                     results[i] = self._time(bench, execution, results[i])
-                except KernelFailure as failure:
+                except CANDIDATE_FAULTS as failure:
                     return _failed(failure, bench, results[:i])
                 if not results[i].outcome.correct:
                     message = f"wrong at {results[i].label} after repeated runs: {results[i].detail}"
@@ -162,10 +163,10 @@ def _launches(results: Sequence[SizeResult]) -> Iterator[str]:
             yield f"{result.label}: launching the calls alone takes {100 * min(share, 1.0):.0f} % of the time"
 
 
-def _failed(failure: KernelFailure, bench: Bench, results: Sequence[SizeResult]) -> Evaluation:
+def _failed(failure: CompileError | KernelFailure, bench: Bench, results: Sequence[SizeResult]) -> Evaluation:
     """The evaluation of a candidate that a device refused or lost at `bench`'s size."""
     outcome = Outcome.of(failure)
     here = SizeResult(bench.size.label, outcome, str(failure))
     # MLX compiles a kernel when it first runs
-    diagnostics = failure.diagnostics if isinstance(failure, CompileFailure) else ()
+    diagnostics = failure.diagnostics if isinstance(failure, CompileError) else ()
     return Evaluation(outcome, f"{bench.size.label}: {failure}", diagnostics, (*results, here))

@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from metalsci.devices.errors import KernelFailure
+from metalsci.devices.errors import CANDIDATE_FAULTS
 from metalsci.devices.protocol import Module
 from metalsci.evaluation.evaluator import Evaluator, Repeats
 from metalsci.evaluation.results import Invariant, Outcome, Roofline, SizeResult, Timing, score
@@ -51,7 +51,7 @@ def duel(bench: Bench, seed: Module, challenger: Module, repeats: Repeats) -> Du
         try:
             executions.append(bench.bind(module))
             contenders.append(Contender.of(bench.verify(executions[-1])))
-        except KernelFailure as failure:
+        except CANDIDATE_FAULTS as failure:
             contenders.append(Contender(Outcome.of(failure), str(failure)))
     if not all(c.outcome.correct for c in contenders):
         return Duel(bench.size.label, contenders[0], contenders[1])
@@ -61,7 +61,7 @@ def duel(bench: Bench, seed: Module, challenger: Module, repeats: Repeats) -> Du
         for side in (0, 1) if turn % 2 == 0 else (1, 0):
             try:
                 seconds = bench.once(executions[side])
-            except KernelFailure as failure:
+            except CANDIDATE_FAULTS as failure:
                 contenders[side] = Contender(Outcome.of(failure), str(failure))
                 return Duel(bench.size.label, contenders[0], contenders[1])
             if timed:
@@ -78,7 +78,7 @@ def duel(bench: Bench, seed: Module, challenger: Module, repeats: Repeats) -> Du
 
 
 def confirm(evaluator: Evaluator, seed_kernel: str, incumbent: str) -> tuple[Duel, ...]:
-    """A duel at every size of the evaluator. Raises CompileFailure only if a source never compiled."""
+    """A duel at every size of the evaluator. Raises CompileError only if a source never compiled."""
     seed = evaluator.compile(seed_kernel)
     challenger = evaluator.compile(incumbent)
     try:

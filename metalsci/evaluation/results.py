@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from metalsci.devices.errors import CompileFailure, Crash, KernelFailure, PipelineFailure, TimeLimit
-from metalsci.msl.diagnostics import Diagnostic
+from metalsci.devices.errors import Crash, KernelFailure, PipelineFailure, TimeLimit
+from metalsci.msl.diagnostics import CompileError, Diagnostic, Finding
 
 
 class Outcome(StrEnum):
@@ -32,9 +32,10 @@ class Outcome(StrEnum):
         return self is Outcome.SCORED
 
     @classmethod
-    def of(cls, failure: KernelFailure) -> "Outcome":
+    def of(cls, failure: CompileError | KernelFailure) -> "Outcome":
+        """Return the outcome that a candidate's failure is."""
         return {
-            CompileFailure: cls.COMPILE_ERROR,
+            CompileError: cls.COMPILE_ERROR,
             PipelineFailure: cls.PIPELINE_ERROR,
             Crash: cls.CRASHED,
             TimeLimit: cls.TIMED_OUT,
@@ -99,8 +100,8 @@ class SizeResult:
 @dataclass(frozen=True)
 class Evaluation:
     """One candidate. `score` is the geometric mean of the fractions of ceiling over the sizes, and zero unless the
-    outcome is `scored`; `phases` says where the seconds of the evaluation went. `findings` are a sanitizer's sentences
-    about the candidate, `remarks` what the device says of how it executed."""
+    outcome is `scored`; `phases` says where the seconds of the evaluation went. `findings` are a sanitizer's, of the
+    candidate, `remarks` what the device says of how it executed."""
 
     outcome: Outcome
     message: str = ""
@@ -108,7 +109,7 @@ class Evaluation:
     sizes: tuple[SizeResult, ...] = ()
     score: float = 0.0
     phases: Mapping[str, float] = field(default_factory=dict)
-    findings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
     remarks: tuple[str, ...] = ()
 
 

@@ -78,7 +78,7 @@ class Bench:
         return {t.problem.name: self.task.trace(t.problem.size, t.problem.inputs) for t in self._trials}
 
     def verify(self, attempt: Attempt) -> SizeResult:
-        """One run of every problem over poisoned outputs, compared with the reference. Raises KernelFailures."""
+        """One run of every problem over poisoned outputs, compared with the reference. Raises CANDIDATE_FAULTS."""
         for trial, execution in zip(self._trials, attempt.executions, strict=True):
             with self._watch.phase("verification"):
                 trial.stage.poison()

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from metalsci.devices.program import Symbol, fit_threadgroup
+from metalsci.msl.diagnostics import CompileError, render
 from metalsci.msl.language.math_mode import MathMode
 from metalsci.msl.language.parse import parse
-from metalsci.msl.mlx.lower import LoweringError, lower
+from metalsci.msl.mlx.lower import lower
 from metalsci.msl.mlx.python_export import Usage, export_python
 from metalsci.task.loader import Problem
 from metalsci.tracking.summary import Summary
@@ -28,8 +29,8 @@ def best_py(problem: Problem, source: str, summary: Summary, run: Path, math_mod
     }
     try:
         kernels = lower(parse(source), {s.name for s in problem.task.signatures})
-    except LoweringError as error:
-        reasons = "\n".join(map(str, error.diagnostics))
+    except CompileError as error:
+        reasons = render(error.diagnostics)
         return f"raise ImportError({f'mx.fast.metal_kernel cannot run best.metal: {reasons}'!r})\n"
     title = f"The winner of a metalsci run on {summary.task}."
     usage = _usage(problem)

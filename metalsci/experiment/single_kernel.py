@@ -7,7 +7,6 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from metalsci.devices.cpu.cpu_sanitizer import Findings
-from metalsci.devices.errors import CompileFailure
 from metalsci.evaluation.evaluator import Evaluator
 from metalsci.evaluation.paired import Contender, confirm, score_of
 from metalsci.evaluation.results import Outcome
@@ -15,7 +14,7 @@ from metalsci.evaluation.sanitizer_policy import by_luck, look
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.experiment.search_run import ConfigError, check_seed, make, make_repeats, make_sanitizer
 from metalsci.gate.heldout import Verdict
-from metalsci.msl.diagnostics import Diagnostic
+from metalsci.msl.diagnostics import CompileError, Diagnostic, Finding
 from metalsci.task.input_seeds import fresh_seed
 
 
@@ -46,7 +45,7 @@ class Judgement:
     score: float
     verdict: Verdict | None
     seconds: float
-    findings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
     schema: int = 1
 
     @property
@@ -101,7 +100,7 @@ def _alone(evaluator: Evaluator) -> tuple[Sides, tuple[Diagnostic, ...]]:
 def _beside_the_seed(evaluator: Evaluator, source: str) -> tuple[Sides, tuple[Diagnostic, ...]]:
     try:
         duels = confirm(evaluator, evaluator.task.seed_kernel, source)
-    except CompileFailure as failure:
+    except CompileError as failure:
         return [], failure.diagnostics
     return [(duel.challenger, duel.speedup, duel.quartiles) for duel in duels], ()
 

@@ -13,6 +13,7 @@ from metalsci.evaluation.paired import Contender, duel
 from metalsci.evaluation.sanitizer_policy import look
 from metalsci.evaluation.staged_size import Bench
 from metalsci.evaluation.stopwatch import Stopwatch
+from metalsci.msl.diagnostics import Finding
 from metalsci.task.definition import Size, Task
 from metalsci.task.input_seeds import held_out
 
@@ -38,7 +39,7 @@ class GateResult:
     heldout_speedup: float | None = None
     quartiles: tuple[float, float] | None = None
     phi: float | None = None
-    findings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
     schema: int = 1
 
 
@@ -105,7 +106,7 @@ class HeldOutGate:
             roofline.fraction if roofline else None,
         )
 
-    def _findings(self, bench: Bench, incumbent: str, sanitizer: Sanitizer | None) -> tuple[str, ...]:
+    def _findings(self, bench: Bench, incumbent: str, sanitizer: Sanitizer | None) -> tuple[Finding, ...]:
         return look(sanitizer, bench, incumbent, thorough=True).all if sanitizer else ()
 
     def verdict(self, speedup: float, quartiles: tuple[float, float] | None) -> Verdict:

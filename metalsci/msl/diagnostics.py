@@ -1,7 +1,17 @@
-"""What a compiler says of a source file, in one shape for every compiler that speaks here."""
+"""Everything that is said about a candidate's source or its behaviour, in one shape, and the one way to show it.
 
+`Diagnostic`: what a compiler or a rule says of a place in the file. `Finding`: what a run did that Metal does not
+allow. Both stay data from where they arise to the journal, W&B and JSON; `render` and `str` turn them into text.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
+
+from metalsci.msl.text.quoting import inline
+
+Style = Literal["plain", "markdown", "caret"]
 
 
 class Severity(StrEnum):
@@ -21,3 +31,55 @@ class Diagnostic:
 
     def __str__(self) -> str:
         return f"{self.line}:{self.column}: {self.severity}: {self.message}"
+
+
+class CompileError(Exception):
+    """A source that was refused, by a rule, a compiler or the lowering to MLX.
+
+    `diagnostics` holds every error of the file, with line and column, and the warnings that came with them. Every
+    layer raises this one; only a process border (MLX's worker, Clang) turns other errors into it.
+    """
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        super().__init__("\n".join(map(str, diagnostics)) or "refused without a diagnostic")
+        self.diagnostics = tuple(diagnostics)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a kernel did when it ran, as a sentence.
+
+    text: the sentence. kind: "out of bounds", "data race", …; empty if it has none. line: in the source, 0 if it is not
+    known. undefined: Metal leaves open what follows, so that a correct result is luck.
+    """
+
+    text: str
+    kind: str = ""
+    line: int = 0
+    undefined: bool = True
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def render(diagnostics: Sequence[Diagnostic], source: str = "", style: Style = "plain", file: str = "") -> str:
+    """Return the diagnostics as text, one after the other.
+
+    plain: a line each, `12:5: error: …`. markdown: list items with the source line quoted, for a prompt. caret: as
+    compilers print them, the source line and a caret below. file: a path to put before line and column.
+    """
+    lines = source.splitlines()
+    return "\n".join(_render_one(diagnostic, lines, style, file) for diagnostic in diagnostics)
+
+
+def _render_one(diagnostic: Diagnostic, lines: Sequence[str], style: Style, file: str) -> str:
+    text = f"{file}:{diagnostic}" if file else str(diagnostic)
+    known = 1 <= diagnostic.line <= len(lines)
+    line = lines[diagnostic.line - 1] if known else ""
+    if style == "markdown":
+        quoted = f"\n  at {inline(line)}" if line.strip() else ""
+        return f"- {text}{quoted}"
+    if style == "caret" and known:
+        margin = "".join(c if c == "\t" else " " for c in line[: diagnostic.column - 1])
+        return f"{text}\n{line}\n{margin}^"
+    return text

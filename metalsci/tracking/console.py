@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from metalsci.evaluation.paired import Contender, Duel
+from metalsci.evaluation.results import Outcome
 from metalsci.files.locations import shown
 from metalsci.gate.heldout import GateResult, Verdict
 from metalsci.search.history import Entry, History
@@ -110,9 +111,13 @@ def make_console() -> Console:
 
 
 def _note(entry: Entry) -> str:
-    """The first line of the model's prose, or the message of a failure."""
-    if not entry.evaluation.outcome.correct:
-        return entry.evaluation.message.replace("\n", " ")
+    """Return the first line of the model's prose, or the first diagnostic or the message of a failure."""
+    evaluation = entry.evaluation
+    if evaluation.outcome is Outcome.COMPILE_ERROR and evaluation.diagnostics:
+        first = evaluation.diagnostics[0]
+        return f"{first.line}:{first.column} {first.message}"
+    if not evaluation.outcome.correct:
+        return evaluation.message.replace("\n", " ")
     if entry.response is None:
         return "the seed kernel"
     return entry.response.headline

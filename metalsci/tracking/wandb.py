@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metalsci.files.locations import shown
+from metalsci.msl.diagnostics import render
 from metalsci.search.history import Entry, History
 from metalsci.tracking.protocol import RunInfo
 from metalsci.tracking.summary import Summary
@@ -130,8 +131,8 @@ def _metrics(history: History, entry: Entry) -> dict[str, object]:
     }
     told = {
         "message": entry.evaluation.message,
-        "diagnostics": "\n".join(map(str, entry.evaluation.diagnostics)),
-        "findings": "\n".join(entry.evaluation.findings),
+        "diagnostics": render(entry.evaluation.diagnostics),
+        "findings": "\n".join(map(str, entry.evaluation.findings)),
     }
     metrics |= {name: text[:_LONGEST_TEXT] for name, text in told.items() if text}
     for result in entry.evaluation.sizes:

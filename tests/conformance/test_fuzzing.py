@@ -154,7 +154,7 @@ def run(device: Device, library: Library) -> Iterator[str]:
         try:
             device.run([dispatch(device, kernel)], timeout=0.5)
         except (DeviceCrash, DeviceTimeout) as error:
-            assert error.findings and all(finding.startswith(kernel.name) for finding in error.findings)
+            assert error.findings and all(finding.text.startswith(kernel.name) for finding in error.findings)
             yield type(error).__name__
         except PipelineError as error:
             yield type(error).__name__

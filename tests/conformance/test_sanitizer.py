@@ -99,9 +99,9 @@ class Expected:
     parts: Sequence[str]
 
     def is_told_by(self, finding: Finding, kernel: str) -> bool:
-        told = re.match(rf"{kernel}(?: \(dispatch 0\))?, line {self.line}: ", finding)
+        told = re.match(rf"{kernel}(?: \(dispatch 0\))?, line {self.line}: ", finding.text)
         pattern = ".*".join(map(re.escape, self.parts))
-        return told is not None and finding.line == self.line and re.search(pattern, finding) is not None
+        return told is not None and finding.line == self.line and re.search(pattern, finding.text) is not None
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def test_what_is_wrong_is_found_and_nothing_else(device, program):
         findings = error.findings
     unexpected = [f for f in findings if not any(e.is_told_by(f, program.kernel) for e in program.expected)]
     missing = [e for e in program.expected if not any(e.is_told_by(f, program.kernel) for f in findings)]
-    assert not unexpected and not missing, "\n".join(findings)
+    assert not unexpected and not missing, "\n".join(map(str, findings))
     if not program.expected:
         plain = dispatches(device, program)
         device.run(plain)
@@ -200,7 +200,7 @@ def test_findings_survive_the_end_of_the_time(device):
     x = device.buffer(ramp(64))
     error = run_checked(device, "kernel void spins(device float *x) { x[64] = 1; while (x[0] < 1e9) {} }", x, timeout=2)
     assert isinstance(error, DeviceTimeout)
-    assert error.findings[0].startswith("spins, line 3: write to x[64], beyond the end of buffer 0 'x'")
+    assert error.findings[0].text.startswith("spins, line 3: write to x[64], beyond the end of buffer 0 'x'")
 
 
 def test_findings_survive_a_crash(device):
@@ -218,8 +218,8 @@ def test_findings_survive_a_crash(device):
     with pytest.raises(DeviceCrash) as caught:
         device.run([beyond, crashes, fine], check=True)
     first, last = caught.value.findings
-    assert first.startswith("beyond (dispatch 0), line 2: write to x[64], beyond the end of buffer 0 'x'")
-    assert last.startswith("crashes, dispatch 1: ")
+    assert first.text.startswith("beyond (dispatch 0), line 2: write to x[64], beyond the end of buffer 0 'x'")
+    assert last.text.startswith("crashes, dispatch 1: ")
     device.run([fine], check=True)
     assert x.array[0] == 5
 
@@ -229,9 +229,9 @@ def test_what_is_too_large_to_be_watched_is_said(device):
     source = "kernel void touches(device float *x, uint i [[thread_position_in_grid]]) { x[i * 1000] = x[i] + x[-1]; }"
     error = run_checked(device, source, x)
     kinds = {finding.kind: finding for finding in error.findings}
-    assert "too large to be watched" in kinds["unwatched"]
+    assert "too large to be watched" in kinds["unwatched"].text
     assert not kinds["unwatched"].undefined
-    assert "x[-1]" in kinds["out of bounds"]
+    assert "x[-1]" in kinds["out of bounds"].text
 
 
 def test_a_mistake_that_every_dispatch_makes_is_told_once(device):
@@ -240,5 +240,5 @@ def test_a_mistake_that_every_dispatch_makes_is_told_once(device):
     with pytest.raises(DispatchError) as caught:
         device.run([Dispatch(kernel, {0: x}, (2,), (2,))] * 200, check=True)
     (finding,) = caught.value.findings
-    assert finding.startswith("beyond (dispatch 0), line 1: write to x[64]")
-    assert finding.endswith("; 400 times in all")
+    assert finding.text.startswith("beyond (dispatch 0), line 1: write to x[64]")
+    assert finding.text.endswith("; 400 times in all")

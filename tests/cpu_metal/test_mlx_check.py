@@ -44,7 +44,9 @@ def test_lines_are_those_of_the_source(device):
     assert {finding.kind for finding in error.value.findings} == {"data race"}
     lines = SUMS.format(barrier="").split("\n")
     store, load = (1 + next(i for i, line in enumerate(lines) if word in line) for word in ("part[i] =", "y[i] ="))
-    assert any(f", line {store}: data race on part[" in f and f"in line {load}" in f for f in error.value.findings)
+    assert any(
+        f", line {store}: data race on part[" in f.text and f"in line {load}" in f.text for f in error.value.findings
+    )
     assert {finding.line for finding in error.value.findings} <= {store, load}
 
 
@@ -54,7 +56,7 @@ def test_lines_of_the_header_are_said_to_be_so(device):
     with pytest.raises(DispatchError) as error:
         call(kernel, np.ones(64, np.float32))
     (finding,) = error.value.findings
-    assert "header line 3: read of x[64], beyond the end of buffer 0 'x' (64 elements" in finding
+    assert "header line 3: read of x[64], beyond the end of buffer 0 'x' (64 elements" in finding.text
 
 
 def test_outputs_without_a_first_value_are_undefined(device):

@@ -47,7 +47,7 @@ def test_a_data_race_whose_results_are_right_is_wrong(parts):
     evaluation = Sanitized(evaluator, sanitizer).evaluate(racy)
     assert evaluation.outcome is Outcome.WRONG
     assert evaluation.score == 0
-    assert "data race on u_out[" in evaluation.findings[0]
+    assert "data race on u_out[" in evaluation.findings[0].text
     assert "right by luck" in evaluation.message
 
 
@@ -57,9 +57,9 @@ def test_an_access_beyond_a_buffer_is_told_with_its_line(parts):
     evaluation = Sanitized(evaluator, sanitizer).evaluate(beyond)
     assert evaluation.outcome in (Outcome.WRONG, Outcome.CRASHED)
     line = 1 + beyond.splitlines().index(STORE.replace("u_in[c + NX]", "u_in[c + 2 * NX]"))
-    assert f"line {line}: read of u_in[" in evaluation.findings[0]
-    assert "beyond the end of buffer 0 'u_in'" in evaluation.findings[0]
-    assert evaluation.findings[0] in describe(evaluation, beyond, 1.0)
+    assert f"line {line}: read of u_in[" in evaluation.findings[0].text
+    assert "beyond the end of buffer 0 'u_in'" in evaluation.findings[0].text
+    assert evaluation.findings[0].text in describe(evaluation, beyond, 1.0)
 
 
 def test_a_candidate_that_does_not_win_costs_no_check(parts):

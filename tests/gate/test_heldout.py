@@ -62,8 +62,8 @@ def test_a_kernel_that_is_wrong_at_other_sizes_is_wrong(judge):
 def test_a_kernel_that_crashes_at_other_sizes_is_wrong(judge):
     result = judge(lambda seed: seed.replace(STORE, "    if (NX != NY) u_out[c + (1u << 28)] = u;\n" + STORE))
     assert result.verdict is Verdict.WRONG
-    assert "u_out[" in result.findings[0]
-    assert "beyond the end of buffer 1 'u_out'" in result.findings[0]
+    assert "u_out[" in result.findings[0].text
+    assert "beyond the end of buffer 1 'u_out'" in result.findings[0].text
     assert result.incumbent.outcome is Outcome.CRASHED
 
 

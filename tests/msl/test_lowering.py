@@ -7,8 +7,9 @@ from pathlib import Path
 import mlx.core as mx
 import pytest
 
+from metalsci.msl.diagnostics import CompileError
 from metalsci.msl.language.parse import parse
-from metalsci.msl.mlx.lower import LoweringError, lower
+from metalsci.msl.mlx.lower import lower
 from metalsci.msl.text.lexer import SourceText
 
 FILES = sorted((Path(__file__).parent / "kernels").glob("*.metal"))
@@ -277,7 +278,7 @@ def test_the_width_of_a_simdgroup_goes_by_the_name_that_the_body_uses(emitted):
     ],
 )
 def test_what_cannot_be_lowered_is_said(source, message):
-    with pytest.raises(LoweringError) as error:
+    with pytest.raises(CompileError) as error:
         lower(parse(source))
     assert message in [str(d) for d in error.value.diagnostics]
 
@@ -285,7 +286,7 @@ def test_what_cannot_be_lowered_is_said(source, message):
 def test_only_the_kernels_asked_for_need_be_lowerable():
     unit = parse("kernel void good(device float *x) {}\nkernel void bad(device const float *x) {}")
     assert set(lower(unit, ["good"])) == {"good"}
-    with pytest.raises(LoweringError):
+    with pytest.raises(CompileError):
         lower(unit)
 
 

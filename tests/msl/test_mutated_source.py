@@ -6,8 +6,9 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from metalsci.msl.diagnostics import CompileError
 from metalsci.msl.language.parse import parse
-from metalsci.msl.mlx.lower import LoweringError, lower
+from metalsci.msl.mlx.lower import lower
 from metalsci.msl.mlx.python_export import export_python
 from metalsci.msl.rules.metal_rules import check
 
@@ -25,7 +26,7 @@ def read(source):
     check(unit, unit.kernels)
     try:
         export_python(lower(unit).values(), title="mutated")
-    except LoweringError as error:
+    except CompileError as error:
         assert error.diagnostics
 
 

@@ -15,10 +15,10 @@ from metalsci.models.protocol import Response
 from metalsci.models.tokens import estimate
 from metalsci.msl.diagnostics import Diagnostic, Severity
 from metalsci.msl.language.parse import parse
+from metalsci.msl.text.quoting import fenced, inline
 from metalsci.search.history import Entry, History
 from metalsci.search.prompting.feedback import describe
 from metalsci.search.prompting.prompt_builder import PromptBuilder
-from metalsci.search.prompting.quoting import fenced, inline
 from metalsci.search.strategies.protocol import Request
 from metalsci.task.definition import TaskView
 

@@ -12,11 +12,10 @@ from metalsci.cpu_metal.compile.language_rules import check_language
 from metalsci.cpu_metal.compile.pipeline import Build, BuiltKernel, CheckedBuild
 from metalsci.cpu_metal.compile.toolchain import INCLUDE, LAUNCHER, RUNTIME, Toolchain
 from metalsci.cpu_metal.compile.wrapper import Mode, unbound
-from metalsci.cpu_metal.errors import CompileError
 from metalsci.cpu_metal.profiler.counted_build import BlockCost, CountedBuild, LineCost
 from metalsci.cpu_metal.profiler.instrument import AccessSite
 from metalsci.cpu_metal.sanitizer.sites import Site
-from metalsci.msl.diagnostics import Diagnostic, Severity
+from metalsci.msl.diagnostics import CompileError, Diagnostic, Severity
 from metalsci.msl.language.math_mode import MathMode
 from metalsci.msl.language.parse import Unit, parse
 from metalsci.msl.language.signature import KernelSignature

@@ -14,7 +14,6 @@ from metalsci.cpu_metal.compile.llvm.conversions import saturating
 from metalsci.cpu_metal.compile.llvm.division import without_traps
 from metalsci.cpu_metal.compile.toolchain import INCLUDE, Run, Toolchain, ToolchainError
 from metalsci.cpu_metal.compile.wrapper import Mode, bare_unit, needs_group, unit
-from metalsci.cpu_metal.errors import CompileError
 from metalsci.cpu_metal.execute.host import processors
 from metalsci.cpu_metal.legalize import Rewritten, ranks, rewrite
 from metalsci.cpu_metal.legalize.source_edits import Edit
@@ -23,7 +22,7 @@ from metalsci.cpu_metal.profiler.kept_calls import keep_calls
 from metalsci.cpu_metal.sanitizer.accesses import check_accesses
 from metalsci.cpu_metal.sanitizer.sites import Site, Sites
 from metalsci.cpu_metal.sanitizer.value_checks import check_values
-from metalsci.msl.diagnostics import Diagnostic, Severity
+from metalsci.msl.diagnostics import CompileError, Diagnostic, Severity
 from metalsci.msl.language.math_mode import MathMode
 from metalsci.msl.language.parse import Unit
 from metalsci.msl.language.signature import KernelSignature

@@ -7,6 +7,7 @@ from metalsci.cpu_metal.errors import DeviceCrash, DeviceTimeout
 from metalsci.cpu_metal.execute.buffer import SharedRegion
 from metalsci.cpu_metal.execute.commands import Binding, CommandBuffer
 from metalsci.cpu_metal.execute.process import Status
+from metalsci.msl.diagnostics import Finding
 
 _SIGNALS = {signal.value: signal.name for signal in Signals}
 _ACCESS = {0: "access", 1: "read", 2: "write"}
@@ -20,23 +21,32 @@ _FINDINGS = {
 
 
 def timed_out(commands: CommandBuffer, status: Status, timeout: float | None) -> DeviceTimeout:
-    return DeviceTimeout([f"{_where(commands, status.finished)}: not finished after {timeout:g} s"])
+    return DeviceTimeout(
+        [Finding(f"{_where(commands, status.finished)}: not finished after {timeout:g} s", "timed out")]
+    )
 
 
 def crash(commands: CommandBuffer, status: Status, addresses: Callable[[SharedRegion], Sequence[int]]) -> DeviceCrash:
-    """`addresses` gives where the process had mapped a region. `status` is what the kernel left of it: anything."""
+    """Return the crash that `status` tells of. The kernel may have left anything in it.
+
+    addresses: where the process had mapped a region.
+    """
     where = _where(commands, status.dispatch)
+    line = 0
     if status.finding == _DIVERGENT_BARRIER:
-        return DeviceCrash([f"{where}: {_divergence(status)}"])
-    if status.finding in _FINDINGS:
-        return DeviceCrash([f"{where}: {_FINDINGS[status.finding]}"])
-    if status.signal == Signals.SIGFPE:
-        return DeviceCrash([f"{where}: an integer division by zero"])
-    if status.signal in (Signals.SIGSEGV, Signals.SIGBUS):
-        return DeviceCrash([f"{where}: {_access(commands, status, addresses)}"])
-    if status.signal in _SIGNALS:
-        return DeviceCrash([f"{where}: the kernel was ended by {_SIGNALS[status.signal]}"])
-    return DeviceCrash([f"{_where(commands, status.finished)}: the device process ended without a word"])
+        kind, text, line = "divergent barrier", _divergence(status), status.lines[0]
+    elif status.finding in _FINDINGS:
+        kind, text = "resources", _FINDINGS[status.finding]
+    elif status.signal == Signals.SIGFPE:
+        kind, text = "division by zero", "an integer division by zero"
+    elif status.signal in (Signals.SIGSEGV, Signals.SIGBUS):
+        kind, text = "memory fault", _access(commands, status, addresses)
+    elif status.signal in _SIGNALS:
+        kind, text = "signal", f"the kernel was ended by {_SIGNALS[status.signal]}"
+    else:
+        where = _where(commands, status.finished)
+        kind, text = "ended", "the device process ended without a word"
+    return DeviceCrash([Finding(f"{where}: {text}", kind, line)])
 
 
 def _where(commands: CommandBuffer, dispatch: int) -> str:

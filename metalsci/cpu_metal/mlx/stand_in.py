@@ -13,13 +13,14 @@ import numpy.typing as npt
 
 from metalsci.cpu_metal.compile.library import Kernel
 from metalsci.cpu_metal.device import Device
-from metalsci.cpu_metal.errors import CompileError, DispatchError, Finding, PipelineError
+from metalsci.cpu_metal.errors import DispatchError, PipelineError
 from metalsci.cpu_metal.execute.buffer import Buffer, BufferSlice
 from metalsci.cpu_metal.execute.commands import Dispatch, check_threadgroup
 from metalsci.cpu_metal.mlx.arrays import StridedArray, is_mlx, mlx_array, strided
 from metalsci.cpu_metal.mlx.dtypes import ElementType, element_type
 from metalsci.cpu_metal.mlx.emitted_source import GeneratedKernel, Input, KernelWriter, template_argument
 from metalsci.cpu_metal.mlx.preamble import Preamble, installed_preamble
+from metalsci.msl.diagnostics import CompileError, Finding
 from metalsci.msl.language.math_mode import MathMode
 
 Extent = tuple[int, int, int]
@@ -172,7 +173,7 @@ class MetalKernel:
 
         if not finding.line:
             return finding
-        sentence = re.sub(r"\bline (\d+)", lambda found: "{} {}".format(*place(found[1])), finding)
+        sentence = re.sub(r"\bline (\d+)", lambda found: "{} {}".format(*place(found[1])), finding.text)
         return Finding(sentence, finding.kind, place(str(finding.line))[1], undefined=finding.undefined)
 
 

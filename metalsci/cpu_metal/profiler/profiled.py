@@ -13,6 +13,7 @@ from metalsci.cpu_metal.compile.wrapper import Mode
 from metalsci.cpu_metal.errors import DispatchError
 from metalsci.cpu_metal.execute.buffer import Buffer, SharedRegion
 from metalsci.cpu_metal.execute.commands import CommandBuffer, Dispatch
+from metalsci.msl.diagnostics import Finding
 
 # As runtime/profile.h lays them out.
 _PATH = np.dtype([("chain", "<u8"), ("near", "<u8"), ("hits", "<u8"), ("misses", "<u8")])
@@ -101,7 +102,7 @@ class ProfiledDispatch:
         failure = int(self.head["failure"])
         if failure:
             reason = _FAILURES.get(failure, "the counts make no sense")
-            raise DispatchError([f"{self._original.kernel.name}: {reason}"])
+            raise DispatchError([Finding(f"{self._original.kernel.name}: {reason}", "not counted")])
 
     @property
     def groups(self) -> int:

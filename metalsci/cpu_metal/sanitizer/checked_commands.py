@@ -11,10 +11,10 @@ from metalsci.cpu_metal.compile.compiler import CheckedKernel
 from metalsci.cpu_metal.compile.elf import Variable
 from metalsci.cpu_metal.compile.library import Kernel
 from metalsci.cpu_metal.compile.wrapper import Mode
-from metalsci.cpu_metal.errors import Finding
 from metalsci.cpu_metal.execute.buffer import SharedRegion
 from metalsci.cpu_metal.execute.commands import Binding, CommandBuffer
 from metalsci.cpu_metal.sanitizer.sentences import Found, Kind, Memory, Thread, merged
+from metalsci.msl.diagnostics import Finding
 
 # As runtime/check.h lays them out.
 _FINDING = np.dtype(

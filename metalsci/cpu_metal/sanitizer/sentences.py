@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from enum import IntEnum, IntFlag
 from typing import Self
 
-from metalsci.cpu_metal.errors import Finding
 from metalsci.cpu_metal.execute.commands import Dispatch
 from metalsci.cpu_metal.sanitizer.sites import Site
+from metalsci.msl.diagnostics import Finding
 
 
 class Kind(IntEnum):

@@ -22,14 +22,14 @@ from metalsci.devices.apple.apple_protocol import DIAGNOSTIC, Chain, Step
 from metalsci.devices.apple.chips import ceilings_of
 from metalsci.devices.buffer_plan import lay_out
 from metalsci.devices.ceilings import Ceilings, GivenCeilings
-from metalsci.devices.errors import CompileFailure, Crash, DeviceError, KernelFailure, PipelineFailure, TimeLimit
+from metalsci.devices.errors import Crash, DeviceError, KernelFailure, PipelineFailure, TimeLimit
 from metalsci.devices.program import Array, Program, fit_threadgroup
 from metalsci.devices.protocol import Module
 from metalsci.devices.validation import accept
-from metalsci.msl.diagnostics import Diagnostic, Severity
+from metalsci.msl.diagnostics import CompileError, Diagnostic, Severity
 from metalsci.msl.language.math_mode import MathMode
 from metalsci.msl.language.signature import KernelSignature
-from metalsci.msl.mlx.lower import LoweredKernel, LoweringError, lower
+from metalsci.msl.mlx.lower import LoweredKernel, lower
 
 _WORKER = (sys.executable, "-m", "metalsci.devices.apple.apple_worker")
 _NOT_BUILT = "[metal::Device] Unable to build metal library from source"
@@ -152,10 +152,7 @@ class AppleDevice:
 
     def compile(self, source: str, signatures: Sequence[KernelSignature]) -> "AppleModule":
         unit, warnings = accept(source, signatures)
-        try:
-            kernels = lower(unit, {s.name for s in signatures})
-        except LoweringError as error:
-            raise CompileFailure(error.diagnostics) from error
+        kernels = lower(unit, {s.name for s in signatures})
         return AppleModule(self._process, next(self._keys), kernels, warnings)
 
     def stage(self, program: Program) -> "AppleStage":
@@ -248,10 +245,10 @@ class AppleExecution:
         except _Refused as refused:
             raise self._failure(str(refused)) from refused
 
-    def _failure(self, message: str) -> KernelFailure:
-        """MLX's message as the failure it stands for."""
+    def _failure(self, message: str) -> CompileError | KernelFailure:
+        """Return MLX's message as the failure it stands for."""
         if _NOT_BUILT in message:
-            return CompileFailure(self._diagnostics(message))
+            return CompileError(self._diagnostics(message))
         if "threadgroup" in message.lower() or "thread group" in message.lower():
             return PipelineFailure(message)
         return Crash(message)

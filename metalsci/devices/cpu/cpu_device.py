@@ -15,7 +15,7 @@ from metalsci.cpu_metal.execute.host import MOST_WORKERS, processors
 from metalsci.devices import ceilings as roofline
 from metalsci.devices.buffer_plan import lay_out
 from metalsci.devices.ceilings import Ceilings, GivenCeilings
-from metalsci.devices.errors import CompileFailure, Crash, PipelineFailure, TimeLimit
+from metalsci.devices.errors import Crash, PipelineFailure, TimeLimit
 from metalsci.devices.program import Array, Call, Program, Symbol, fit_threadgroup
 from metalsci.devices.protocol import Module
 from metalsci.devices.validation import accept
@@ -36,8 +36,6 @@ def _typed_failures() -> Iterator[None]:
     """cpu_metal's errors in the vocabulary of all devices."""
     try:
         yield
-    except cpu_metal.CompileError as error:
-        raise CompileFailure(error.diagnostics) from error
     except cpu_metal.PipelineError as error:
         raise PipelineFailure(str(error)) from error
     except cpu_metal.DeviceTimeout as error:

@@ -7,18 +7,19 @@ from typing import Protocol
 from metalsci import cpu_metal
 from metalsci.devices.cpu.cpu_device import CpuModule, CpuStage
 from metalsci.devices.program import Program
+from metalsci.msl.diagnostics import Finding
 from metalsci.msl.language.math_mode import MathMode
 
 
 @dataclass(frozen=True)
 class Findings:
-    """Sentences. What is `undefined` makes a right result a matter of luck; `others` are worth knowing."""
+    """Findings of one look. `undefined` ones make a correct result luck; `others` are worth knowing."""
 
-    undefined: tuple[str, ...] = ()
-    others: tuple[str, ...] = ()
+    undefined: tuple[Finding, ...] = ()
+    others: tuple[Finding, ...] = ()
 
     @property
-    def all(self) -> tuple[str, ...]:
+    def all(self) -> tuple[Finding, ...]:
         return self.undefined + self.others
 
 
@@ -48,8 +49,8 @@ class CpuSanitizer:
         finally:
             stage.close()
             module.close()
-        undefined = tuple(str(finding) for finding in found if finding.undefined)
-        return Findings(undefined, tuple(str(finding) for finding in found if not finding.undefined))
+        undefined = tuple(finding for finding in found if finding.undefined)
+        return Findings(undefined, tuple(finding for finding in found if not finding.undefined))
 
     def close(self) -> None:
         self._device.close()

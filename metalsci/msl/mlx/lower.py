@@ -14,7 +14,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from metalsci.msl.diagnostics import Diagnostic, Severity
+from metalsci.msl.diagnostics import CompileError, Diagnostic, Severity
 from metalsci.msl.language.attributes import LIMIT
 from metalsci.msl.language.kernel_heads import Declaration
 from metalsci.msl.language.parse import Unit, substitute
@@ -26,14 +26,6 @@ from metalsci.msl.mlx.prologue import Binding, prologue_of
 from metalsci.msl.text.directives import keyword_of, name_in
 from metalsci.msl.text.lexer import SourceText
 from metalsci.msl.text.source_map import MappedText, Piece, locate
-
-
-class LoweringError(ValueError):
-    """A kernel that MLX cannot run as it is written; `diagnostics` say why, with line and column."""
-
-    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
-        super().__init__("\n".join(map(str, diagnostics)))
-        self.diagnostics = tuple(diagnostics)
 
 
 @dataclass(frozen=True)
@@ -70,7 +62,7 @@ class LoweredKernel:
 def lower(unit: Unit, names: Collection[str] | None = None) -> Mapping[str, LoweredKernel]:
     """Every kernel of a file, or those named, by name.
 
-    Raises LoweringError with all that stands in the way. Expects a file that `rules.check` accepts.
+    Raises CompileError with all that stands in the way. Expects a file that `rules.check` accepts.
     """
     lowered: dict[str, LoweredKernel] = {}
     diagnostics = [d for d in unit.diagnostics if d.severity is Severity.ERROR]
@@ -82,10 +74,10 @@ def lower(unit: Unit, names: Collection[str] | None = None) -> Mapping[str, Lowe
             continue
         try:
             lowered[kernel.name] = _lower(outline, kernel, hiding)
-        except LoweringError as error:
+        except CompileError as error:
             diagnostics.extend(error.diagnostics)
     if diagnostics:
-        raise LoweringError(diagnostics)
+        raise CompileError(diagnostics)
     return lowered
 
 
@@ -97,7 +89,7 @@ def _lower(outline: Outline, kernel: KernelSignature, hiding: Sequence["_HidingN
     prologue = prologue_of(unit, kernel, body.decode(errors="surrogatepass"))
     diagnostics = [*prologue.diagnostics, *_hidden(unit, kernel, prologue.before, hiding)]
     if diagnostics:
-        raise LoweringError(diagnostics)
+        raise CompileError(diagnostics)
     header = MappedText((*outline.header(declaration, prologue.view), *_limit(declaration, kernel)))
     source = MappedText(
         (Piece(prologue.before.encode()), Piece(body, start), Piece(prologue.after.encode())),

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from metalsci.evaluation.results import Evaluation, Outcome, Roofline, SizeResult
-from metalsci.msl.diagnostics import Diagnostic
-from metalsci.search.prompting.quoting import inline
+from metalsci.msl.diagnostics import render
 
 _MOST = 10  # diagnostics or findings; the first few say it all
 
@@ -45,7 +44,7 @@ def describe(evaluation: Evaluation, source: str | None, baseline: float, detail
     detail = detail or Detail()
     lines = [_headline(evaluation, baseline, detail)]
     if detail.diagnostics:
-        lines += [_diagnostic(d, source) for d in evaluation.diagnostics[:_MOST]]
+        lines += [render([d], source or "", "markdown") for d in evaluation.diagnostics[:_MOST]]
         lines += _rest(len(evaluation.diagnostics))
     if evaluation.outcome is not Outcome.COMPILE_ERROR:
         lines += [_size(result, detail) for result in evaluation.sizes if detail.sizes or not result.outcome.correct]
@@ -101,14 +100,6 @@ def _left(roofline: Roofline) -> str:
     if roofline.fraction >= 1:
         return "at the measured ceiling or above it"
     return f"up to {1 / roofline.fraction:.1f}x is left"
-
-
-def _diagnostic(diagnostic: Diagnostic, source: str | None) -> str:
-    text = f"- {diagnostic.line}:{diagnostic.column}: {diagnostic.severity}: {diagnostic.message}"
-    lines = (source or "").splitlines()
-    if 1 <= diagnostic.line <= len(lines) and lines[diagnostic.line - 1].strip():
-        text += f"\n  at {inline(lines[diagnostic.line - 1])}"
-    return text
 
 
 def _rest(count: int) -> list[str]:

@@ -6,9 +6,9 @@ from enum import IntEnum
 
 from metalsci.models.protocol import Prompt
 from metalsci.models.tokens import estimate
+from metalsci.msl.text.quoting import fenced, inline
 from metalsci.search.history import Entry, History
 from metalsci.search.prompting.feedback import Detail, describe
-from metalsci.search.prompting.quoting import fenced, inline
 from metalsci.search.prompting.stagnation import WINDOW, stagnates
 from metalsci.search.strategies.protocol import Request
 from metalsci.task.definition import TaskView
