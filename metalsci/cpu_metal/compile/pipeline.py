@@ -34,7 +34,9 @@ _MAX_DENSE_STACK = 16000  # runtime/runtime.h
 _WAITS = frozenset({"metal_threadgroup_barrier", "metal_simdgroup_barrier", "metal_exchange"})
 _WAIT_WORDS = re.compile(rb"_barrier\b|\b(?:simd|quad)_|\bsimdgroup_")
 _MEMORY = frozenset({"memcpy", "memset", "memmove"})
-_CONVERSIONS = frozenset({"__truncsfbf2", "__truncsfhf2", "__extendhfsf2"})
+_CONVERSIONS = frozenset(
+    {"__truncsfbf2", "__truncsfhf2", "__truncdfbf2", "__truncdfhf2", "__extendhfsf2", "__extendhfdf2"}
+)
 _MATH = frozenset(
     f"{name}f"
     for name in (
