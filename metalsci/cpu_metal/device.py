@@ -28,6 +28,8 @@ from metalsci.cpu_metal.profiler.profiled import ProfiledDispatch
 from metalsci.cpu_metal.profiler.profiler import Profiler
 from metalsci.cpu_metal.sanitizer.checked_commands import CheckedCommands
 from metalsci.msl.language.math_mode import MathMode
+from metalsci.msl.language.parse import Unit
+from metalsci.msl.language.signature import KernelSignature
 
 _TIMEOUT = 30.0  # seconds for what takes no time
 # Of a process, its kernels' entries and its mappings: see CommandBuffer.resolve.
@@ -51,9 +53,19 @@ class Device:
         self._counted: weakref.WeakKeyDictionary[Kernel, CountedKernel] = weakref.WeakKeyDictionary()
         self._lock = threading.RLock()
 
-    def compile(self, source: str, math_mode: MathMode | str = MathMode.fast) -> Library:
-        """Every kernel of a `.metal` file. Raises CompileError."""
-        compiled, warnings = self._compiler.compile(source, MathMode(math_mode))
+    def compile(
+        self,
+        source: str | Unit,
+        math_mode: MathMode | str = MathMode.fast,
+        *,
+        interface: Sequence[KernelSignature] = (),
+    ) -> Library:
+        """Compile every kernel of a `.metal` file.
+
+        source: its text, or what `parse` read in it. interface: kernels that it must have, with these arguments.
+        Raises CompileError.
+        """
+        compiled, warnings = self._compiler.compile(source, MathMode(math_mode), interface)
         return Library({c.signature.name: kernel(c) for c in compiled}, warnings)
 
     def buffer(self, array: npt.ArrayLike) -> Buffer:

@@ -11,6 +11,7 @@ from typing import Protocol
 from metalsci.devices.ceilings import Ceilings
 from metalsci.devices.program import Array, Program
 from metalsci.msl.diagnostics import Diagnostic
+from metalsci.msl.language.parse import Unit
 from metalsci.msl.language.signature import KernelSignature
 
 
@@ -61,7 +62,7 @@ class Device(Protocol):
     @property
     def ceilings(self) -> Ceilings: ...
 
-    def compile(self, source: str, signatures: Sequence[KernelSignature]) -> Module:
+    def compile(self, source: str | Unit, signatures: Sequence[KernelSignature]) -> Module:
         """Raises CompileError when the source is refused or its kernels differ from `signatures`."""
 
     def stage(self, program: Program) -> Stage: ...

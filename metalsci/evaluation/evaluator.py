@@ -17,6 +17,7 @@ from metalsci.evaluation.results import Evaluation, Outcome, SizeResult, Timing,
 from metalsci.evaluation.staged_size import Attempt, Bench
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.msl.diagnostics import CompileError
+from metalsci.msl.language.parse import Unit
 from metalsci.task.definition import Size, Task
 from metalsci.task.input_seeds import in_distribution
 
@@ -89,18 +90,18 @@ class Evaluator:
     def benches(self) -> list[Bench]:
         return [self.bench(i) for i in range(len(self._sizes))]
 
-    def compile(self, source: str) -> Module:
+    def compile(self, source: str | Unit) -> Module:
         with self.stopwatch.phase("compile"):
             return self.device.compile(source, self.task.signatures)
 
-    def evaluate(self, source: str, progress: Progress = lambda _: None) -> Evaluation:
+    def evaluate(self, source: str | Unit, progress: Progress = lambda _: None) -> Evaluation:
         """Never raises for what a candidate does: every failure is an outcome with a message."""
         before = dict(self.stopwatch.seconds)
         evaluation = self._evaluate(source, progress)
         phases = {k: v - before.get(k, 0.0) for k, v in self.stopwatch.seconds.items() if v > before.get(k, 0.0)}
         return replace(evaluation, phases=phases)
 
-    def _evaluate(self, source: str, progress: Progress) -> Evaluation:
+    def _evaluate(self, source: str | Unit, progress: Progress) -> Evaluation:
         progress("compiling")
         try:
             module = self.compile(source)

@@ -10,6 +10,7 @@ from metalsci.devices.program import Program
 from metalsci.evaluation.evaluator import Evaluator, Progress
 from metalsci.evaluation.results import Evaluation, Outcome, SizeResult
 from metalsci.evaluation.staged_size import Bench
+from metalsci.msl.language.parse import Unit
 
 _TELLING = (Outcome.WRONG, Outcome.CRASHED)
 
@@ -22,7 +23,7 @@ class Sanitized:
         self._sanitizer = sanitizer
         self._best = 0.0
 
-    def evaluate(self, source: str, progress: Progress = lambda _: None) -> Evaluation:
+    def evaluate(self, source: str | Unit, progress: Progress = lambda _: None) -> Evaluation:
         """As `Evaluator.evaluate`, with findings."""
         evaluation = self._evaluator.evaluate(source, progress)
         wins = evaluation.outcome.correct and evaluation.score > self._best
@@ -48,7 +49,7 @@ class Sanitized:
         return self._evaluator.bench(next(failed, 0))
 
 
-def look(sanitizer: Sanitizer, bench: Bench, source: str, *, thorough: bool) -> Findings:
+def look(sanitizer: Sanitizer, bench: Bench, source: str | Unit, *, thorough: bool) -> Findings:
     """What the sanitizer finds on the first of a bench's problems on which it finds something. The probes are small;
     the problem that is timed is looked at where there are none, or where one is thorough."""
     for program in _programs(bench.programs(), thorough):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from metalsci.optimizer.syntax.edits import Edit
+from metalsci.msl.text.edits import Edit
 from metalsci.optimizer.syntax.source import Source
 
 
@@ -13,7 +13,7 @@ class Change:
     """One way to change a source. `sentence` explains it to a reader of the answer."""
 
     sentence: str
-    edits: tuple[Edit, ...]
+    edits: tuple[Edit[str], ...]
 
     def collides(self, others: Sequence["Change"]) -> bool:
         return any(mine.overlaps(theirs) for other in others for theirs in other.edits for mine in self.edits)

@@ -3,11 +3,12 @@
 import pytest
 from rewrite_cases import kernel
 
-from metalsci.optimizer.syntax.edits import Edit, apply, insert_before, remove
+from metalsci.msl.text.edits import Edit, apply
 from metalsci.optimizer.syntax.literals import Literal, fold, parse_literal
 from metalsci.optimizer.syntax.regions import Motion, enclosing_region, statements
 from metalsci.optimizer.syntax.scopes import Form, Variable
 from metalsci.optimizer.syntax.source import Names, Source
+from metalsci.optimizer.syntax.statement_edits import insert_before, remove
 from metalsci.optimizer.syntax.tree import Node, parse
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
-from metalsci.cpu_metal.legalize import Rewritten
 from metalsci.msl.diagnostics import Diagnostic, Severity
+from metalsci.msl.text.edits import EditedSource
 
 _MESSAGE = re.compile(r"(?P<file>[^:\n]+):(?P<line>\d+):(?P<column>\d+): (?P<severity>[a-z ]+): (?P<text>.*)")
 _INCLUDED = re.compile(r"(?:In file included from|                 from) (?P<file>[^:\n]+):(?P<line>\d+)[:,]")
@@ -37,7 +37,7 @@ def files_read(output: str) -> Iterator[tuple[int, str]]:
             yield len(match["depth"]), match["file"]
 
 
-def diagnostics(output: str, file: str, source: Rewritten, place: tuple[int, int] = (0, 0)) -> list[Diagnostic]:
+def diagnostics(output: str, file: str, source: EditedSource, place: tuple[int, int] = (0, 0)) -> list[Diagnostic]:
     """What `output` says of `file`, whose text is `source`, in lines and columns before the rewriting.
 
     A message about another file, one of Metal's headers, is told of the place in the user's file that led there; where

@@ -17,9 +17,9 @@ from metalsci.cpu_metal.profiler.instrument import AccessSite
 from metalsci.cpu_metal.sanitizer.sites import Site
 from metalsci.msl.diagnostics import CompileError, Diagnostic, Severity
 from metalsci.msl.language.math_mode import MathMode
-from metalsci.msl.language.parse import Unit, parse
+from metalsci.msl.language.parse import Unit, as_unit
 from metalsci.msl.language.signature import KernelSignature
-from metalsci.msl.rules.metal_rules import check
+from metalsci.msl.rules.metal_rules import check_signatures
 from metalsci.msl.rules.source_policy import MAX_SIZE, refuse
 from metalsci.msl.text.lexer import SourceText
 
@@ -34,8 +34,12 @@ _HEADER = re.compile(r"^[ \t]*#[ \t]*(?:include|import)[ \t]*<(?:metal_|simd/)",
 class Origin:
     """What a kernel was compiled from."""
 
-    source: str
+    unit: Unit
     math_mode: MathMode
+
+    @property
+    def source(self) -> str:
+        return self.unit.source
 
 
 @dataclass(frozen=True)
@@ -93,25 +97,26 @@ class Compiler:
         """What of this package a compiled kernel depends on."""
         yield from _contents(Path(__file__).parents[1])
 
-    def compile(self, source: str, math_mode: MathMode) -> tuple[list[CompiledKernel], tuple[Diagnostic, ...]]:
-        """Every kernel of the file, and the warnings.
+    def compile(
+        self, source: str | Unit, math_mode: MathMode, interface: Sequence[KernelSignature] = ()
+    ) -> tuple[list[CompiledKernel], tuple[Diagnostic, ...]]:
+        """Return every kernel of the file, and the warnings.
 
-        Raises CompileError with all that is wrong with the file.
+        interface: kernels that it must have, with these arguments. Raises CompileError with all that is wrong.
         """
-        text = SourceText(source.encode(errors="surrogatepass"))
-        if len(text.data) > MAX_SIZE:
-            raise CompileError(list(refuse(text)))
-        parsed = parse(source)
-        found = (*check(parsed), *check_language(text), *_check_parameters(parsed))
-        if list(refuse(text)):
+        parsed = _read(source)
+        forbidden = tuple(refuse(parsed.text))
+        rules = check_signatures(parsed, interface)
+        found = (*forbidden, *rules, *check_language(parsed.text), *_check_parameters(parsed))
+        if forbidden:
             raise CompileError(found)  # Clang is not to see it
         build = self._build(parsed, math_mode)
         if any(d.severity is Severity.ERROR for d in found):
             raise CompileError(_merged(found, build.diagnostics()))
-        key = digest(source, math_mode.value, self.toolchain.identity, *self._package())
+        key = digest(parsed.source, math_mode.value, self.toolchain.identity, *self._package())
         folder = self.cache.entry(key, lambda path: _write(build, path))
         facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-        origin = Origin(source, math_mode)
+        origin = Origin(parsed, math_mode)
         kernels = [
             CompiledKernel(
                 signature,
@@ -131,7 +136,7 @@ class Compiler:
         key = digest("checked", name, origin.source, origin.math_mode.value, self.toolchain.identity, *self._package())
 
         def write(folder: Path) -> None:
-            parsed = parse(origin.source)
+            parsed = origin.unit
             signature = next(signature for signature in parsed.kernels if signature.name == name)
             build = self._build(parsed, origin.math_mode).checked_kernel(signature, folder / "0.so")
             (folder / _FACTS).write_text(json.dumps(asdict(build)), encoding="utf-8")
@@ -151,7 +156,7 @@ class Compiler:
         key = digest("counted", name, origin.source, origin.math_mode.value, self.toolchain.identity, *self._package())
 
         def write(folder: Path) -> None:
-            parsed = parse(origin.source)
+            parsed = origin.unit
             signature = next(signature for signature in parsed.kernels if signature.name == name)
             target = replace(self.toolchain, target=_COUNTED_TARGET, architecture=_COUNTED_ARCHITECTURE)
             build = replace(self, toolchain=target)._build(parsed, origin.math_mode)
@@ -172,6 +177,15 @@ class Compiler:
     def _build(self, parsed: Unit, math_mode: MathMode) -> Build:
         prelude = self.prelude(math_mode) if _HEADER.search(parsed.source) else None
         return Build(self.isolated(), parsed, math_mode, prelude)
+
+
+def _read(source: str | Unit) -> Unit:
+    """Raises CompileError for a text that is too long to be read."""
+    if isinstance(source, str):
+        text = SourceText(source.encode(errors="surrogatepass"))
+        if len(text.data) > MAX_SIZE:
+            raise CompileError(list(refuse(text)))
+    return as_unit(source)
 
 
 def _check_parameters(parsed: Unit) -> Iterator[Diagnostic]:

@@ -15,8 +15,7 @@ from metalsci.cpu_metal.compile.llvm.division import without_traps
 from metalsci.cpu_metal.compile.toolchain import INCLUDE, Run, Toolchain, ToolchainError
 from metalsci.cpu_metal.compile.wrapper import Mode, bare_unit, needs_group, unit
 from metalsci.cpu_metal.execute.host import processors
-from metalsci.cpu_metal.legalize import Rewritten, ranks, rewrite
-from metalsci.cpu_metal.legalize.source_edits import Edit
+from metalsci.cpu_metal.legalize import ranks, rewrite
 from metalsci.cpu_metal.profiler.counted_build import CountedBuild, TooLongError, count
 from metalsci.cpu_metal.profiler.kept_calls import keep_calls
 from metalsci.cpu_metal.sanitizer.accesses import check_accesses
@@ -26,6 +25,7 @@ from metalsci.msl.diagnostics import CompileError, Diagnostic, Severity
 from metalsci.msl.language.math_mode import MathMode
 from metalsci.msl.language.parse import Unit
 from metalsci.msl.language.signature import KernelSignature
+from metalsci.msl.text.edits import Edit, EditedSource
 from metalsci.msl.text.lexer import SourceText
 
 _FILE = "kernel.metal"
@@ -198,7 +198,7 @@ class Build:
 class _RepairableError(CompileError):
     """Refused for what `edits` put right."""
 
-    def __init__(self, diagnostics: Sequence[Diagnostic], edits: tuple[Edit, ...]) -> None:
+    def __init__(self, diagnostics: Sequence[Diagnostic], edits: tuple[Edit[bytes], ...]) -> None:
         super().__init__(diagnostics)
         self.edits = edits
 
@@ -206,7 +206,7 @@ class _RepairableError(CompileError):
 class _Scratch:
     """A folder in which a source is compiled."""
 
-    def __init__(self, build: Build, path: Path, source: Rewritten) -> None:
+    def __init__(self, build: Build, path: Path, source: EditedSource) -> None:
         self.path = path
         self._build = build
         self._source = source

@@ -1,24 +1,25 @@
 """The few constructs of Metal that C++ for OpenCL has no spelling for, rewritten before Clang sees them.
 
-Every rewrite is an edit of a few tokens; `Rewritten.original` maps a place in the new text back to the user's, so that
-diagnostics speak of the file that the user wrote.
+Every rewrite is an edit of a few tokens; `EditedSource.original` maps a place in the new text back to the user's, so
+that diagnostics speak of the file that the user wrote.
 """
 
 from collections.abc import Sequence
 
+from metalsci.cpu_metal.legalize.code_tokens import code
 from metalsci.cpu_metal.legalize.constructors import constructors
 from metalsci.cpu_metal.legalize.instantiations import instantiations, method_qualifiers
 from metalsci.cpu_metal.legalize.reserved_names import names
-from metalsci.cpu_metal.legalize.source_edits import Edit, Rewritten, code
 from metalsci.cpu_metal.legalize.struct_copies import copies
 from metalsci.cpu_metal.legalize.suffixes import literals
 from metalsci.cpu_metal.legalize.threadgroup_variables import threadgroup_variables
+from metalsci.msl.text.edits import Edit, EditedSource
 from metalsci.msl.text.lexer import SourceText
 
-__all__ = ["Rewritten", "rewrite"]
+__all__ = ["rewrite"]
 
 
-def rewrite(source: str) -> Rewritten:
+def rewrite(source: str) -> EditedSource:
     """The text that Clang compiles."""
     text = SourceText(source.encode(errors="surrogatepass"))
     tokens = code(text)
@@ -31,11 +32,11 @@ def rewrite(source: str) -> Rewritten:
         *method_qualifiers(tokens),
         *names(tokens),
     ]
-    return Rewritten(text, _without_overlaps(edits))
+    return EditedSource(text, _without_overlaps(edits))
 
 
-def _without_overlaps(edits: Sequence[Edit]) -> tuple[Edit, ...]:
-    kept: list[Edit] = []
+def _without_overlaps(edits: Sequence[Edit[bytes]]) -> tuple[Edit[bytes], ...]:
+    kept: list[Edit[bytes]] = []
     for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
         if not kept or edit.start >= kept[-1].end:
             kept.append(edit)

@@ -6,7 +6,8 @@ the two scalars that convert to one another only by way of a third.
 import re
 from collections.abc import Iterator, Sequence
 
-from metalsci.cpu_metal.legalize.source_edits import Edit, after_parentheses
+from metalsci.cpu_metal.legalize.code_tokens import after_parentheses
+from metalsci.msl.text.edits import Edit
 from metalsci.msl.text.lexer import SourceText, Token
 
 _SCALARS = b"char|uchar|short|ushort|int|uint|long|ulong|half|float|bfloat"
@@ -17,7 +18,7 @@ _CONVERTED = (b"half", b"bfloat")
 _QUALIFIERS = frozenset(b"device constant threadgroup thread const volatile static constexpr".split())
 
 
-def constructors(text: SourceText, tokens: Sequence[Token]) -> Iterator[Edit]:
+def constructors(text: SourceText, tokens: Sequence[Token]) -> Iterator[Edit[bytes]]:
     """Edits of every constructor, in the bodies of macros too."""
     names = _type_names(tokens)
     index = 0

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from metalsci.cpu_metal.legalize.source_edits import Edit
+from metalsci.msl.text.edits import Edit
 from metalsci.msl.text.lexer import SourceText, Token
 
 
-def instantiations(text: SourceText, tokens: Sequence[Token]) -> Iterator[Edit]:
+def instantiations(text: SourceText, tokens: Sequence[Token]) -> Iterator[Edit[bytes]]:
     """Explicit instantiations, `template [[host_name("f")]] [[kernel]] …;`, go: the wrapper makes its own."""
     for index, token in enumerate(tokens[:-1]):
         starts = index == 0 or tokens[index - 1].text in (b";", b"}", b"{")
@@ -17,7 +17,7 @@ def instantiations(text: SourceText, tokens: Sequence[Token]) -> Iterator[Edit]:
             yield Edit(token.start, end.start, b"\n" * text.data.count(b"\n", token.start, end.start))
 
 
-def method_qualifiers(tokens: Sequence[Token]) -> Iterator[Edit]:
+def method_qualifiers(tokens: Sequence[Token]) -> Iterator[Edit[bytes]]:
     """Methods for objects of a thread, `T() const thread`, become methods for any object: to Clang a temporary object
     is in no address space. Not so those that return a reference or pointer to such an object, which is no temporary.
     """

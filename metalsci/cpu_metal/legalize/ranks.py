@@ -7,7 +7,7 @@ where: its messages, with the ranges of both operands, become edits.
 import re
 from collections.abc import Iterator
 
-from metalsci.cpu_metal.legalize.source_edits import Edit
+from metalsci.msl.text.edits import Edit
 from metalsci.msl.text.lexer import SourceText
 
 FLAGS = ("-fsyntax-only", "-fdiagnostics-print-source-range-info")
@@ -24,10 +24,10 @@ def is_mentioned(messages: str) -> bool:
     return "scalar operand type has greater rank" in messages
 
 
-def conversions(messages: str, file: str, text: SourceText) -> tuple[Edit, ...]:
+def conversions(messages: str, file: str, text: SourceText) -> tuple[Edit[bytes], ...]:
     """Edits of `text`, the content of `file`, that convert the scalars, from messages under FLAGS. Those of operands
     within others are left to the next round."""
-    edits: dict[int, Edit] = {}
+    edits: dict[int, Edit[bytes]] = {}
     last = 0
     for start, end, edit in sorted(_operations(messages, file, text), key=lambda found: found[:2]):
         if start >= last:
@@ -36,7 +36,7 @@ def conversions(messages: str, file: str, text: SourceText) -> tuple[Edit, ...]:
     return tuple(edits.values())
 
 
-def _operations(messages: str, file: str, text: SourceText) -> Iterator[tuple[int, int, Edit]]:
+def _operations(messages: str, file: str, text: SourceText) -> Iterator[tuple[int, int, Edit[bytes]]]:
     for found in _MESSAGE.finditer(messages):
         if found["file"].removeprefix("./") != file:
             continue

@@ -4,7 +4,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from metalsci.cpu_metal.legalize.source_edits import Edit
+from metalsci.msl.text.edits import Edit
 from metalsci.msl.text.lexer import Token
 
 PREFIX = b"_metal_"
@@ -22,7 +22,7 @@ def spelling(name: bytes) -> bytes:
     return PREFIX + name if _OPENCL.fullmatch(name) else name
 
 
-def names(tokens: Sequence[Token]) -> Iterator[Edit]:
+def names(tokens: Sequence[Token]) -> Iterator[Edit[bytes]]:
     for index, token in enumerate(tokens):
         if token.kind == "word" and spelling(token.text) != token.text:
             yield Edit(token.start, token.start, PREFIX)

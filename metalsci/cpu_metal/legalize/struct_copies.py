@@ -6,11 +6,12 @@ parameter `S s` become `S a = metal::_load(b);` and so on.
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from metalsci.cpu_metal.legalize.source_edits import Edit, after_parentheses
+from metalsci.cpu_metal.legalize.code_tokens import after_parentheses
+from metalsci.msl.text.edits import Edit
 from metalsci.msl.text.lexer import Token
 
 
-def copies(tokens: Sequence[Token]) -> Iterator[Edit]:
+def copies(tokens: Sequence[Token]) -> Iterator[Edit[bytes]]:
     structs = {b.text for a, b in pairwise(tokens) if a.text in (b"struct", b"class") and b.kind == "word"}
     variables = {b.text for a, b in pairwise(tokens) if a.text in structs and b.kind == "word"}
     for index, token in enumerate(tokens[:-4]):
@@ -34,19 +35,19 @@ def _in_constant_memory(tokens: Sequence[Token]) -> set[bytes]:
     return words
 
 
-def _statement(tokens: Sequence[Token], start: int) -> Iterator[Edit]:
+def _statement(tokens: Sequence[Token], start: int) -> Iterator[Edit[bytes]]:
     """What is copied from `start` to the end of a statement that declares or assigns nothing else."""
     end = next((i for i in range(start, len(tokens)) if tokens[i].text in (b";", b",", b"{")), None)
     if end is not None and end > start and tokens[end].text == b";" and tokens[end].kind == "punct":
         yield from _load(tokens, start, end)
 
 
-def _load(tokens: Sequence[Token], start: int, end: int) -> Iterator[Edit]:
+def _load(tokens: Sequence[Token], start: int, end: int) -> Iterator[Edit[bytes]]:
     yield Edit(tokens[start].start, tokens[start].start, b"metal::_load(")
     yield Edit(tokens[end].start, tokens[end].start, b")")
 
 
-def _calls(tokens: Sequence[Token], structs: set[bytes]) -> Iterator[Edit]:
+def _calls(tokens: Sequence[Token], structs: set[bytes]) -> Iterator[Edit[bytes]]:
     """Arguments of functions whose parameters are structs by value, in every definition of that name."""
     taken: dict[bytes, frozenset[int]] = {}
     heads = set(_heads(tokens))
@@ -66,7 +67,7 @@ def _calls(tokens: Sequence[Token], structs: set[bytes]) -> Iterator[Edit]:
                     yield from _load(tokens, first, last)
 
 
-def _returns(tokens: Sequence[Token], structs: set[bytes]) -> Iterator[Edit]:
+def _returns(tokens: Sequence[Token], structs: set[bytes]) -> Iterator[Edit[bytes]]:
     for index, body in _heads(tokens).items():
         if body is None or tokens[index - 1].text not in structs:
             continue

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from metalsci.cpu_metal.legalize.source_edits import Edit
+from metalsci.msl.text.edits import Edit
 from metalsci.msl.text.lexer import Token
 
 _DIGITS = rb"\d(?:'?\d)*"
@@ -13,7 +13,7 @@ _UNSUFFIXED = re.compile(rb"%b|%b" % (_DECIMAL, _HEXADECIMAL))
 _BRAIN = re.compile(rb"(?:%b|%b)(?:bf|BF)" % (_DECIMAL, _DIGITS))
 
 
-def literals(tokens: Sequence[Token]) -> Iterator[Edit]:
+def literals(tokens: Sequence[Token]) -> Iterator[Edit[bytes]]:
     """Edits that give `0.5` its `f`, and make a `float` converted to `bfloat` of `0.5bf`. A literal that a macro pastes
     to something may be given a suffix by that."""
     for index, token in enumerate(tokens):

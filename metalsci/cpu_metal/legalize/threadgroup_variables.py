@@ -5,12 +5,13 @@ that the linker chooses (include/metal_threadgroup).
 
 from collections.abc import Iterator, Sequence
 
+from metalsci.cpu_metal.legalize.code_tokens import after_parentheses
 from metalsci.cpu_metal.legalize.reserved_names import PREFIX, spelling
-from metalsci.cpu_metal.legalize.source_edits import Edit, after_parentheses
+from metalsci.msl.text.edits import Edit
 from metalsci.msl.text.lexer import Token
 
 
-def threadgroup_variables(tokens: Sequence[Token]) -> Iterator[Edit]:
+def threadgroup_variables(tokens: Sequence[Token]) -> Iterator[Edit[bytes]]:
     start = depth = brackets = 0
     for index, token in enumerate(tokens):
         depth += (token.text == b"{") - (token.text == b"}")
@@ -25,7 +26,7 @@ def threadgroup_variables(tokens: Sequence[Token]) -> Iterator[Edit]:
         start = index + 1
 
 
-def _threadgroup_statement(statement: Sequence[Token]) -> Iterator[Edit]:
+def _threadgroup_statement(statement: Sequence[Token]) -> Iterator[Edit[bytes]]:
     plain, alignments = _without_attributes(statement)
     names = list(_declared(plain))
     if not names or names[0] < 2 or all(token.text != b"threadgroup" for token in plain[: names[0]]):

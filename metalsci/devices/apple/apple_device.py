@@ -28,6 +28,7 @@ from metalsci.devices.protocol import Module
 from metalsci.devices.validation import accept
 from metalsci.msl.diagnostics import CompileError, Diagnostic, Severity
 from metalsci.msl.language.math_mode import MathMode
+from metalsci.msl.language.parse import Unit
 from metalsci.msl.language.signature import KernelSignature
 from metalsci.msl.mlx.lower import LoweredKernel, lower
 
@@ -150,7 +151,7 @@ class AppleDevice:
         cores = self._gpu_cores or (None if self._chip else _gpu_cores())
         return ceilings_of(self.chip, cores)
 
-    def compile(self, source: str, signatures: Sequence[KernelSignature]) -> "AppleModule":
+    def compile(self, source: str | Unit, signatures: Sequence[KernelSignature]) -> "AppleModule":
         unit, warnings = accept(source, signatures)
         kernels = lower(unit, {s.name for s in signatures})
         return AppleModule(self._process, next(self._keys), kernels, warnings)

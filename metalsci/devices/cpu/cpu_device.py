@@ -18,9 +18,9 @@ from metalsci.devices.ceilings import Ceilings, GivenCeilings
 from metalsci.devices.errors import Crash, PipelineFailure, TimeLimit
 from metalsci.devices.program import Array, Call, Program, Symbol, fit_threadgroup
 from metalsci.devices.protocol import Module
-from metalsci.devices.validation import accept
 from metalsci.msl.diagnostics import Diagnostic
 from metalsci.msl.language.math_mode import MathMode
+from metalsci.msl.language.parse import Unit
 from metalsci.msl.language.signature import KernelSignature
 
 # What the host itself dispatches.
@@ -78,10 +78,8 @@ class CpuDevice:
         key = hashlib.sha256(f"{self.name} {self._math_mode.value}".encode()).hexdigest()[:16]
         return self._given.over(lambda: roofline.cached(self, roofline.remembered(key)))
 
-    def compile(self, source: str, signatures: Sequence[KernelSignature]) -> "CpuModule":
-        accept(source, signatures)
-        with _typed_failures():
-            return CpuModule(self._device, self._device.compile(source, self._math_mode))
+    def compile(self, source: str | Unit, signatures: Sequence[KernelSignature]) -> "CpuModule":
+        return CpuModule(self._device, self._device.compile(source, self._math_mode, interface=signatures))
 
     def stage(self, program: Program) -> "CpuStage":
         return CpuStage(self._device, program, self._time_limit)

@@ -9,6 +9,7 @@ from metalsci.devices.cpu.cpu_device import CpuModule, CpuStage
 from metalsci.devices.program import Program
 from metalsci.msl.diagnostics import Finding
 from metalsci.msl.language.math_mode import MathMode
+from metalsci.msl.language.parse import Unit
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Findings:
 
 
 class Sanitizer(Protocol):
-    def check(self, source: str, program: Program) -> Findings:
+    def check(self, source: str | Unit, program: Program) -> Findings:
         """Runs the program with every access checked. `source` is one that compiles."""
 
     def close(self) -> None: ...
@@ -38,7 +39,7 @@ class CpuSanitizer:
         self._math_mode = math_mode
         self._seconds = seconds
 
-    def check(self, source: str, program: Program) -> Findings:
+    def check(self, source: str | Unit, program: Program) -> Findings:
         try:
             module = CpuModule(self._device, self._device.compile(source, self._math_mode))
         except cpu_metal.CompileError:  # of a candidate for a device that takes what this one does not

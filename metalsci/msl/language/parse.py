@@ -48,8 +48,15 @@ class Unit:
         return next((kernel for kernel in self.kernels if kernel.name == name), None)
 
 
+def as_unit(source: str | Unit) -> Unit:
+    """Return a source as a unit: a candidate is parsed once, and travels as its unit from there on."""
+    if isinstance(source, Unit):
+        return source
+    return parse(source)
+
+
 def parse(source: str) -> Unit:
-    """Never raises: a broken file gives the kernels that could be read."""
+    """Read a file's kernels. Never raises: a broken file gives the kernels that could be read."""
     text = SourceText(source.encode(errors="surrogatepass"))
     declarations, diagnostics = find_kernels(text)
     reader = _SignatureReader(text, FileNames(text))

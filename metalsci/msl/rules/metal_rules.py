@@ -34,14 +34,18 @@ _EXCLUSIVE = ("thread_execution_width", "threads_per_simdgroup")
 
 
 def check(unit: Unit, expected: Sequence[KernelSignature] = ()) -> tuple[Diagnostic, ...]:
-    """Everything wrong with a file's signatures: the parser's findings, forbidden text, Apple's rules, and, against
-    the signatures `expected` of it (a task's, parsed from its seed kernel), what does not fit.
+    """Return everything wrong with a file's signatures, forbidden text included; see `check_signatures`."""
+    return (*refuse(unit.text), *check_signatures(unit, expected))
 
-    Errors refuse the file, warnings do not; a note belongs to the message before it.
+
+def check_signatures(unit: Unit, expected: Sequence[KernelSignature] = ()) -> tuple[Diagnostic, ...]:
+    """Return the parser's findings, Apple's rules that are broken, and what differs from the signatures `expected`.
+
+    expected: a task's, parsed from its seed kernel. Errors refuse the file, warnings do not; a note belongs to the
+    message before it.
     """
     return (
         *unit.diagnostics,
-        *refuse(unit.text),
         *_restrict(unit.text),
         *(found for declaration in unit.declarations for found in _placement(declaration)),
         *(found for declaration in unit.declarations for found in _address_spaces(declaration)),

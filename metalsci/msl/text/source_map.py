@@ -10,10 +10,14 @@ from metalsci.msl.text.lexer import SourceText
 
 @dataclass(frozen=True)
 class Piece:
-    """Text, and the byte of the user's file it was copied from; None for text that is nobody's."""
+    """Text, and the byte of the user's file where it comes from; None if it comes from nowhere in it.
+
+    verbatim: the text is a copy, so its bytes count on from `origin`; all of a replacement leads back to one byte.
+    """
 
     text: bytes
     origin: int | None = None
+    verbatim: bool = True
 
 
 @dataclass(frozen=True)
@@ -23,8 +27,12 @@ class MappedText:
     pieces: Sequence[Piece]
 
     @cached_property
+    def data(self) -> bytes:
+        return b"".join(piece.text for piece in self.pieces)
+
+    @cached_property
     def text(self) -> str:
-        return b"".join(piece.text for piece in self.pieces).decode(errors="surrogatepass")
+        return self.data.decode(errors="surrogatepass")
 
     @cached_property
     def _starts(self) -> Sequence[int]:
@@ -34,11 +42,14 @@ class MappedText:
         return starts
 
     def origin(self, offset: int) -> int | None:
-        """The byte of the file behind a byte of this text."""
+        """Return the byte of the file behind a byte of this text, None if there is none."""
         at = bisect_right(self._starts, offset) - 1
-        if not 0 <= at < len(self.pieces) or (start := self.pieces[at].origin) is None:
+        if not 0 <= at < len(self.pieces):
             return None
-        return start + offset - self._starts[at]
+        piece = self.pieces[at]
+        if piece.origin is None or not piece.verbatim:
+            return piece.origin
+        return piece.origin + offset - self._starts[at]
 
 
 def locate(built: str, parts: Sequence[MappedText], file: SourceText, line: int, column: int) -> tuple[int, int] | None:

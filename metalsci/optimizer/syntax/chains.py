@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from metalsci.optimizer.syntax.edits import Edit
+from metalsci.msl.text.edits import Edit
 from metalsci.optimizer.syntax.precedence import PRIMARY, PRODUCT, SUM, UNARY, level_of, parenthesised, put
 from metalsci.optimizer.syntax.tree import Node
 
@@ -33,7 +33,7 @@ class Chain:
     def spell(self, terms: Sequence[Term]) -> str:
         return _spell_product(terms) if self.is_product else spell_sum(terms)
 
-    def with_name(self, name: str, parts: Collection[Term]) -> Edit:
+    def with_name(self, name: str, parts: Collection[Term]) -> Edit[str]:
         """The chain with `name` for some of its operands."""
         rest = [term for term in self.terms if term not in parts]
         if not rest:

@@ -1,6 +1,7 @@
 """How tightly an expression binds, and when text put in its place needs parentheses."""
 
-from metalsci.optimizer.syntax.edits import Edit, replace
+from metalsci.msl.text.edits import Edit
+from metalsci.optimizer.syntax.statement_edits import replace
 from metalsci.optimizer.syntax.tree import Node
 
 PRIMARY, UNARY, PRODUCT, SUM, CONDITIONAL, ANY = 16, 14, 13, 12, 3, 0
@@ -79,7 +80,7 @@ def fitted(node: Node, text: str, level: int) -> str:
     return parenthesised(text, level, required_level(node))
 
 
-def put(node: Node, text: str, level: int) -> Edit:
+def put(node: Node, text: str, level: int) -> Edit[str]:
     """`text` in place of the node, and of parentheses around the node that it does not need."""
     outer = node.parent
     if outer is not None and outer.kind == "parenthesized_expression" and level >= required_level(outer):

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from metalsci.optimizer.syntax import edits
-from metalsci.optimizer.syntax.edits import Edit
+from metalsci.msl.text import edits
+from metalsci.msl.text.edits import Edit
 from metalsci.optimizer.syntax.expressions import Expressions
 from metalsci.optimizer.syntax.scopes import Function, Scopes, resolve
 from metalsci.optimizer.syntax.tree import Node, parse
@@ -60,7 +60,7 @@ class Source:
         """Every word of the file: a new name must be none of them."""
         return frozenset(_words(self.text))
 
-    def apply(self, changes: Iterable[Edit]) -> "Source":
+    def apply(self, changes: Iterable[Edit[str]]) -> "Source":
         return Source(edits.apply(self.text, changes))
 
 

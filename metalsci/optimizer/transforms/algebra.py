@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from metalsci.msl.text.edits import Edit
 from metalsci.optimizer.change import Change
 from metalsci.optimizer.syntax.chains import Chain, Term, chains, factors, negated, spell_sum, sum_terms
-from metalsci.optimizer.syntax.edits import Edit, replace
 from metalsci.optimizer.syntax.expressions import Expressions
 from metalsci.optimizer.syntax.precedence import (
     PRIMARY,
@@ -17,6 +17,7 @@ from metalsci.optimizer.syntax.precedence import (
     put,
 )
 from metalsci.optimizer.syntax.source import Source
+from metalsci.optimizer.syntax.statement_edits import replace
 from metalsci.optimizer.syntax.tree import Node
 
 
@@ -31,7 +32,7 @@ def _float_sums(source: Source) -> list[Chain]:
     ]
 
 
-def _outermost(edits: Sequence[Edit]) -> tuple[Edit, ...]:
+def _outermost(edits: Sequence[Edit[str]]) -> tuple[Edit[str], ...]:
     return tuple(e for e in edits if not any(o is not e and o.start <= e.start and e.end <= o.end for o in edits))
 
 
@@ -49,7 +50,7 @@ class ContractToFma:
         sentence = "Contracted products and sums to fused multiply-adds."
         return [Change(sentence, _outermost(edits))] if edits else []
 
-    def _updates(self, source: Source) -> Iterator[Edit]:
+    def _updates(self, source: Source) -> Iterator[Edit[str]]:
         """`x += a * b` as `x = fma(a, b, x)`."""
         expressions = source.expressions
         for function in source.functions:
@@ -91,7 +92,7 @@ class FactorOut:
         edits = [edit for chain in _float_sums(source) if (edit := self._edit(chain, source.expressions))]
         return [Change("Factored sums of products.", _outermost(edits))] if edits else []
 
-    def _edit(self, chain: Chain, expressions: Expressions) -> Edit | None:
+    def _edit(self, chain: Chain, expressions: Expressions) -> Edit[str] | None:
         counts = Counter(variable for term in chain.terms for variable in _factor_names(term, expressions))
         name, count = counts.most_common(1)[0] if counts else ("", 0)
         if count < 2:

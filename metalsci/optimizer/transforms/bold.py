@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from metalsci.optimizer.change import Change
 from metalsci.optimizer.syntax import builtins
-from metalsci.optimizer.syntax.edits import remove, replace
 from metalsci.optimizer.syntax.regions import statement_of
 from metalsci.optimizer.syntax.scopes import Form
 from metalsci.optimizer.syntax.source import Source
+from metalsci.optimizer.syntax.statement_edits import remove, replace
 from metalsci.optimizer.syntax.tree import Node
 from metalsci.optimizer.transforms.guards import leading_guard
 

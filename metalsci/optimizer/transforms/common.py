@@ -7,12 +7,12 @@ from itertools import combinations
 
 from metalsci.optimizer.change import Change
 from metalsci.optimizer.syntax.chains import Chain, Term, chains
-from metalsci.optimizer.syntax.edits import insert_before, replace
 from metalsci.optimizer.syntax.expressions import Expressions, Key
 from metalsci.optimizer.syntax.naming import NAMEABLE_TYPES, is_worth_a_name, named_after, quoted
 from metalsci.optimizer.syntax.regions import Motion, Region, enclosing_region
 from metalsci.optimizer.syntax.scopes import Form, Function, Variable
 from metalsci.optimizer.syntax.source import Names, Source
+from metalsci.optimizer.syntax.statement_edits import insert_before, replace
 from metalsci.optimizer.syntax.tree import Node
 
 

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from metalsci.msl.text.edits import Edit
 from metalsci.optimizer.change import Change
-from metalsci.optimizer.syntax.edits import Edit, remove
 from metalsci.optimizer.syntax.expressions import Expressions
 from metalsci.optimizer.syntax.precedence import level_of, put
 from metalsci.optimizer.syntax.regions import Motion, enclosing_region
 from metalsci.optimizer.syntax.scopes import Form, Function, Variable
 from metalsci.optimizer.syntax.source import Source
+from metalsci.optimizer.syntax.statement_edits import remove
 from metalsci.optimizer.syntax.tree import Node
 
 
@@ -24,7 +25,7 @@ class PropagateCopies:
             for variable in function.variables
             if variable.name not in source.macro_words and _is_copy(variable, function, source.expressions)
         ]
-        edits = list[Edit]()
+        edits = list[Edit[str]]()
         for variable in copies:
             if variable.initial is None or source.expressions.variable(variable.initial) in copies:
                 continue

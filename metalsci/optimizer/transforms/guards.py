@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from metalsci.msl.text.edits import Edit
 from metalsci.optimizer.change import Change
-from metalsci.optimizer.syntax.edits import Edit, indent_of, reindent, remove, replace
 from metalsci.optimizer.syntax.precedence import CONDITIONAL, PRIMARY, level_of, parenthesised
 from metalsci.optimizer.syntax.regions import statements
 from metalsci.optimizer.syntax.scopes import Function
 from metalsci.optimizer.syntax.source import Source
+from metalsci.optimizer.syntax.statement_edits import indent_of, reindent, remove, replace
 from metalsci.optimizer.syntax.tree import Node
 
 _NEGATED = {"<": ">=", ">": "<=", "<=": ">", ">=": "<", "==": "!=", "!=": "==", "||": "&&", "&&": "||"}
@@ -148,7 +149,7 @@ class SelectStore:
             if (edit := self._edit(statement, source)) is not None
         ]
 
-    def _edit(self, statement: Node, source: Source) -> Edit | None:
+    def _edit(self, statement: Node, source: Source) -> Edit[str] | None:
         taken, other = statement.part("consequence"), statement.child("alternative")
         condition = condition_of(statement)
         one, another = _lone_assignment(taken), _lone_assignment(other.named[0] if other else None)

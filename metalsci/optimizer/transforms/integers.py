@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from metalsci.msl.text.edits import Edit
 from metalsci.optimizer.change import Change
 from metalsci.optimizer.syntax import builtins
-from metalsci.optimizer.syntax.edits import Edit, insert_before, replace
 from metalsci.optimizer.syntax.expressions import Expressions
 from metalsci.optimizer.syntax.literals import parse_literal
 from metalsci.optimizer.syntax.periodic import wrapped_indices
@@ -13,6 +13,7 @@ from metalsci.optimizer.syntax.precedence import PRIMARY, put
 from metalsci.optimizer.syntax.regions import statements
 from metalsci.optimizer.syntax.scopes import Form, Function, Variable
 from metalsci.optimizer.syntax.source import Names, Source
+from metalsci.optimizer.syntax.statement_edits import insert_before, replace
 from metalsci.optimizer.syntax.tree import Node
 
 _BITWISE = frozenset(("&", "|", "^", "<<", ">>", "&=", "|=", "^=", "<<=", ">>="))
@@ -88,7 +89,7 @@ def _local_name(parameter: Variable) -> str:
     return lower if lower != parameter.name else f"{parameter.name}_signed"
 
 
-def _signed_literals(body: Node) -> Iterator[Edit]:
+def _signed_literals(body: Node) -> Iterator[Edit[str]]:
     for node in body.find("number_literal"):
         literal = parse_literal(node.text)
         if literal is not None and literal.type == "uint" and literal.value < 2**31:
@@ -103,7 +104,7 @@ class UnsignedDivision:
     """
 
     def changes(self, source: Source) -> Sequence[Change]:
-        expressions, edits = source.expressions, list[Edit]()
+        expressions, edits = source.expressions, list[Edit[str]]()
         for function in source.functions:
             wrapped = {index.node for index in wrapped_indices(function.body, expressions)}
             for node in function.body.find("binary_expression"):

@@ -3,15 +3,16 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from metalsci.msl.text.edits import Edit, apply
 from metalsci.optimizer.change import Change
 from metalsci.optimizer.syntax.chains import spell_sum
-from metalsci.optimizer.syntax.edits import Edit, apply, indent_of, reindent, replace
 from metalsci.optimizer.syntax.expressions import Expressions, Key
 from metalsci.optimizer.syntax.periodic import WrappedIndex, wrapped_indices
 from metalsci.optimizer.syntax.precedence import SUM, fitted, level_of, parenthesised
 from metalsci.optimizer.syntax.regions import Motion, Region, enclosing_region, outer_region, statements
 from metalsci.optimizer.syntax.scopes import Function
 from metalsci.optimizer.syntax.source import Source
+from metalsci.optimizer.syntax.statement_edits import indent_of, reindent, replace
 from metalsci.optimizer.syntax.tree import Node, Shape
 
 _STEP = "    "
@@ -75,7 +76,7 @@ class JoinInterior:
             if (edit := self._edit(statement)) is not None
         ]
 
-    def _edit(self, statement: Node) -> Edit | None:
+    def _edit(self, statement: Node) -> Edit[str] | None:
         special, alternative = statement.part("consequence"), statement.child("alternative")
         general = alternative.named[0] if alternative else None
         if general is None or general.kind != "compound_statement":

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from metalsci.msl.text.edits import Edit
 from metalsci.optimizer.change import Change
 from metalsci.optimizer.syntax import builtins
-from metalsci.optimizer.syntax.edits import Edit
 from metalsci.optimizer.syntax.expressions import Expressions
 from metalsci.optimizer.syntax.precedence import PRIMARY, PRODUCT, level_of, parenthesised, put
 from metalsci.optimizer.syntax.source import Source
@@ -30,7 +30,7 @@ def _flat(node: Node) -> str:
     return " ".join(node.text.split())
 
 
-def _cheaper(body: Node, expressions: Expressions) -> Iterator[tuple[Node, Edit]]:
+def _cheaper(body: Node, expressions: Expressions) -> Iterator[tuple[Node, Edit[str]]]:
     for node in body.find("binary_expression", "call_expression"):
         spelling = _division(node, expressions) if node.kind == "binary_expression" else _power(node, expressions)
         if spelling is not None:

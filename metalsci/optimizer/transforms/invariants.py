@@ -4,13 +4,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from metalsci.msl.text.edits import Edit
 from metalsci.optimizer.change import Change
 from metalsci.optimizer.syntax.chains import Chain, Term, chain_at
-from metalsci.optimizer.syntax.edits import Edit, insert_before
 from metalsci.optimizer.syntax.naming import NAMEABLE_TYPES, is_worth_a_name, named_after, quoted
 from metalsci.optimizer.syntax.precedence import PRIMARY, put
 from metalsci.optimizer.syntax.regions import LOOPS, Motion, Region
 from metalsci.optimizer.syntax.source import Names, Source
+from metalsci.optimizer.syntax.statement_edits import insert_before
 from metalsci.optimizer.syntax.tree import Node
 
 
@@ -45,7 +46,7 @@ class _Invariant:
     def named(self) -> list[Node]:
         return [part.node for part in self.parts] or [self.node]
 
-    def replaced_by(self, name: str) -> Edit:
+    def replaced_by(self, name: str) -> Edit[str]:
         return self.chain.with_name(name, self.parts) if self.chain else put(self.node, name, PRIMARY)
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from metalsci.msl.text.edits import Edit
 from metalsci.optimizer.change import Change
-from metalsci.optimizer.syntax.edits import Edit, insert_before, replace
 from metalsci.optimizer.syntax.regions import statements
 from metalsci.optimizer.syntax.scopes import Form, Function, Variable
 from metalsci.optimizer.syntax.source import Names, Source
+from metalsci.optimizer.syntax.statement_edits import insert_before, replace
 from metalsci.optimizer.syntax.tree import Node
 
 _CAP = "max_total_threads_per_threadgroup"
@@ -30,7 +31,7 @@ class ThreadgroupCap:
             if (edit := self._edit(kernel)) is not None
         ]
 
-    def _edit(self, kernel: Function) -> Edit | None:
+    def _edit(self, kernel: Function) -> Edit[str] | None:
         attributes = [node for node in kernel.node.children if node.kind == "attribute_declaration"]
         for attribute in attributes:
             if _CAP in attribute.text:

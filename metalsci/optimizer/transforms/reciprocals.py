@@ -4,13 +4,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from metalsci.msl.text.edits import Edit
 from metalsci.optimizer.change import Change
-from metalsci.optimizer.syntax.edits import Edit, insert_before, replace
 from metalsci.optimizer.syntax.expressions import Expressions, Key
 from metalsci.optimizer.syntax.precedence import PRODUCT, level_of, parenthesised
 from metalsci.optimizer.syntax.regions import Motion, Region, crosses_loop, enclosing_region, outer_region
 from metalsci.optimizer.syntax.scopes import Function
 from metalsci.optimizer.syntax.source import Names, Source
+from metalsci.optimizer.syntax.statement_edits import insert_before, replace
 from metalsci.optimizer.syntax.tree import Node
 
 
@@ -45,7 +46,7 @@ class ReciprocalOnce:
         return Change(sentence, tuple(edits))
 
 
-def _multiplied(division: Node, name: str) -> Edit:
+def _multiplied(division: Node, name: str) -> Edit[str]:
     if division.kind == "assignment_expression":
         return replace(division, f"{division.part('left').text} *= {name}")
     left, right = division.part("left"), division.part("right")

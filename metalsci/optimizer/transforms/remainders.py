@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from metalsci.msl.text.edits import Edit
 from metalsci.optimizer.change import Change
 from metalsci.optimizer.syntax.chains import spell_sum
-from metalsci.optimizer.syntax.edits import Edit, insert_before, replace
 from metalsci.optimizer.syntax.expressions import Expressions
 from metalsci.optimizer.syntax.periodic import WrappedIndex, wrapped_indices
 from metalsci.optimizer.syntax.precedence import (
@@ -22,6 +22,7 @@ from metalsci.optimizer.syntax.precedence import (
 )
 from metalsci.optimizer.syntax.regions import LOOPS, Motion, Region, statement_of, statements
 from metalsci.optimizer.syntax.source import Names, Source
+from metalsci.optimizer.syntax.statement_edits import insert_before, replace
 from metalsci.optimizer.syntax.tree import Node
 
 _INTEGERS = ("int", "uint")
@@ -70,7 +71,7 @@ def _next_door(wrapped: WrappedIndex, n: str) -> str:
     return f"{base} == 0 ? {n} - 1 : {base} - 1"
 
 
-def _by_comparison(wrapped: WrappedIndex, n: str, names: Names) -> tuple[Edit, ...] | None:
+def _by_comparison(wrapped: WrappedIndex, n: str, names: Names) -> tuple[Edit[str], ...] | None:
     """The index before wrapping gets a name in front of the statement, and the remainder becomes a selection."""
     statement = statement_of(wrapped.node)
     if statement is None or statement.kind in (*LOOPS, "if_statement", "ERROR"):
@@ -121,7 +122,7 @@ class PowerOfTwo:
             if node.operator in ("/", "%") and (edit := self._edit(node, source.expressions))
         ]
 
-    def _edit(self, node: Node, expressions: Expressions) -> Edit | None:
+    def _edit(self, node: Node, expressions: Expressions) -> Edit[str] | None:
         left, divisor = node.part("left"), expressions.constant(node.part("right"))
         if divisor is None or divisor.type == "float" or expressions.type_of(left) != "uint":
             return None

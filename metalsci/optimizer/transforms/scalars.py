@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from metalsci.msl.text.edits import Edit
 from metalsci.optimizer.change import Change
-from metalsci.optimizer.syntax.edits import Edit, remove, replace
 from metalsci.optimizer.syntax.expressions import Expressions
 from metalsci.optimizer.syntax.precedence import SUM, level_of, parenthesised
 from metalsci.optimizer.syntax.regions import Motion, Region, statement_of, statements
 from metalsci.optimizer.syntax.scopes import Form, Function, Variable
 from metalsci.optimizer.syntax.source import Names, Source
+from metalsci.optimizer.syntax.statement_edits import remove, replace
 from metalsci.optimizer.syntax.tree import Node
 
 
@@ -46,7 +47,7 @@ class ScalarReplacement:
         initials = _initial_texts(array, int(length.value))
         if initials is None:
             return None
-        edits, declared_later = list[Edit](), set[int]()
+        edits, declared_later = list[Edit[str]](), set[int]()
         for index, name in scalars.items():
             uses = [use for use, at in zip(array.uses, indices, strict=True) if at == index]
             first = _defining_statement(array, uses) if not initials else None
@@ -60,7 +61,7 @@ class ScalarReplacement:
         return Change(sentence, tuple(edits))
 
 
-def _declaration(array: Variable, scalars: dict[int, str], initials: list[str], later: set[int]) -> Edit:
+def _declaration(array: Variable, scalars: dict[int, str], initials: list[str], later: set[int]) -> Edit[str]:
     left = [index for index in scalars if index not in later]
     if not left:
         return remove(array.declaration)

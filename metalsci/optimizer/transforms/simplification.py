@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from metalsci.msl.text.edits import Edit
 from metalsci.optimizer.change import Change
 from metalsci.optimizer.syntax import builtins
-from metalsci.optimizer.syntax.edits import Edit, indent_of, reindent, remove, replace
 from metalsci.optimizer.syntax.expressions import Expressions
 from metalsci.optimizer.syntax.literals import Literal, convert, fold, negate
 from metalsci.optimizer.syntax.precedence import (
@@ -22,6 +22,7 @@ from metalsci.optimizer.syntax.precedence import (
     required_level,
 )
 from metalsci.optimizer.syntax.source import Source
+from metalsci.optimizer.syntax.statement_edits import indent_of, reindent, remove, replace
 from metalsci.optimizer.syntax.tree import Node
 
 
@@ -39,7 +40,7 @@ class Simplify:
         sentence = "Folded constants and dropped the terms and factors that vanish."
         return [Change(sentence, tuple(edits))] if edits else []
 
-    def _edits(self, node: Node, simplifier: "Simplifier") -> Iterator[Edit]:
+    def _edits(self, node: Node, simplifier: "Simplifier") -> Iterator[Edit[str]]:
         if node.kind in _EXPRESSIONS:
             term = simplifier.term(node)
             if term.changed:
@@ -62,7 +63,7 @@ _EXPRESSIONS = (
 )
 
 
-def _statement(node: Node, simplifier: "Simplifier") -> Edit | None:
+def _statement(node: Node, simplifier: "Simplifier") -> Edit[str] | None:
     """Statements that become others, or nothing."""
     if node.kind == "expression_statement" and node.named and node.named[0].kind == "assignment_expression":
         return _assignment(node, node.named[0], simplifier)
@@ -76,7 +77,7 @@ def _statement(node: Node, simplifier: "Simplifier") -> Edit | None:
     return None
 
 
-def _assignment(statement: Node, assignment: Node, simplifier: "Simplifier") -> Edit | None:
+def _assignment(statement: Node, assignment: Node, simplifier: "Simplifier") -> Edit[str] | None:
     left, value = assignment.part("left"), simplifier.term(assignment.part("right"))
     literal = value.literal.value if value.literal else None
     if not simplifier.is_pure(left):
@@ -97,7 +98,7 @@ def _assignment(statement: Node, assignment: Node, simplifier: "Simplifier") -> 
     return None
 
 
-def _update(assignment: Node, left: Node, value: "Term") -> Edit | None:
+def _update(assignment: Node, left: Node, value: "Term") -> Edit[str] | None:
     """`x = x + y` as `x += y`, for a single y."""
     sign, _, rest = value.text[len(left.text) + 1 :].partition(" ")
     return None if " + " in rest or " - " in rest else replace(assignment, f"{left.text} {sign}= {rest}")

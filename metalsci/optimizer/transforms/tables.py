@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from metalsci.msl.text.edits import Edit
 from metalsci.optimizer.change import Change
-from metalsci.optimizer.syntax.edits import Edit
 from metalsci.optimizer.syntax.expressions import Expressions
 from metalsci.optimizer.syntax.precedence import level_of, put
 from metalsci.optimizer.syntax.scopes import Form, Variable
@@ -17,7 +17,7 @@ class FoldTables:
     """Elements of `constant` tables at constant indices, spelled as the literals that the table holds."""
 
     def changes(self, source: Source) -> Sequence[Change]:
-        edits, tables = list[Edit](), list[str]()
+        edits, tables = list[Edit[str]](), list[str]()
         for function in source.functions:
             for node, element in self._elements(function.body, source.expressions):
                 edits.append(put(node, element.text, level_of(element)))

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from metalsci.msl.text.edits import Edit, apply
 from metalsci.optimizer.change import Change
 from metalsci.optimizer.syntax.counted import CountedLoop, counted_loops
-from metalsci.optimizer.syntax.edits import Edit, apply, indent_of, insert_before, pragma_before, reindent, replace
 from metalsci.optimizer.syntax.precedence import PRIMARY, PRODUCT, UNARY, level_of, parenthesised, put
 from metalsci.optimizer.syntax.regions import LOOPS
 from metalsci.optimizer.syntax.scopes import Function, Variable
 from metalsci.optimizer.syntax.source import Names, Source
+from metalsci.optimizer.syntax.statement_edits import indent_of, insert_before, pragma_before, reindent, replace
 from metalsci.optimizer.syntax.tree import Node
 
 

@@ -1,36 +1,12 @@
-"""Edits of a source text, and where lines and blanks go when statements are added or taken away."""
+"""Edits of whole statements: where lines and blanks go when statements are added or taken away."""
 
 import textwrap
-from collections.abc import Iterable
-from dataclasses import dataclass
 
+from metalsci.msl.text.edits import Edit
 from metalsci.optimizer.syntax.tree import Node
 
 
-@dataclass(frozen=True)
-class Edit:
-    """Characters `start` to `end` of the text become `text`; equal ends insert."""
-
-    start: int
-    end: int
-    text: str
-
-    def overlaps(self, other: "Edit") -> bool:
-        """Insertions at one place do not collide: they come out in the order they were given."""
-        return self.start < other.end and other.start < self.end
-
-
-def apply(text: str, edits: Iterable[Edit]) -> str:
-    """The text after edits that do not overlap."""
-    pieces: list[str] = []
-    position = 0
-    for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
-        pieces += (text[position : edit.start], edit.text)
-        position = edit.end
-    return "".join((*pieces, text[position:]))
-
-
-def replace(node: Node, text: str) -> Edit:
+def replace(node: Node, text: str) -> Edit[str]:
     return Edit(node.start, node.end, text)
 
 
@@ -51,7 +27,7 @@ def pragma_before(statement: Node) -> Node | None:
     return siblings[at - 1] if at and siblings[at - 1].kind == "preproc_call" else None
 
 
-def insert_before(statement: Node, *lines: str) -> Edit:
+def insert_before(statement: Node, *lines: str) -> Edit[str]:
     """New lines in front of a statement and its pragma, indented as it is."""
     statement = pragma_before(statement) or statement
     indent = indent_of(statement)
@@ -60,7 +36,7 @@ def insert_before(statement: Node, *lines: str) -> Edit:
     return Edit(statement.start, statement.start, "".join(f"{line} " for line in lines))
 
 
-def remove(statement: Node) -> Edit:
+def remove(statement: Node) -> Edit[str]:
     """Take a statement away, with its line and the comment behind it where they hold nothing else."""
     source = statement.source
     line_start = source.rfind("\n", 0, statement.start) + 1
