@@ -8,6 +8,7 @@ from metalsci.models.errors import ModelError
 from metalsci.search.budget import BudgetError
 from metalsci.search.journal import JournalError
 from metalsci.search.loop import SeedKernelError
+from metalsci.search.request import StrategyError
 from metalsci.task.loader import TaskError
 
 EXPECTED = (
@@ -19,6 +20,7 @@ EXPECTED = (
     GateError,
     ModelError,
     BudgetError,
+    StrategyError,
     OSError,
 )
 
@@ -27,7 +29,7 @@ def advice(error: Exception, folder: str) -> str:
     """A line for the end of the message, or nothing where the message says it all."""
     if isinstance(error, SeedKernelError):
         return f"\nthe kernel and its diagnostics are in {folder}"
-    if isinstance(error, ModelError | BudgetError):
+    if isinstance(error, ModelError | BudgetError | StrategyError):
         return f"\nno answer is lost; go on with: python -m metalsci.run resume={folder}"
     if isinstance(error, OSError) and str(error.filename or "").startswith(str(cache())):
         return (

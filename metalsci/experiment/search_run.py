@@ -21,6 +21,8 @@ from metalsci.devices.cpu.cpu_sanitizer import CpuSanitizer, Sanitizer
 from metalsci.devices.protocol import Device
 from metalsci.evaluation.evaluator import Evaluator, Repeats
 from metalsci.evaluation.paired import Duel, confirm, score_of, speedup_of
+from metalsci.evaluation.promotion.protocol import Promotion
+from metalsci.evaluation.promotion.strict import Strict
 from metalsci.evaluation.sanitizer_policy import Sanitized
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.experiment.best_module import best_py
@@ -30,12 +32,16 @@ from metalsci.gate.heldout import GateResult, HeldOutGate
 from metalsci.models.http.keys import key_ring
 from metalsci.models.protocol import LanguageModel, Model
 from metalsci.models.replay import Replay
+from metalsci.search.account import Account
+from metalsci.search.archive import Entry
 from metalsci.search.budget import Budget
-from metalsci.search.history import Entry
+from metalsci.search.conversation import Conversation
 from metalsci.search.journal import Journal, JournalError, Recording, read_recording
 from metalsci.search.loop import Finished, Search
 from metalsci.search.prompting.prompt_builder import PromptBuilder
-from metalsci.search.replayed_evaluations import as_recorded
+from metalsci.search.proposal import Evaluate
+from metalsci.search.proposer import Proposer
+from metalsci.search.replayed_evaluations import DecidedAsRecorded, as_recorded
 from metalsci.search.run_folder import RunFolder
 from metalsci.search.strategies.protocol import Strategy
 from metalsci.task.input_seeds import fresh_seed
@@ -185,7 +191,7 @@ class _Run:
         self._begin(sweep)
         with Evaluator(problem.task, problem.sizes, device, seed, self.parts.repeats, self.watch) as evaluator:
             finished = self._search(evaluator)
-            best = finished.history.incumbent
+            best = finished.archive.incumbent
             seed_kernel, incumbent = problem.task.seed_kernel, best.source or problem.task.seed_kernel
             self.view.step("confirming: seed kernel and incumbent side by side")
             duels = confirm(evaluator, seed_kernel, incumbent)
@@ -221,18 +227,26 @@ class _Run:
 
     def _search(self, evaluator: Evaluator) -> Finished:
         problem, sanitizer = self.parts.problem, self.parts.sanitizer
-        evaluate = Sanitized(evaluator, sanitizer).evaluate if sanitizer else evaluator.evaluate
+        evaluate: Evaluate = Sanitized(evaluator, sanitizer).evaluate if sanitizer else evaluator.evaluate
+        promotion: Promotion = Strict()
+        if self.recording:
+            evaluate, promotion = as_recorded(self.recording, evaluate), DecidedAsRecorded(self.recording, promotion)
+        task, model, budget = problem.task.view(problem.sizes), self.parts.model, self.parts.budget
+        account = Account(lambda: self.watch.total)
+        conversation = Conversation(model, budget, account, self.journal, self.folder, self.watch)
+        self.folder.candidate(0, task.seed_kernel)
         return Search(
-            task=problem.task.view(problem.sizes),
-            evaluate=as_recorded(self.recording, evaluate) if self.recording else evaluate,
-            model=self.parts.model,
+            task=task,
+            propose=Proposer(task, conversation, self.folder, self.parts.prompt),
+            evaluate=evaluate,
             strategy=self.parts.strategy,
-            budget=self.parts.budget,
+            budget=budget,
             journal=self.journal,
-            folder=self.folder,
+            promotion=promotion,
+            learner=model,
+            account=account,
             watchers=(self.view, self.parts.tracker),
-            stopwatch=self.watch,
-            prompts=self.parts.prompt,
+            record=self.folder.result,
         ).run()
 
     def _gate(self, seed_kernel: str, incumbent: str) -> GateResult:
@@ -255,7 +269,7 @@ class _Run:
         return result
 
     def _summary(self, finished: Finished, duels: tuple[Duel, ...], gate: GateResult) -> Summary:
-        history = finished.history
+        archive = finished.archive
         seed_score = score_of([d.seed for d in duels])
         best_score = score_of([d.challenger for d in duels])
         total = self.watch.total
@@ -269,9 +283,9 @@ class _Run:
             inputs_seed=self.journal.inputs_seed,
             ended_by=finished.ended_by,
             spent=finished.spent,
-            iterations=len(history.proposals),
-            outcomes=Counter(str(e.evaluation.outcome) for e in history.proposals),
-            best_iteration=history.incumbent.iteration,
+            iterations=len(archive) - 1,
+            outcomes=Counter(str(e.evaluation.outcome) for e in archive.proposals),
+            best_iteration=archive.incumbent.iteration,
             seed_score=seed_score,
             best_score=best_score,
             self_speedup=speedup_of(duels),
@@ -279,7 +293,7 @@ class _Run:
             gate=gate,
             ceilings=asdict(self.parts.device.ceilings),
             seconds=seconds,
-            framework_ms_per_iteration=1e3 * statistics.median([_framework(e) for e in history.proposals] or [0.0]),
+            framework_ms_per_iteration=1e3 * statistics.median([_framework(e) for e in archive.proposals] or [0.0]),
             versions={name: version(name) for name in ("metalsci", "mlx", "numpy", "ziglang")},
         )
 

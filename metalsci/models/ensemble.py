@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Protocol, Self
 
-from metalsci.models.protocol import Call, Expense, LanguageModel, Model, Prompt, Response, Stop
+from metalsci.models.errors import ModelError
+from metalsci.models.protocol import Call, Expense, LanguageModel, Model, Prompt, Reply, Response, Stop
 from metalsci.models.settings import Policy
 
 _LEAST_COST = 0.01  # dollars: an answer that costs nothing still takes an iteration
@@ -83,7 +84,7 @@ class Bandit:
 
 
 class Ensemble:
-    """A LanguageModel over others, and a Learner. An answer says in `model` which member gave it."""
+    """A LanguageModel over others, a Learner and a Chooser. An answer says in `model` which member gave it."""
 
     name = "ensemble"
 
@@ -140,9 +141,15 @@ class Ensemble:
             response = member.interrupted(prompt, text)
         return replace(response, model=name)
 
-    def learn(self, response: Response, gain: float) -> None:
-        self._choice.learn(response.model, gain, response.cost)
+    def learn(self, reply: Reply, gain: float) -> None:
+        self._choice.learn(reply.model, gain, reply.cost)
+
+    def choose(self, iteration: int) -> str:
+        return self._choice.choose(iteration)
 
     def _chosen(self, prompt: Prompt) -> tuple[str, Model | LanguageModel]:
-        name = self._choice.choose(prompt.iteration)
+        """The member that the prompt names. Raises ModelError for one that there is not."""
+        name = prompt.model or self._choice.choose(prompt.iteration)
+        if name not in self._members:
+            raise ModelError(f"the strategy asks for model {name!r}; the ensemble has {', '.join(self._members)}")
         return name, self._members[name]

@@ -9,13 +9,41 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from metalsci.msl.text.spelling import spelling
+
 _MARKER = re.compile(r"^\s*(?:[-*#>]+|\d+[.)])\s+")  # of a list, a heading or a quotation
+_LONGEST_HEADLINE = 300  # characters; ten thousand of them are kept
+
+
+@dataclass(frozen=True, eq=False)
+class Tried:
+    """The sources that a run had judged when a prompt was written: `source in tried`.
+
+    Comments and white space make no difference. A run adds to `ordinals` later, so only the first `count` of them are
+    meant; that makes a view of ten thousand sources without copying them. `digest` stands for all of them.
+    """
+
+    ordinals: Mapping[str, int] = field(default_factory=dict)
+    count: int = 0
+    digest: str = ""
+
+    @classmethod
+    def of(cls, sources: Iterable[str]) -> "Tried":
+        spellings = list(dict.fromkeys(map(spelling, sources)))
+        ordinals = {spelled: ordinal for ordinal, spelled in enumerate(spellings)}
+        return cls(ordinals, len(spellings), hashlib.sha256(" ".join(spellings).encode()).hexdigest())
+
+    def __contains__(self, source: str) -> bool:
+        return self.ordinals.get(spelling(source), self.count) < self.count
+
+    def __len__(self) -> int:
+        return self.count
 
 
 @dataclass(frozen=True)
@@ -25,21 +53,23 @@ class Prompt:
 
     iteration: 1 for the first proposal; with the run's seed it fixes every random draw of an offline model.
     parent: source of the kernel to improve on (the incumbent, or the seed kernel).
-    tried: sources already evaluated in this run, oldest first; proposing one again is a wasted iteration.
+    tried: sources already evaluated in this run; proposing one again is a wasted iteration.
     said: what the model has answered so far, where that was cut off; the answer is what follows it.
+    model: the member of an ensemble that is asked; empty for a model that is no ensemble.
     """
 
     system: str
     user: str
     iteration: int
     parent: str
-    tried: tuple[str, ...] = ()
+    tried: Tried = field(default_factory=Tried)
     said: str = ""
+    model: str = ""
 
     @property
     def digest(self) -> str:
         """Stands for all that is asked."""
-        facts = [self.system, self.user, self.iteration, self.parent, self.tried, self.said]
+        facts = [self.system, self.user, self.iteration, self.parent, self.tried.digest, self.said]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
@@ -80,6 +110,17 @@ class Stop(StrEnum):
     REFUSED = "refused"  # the model declined, or a content filter did
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The facts of an answer without its texts: what a search keeps of it in memory. See Response."""
+
+    headline: str = ""
+    usage: Usage = field(default_factory=Usage)
+    cost: float | None = 0.0
+    stop: Stop = Stop.END
+    model: str = ""
+
+
 @dataclass(frozen=True)
 class Response:
     """An answer: prose with one fenced `.metal` block in `text`. `cost` is in US dollars, None if unknown; `model` is
@@ -97,6 +138,10 @@ class Response:
         """The first line of its own prose, without list markers; empty where it begins with code."""
         prose = self.text.split("```")[0].split("~~~")[0].splitlines()
         return next(filter(None, (_MARKER.sub("", line).strip() for line in prose)), "")
+
+    @property
+    def reply(self) -> Reply:
+        return Reply(self.headline[:_LONGEST_HEADLINE], self.usage, self.cost, self.stop, self.model)
 
 
 @dataclass(frozen=True)
@@ -156,5 +201,13 @@ class LanguageModel(Protocol):
 class Learner(Protocol):
     """A model that adapts. On resumption recorded answers are told again, in order."""
 
-    def learn(self, response: Response, gain: float) -> None:
+    def learn(self, reply: Reply, gain: float) -> None:
         """gain: log of the factor by which the incumbent's score rose, zero where it did not."""
+
+
+@runtime_checkable
+class Chooser(Protocol):
+    """A model of several members. The search asks it who is to answer a request that names nobody, and journals the
+    choice with the request: several answers may be under way when the next choice is made."""
+
+    def choose(self, iteration: int) -> str: ...

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import msgspec
 
+from metalsci.models.continuation import join
 from metalsci.models.protocol import Response
 
 
 class Answered(msgspec.Struct, frozen=True, tag="answered"):
     """A model's answer, before anything else happens to it: it may have been paid for. An answer that was cut off and
-    continued has one record a part. `prompt` is the digest of what was asked."""
+    continued has one record a part. `id` is that of the request, `prompt` the digest of what was asked."""
 
-    iteration: int
+    id: int
     seconds: float
     response: Response
     prompt: str = ""
@@ -26,32 +27,33 @@ class Recorded:
     prompt: str
 
 
-class _Entry(msgspec.Struct):
-    iteration: int
-    response: Response | None = None
+class _Began(msgspec.Struct, tag="began"):
+    pass
+
+
+class _Asked(msgspec.Struct, tag="asked"):
+    pass
 
 
 class _Judged(msgspec.Struct, tag="judged"):
     """As much of that record as matters here."""
 
-    entry: _Entry
-
-
-class _Began(msgspec.Struct, tag="began"):
-    pass
+    id: int
 
 
 def recorded_answers(journal: Path) -> dict[int, Recorded]:
-    """The answers of a journal by iteration. Raises OSError, and msgspec.DecodeError for what is no journal."""
-    decoder = msgspec.json.Decoder(Answered | _Judged | _Began)
-    prompts: dict[int, str] = {}
+    """The judged answers of a journal by request. Raises OSError, and msgspec.DecodeError for what is no journal."""
+    decoder = msgspec.json.Decoder(Answered | _Judged | _Began | _Asked)
+    parts: dict[int, list[Answered]] = {}
     answers: dict[int, Recorded] = {}
-    for line in journal.read_bytes().splitlines(keepends=True):
-        if not line.endswith(b"\n"):
-            break  # a killed run's last line
-        match decoder.decode(line):
-            case Answered(iteration=iteration, prompt=prompt):
-                prompts.setdefault(iteration, prompt)
-            case _Judged(entry=_Entry(iteration=iteration, response=response)) if response is not None:
-                answers[iteration] = Recorded(response, prompts.get(iteration, ""))
+    with journal.open("rb") as file:
+        for line in file:
+            if not line.endswith(b"\n"):
+                break  # a killed run's last line
+            record = decoder.decode(line)
+            if isinstance(record, Answered):
+                parts.setdefault(record.id, []).append(record)
+            elif isinstance(record, _Judged) and record.id in parts:
+                heard = parts.pop(record.id)
+                answers[record.id] = Recorded(join([part.response for part in heard]), heard[0].prompt)
     return answers

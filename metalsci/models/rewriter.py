@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from metalsci.models.protocol import Prompt, Response
-from metalsci.msl.text.lexer import tokenize
+from metalsci.msl.text.spelling import spelling
 from metalsci.optimizer.catalogue import Catalogue, default_catalogue
 from metalsci.optimizer.composer import Composer, Draft
 from metalsci.optimizer.syntax.source import Source
@@ -51,9 +51,11 @@ class Rewriter:
     def _new_draft(self, prompt: Prompt) -> Draft | None:
         """The first draft that is spelled like no source of this run."""
         rng = np.random.default_rng([self.seed, prompt.iteration])
-        known = {spelling(source) for source in (prompt.parent, *prompt.tried)}
-        drafts = self._drafts(Draft(Source(prompt.parent)), rng)
-        return next((d for d in drafts if d.sentences and spelling(d.text) not in known), None)
+        unchanged = spelling(prompt.parent)
+        for draft in self._drafts(Draft(Source(prompt.parent)), rng):
+            if draft.sentences and spelling(draft.text) != unchanged and draft.text not in prompt.tried:
+                return draft
+        return None
 
     def _drafts(self, parent: Draft, rng: np.random.Generator) -> Iterator[Draft]:
         """Compositions first; when those keep giving what is known, every single change there is."""
@@ -62,11 +64,6 @@ class Rewriter:
             rewrites = int(rng.integers(1, self.most_rewrites, endpoint=True))
             yield composer.compose(parent, rewrites, bold=bool(rng.random() < self.boldness))
         yield from composer.singles(parent)
-
-
-def spelling(source: str) -> tuple[bytes, ...]:
-    """What two sources must differ in to differ: their tokens, comments and blanks aside."""
-    return tuple(token.text for token in tokenize(source.encode(errors="replace")) if token.kind != "comment")
 
 
 def _answer(sentences: Sequence[str], source: str, drawn: Sequence[str] = ()) -> str:

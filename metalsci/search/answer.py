@@ -1,13 +1,10 @@
 """From a model's answer to a candidate: which of its code blocks is the kernel, and is the answer whole?"""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+from dataclasses import dataclass
 
 from metalsci.evaluation.results import Outcome
+from metalsci.models.continuation import blocks, complete
 from metalsci.models.protocol import Response, Stop
 from metalsci.msl.language.parse import parse
 
@@ -15,7 +12,6 @@ _CODE_LINE = re.compile(
     r"#\s*(include|define|if|ifdef|ifndef|pragma)\b|\[\[|//|/\*"
     r"|(using namespace|kernel|constant|constexpr|template|struct|inline|static|typedef|enum)\b"
 )
-_FENCE_LINE = re.compile(r"\s*(`{3,}|~{3,})[^`\n]*\n")
 
 
 @dataclass(frozen=True)
@@ -44,9 +40,9 @@ def _choose(text: str, kernels: frozenset[str]) -> Answer:
     Several blocks are fine as long as only one holds all of the task's `kernels`; if none or more than one does, the
     choice would be a guess, and the answer is ambiguous.
     """
-    blocks = _blocks(text)
-    candidates = [b.content for b in blocks if parse(b.content).kernels]
-    if not candidates and not any(b.type == "fence" for b in blocks) and parse(text).kernels:
+    found = blocks(text)
+    candidates = [b.content for b in found if parse(b.content).kernels]
+    if not candidates and not any(b.type == "fence" for b in found) and parse(text).kernels:
         return Answer(_code(text))
     if not candidates:
         return Answer(None, Outcome.NO_CODE, "the answer holds no code block with a `kernel void` function")
@@ -55,53 +51,8 @@ def _choose(text: str, kernels: frozenset[str]) -> Answer:
     whole = [c for c in candidates if kernels <= {k.name for k in parse(c).kernels}]
     if len(set(whole)) == 1:
         return Answer(whole[0])
-    found = f"{len(candidates)} code blocks define kernels"
-    return Answer(None, Outcome.AMBIGUOUS, f"{found}; answer with exactly one block that holds the whole file")
-
-
-def complete(text: str) -> bool:
-    """Whether a candidate in the text is whole although the text itself was cut off: every fence is closed."""
-    fences = [block for block in _blocks(text) if block.type == "fence"]
-    return all(_closed(f, text) for f in fences) and any(parse(f.content).kernels for f in fences)
-
-
-def join(parts: Sequence[Response]) -> Response:
-    """One response of an answer that was cut off and continued: texts joined, tokens and costs added up."""
-    whole = parts[0]
-    for part in parts[1:]:
-        whole = replace(
-            part,
-            text=_continue(whole.text, part.text),
-            reasoning="\n\n".join(filter(None, (whole.reasoning, part.reasoning))),
-            usage=whole.usage + part.usage,
-            cost=None if whole.cost is None or part.cost is None else whole.cost + part.cost,
-        )
-    return whole
-
-
-def _continue(said: str, more: str) -> str:
-    """Some models go on where they stopped, some open the fence again first, and some start over."""
-    unclosed = [b for b in _blocks(said) if b.type == "fence" and not _closed(b, said)]
-    if not unclosed:
-        return said + more
-    if complete(more):
-        started_over = _blocks(more)[0].map or [0, 0]
-        if not "".join(more.splitlines(keepends=True)[: started_over[0]]).strip(" \n"):
-            return more
-    reopened = _FENCE_LINE.match(more)
-    return said + (more[reopened.end() :] if reopened else more)
-
-
-def _blocks(text: str) -> list[Token]:
-    return [t for t in MarkdownIt().parse(text) if t.type in ("fence", "code_block") and t.content.strip()]
-
-
-def _closed(block: Token, text: str) -> bool:
-    if block.type != "fence" or block.map is None:
-        return False
-    first, end = block.map
-    last = text.splitlines()[end - 1].strip(" \t>")
-    return end - 1 > first and last.startswith(block.markup) and not last.strip(block.markup[0])
+    told = f"{len(candidates)} code blocks define kernels"
+    return Answer(None, Outcome.AMBIGUOUS, f"{told}; answer with exactly one block that holds the whole file")
 
 
 def _code(text: str) -> str:

@@ -43,17 +43,21 @@ class Budget:
             if limit is not None and limit <= 0:
                 raise ValueError(f"budget.{what}={limit}: give a positive number of {what}, or null for no limit")
 
-    def ended_by(self, spent: Spent, ahead: Expense | None = None) -> str | None:
-        """Which limit has been reached, or would be by `ahead`; None while the search may go on.
+    def ended_by(self, spent: Spent) -> str | None:
+        """Which limit has been reached; None while the search may ask for more."""
+        if spent.iterations >= self.iterations:
+            return "iterations"
+        if self._late(spent):
+            return "minutes"
+        return None
+
+    def forbids(self, spent: Spent, ahead: Expense) -> str | None:
+        """Which limit a call could overdraw that may use `ahead`, on top of what was spent; None if it may be made.
 
         Raises BudgetError where `ahead` has no known price and dollars are limited.
         """
-        if spent.iterations >= self.iterations:
-            return "iterations"
-        if self.minutes is not None and spent.seconds >= 60 * self.minutes:
+        if self._late(spent):
             return "minutes"
-        if ahead is None:
-            return None
         if self.tokens is not None and spent.tokens + ahead.tokens > self.tokens:
             return "tokens"
         if self.dollars is not None:
@@ -66,3 +70,6 @@ class Budget:
             if spent.dollars + ahead.dollars > self.dollars:
                 return "dollars"
         return None
+
+    def _late(self, spent: Spent) -> bool:
+        return self.minutes is not None and spent.seconds >= 60 * self.minutes

@@ -1,5 +1,5 @@
-"""One iteration's exchange with the model: within the budget, on disk before anything else happens, continued where it
-was cut off."""
+"""The exchange with a model over one request: within the budget, on disk before anything else happens, continued where
+it was cut off."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,70 +9,50 @@ from pathlib import Path
 from typing import TextIO
 
 from metalsci.evaluation.stopwatch import Stopwatch
+from metalsci.models.continuation import complete, join
 from metalsci.models.errors import DeadlineError, ModelError, OutOfAnswersError
 from metalsci.models.protocol import Call, Expense, LanguageModel, Model, Prompt, Response, Stop
 from metalsci.models.record import Answered
-from metalsci.search.answer import complete, join
-from metalsci.search.budget import Budget, Spent
-from metalsci.search.journal import Journal
+from metalsci.search.account import Account
+from metalsci.search.budget import Budget
+from metalsci.search.journal import Log
+from metalsci.search.proposal import BudgetEnded, Progress
 from metalsci.search.run_folder import RunFolder
 
 _CUTS = 3  # answers that break off in one iteration before the connection is given up
 
 
-class BudgetEnded(Exception):  # noqa: N818  (the regular end of a search, not an error)
-    """The next call is not made. `limit` names what ended."""
-
-    def __init__(self, limit: str) -> None:
-        super().__init__(limit)
-        self.limit = limit
-
-
 class Conversation:
-    """Asks a model, iteration by iteration, and keeps account of what it has used."""
+    """Asks a model. It keeps nothing between two requests, so several may be under way."""
 
     def __init__(
         self,
         model: Model | LanguageModel,
         budget: Budget,
-        journal: Journal,
+        account: Account,
+        journal: Log,
         folder: RunFolder,
         stopwatch: Stopwatch,
     ) -> None:
         self.model = model
         self.budget = budget
+        self.account = account
         self.journal = journal
         self.folder = folder
         self.stopwatch = stopwatch
-        self._answers = {iteration: list(parts) for iteration, parts in journal.answers.items()}
 
-    def spent(self, iterations: int) -> Spent:
-        """By the first `iterations` proposals and all parts of the one under way."""
-        parts = [p.response for i, answered in self._answers.items() if i <= iterations + 1 for p in answered]
-        return Spent(
-            iterations,
-            self.stopwatch.total,
-            sum(r.usage.total for r in parts),
-            sum(r.cost or 0.0 for r in parts),
-            sum(r.cost is None for r in parts),
-            sum(r.usage.estimated for r in parts),
-        )
-
-    def answer(self, prompt: Prompt, step: Callable[[str], None]) -> tuple[Response, float]:
-        """The whole answer, and the seconds it took. What the journal holds of it is not asked for again.
+    def answer(self, prompt: Prompt, heard: Sequence[Answered], progress: Progress) -> tuple[Response, float]:
+        """The whole answer, and the seconds it took. `heard` are its recorded parts, which are not asked for again.
 
         Raises BudgetEnded before a first call that the budget does not allow, ModelError as the model does.
         """
-        parts = self._answers.setdefault(prompt.iteration, [])
+        parts = list(heard)
         self._recover(prompt, parts)
         cuts = 0
         while wants_more([p.response for p in parts]):
             ahead = replace(prompt, said=join([p.response for p in parts]).text) if parts else prompt
-            limit = self.budget.ended_by(self.spent(prompt.iteration - 1), self._worst_case(ahead))
             try:
-                if limit is not None:
-                    raise BudgetEnded(limit)
-                part = self._ask(ahead, len(parts), step)
+                part = self._ask(ahead, len(parts), progress)
             except BudgetEnded:
                 if not parts:
                     raise
@@ -86,32 +66,38 @@ class Conversation:
                 )
         return join([p.response for p in parts]), sum(p.seconds for p in parts)
 
+    def _ask(self, prompt: Prompt, part: int, progress: Progress) -> Answered:
+        with self.account.reserve(self.budget, self._worst_case(prompt)) as limit:
+            if limit is not None:
+                raise BudgetEnded(limit)
+            if not part:
+                self.folder.prompt(prompt)
+            progress(f"waiting for {self.model.name}")
+            begin = time.perf_counter()
+            with self.stopwatch.phase("model"):
+                try:
+                    response = self._propose(prompt, part, progress)
+                except DeadlineError as error:
+                    raise BudgetEnded("minutes") from error
+                except OutOfAnswersError as error:
+                    progress(str(error))
+                    raise BudgetEnded("answers") from error
+            return self._keep(Answered(prompt.iteration, time.perf_counter() - begin, response, prompt.digest), part)
+
     def _worst_case(self, prompt: Prompt) -> Expense:
         return self.model.worst_case(prompt) if isinstance(self.model, LanguageModel) else Expense()
 
-    def _ask(self, prompt: Prompt, part: int, step: Callable[[str], None]) -> Answered:
-        if not part:
-            self.folder.prompt(prompt)
-        step(f"waiting for {self.model.name}")
-        begin = time.perf_counter()
-        with self.stopwatch.phase("model"):
-            try:
-                response = self._propose(prompt, part, step)
-            except DeadlineError as error:
-                raise BudgetEnded("minutes") from error
-            except OutOfAnswersError as error:
-                step(str(error))
-                raise BudgetEnded("answers") from error
-        answered = Answered(prompt.iteration, time.perf_counter() - begin, response, prompt.digest)
-        self.journal.append(answered)
-        self.folder.partial(prompt.iteration, part).unlink(missing_ok=True)
+    def _keep(self, answered: Answered, part: int) -> Answered:
+        self.journal.answer(answered)
+        self.account.add(answered.response)
+        self.folder.partial(answered.id, part).unlink(missing_ok=True)
         return answered
 
-    def _propose(self, prompt: Prompt, part: int, step: Callable[[str], None]) -> Response:
+    def _propose(self, prompt: Prompt, part: int, progress: Progress) -> Response:
         if not isinstance(self.model, LanguageModel):
             return self.model.propose(prompt)
         with _spool(self.folder.partial(prompt.iteration, part)) as heard:
-            return self.model.propose(prompt, Call(step, heard, self.folder.path, self._deadline()))
+            return self.model.propose(prompt, Call(progress, heard, self.folder.path, self._deadline()))
 
     def _deadline(self) -> float:
         if self.budget.minutes is None:
@@ -125,9 +111,9 @@ class Conversation:
             return
         if text := path.read_bytes().decode(errors="ignore"):
             ahead = replace(prompt, said=join([p.response for p in parts]).text) if parts else prompt
-            parts.append(Answered(prompt.iteration, 0.0, self.model.interrupted(ahead, text), ahead.digest))
-            self.journal.append(parts[-1])
-        path.unlink()
+            interrupted = Answered(prompt.iteration, 0.0, self.model.interrupted(ahead, text), ahead.digest)
+            parts.append(self._keep(interrupted, len(parts)))
+        path.unlink(missing_ok=True)
 
 
 def wants_more(parts: Sequence[Response]) -> bool:

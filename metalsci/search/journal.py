@@ -1,16 +1,34 @@
-"""The journal: what a run has done, one JSON record a line, on disk before the next step. The run's only state."""
+"""The journal: what a run has done, one JSON record a line, on disk before the next step. The run's only state.
+
+    began                   which run this is
+    asked                   requests of the strategy, before a model is asked
+    answered                one part of a model's answer, before anything else happens to it
+    judged                  the evaluation of a request's answer; the strategy is told now
+
+The order of `asked` and `judged` is the order of `ask` and `tell`, which a resumed run repeats. A text is written once:
+a candidate that stands in its answer is a place there.
+"""
 
 import os
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol
 
 import msgspec
 
+from metalsci.evaluation.promotion.protocol import Decision
+from metalsci.evaluation.results import Evaluation
+from metalsci.models.continuation import join
+from metalsci.models.protocol import Response
 from metalsci.models.record import Answered
-from metalsci.search.history import Entry
+from metalsci.search.archive import Entry
+from metalsci.search.request import Request
 
-SCHEMA = 2
+SCHEMA = 3
+_BLOCK = 1 << 16  # bytes
 
 
 class JournalError(Exception):
@@ -26,64 +44,93 @@ class Began(msgspec.Struct, frozen=True, tag="began"):
     schema: int = SCHEMA
 
 
+class Asked(msgspec.Struct, frozen=True, tag="asked"):
+    """One call of `Strategy.ask`: how many requests were wanted, and those that came."""
+
+    wanted: int
+    requests: tuple[Request, ...]
+
+
 class Judged(msgspec.Struct, frozen=True, tag="judged"):
-    """The end of an iteration."""
+    """An entry, less what other records hold. `source` is a text, or begin and end of it in the answer."""
 
-    entry: Entry
-
-
-Record = Began | Answered | Judged
-
-
-@dataclass(frozen=True)
-class Recording:
-    """What a run has left behind: the seed of its inputs, and its iterations."""
-
-    inputs_seed: int
-    entries: tuple[Entry, ...]
+    id: int
+    evaluation: Evaluation
+    source: tuple[int, int] | str | None = None
+    spelling: str = ""
+    seconds: Mapping[str, float] = {}
+    decision: Decision | None = None
 
 
-def read_recording(path: Path) -> Recording:
-    """Of another run's journal, which stays as it is. Raises JournalError for what is no journal of this version."""
-    records = list(_read(path))
-    began = _beginning(path, records, "model.strict=false takes its answers all the same")
-    return Recording(began.inputs_seed, tuple(r.entry for r in records if isinstance(r, Judged)))
+Record = Began | Asked | Answered | Judged
+Event = Asked | Answered | Entry
+
+
+class Log(Protocol):
+    """What a search needs of a journal; see Journal, which is a file, and MemoryJournal."""
+
+    def events(self) -> Iterator[Event]:
+        """What was recorded before this search, in order."""
+
+    @property
+    def judged(self) -> Container[int]:
+        """The requests whose evaluation is among the events."""
+
+    @property
+    def heard(self) -> Mapping[int, Sequence[Answered]]:
+        """Parts of the answers that were recorded and not judged, by request."""
+
+    def ask(self, asked: Asked) -> None: ...
+
+    def answer(self, answered: Answered) -> None: ...
+
+    def judge(self, entry: Entry, answer: str | None) -> None:
+        """Record an entry; `answer` is the text in which its source may stand."""
 
 
 class Journal:
-    """Append-only. Opening it drops a torn last line, which a killed run leaves behind.
+    """A Log in a file. Opening it drops a torn last line, which a killed run leaves behind.
 
-    `inputs_seed` is what a new journal begins with, and then the one that this journal began with. `entries` and
-    `answers`, the parts of each iteration's answer, are what the file held when it was opened. Raises JournalError when
-    it was begun with another fingerprint or schema.
+    `inputs_seed` is what a new journal begins with, and then the one that this journal began with. Raises JournalError
+    if the file was begun with another fingerprint or schema.
     """
 
     def __init__(self, path: Path, fingerprint: str, inputs_seed: int) -> None:
         self.path = path
+        self._lock = threading.Lock()  # answers that arrive side by side
         if path.exists():
             _drop_torn_line(path)
-        records = list(_read(path)) if path.exists() else []
-        if not records:
+        if not path.exists() or not path.stat().st_size:
             path.write_bytes(b"")
-            records = [Began(fingerprint, inputs_seed)]
-            self.append(records[0])
-        began = _beginning(path, records, "choose another folder")
+            self._append(Began(fingerprint, inputs_seed))
+        began = _beginning(path, "choose another folder")
         if began.fingerprint != fingerprint:
             raise JournalError(
                 f"{path} belongs to a run with another task, model, strategy, device or seed; "
                 "resume it with the same settings, or choose another folder"
             )
         self.inputs_seed = began.inputs_seed
-        self.entries = tuple(r.entry for r in records if isinstance(r, Judged))
-        self.answers: dict[int, tuple[Answered, ...]] = {}
-        for record in records:
-            if isinstance(record, Answered):
-                self.answers[record.iteration] = (*self.answers.get(record.iteration, ()), record)
+        self._end = path.stat().st_size
+        self.judged = _judged(path, self._end)
+        self.heard = _heard(path, self._end, self.judged)
 
-    def append(self, record: Record) -> None:
+    def events(self) -> Iterator[Event]:
+        """What the file held when it was opened. Raises JournalError for a line that is no record."""
+        return _events(self.path, self._end)
+
+    def ask(self, asked: Asked) -> None:
+        self._append(asked)
+
+    def answer(self, answered: Answered) -> None:
+        self._append(answered)
+
+    def judge(self, entry: Entry, answer: str | None) -> None:
+        self._append(_record(entry, answer))
+
+    def _append(self, record: Record) -> None:
         """On disk when this returns. Raises OSError (disk full, read-only) with nothing half-written after it."""
         line = msgspec.json.encode(record) + b"\n"
-        with self.path.open("ab") as file:
+        with self._lock, self.path.open("ab") as file:
             end = file.tell()
             try:
                 file.write(line)
@@ -94,26 +141,135 @@ class Journal:
                 raise
 
 
-def _drop_torn_line(path: Path) -> None:
-    data = path.read_bytes()
-    whole = data.rfind(b"\n") + 1
-    if whole < len(data):
-        os.truncate(path, whole)
+class MemoryJournal:
+    """A Log without a file, for searches that need no resuming: synthetic landscapes, recorded answers."""
+
+    judged: Container[int] = frozenset()
+    heard: Mapping[int, Sequence[Answered]] = MappingProxyType({})
+
+    def events(self) -> Iterator[Event]:
+        return iter(())
+
+    def ask(self, asked: Asked) -> None: ...
+
+    def answer(self, answered: Answered) -> None: ...
+
+    def judge(self, entry: Entry, answer: str | None) -> None: ...
 
 
-def _beginning(path: Path, records: Sequence[Record], advice: str) -> Began:
-    first = records[0] if records else None
-    if not isinstance(first, Began) or first.schema != SCHEMA:
-        raise JournalError(f"{path} was not written by this version of metalsci; {advice}")
-    return first
+@dataclass(frozen=True)
+class Recording:
+    """What a run has left behind: the seed of its inputs, and its entries in the order of telling."""
+
+    inputs_seed: int
+    entries: tuple[Entry, ...]
 
 
-def _read(path: Path) -> Iterator[Record]:
-    """The whole records of a journal, less what a killed process left after the last newline."""
-    data = path.read_bytes()
+def read_recording(path: Path) -> Recording:
+    """Read another run's journal, which stays as it is. Raises JournalError for what is no journal of this version."""
+    began = _beginning(path, "model.strict=false takes its answers all the same")
+    entries = [event for event in _events(path, path.stat().st_size) if isinstance(event, Entry)]
+    return Recording(began.inputs_seed, tuple(entries))
+
+
+def _record(entry: Entry, answer: str | None) -> Judged:
+    place: tuple[int, int] | str | None = entry.source
+    if entry.source is not None and answer is not None:
+        begin = answer.find(entry.source)
+        if begin >= 0:
+            place = (begin, begin + len(entry.source))
+    return Judged(entry.iteration, entry.evaluation, place, entry.spelling, entry.seconds, entry.decision)
+
+
+def _events(path: Path, end: int) -> Iterator[Event]:
+    """Requests, parts of answers and entries; an entry is put together from its three records."""
     decoder = msgspec.json.Decoder(Record)
-    for number, line in enumerate(data[: data.rfind(b"\n") + 1].splitlines(), start=1):
+    requests: dict[int, Request] = {}
+    answers: dict[int, list[Response]] = {}
+    for number, line in _lines(path, end):
         try:
-            yield decoder.decode(line)
+            record = decoder.decode(line)
         except msgspec.DecodeError as error:
             raise JournalError(f"{path}:{number} is not a journal record: {error}") from error
+        if isinstance(record, Judged):
+            yield _entry(record, requests.pop(record.id, None), answers.pop(record.id, []))
+            continue
+        if isinstance(record, Asked):
+            requests.update({request.id: request for request in record.requests})
+            yield record
+        elif isinstance(record, Answered):
+            answers.setdefault(record.id, []).append(record.response)
+            yield record
+
+
+def _entry(judged: Judged, request: Request | None, parts: Sequence[Response]) -> Entry:
+    answer = join(parts) if parts else None
+    source = judged.source
+    if isinstance(source, tuple):
+        begin, end = source
+        source = answer.text[begin:end] if answer else None
+    reply = answer.reply if answer else None
+    return Entry(judged.id, source, judged.evaluation, request, reply, judged.seconds, judged.decision, judged.spelling)
+
+
+def _judged(path: Path, end: int) -> frozenset[int]:
+    heads = msgspec.json.Decoder(_Head)
+    lines = (line for _, line in _lines(path, end) if line.startswith(b'{"type":"judged"'))
+    return frozenset(heads.decode(line).id for line in lines)
+
+
+def _heard(path: Path, end: int, judged: Container[int]) -> dict[int, list[Answered]]:
+    """The parts of answers without a `judged` record. They are few, so the file is read again rather than kept."""
+    heads = msgspec.json.Decoder(_Head)
+    parts: dict[int, list[Answered]] = {}
+    for _, line in _lines(path, end):
+        if line.startswith(b'{"type":"answered"') and heads.decode(line).id not in judged:
+            part = msgspec.json.decode(line, type=Answered)
+            parts.setdefault(part.id, []).append(part)
+    return parts
+
+
+class _Head(msgspec.Struct):
+    id: int
+
+
+def _lines(path: Path, end: int) -> Iterator[tuple[int, bytes]]:
+    """Numbered whole lines of the first `end` bytes, less what a killed process left after the last newline."""
+    at = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            at += len(line)
+            if at > end or not line.endswith(b"\n"):
+                return
+            yield number, line
+
+
+def _beginning(path: Path, advice: str) -> Began:
+    """The first record. Raises JournalError if it is none, or of another version."""
+    with path.open("rb") as file:
+        first = file.readline()
+    try:
+        began = msgspec.json.decode(first, type=Began)
+    except msgspec.DecodeError as error:
+        raise JournalError(f"{path}:1 is not a journal record: {error}") from error
+    if began.schema != SCHEMA:
+        raise JournalError(
+            f"{path} has schema {began.schema} and was not written by this version of metalsci, which reads "
+            f"schema {SCHEMA}; {advice}"
+        )
+    return began
+
+
+def _drop_torn_line(path: Path) -> None:
+    size = at = path.stat().st_size
+    with path.open("rb") as file:
+        while at:
+            begin = max(0, at - _BLOCK)
+            file.seek(begin)
+            newline = file.read(at - begin).rfind(b"\n")
+            if newline >= 0:
+                break
+            at = begin
+    whole = begin + newline + 1 if at else 0
+    if whole < size:
+        os.truncate(path, whole)

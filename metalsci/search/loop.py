@@ -3,19 +3,23 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from metalsci.evaluation.promotion.protocol import Promotion
+from metalsci.evaluation.promotion.strict import Strict
 from metalsci.evaluation.results import Evaluation, Outcome
-from metalsci.evaluation.stopwatch import Stopwatch
-from metalsci.models.protocol import LanguageModel, Learner, Model, Response
-from metalsci.search.answer import read_answer
+from metalsci.models.protocol import Chooser, Learner
+from metalsci.models.record import Answered
+from metalsci.msl.text.spelling import spelling
+from metalsci.search.account import Account
+from metalsci.search.archive import Archive, Entry
+from metalsci.search.asking import CheckedStrategy
 from metalsci.search.budget import Budget, Spent
-from metalsci.search.conversation import BudgetEnded, Conversation
-from metalsci.search.history import Entry, History
-from metalsci.search.journal import Journal, Judged
-from metalsci.search.prompting.prompt_builder import PromptBuilder
-from metalsci.search.run_folder import RunFolder
+from metalsci.search.flights import Flights, InTurn, Landed
+from metalsci.search.journal import Asked, Log
+from metalsci.search.proposal import BudgetEnded, Evaluate, Job, Progress, Proposal, Propose
+from metalsci.search.request import Request, StrategyError
 from metalsci.search.strategies.protocol import Strategy
 from metalsci.task.definition import TaskView
 
@@ -30,8 +34,8 @@ class Watcher(Protocol):
     def step(self, text: str) -> None:
         """What is being done now, in a few words."""
 
-    def entry(self, history: History) -> None:
-        """An iteration ended; it is the history's last entry."""
+    def entry(self, archive: Archive) -> None:
+        """An iteration ended; it is the archive's last entry."""
 
 
 @dataclass(frozen=True)
@@ -39,118 +43,179 @@ class Finished:
     """A search that ran to its end, and which limit ended it: that of the budget, or `answers` where the model had no
     further one to give."""
 
-    history: History
+    archive: Archive
     ended_by: str
     spent: Spent
 
 
 class Search:
-    """One search. Everything it needs is given to it; it holds no size, no device and no key.
+    """One search. Everything it needs is given to it; it holds no size, no device, no file and no key.
 
-    evaluate: source and a progress callback to an Evaluation, never raising for what a candidate does.
+    propose, evaluate: see metalsci.search.proposal.
+    promotion: decides when a challenger becomes the incumbent.
+    learner: the model, where it wants to know what came of its answers or chooses among members.
+    flights: how many answers may be under way.
+    record: takes each new entry once it is journalled, e.g. to write it into a folder.
     """
 
     def __init__(
         self,
         *,
         task: TaskView,
-        evaluate: Callable[[str, Callable[[str], None]], Evaluation],
-        model: Model | LanguageModel,
+        propose: Propose,
+        evaluate: Evaluate,
         strategy: Strategy,
         budget: Budget,
-        journal: Journal,
-        folder: RunFolder,
-        watchers: Sequence[Watcher],
-        stopwatch: Stopwatch,
-        prompts: PromptBuilder | None = None,
+        journal: Log,
+        promotion: Promotion | None = None,
+        learner: object = None,
+        account: Account | None = None,
+        flights: Flights | None = None,
+        watchers: Sequence[Watcher] = (),
+        record: Callable[[Entry], object] = lambda entry: None,
     ) -> None:
         self.task = task
+        self.propose = propose
         self.evaluate = evaluate
-        self.model = model
-        self.strategy = strategy
+        self.promotion = promotion or Strict()
+        self.strategy = CheckedStrategy(strategy, learner if isinstance(learner, Chooser) else None)
         self.budget = budget
         self.journal = journal
-        self.folder = folder
+        self.learner = learner if isinstance(learner, Learner) else None
+        self.account = account or Account()
+        self.flights = flights or InTurn()
         self.watchers = watchers
-        self.stopwatch = stopwatch
-        self.prompts = prompts or PromptBuilder()
-        self.conversation = Conversation(model, budget, journal, folder, stopwatch)
+        self.record = record
+        self._ended_by: str | None = None
+        self._error: Exception | None = None
 
     def run(self) -> Finished:
         """Search until the budget ends. What the journal already holds is told again and costs nothing.
 
-        Raises SeedKernelError when the seed kernel does not score, OSError when the run folder cannot be written,
-        and whatever the model raises when it cannot go on; the journal is whole in each case.
+        Raises SeedKernelError when the seed kernel does not score, StrategyError for a strategy that fails, OSError
+        when the run folder cannot be written, and whatever the model raises when it cannot go on. The journal is whole
+        in each case, and answers that were under way have been kept.
         """
-        recorded = {e.iteration: e for e in self.journal.entries}
-        seed = recorded.get(0) or self._judge_seed()
-        if not seed.evaluation.outcome.correct:
-            raise SeedKernelError(self._seed_complaint(seed.evaluation))
-        history = History((seed,))
-        self._announce(history)
+        archive = self._repeat()
         while True:
-            spent = self.conversation.spent(len(history.proposals))
-            if ended_by := self.budget.ended_by(spent):
-                return Finished(history, ended_by, spent)
-            try:
-                entry = recorded.get(len(history.entries)) or self._iterate(history)
-            except BudgetEnded as ended:
-                return Finished(history, ended.limit, spent)
-            self._learn(history, entry)
-            history = history.add(entry)
-            self.strategy.tell(entry)
-            self._announce(history)
+            self._ask(archive)
+            if not self.flights:
+                break
+            self._land(self.flights.take(), archive)
+        if self._error is not None:
+            raise self._error
+        return Finished(archive, self._ended_by or "iterations", self.account.spent(len(archive) - 1))
+
+    def _repeat(self) -> Archive:
+        """Ask and tell what the journal holds, in the recorded order; start what it holds no evaluation of."""
+        archive: Archive | None = None
+        for event in self.journal.events():
+            if isinstance(event, Answered):
+                self.account.add(event.response)
+            elif archive is None:
+                assert isinstance(event, Entry)  # the seed kernel is judged before anything is asked
+                archive = self._begin(event)
+            elif isinstance(event, Entry):
+                self._tell(event, archive)
+            else:
+                self.strategy.ask_again(archive, event)
+                for request in event.requests:
+                    if request.id not in self.journal.judged:
+                        heard = self.journal.heard.get(request.id, ())
+                        self._start(request, self.propose(request, archive, heard))
+        return archive or self._begin(self._judge_seed())
+
+    def _begin(self, seed: Entry) -> Archive:
+        if not seed.correct:
+            raise SeedKernelError(self._seed_complaint(seed.evaluation))
+        archive = Archive(seed)
+        self._announce(archive)
+        return archive
 
     def _judge_seed(self) -> Entry:
-        self.folder.candidate(0, self.task.seed_kernel)
+        source = self.task.seed_kernel
         begin = time.perf_counter()
-        evaluation = self.evaluate(self.task.seed_kernel, self._step("seed kernel"))
+        evaluation = self.evaluate(source, self._progress("seed kernel"))
         seconds = {**evaluation.phases, "total": time.perf_counter() - begin}
-        return self._record(Entry(0, self.task.seed_kernel, evaluation, seconds=seconds))
+        return self._keep(Entry(0, source, evaluation, seconds=seconds, spelling=spelling(source)), None)
 
-    def _iterate(self, history: History) -> Entry:
+    def _ask(self, archive: Archive) -> None:
+        """Ask for as many requests as the budget and the answers under way leave room for."""
+        while self._ended_by is None and self._error is None and len(self.flights) < self.flights.most:
+            self._ended_by = self.budget.ended_by(self.account.spent(self.strategy.asked))
+            if self._ended_by is not None:
+                return
+            room = min(self.flights.most - len(self.flights), self.budget.iterations - self.strategy.asked)
+            requests = self.strategy.ask(archive, room)
+            if not requests and not self.flights:
+                raise StrategyError(f"strategy {self.strategy.name} asked for nothing, and nothing is under way")
+            if not requests:
+                return
+            # before they are journalled: a request that cannot be put into a prompt must not be met again on resumption
+            jobs = [self.propose(request, archive, ()) for request in requests]
+            self.journal.ask(Asked(room, requests))
+            for request, job in zip(requests, jobs, strict=True):
+                self._start(request, job)
+
+    def _start(self, request: Request, job: Job) -> None:
+        self.flights.start(request, job, self._progress(f"iteration {request.id}"))
+
+    def _land(self, landed: Landed, archive: Archive) -> None:
+        """Judge an answer and tell of it. A request without an answer stays open, for when the run is resumed."""
+        match landed.result:
+            case BudgetEnded(limit=limit):
+                self._ended_by = self._ended_by or limit
+            case Exception() as error:
+                self._error = self._error or error
+            case proposal:
+                self._tell(self._judge(landed, proposal, archive), archive)
+
+    def _judge(self, landed: Landed, proposal: Proposal, archive: Archive) -> Entry:
         begin = time.perf_counter()
-        iteration = len(history.entries)
-        step = self._step(f"iteration {iteration}")
-        prompt = self.prompts.build(self.task, history, self.strategy.ask(history))
-        response, waited = self.conversation.answer(prompt, step)
-        self.folder.response(iteration, response)
-        source, evaluation = self._judge(response, history, step)
-        seconds = {"model": waited, **evaluation.phases, "total": time.perf_counter() - begin}
-        return self._record(Entry(iteration, source, evaluation, response, seconds))
+        request, source = landed.request, proposal.source
+        progress = self._progress(f"iteration {request.id}")
+        spelled = spelling(source) if source is not None else ""
+        evaluation = proposal.failure or self._evaluate(source or "", spelled, archive, progress)
+        entry = Entry(request.id, source, evaluation, request, proposal.reply, spelling=spelled)
+        if entry.correct:
+            entry = replace(entry, decision=self.promotion.decide(archive.incumbent, entry, progress))
+        total = landed.seconds + time.perf_counter() - begin
+        seconds = {"model": proposal.seconds, **evaluation.phases, "total": total}
+        return self._keep(replace(entry, seconds=seconds), proposal.text)
 
-    def _judge(
-        self, response: Response, history: History, step: Callable[[str], None]
-    ) -> tuple[str | None, Evaluation]:
-        answer = read_answer(response, frozenset(s.name for s in self.task.signatures))
-        if answer.source is None:
-            return None, Evaluation(answer.outcome or Outcome.NO_CODE, answer.message)
-        self.folder.candidate(len(history.entries), answer.source)
-        if answer.source in history.tried:
-            twin = next(e for e in history.entries if e.source == answer.source)
-            return answer.source, Evaluation(Outcome.DUPLICATE, f"the same source as iteration {twin.iteration}")
-        return answer.source, self.evaluate(answer.source, step)
+    def _evaluate(self, source: str, spelled: str, archive: Archive, progress: Progress) -> Evaluation:
+        twin = archive.twin(spelled)
+        if twin is not None:
+            return Evaluation(Outcome.DUPLICATE, f"the same source as iteration {twin.iteration}, comments aside")
+        return self.evaluate(source, progress)
 
-    def _record(self, entry: Entry) -> Entry:
-        self.journal.append(Judged(entry))
-        self.folder.result(entry)
+    def _keep(self, entry: Entry, answer: str | None) -> Entry:
+        self.journal.judge(entry, answer)
+        self.record(entry)
         return entry
 
-    def _step(self, what: str) -> Callable[[str], None]:
-        def step(doing: str) -> None:
+    def _tell(self, entry: Entry, archive: Archive) -> None:
+        self._learn(entry, archive)
+        archive.add(entry)
+        if entry.request is not None:
+            self.strategy.tell(entry.request, entry.evaluation)
+        self._announce(archive)
+
+    def _learn(self, entry: Entry, archive: Archive) -> None:
+        if self.learner is not None and entry.reply is not None:
+            rise = entry.score / archive.incumbent.score if entry.promoted else 1.0
+            self.learner.learn(entry.reply, max(0.0, math.log(rise)))
+
+    def _progress(self, what: str) -> Progress:
+        def progress(doing: str) -> None:
             for watcher in self.watchers:
                 watcher.step(f"{what}: {doing}")
 
-        return step
+        return progress
 
-    def _learn(self, history: History, entry: Entry) -> None:
-        if isinstance(self.model, Learner) and entry.response is not None:
-            rise = max(entry.score, history.incumbent.score) / history.incumbent.score
-            self.model.learn(entry.response, math.log(rise))
-
-    def _announce(self, history: History) -> None:
+    def _announce(self, archive: Archive) -> None:
         for watcher in self.watchers:
-            watcher.entry(history)
+            watcher.entry(archive)
 
     def _seed_complaint(self, evaluation: Evaluation) -> str:
         told = "\n".join(f"  {d}" for d in evaluation.diagnostics) or f"  {evaluation.message}"

@@ -4,13 +4,12 @@ Which candidate becomes the incumbent hangs on timings, and no two runs measure 
 decided by must decide again, or the next prompt is another one than that which was answered.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 
+from metalsci.evaluation.promotion.protocol import Candidate, Decision, Promotion
 from metalsci.evaluation.results import Evaluation, Outcome
 from metalsci.search.journal import Recording
-
-Evaluate = Callable[[str, Callable[[str], None]], Evaluation]
+from metalsci.search.proposal import Evaluate, Progress
 
 
 def as_recorded(recording: Recording, otherwise: Evaluate) -> Evaluate:
@@ -21,7 +20,19 @@ def as_recorded(recording: Recording, otherwise: Evaluate) -> Evaluate:
         if entry.source is not None and entry.evaluation.outcome is not Outcome.DUPLICATE
     }
 
-    def evaluate(source: str, progress: Callable[[str], None]) -> Evaluation:
+    def evaluate(source: str, progress: Progress) -> Evaluation:
         return known.get(source) or otherwise(source, progress)
 
     return evaluate
+
+
+class DecidedAsRecorded:
+    """A promotion rule that decides as the recorded search did, and as `otherwise` about what that did not judge."""
+
+    def __init__(self, recording: Recording, otherwise: Promotion) -> None:
+        self._otherwise = otherwise
+        self._known = {entry.source: entry.decision for entry in recording.entries if entry.decision is not None}
+
+    def decide(self, incumbent: Candidate, challenger: Candidate, progress: Progress) -> Decision:
+        known = self._known.get(challenger.source)
+        return known or self._otherwise.decide(incumbent, challenger, progress)

@@ -7,7 +7,7 @@ import msgspec
 
 from metalsci.files.whole_files import write_json, write_text
 from metalsci.models.protocol import Prompt, Response
-from metalsci.search.history import Entry
+from metalsci.search.archive import Entry
 
 RESULT_SCHEMA = 1
 
@@ -41,12 +41,12 @@ class RunFolder:
         for size, told in zip(entry.evaluation.sizes, record["sizes"], strict=True):
             if size.timing is not None:
                 told["timing"] |= {"median": size.timing.median, "quartiles": size.timing.quartiles}
-        if entry.response is not None:
-            record["answer"] = {
-                key: value
-                for key, value in msgspec.to_builtins(entry.response).items()
-                if key in ("usage", "cost", "stop", "model")
-            }
+        if entry.request is not None:
+            record["request"] = msgspec.to_builtins(entry.request)
+        if entry.decision is not None:
+            record["promotion"] = msgspec.to_builtins(entry.decision)
+        if entry.reply is not None:
+            record["answer"] = msgspec.to_builtins(entry.reply)
         encoded = msgspec.json.format(msgspec.json.encode(record), indent=2).decode()
         self._write(f"{entry.iteration:02}_result.json", encoded + "\n")
 

@@ -16,7 +16,7 @@ from metalsci.evaluation.paired import Contender, Duel
 from metalsci.evaluation.results import Outcome
 from metalsci.files.locations import shown
 from metalsci.gate.heldout import GateResult, Verdict
-from metalsci.search.history import Entry, History
+from metalsci.search.archive import Archive, Entry
 from metalsci.tracking.summary import Summary
 
 log = logging.getLogger(__name__)
@@ -61,16 +61,16 @@ class ConsoleView:
     def step(self, text: str) -> None:
         self._progress.update(self._bar, description=text)
 
-    def entry(self, history: History) -> None:
-        entry = history.last
-        row = self._row(history, entry)
+    def entry(self, archive: Archive) -> None:
+        entry = archive.last
+        row = self._row(archive, entry)
         log.info(row.plain)
         self._console.print(row, no_wrap=True, overflow="ellipsis")
-        self._progress.update(self._bar, completed=len(history.proposals))
+        self._progress.update(self._bar, completed=len(archive) - 1)
 
-    def _row(self, history: History, entry: Entry) -> Text:
-        speedup = history.self_speedup(entry)
-        improved = entry is history.incumbent and entry.iteration > 0
+    def _row(self, archive: Archive, entry: Entry) -> Text:
+        speedup = archive.self_speedup(entry)
+        improved = entry.promoted
         outcome = entry.evaluation.outcome
         style = "bold green" if improved else "" if outcome.correct else "red"
         score = f"{entry.score:.4f}" if entry.score else ""
@@ -118,9 +118,9 @@ def _note(entry: Entry) -> str:
         return f"{first.line}:{first.column} {first.message}"
     if not evaluation.outcome.correct:
         return evaluation.message.replace("\n", " ")
-    if entry.response is None:
+    if entry.reply is None:
         return "the seed kernel"
-    return entry.response.headline
+    return entry.reply.headline
 
 
 def _spent(summary: Summary) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from metalsci.search.history import History
+from metalsci.search.archive import Archive
 from metalsci.tracking.protocol import RunInfo
 from metalsci.tracking.summary import Summary
 
@@ -15,7 +15,7 @@ class NoTracker:
     def step(self, text: str) -> None:
         pass
 
-    def entry(self, history: History) -> None:
+    def entry(self, archive: Archive) -> None:
         pass
 
     def finish(self, summary: Summary, files: Sequence[Path]) -> str:

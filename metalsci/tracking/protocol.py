@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from metalsci.search.history import History
+from metalsci.search.archive import Archive
 from metalsci.tracking.summary import Summary
 
 
@@ -27,8 +27,8 @@ class Tracker(Protocol):
 
     def step(self, text: str) -> None: ...
 
-    def entry(self, history: History) -> None:
-        """An iteration ended; it is the history's last entry."""
+    def entry(self, archive: Archive) -> None:
+        """An iteration ended; it is the archive's last entry."""
 
     def finish(self, summary: Summary, files: Sequence[Path]) -> str:
         """The run came to its end; `files` are the kernels and results to keep with it. A sentence for the console

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from metalsci.files.locations import shown
 from metalsci.msl.diagnostics import render
-from metalsci.search.history import Entry, History
+from metalsci.search.archive import Archive, Entry
 from metalsci.tracking.protocol import RunInfo
 from metalsci.tracking.summary import Summary
 from metalsci.tracking.wandb_mode import WandbMode
@@ -94,9 +94,9 @@ class WandbTracker:
     def step(self, text: str) -> None:
         pass
 
-    def entry(self, history: History) -> None:
+    def entry(self, archive: Archive) -> None:
         if self._run is not None:
-            self._run.log(_metrics(history, history.last))
+            self._run.log(_metrics(archive, archive.last))
 
     def finish(self, summary: Summary, files: Sequence[Path]) -> str:
         if self._run is None:
@@ -119,15 +119,15 @@ class WandbTracker:
             self._run = None
 
 
-def _metrics(history: History, entry: Entry) -> dict[str, object]:
-    best = history.incumbent
+def _metrics(archive: Archive, entry: Entry) -> dict[str, object]:
+    best = archive.incumbent
     metrics: dict[str, object] = {
         "iteration": entry.iteration,
         "outcome": str(entry.evaluation.outcome),
         "score": entry.score,
         "best_score": best.score,
-        "self_speedup": history.self_speedup(entry) or 0.0,
-        "best_self_speedup": history.self_speedup(best) or 0.0,
+        "self_speedup": archive.self_speedup(entry) or 0.0,
+        "best_self_speedup": archive.self_speedup(best) or 0.0,
     }
     told = {
         "message": entry.evaluation.message,
@@ -142,11 +142,11 @@ def _metrics(history: History, entry: Entry) -> dict[str, object]:
             metrics |= {f"ms_q1/{result.label}": 1e3 * low, f"ms_q3/{result.label}": 1e3 * high}
             metrics[f"fraction/{result.label}"] = result.roofline.fraction
     metrics |= {f"seconds/{phase}": seconds for phase, seconds in entry.seconds.items()}
-    if entry.response is not None:
-        usage = entry.response.usage
+    if entry.reply is not None:
+        usage = entry.reply.usage
         metrics |= {f"tokens/{kind}": getattr(usage, kind) for kind in ("input", "cached", "output", "reasoning")}
-        if entry.response.cost is not None:
-            metrics["dollars"] = entry.response.cost
+        if entry.reply.cost is not None:
+            metrics["dollars"] = entry.reply.cost
     return metrics
 
 

@@ -47,7 +47,7 @@ def test_members_are_drawn_by_weight(tmp_path):
     done = search(tmp_path, model, Budget(200))
     assert not never.asked
     assert 130 < len(a.asked) < 170
-    assert {e.response.model for e in done.history.proposals if e.response} == {"a", "b"}
+    assert {e.reply.model for e in done.archive.proposals if e.reply} == {"a", "b"}
 
 
 def test_draws_depend_on_the_seed_and_the_iteration_alone():
@@ -117,9 +117,9 @@ def test_the_three_providers_together(composed, serve, tmp_path):
     model = instantiate(composed("model=ensemble", "model.policy=bandit", *overrides).model)
     with model:
         done = search(tmp_path, model, Budget(3))
-    assert done.history.incumbent.score == 4.0
-    answered = {e.response.model: e.response for e in done.history.proposals if e.response}
-    assert set(answered) == {"claude", "gpt", "gemini"}
+    assert done.archive.incumbent.score == 4.0
+    answered = {e.reply.model for e in done.archive.proposals if e.reply}
+    assert answered == {"claude", "gpt", "gemini"}
     assert all(len(s.requests) == 1 for s in servers.values())
     assert model.worst_case(Prompt("", "", 4, "")).dollars > 0
     assert model.interrupted(Prompt("", "", 4, ""), "half").stop is Stop.CUT

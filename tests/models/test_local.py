@@ -161,7 +161,7 @@ def test_a_whole_search(connect, tmp_path):
     model, _ = connect(Chat("text"), Say(fence(1), "hm"), Cut(fence(2)[:50], "hm"), Say(fence(2)[50:]))
     with model:
         done = search(tmp_path, model, Budget(2))
-    assert [e.score for e in done.history.entries] == [1.0, 2.0, 3.0]
+    assert [e.score for e in done.archive.entries] == [1.0, 2.0, 3.0]
     assert done.spent.dollars == 0
 
 
@@ -187,7 +187,7 @@ def test_thoughts_within_the_text(said, thoughts, text, size):
 
 SERVE = """
 import subprocess, sys, time
-sys.path.insert(0, {folder!r})
+sys.path[:0] = {folders!r}
 import provider_server, test_local, os
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 print("loading", os.environ.get("OPENAI_API_KEY"), flush=True)
@@ -202,8 +202,8 @@ time.sleep(600)
 
 @pytest.fixture
 def command(tmp_path) -> list[str]:
-    script = tmp_path / "server.py"
-    script.write_text(SERVE.format(folder=str(Path(__file__).parent)))
+    script, here = tmp_path / "server.py", Path(__file__).parent
+    script.write_text(SERVE.format(folders=[str(here), str(here.parent / "search")]))
     return ["{python}", str(script), "{port}"]
 
 

@@ -38,7 +38,7 @@ def test_an_outside_program_runs_a_whole_search(manual, tmp_path, capsys):
     thread = soon(program)
     done = search(tmp_path, manual, Budget(2))
     thread.join()
-    assert [e.score for e in done.history.entries] == [1.0, 2.0, 3.0]
+    assert [e.score for e in done.archive.entries] == [1.0, 2.0, 3.0]
     assert done.spent.dollars == 0
     told = capsys.readouterr().out
     assert "01_prompt.md waits for" in told
@@ -48,17 +48,17 @@ def test_an_outside_program_runs_a_whole_search(manual, tmp_path, capsys):
 def test_a_run_that_waits_can_be_stopped_and_resumed(manual, tmp_path):
     (tmp_path / "01_answer.md").write_text(fence(1))
     done = search(tmp_path, manual, Budget(3, minutes=0.01))
-    assert (done.ended_by, len(done.history.proposals)) == ("minutes", 1)
+    assert (done.ended_by, len(done.archive.proposals)) == ("minutes", 1)
     (tmp_path / "02_answer.md").write_text(fence(2))
-    assert [e.score for e in search(tmp_path, manual, Budget(2)).history.entries] == [1.0, 2.0, 3.0]
+    assert [e.score for e in search(tmp_path, manual, Budget(2)).archive.entries] == [1.0, 2.0, 3.0]
 
 
 def test_a_file_of_nothing_but_code_is_an_answer(manual, tmp_path):
     source = "#define N 8  // ```\n" + SEED.replace("= 0", "= 5")
     (tmp_path / "01_answer.metal").write_text(source)
     done = search(tmp_path, manual, Budget(1))
-    assert done.history.last.score == 6.0
-    assert done.history.last.source.strip() == source
+    assert done.archive.last.score == 6.0
+    assert done.archive.last.source.strip() == source
 
 
 def test_a_file_is_taken_when_it_has_stopped_growing(manual, tmp_path):

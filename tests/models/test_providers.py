@@ -329,7 +329,7 @@ def test_a_whole_search(connect, stream, tmp_path):
     steps = Steps()
     with model:
         done = search(tmp_path, model, Budget(3), steps)
-    assert [e.score for e in done.history.entries] == [1.0, 2.0, 4.0, 3.0]
+    assert [e.score for e in done.archive.entries] == [1.0, 2.0, 4.0, 3.0]
     assert done.spent.tokens == 3 * (INPUT + OUTPUT)
     assert done.spent.dollars > 0
     assert len(server.requests) == 3
@@ -356,9 +356,9 @@ def test_a_search_through_everything_that_passes(connect, tmp_path):
     model, server = connect(*script)
     with model:
         done = search(tmp_path, model, Budget(5))
-    outcomes = [e.evaluation.outcome for e in done.history.proposals]
+    outcomes = [e.evaluation.outcome for e in done.archive.proposals]
     assert outcomes == [Outcome.SCORED, Outcome.REFUSED, Outcome.EMPTY, Outcome.SCORED, Outcome.NO_CODE]
-    assert [e.score for e in done.history.entries if e.score] == [1.0, 6.0, 7.0]
+    assert [e.score for e in done.archive.entries if e.score] == [1.0, 6.0, 7.0]
     assert len(server.requests) == len(script)
 
 
@@ -369,7 +369,7 @@ def test_a_search_that_a_permanent_error_stopped_goes_on(connect, kind, tmp_path
         search(tmp_path, model, Budget(2))
     with model:
         done = search(tmp_path, model, Budget(2))
-    assert [e.score for e in done.history.entries] == [1.0, 2.0, 3.0]
+    assert [e.score for e in done.archive.entries] == [1.0, 2.0, 3.0]
     assert len(server.requests) == 3
 
 
@@ -378,7 +378,7 @@ def test_a_search_stays_within_its_dollars(connect, tmp_path):
     with model:
         done = search(tmp_path, model, Budget(8, dollars=0.06))
     assert done.ended_by == "dollars"
-    assert 0 < len(done.history.proposals) < 8
+    assert 0 < len(done.archive.proposals) < 8
     assert done.spent.dollars <= 0.06
 
 
@@ -387,7 +387,7 @@ def test_a_search_ends_with_its_minutes_even_while_the_provider_is_down(connect,
     with model:
         done = search(tmp_path, model, Budget(8, minutes=0.2))
     assert done.ended_by == "minutes"
-    assert len(done.history.proposals) == 1
+    assert len(done.archive.proposals) == 1
 
 
 @pytest.mark.parametrize("option", ["claude", "gemini"])

@@ -8,7 +8,7 @@ from toy_search import SEED, fence, search
 
 from metalsci.evaluation.results import Evaluation, Outcome
 from metalsci.models.errors import ModelError
-from metalsci.models.protocol import Prompt, Response, Stop, Usage
+from metalsci.models.protocol import Prompt, Reply, Response, Stop, Usage
 from metalsci.models.replay import Replay
 from metalsci.search.budget import Budget
 from metalsci.search.journal import read_recording
@@ -52,8 +52,8 @@ def again(tmp_path):
 def test_the_search_is_the_same_and_costs_nothing(recorded, again):
     folder, first = recorded
     done = search(again, Replay(run=str(folder), strict=True), Budget(3))
-    assert [(e.source, e.score) for e in done.history.entries] == [(e.source, e.score) for e in first.history.entries]
-    assert done.history.entries[1].response == Response(fence(1), "thoughts", Usage(5, 1, 9, 2), 0.0)
+    assert [(e.source, e.score) for e in done.archive.entries] == [(e.source, e.score) for e in first.archive.entries]
+    assert done.archive.entries[1].reply == Reply("Idea 1.", Usage(5, 1, 9, 2), 0.0)
     assert (done.spent.dollars, first.spent.dollars) == (0.0, 0.5)
     assert Replay(run=str(folder / "journal.jsonl"), strict=True).name == "replay"
 
@@ -78,20 +78,20 @@ def test_other_timings_change_nothing_of_a_replay(tmp_path, again, noisy):
     folder = tmp_path / "recorded"
     folder.mkdir()
     first = search(folder, Scripted([Response(fence(n)) for n in (3, 1, 1, 2)]), Budget(4))
-    assert first.history.incumbent.iteration == 1
+    assert first.archive.incumbent.iteration == 1
     recording = read_recording(folder / "journal.jsonl")
     replay = Replay(run=str(folder), strict=True)
     done = search(again, replay, Budget(4), evaluate=as_recorded(recording, noisy))
-    assert done.history.incumbent.iteration == 1
-    assert [e.evaluation for e in done.history.entries] == [e.evaluation for e in first.history.entries]
+    assert done.archive.incumbent.iteration == 1
+    assert [e.evaluation for e in done.archive.entries] == [e.evaluation for e in first.archive.entries]
     assert prompts(again) == prompts(folder)
     assert len(prompts(again)) == 4
 
 
 def test_a_loose_replay_takes_the_answers_and_judges_anew(recorded, again, noisy):
     done = search(again, Replay(run=str(recorded[0]), strict=False), Budget(3), evaluate=noisy)
-    assert [e.score for e in done.history.entries] == [1.0, 2.0, 3.0, 0.0]
-    assert [e.source for e in done.history.entries] == [e.source for e in recorded[1].history.entries]
+    assert [e.score for e in done.archive.entries] == [1.0, 2.0, 3.0, 0.0]
+    assert [e.source for e in done.archive.entries] == [e.source for e in recorded[1].archive.entries]
 
 
 def test_what_was_not_recorded_is_judged(recorded, noisy):
@@ -109,13 +109,13 @@ def test_an_answer_to_a_prompt_that_says_something_else_is_refused(recorded, aga
 def test_the_end_of_the_recording_ends_the_search(recorded, again):
     done = search(again, Replay(run=str(recorded[0]), strict=True), Budget(9))
     assert done.ended_by == "answers"
-    assert len(done.history.proposals) == 3
+    assert len(done.archive.proposals) == 3
 
 
 def test_a_replay_can_be_stopped_and_resumed(recorded, again):
     search(again, Replay(run=str(recorded[0]), strict=True), Budget(1))
     done = search(again, Replay(run=str(recorded[0]), strict=True), Budget(3))
-    assert [e.score for e in done.history.entries] == [1.0, 2.0, 4.0, 0.0]
+    assert [e.score for e in done.archive.entries] == [1.0, 2.0, 4.0, 0.0]
 
 
 def test_an_answer_to_another_prompt_is_refused_unless_allowed(recorded):
@@ -128,7 +128,7 @@ def test_an_answer_to_another_prompt_is_refused_unless_allowed(recorded):
 def test_a_recording_that_was_killed_is_read_as_far_as_it_goes(recorded, again):
     journal = recorded[0] / "journal.jsonl"
     journal.write_bytes(journal.read_bytes() + b'{"type":"answered","iter')
-    assert len(search(again, Replay(run=str(journal), strict=True), Budget(9)).history.proposals) == 3
+    assert len(search(again, Replay(run=str(journal), strict=True), Budget(9)).archive.proposals) == 3
 
 
 def test_what_is_no_recording_is_refused_with_its_name(tmp_path):

@@ -27,7 +27,8 @@ SECRETS = {
 
 
 def variant(number: int) -> Say:
-    return Say(f"Idea {number}.\n```metal\n{SEED}// variant {number}\n```\n", "Let me see.")
+    """An answer with a source of its own: comments alone would make none."""
+    return Say(f"Idea {number}.\n```metal\n{SEED}constant int VARIANT = {number};\n```\n", "Let me see.")
 
 
 def reach(server: ProviderServer, prefix: str = "") -> list[str]:

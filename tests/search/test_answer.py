@@ -1,8 +1,9 @@
 import pytest
 
 from metalsci.evaluation.results import Outcome
+from metalsci.models.continuation import join
 from metalsci.models.protocol import Response, Stop, Usage
-from metalsci.search.answer import join, read_answer
+from metalsci.search.answer import read_answer
 
 KERNEL = "kernel void step(device float *u, uint i [[thread_position_in_grid]]) { u[i] = 1.0f;\n}"
 OTHER = KERNEL.replace("1.0f", "2.0f")

@@ -6,26 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
+from toy_search import fence, judge, search
 
-from metalsci.evaluation.results import Evaluation, Outcome
-from metalsci.evaluation.stopwatch import Stopwatch
+from metalsci.evaluation.results import Outcome
 from metalsci.models.errors import DeadlineError, ModelError, OutOfAnswersError
-from metalsci.models.protocol import Call, Expense, LanguageModel, Prompt, Response, Stop, Usage
+from metalsci.models.protocol import Call, Expense, LanguageModel, Prompt, Reply, Response, Stop, Usage
 from metalsci.msl.language.parse import parse
 from metalsci.search.budget import Budget, BudgetError
-from metalsci.search.history import History
-from metalsci.search.journal import Journal
-from metalsci.search.loop import Finished, Search
 from metalsci.search.run_folder import RunFolder
-from metalsci.search.strategies.one_plus_one import OnePlusOne
 from metalsci.task.definition import TaskView
 
 SEED = "kernel void step(device float *u, uint i [[thread_position_in_grid]]) { u[i] = 0;\n}"
 TASK = TaskView("toy", "Write zeros.", SEED, parse(SEED).kernels, ("N=8",))
-
-
-def fence(value: int) -> str:
-    return f"Idea {value}.\n```metal\n{SEED.replace('= 0', f'= {value}')}\n```\n"
 
 
 def answer(text: str, stop: Stop = Stop.END, dollars: float | None = 0.25) -> Response:
@@ -60,31 +52,8 @@ class Wire:
     def interrupted(self, prompt: Prompt, text: str) -> Response:
         return Response(text, usage=Usage(1, 0, len(text), 0, estimated=True), cost=0.125, stop=Stop.CUT)
 
-    def learn(self, response: Response, gain: float) -> None:
+    def learn(self, reply: Reply, gain: float) -> None:
         self.gains.append(gain)
-
-
-class Silent:
-    def step(self, text: str) -> None: ...
-    def entry(self, history: History) -> None: ...
-
-
-def judge(source, progress) -> Evaluation:
-    return Evaluation(Outcome.SCORED, score=1.0 + int(source.split("u[i] = ")[1].split(";")[0]))
-
-
-def search(folder, model, budget: Budget, evaluate=judge) -> Finished:
-    return Search(
-        task=TASK,
-        evaluate=evaluate,
-        model=model,
-        strategy=OnePlusOne(),
-        budget=budget,
-        journal=Journal(folder / "journal.jsonl", "x", 7),
-        folder=RunFolder(folder),
-        watchers=(Silent(),),
-        stopwatch=Stopwatch(),
-    ).run()
 
 
 def recorded(folder) -> Iterator[dict]:
@@ -129,7 +98,7 @@ def test_a_truncated_answer_is_continued_once_and_read_as_one(tmp_path):
     model = Wire([answer(text[:50], Stop.LENGTH), answer(text[50:])])
     done = search(tmp_path, model, Budget(1))
     assert [p.said for p in model.asked] == ["", text[:50]]
-    assert done.history.last.score == 5.0
+    assert done.archive.last.score == 5.0
     assert (tmp_path / "01_response.md").read_text() == text
     assert done.spent.tokens == 200
     assert [r["response"]["stop"] for r in recorded(tmp_path)] == ["length", "end"]
@@ -139,13 +108,13 @@ def test_an_answer_that_is_too_long_twice_is_an_outcome(tmp_path):
     text = fence(4)
     model = Wire([answer(text[:50], Stop.LENGTH), answer(text[50:60], Stop.LENGTH)])
     done = search(tmp_path, model, Budget(1))
-    assert done.history.last.evaluation.outcome is Outcome.TRUNCATED
+    assert done.archive.last.evaluation.outcome is Outcome.TRUNCATED
 
 
 def test_a_continuation_that_the_budget_does_not_allow_is_not_asked_for(tmp_path):
     model = Wire([answer(fence(4)[:50], Stop.LENGTH)])
     done = search(tmp_path, model, Budget(5, dollars=0.3))
-    assert done.history.last.evaluation.outcome is Outcome.TRUNCATED
+    assert done.archive.last.evaluation.outcome is Outcome.TRUNCATED
     assert done.ended_by == "dollars"
 
 
@@ -153,7 +122,7 @@ def test_an_answer_that_broke_off_goes_on_where_it_was(tmp_path):
     text = fence(4)
     cuts = [answer("", Stop.CUT), answer(text[:50], Stop.CUT), answer(text[50:])]
     model = Wire(cuts)
-    assert search(tmp_path, model, Budget(1)).history.last.score == 5.0
+    assert search(tmp_path, model, Budget(1)).archive.last.score == 5.0
     assert [p.said for p in model.asked] == ["", "", text[:50]]
 
 
@@ -162,7 +131,7 @@ def test_a_connection_that_keeps_breaking_stops_the_run_which_goes_on_later(tmp_
     model = Wire([answer(text[i : i + 10], Stop.CUT) for i in (0, 10, 20)] + [answer(text[30:])])
     with pytest.raises(ModelError, match="broke off 3 times"):
         search(tmp_path, model, Budget(1))
-    assert search(tmp_path, model, Budget(1)).history.last.score == 5.0
+    assert search(tmp_path, model, Budget(1)).archive.last.score == 5.0
     assert model.asked[-1].said == text[:30]
 
 
@@ -175,7 +144,7 @@ def test_what_had_arrived_when_the_process_was_stopped_is_not_lost(tmp_path, dea
     assert not list(recorded(tmp_path))
     done = search(tmp_path, model, Budget(1))
     assert model.asked[1].said == text[:50]
-    assert done.history.last.score == 5.0
+    assert done.archive.last.score == 5.0
     assert done.spent.estimated == 1
     assert done.spent.dollars == 0.375
     assert not list(tmp_path.glob("*.partial"))
@@ -190,7 +159,7 @@ def test_a_piece_that_the_journal_has_is_not_taken_twice(tmp_path):
     RunFolder(tmp_path).partial(1, 0).write_text(text[:50])
     done = search(tmp_path, model, Budget(1))
     assert (tmp_path / "01_response.md").read_text() == text
-    assert done.history.last.score == 5.0
+    assert done.archive.last.score == 5.0
 
 
 def test_the_response_is_on_disk_before_anything_else_happens_to_it(tmp_path):
@@ -200,7 +169,7 @@ def test_the_response_is_on_disk_before_anything_else_happens_to_it(tmp_path):
         return judge(source, progress)
 
     model = Wire([answer(fence(4))])
-    search(tmp_path, model, Budget(1), evaluate)
+    search(tmp_path, model, Budget(1), evaluate=evaluate)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +180,7 @@ def test_a_model_may_end_the_search(tmp_path, error, ended_by):
     error.args = ()
     done = search(tmp_path, Wire([answer(fence(1)), error]), Budget(9))
     assert done.ended_by == ended_by
-    assert len(done.history.proposals) == 1
+    assert len(done.archive.proposals) == 1
 
 
 def test_a_model_that_cannot_go_on_leaves_a_run_that_can(tmp_path):
@@ -220,7 +189,7 @@ def test_a_model_that_cannot_go_on_leaves_a_run_that_can(tmp_path):
     with pytest.raises(ModelError):
         search(tmp_path, model, Budget(2))
     done = search(tmp_path, model, Budget(2))
-    assert [e.score for e in done.history.entries] == [1.0, 2.0, 3.0]
+    assert [e.score for e in done.archive.entries] == [1.0, 2.0, 3.0]
     assert len(model.asked) == 3
 
 

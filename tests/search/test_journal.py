@@ -1,15 +1,23 @@
+import json
+
 import pytest
 
+from metalsci.evaluation.promotion.protocol import Decision
 from metalsci.evaluation.results import Evaluation, Outcome, Roofline, SizeResult, Timing
 from metalsci.models.protocol import Response, Stop, Usage
 from metalsci.models.record import Answered, recorded_answers
 from metalsci.msl.diagnostics import Diagnostic, Severity
-from metalsci.search.history import Entry
-from metalsci.search.journal import Journal, JournalError, Judged, read_recording
+from metalsci.search.archive import Entry
+from metalsci.search.journal import Asked, Journal, JournalError, read_recording
+from metalsci.search.request import Request
 
+SOURCE = "kernel void k() {}"
+SEED = Entry(0, SOURCE, Evaluation(Outcome.SCORED, score=0.1), spelling="00")
+REQUEST = Request((0,), (0,), "claude", {"history": 0}, {"island": 2}, 1)
+RESPONSE = Response(f"```metal\n{SOURCE}```", "thoughts", Usage(9, 3, 7, 2), None, Stop.LENGTH, "claude")
 ENTRY = Entry(
     1,
-    "kernel void k() {}",
+    SOURCE,
     Evaluation(
         Outcome.SCORED,
         diagnostics=(Diagnostic(Severity.WARNING, 1, 2, "unused"),),
@@ -17,89 +25,123 @@ ENTRY = Entry(
         score=0.3,
         phases={"compile": 0.1},
     ),
-    Response("```metal\n```", "thoughts", Usage(9, 3, 7, 2), None, Stop.LENGTH, "claude"),
+    REQUEST,
+    RESPONSE.reply,
     {"total": 1.0},
+    Decision(True, "faster", {"p": 0.01}),
+    "ab",
 )
 
 
-def test_records_survive_the_process(tmp_path):
-    path = tmp_path / "journal.jsonl"
-    journal = Journal(path, "same", 7)
-    assert ENTRY.response is not None
-    journal.append(Answered(1, 0.5, ENTRY.response))
-    journal.append(Judged(ENTRY))
-    again = Journal(path, "same", 7)
-    assert again.entries == (ENTRY,)
-    assert [a.response for a in again.answers[1]] == [ENTRY.response]
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "journal.jsonl"
 
 
-def test_the_parts_of_an_answer_stay_in_order(tmp_path):
-    path = tmp_path / "journal.jsonl"
+def written(path) -> Journal:
     journal = Journal(path, "same", 7)
-    parts = [Answered(1, 0.5, Response(text), "digest") for text in ("one", "two")]
-    for part in (*parts, Answered(2, 0.5, Response("three"))):
-        journal.append(part)
-    journal.append(Judged(ENTRY))
+    journal.judge(SEED, None)
+    journal.ask(Asked(1, (REQUEST,)))
+    journal.answer(Answered(1, 0.5, RESPONSE))
+    journal.judge(ENTRY, RESPONSE.text)
+    return journal
+
+
+def test_records_survive_the_process_in_their_order(path):
+    written(path)
+    events = list(Journal(path, "same", 7).events())
+    assert events == [SEED, Asked(1, (REQUEST,)), Answered(1, 0.5, RESPONSE), ENTRY]
+
+
+def test_a_text_is_written_once(path):
+    written(path)
+    lines = path.read_text().splitlines()[2:]  # past the seed kernel, whose text nobody answered
+    assert sum(line.count("kernel void k") for line in lines) == 1
+
+
+def test_a_source_that_does_not_stand_in_its_answer_is_kept_whole(path):
+    journal = Journal(path, "same", 7)
+    journal.judge(SEED, None)
+    journal.ask(Asked(1, (REQUEST,)))
+    journal.answer(Answered(1, 0.5, RESPONSE))
+    journal.judge(ENTRY, "another text")
+    assert list(Journal(path, "same", 7).events())[-1] == ENTRY
+
+
+def test_the_parts_of_an_answer_stay_in_order(path):
+    journal = Journal(path, "same", 7)
+    journal.judge(SEED, None)
+    journal.ask(Asked(2, (REQUEST, Request((0,), id=2))))
+    for text in ("```metal\nkernel void", " k() {}```"):
+        journal.answer(Answered(1, 0.5, Response(text), "digest"))
+    journal.answer(Answered(2, 0.5, Response("three")))
+    assert [p.response.text for p in Journal(path, "same", 7).heard[1]] == ["```metal\nkernel void", " k() {}```"]
+    journal.judge(ENTRY, "```metal\nkernel void k() {}```")
     again = Journal(path, "same", 7)
-    assert again.answers[1] == tuple(parts)
+    assert set(again.heard) == {2}
+    assert 1 in again.judged
+    assert 2 not in again.judged
+    assert list(again.events())[-1].source == SOURCE
     (judged,) = recorded_answers(path).values()
-    assert (judged.response, judged.prompt) == (ENTRY.response, "digest")
+    assert (judged.response.text, judged.prompt) == ("```metal\nkernel void k() {}```", "digest")
 
 
-def test_a_journal_of_an_older_version_is_refused(tmp_path):
-    path = tmp_path / "journal.jsonl"
-    path.write_text('{"type":"began","fingerprint":"same","schema":1}\n')
-    with pytest.raises(JournalError, match="not written by this version of metalsci; choose another folder"):
+def test_a_journal_of_an_older_version_is_refused_in_one_sentence(path):
+    path.write_text('{"type":"began","fingerprint":"same","schema":2}\n{"type":"judged","entry":{}}\n')
+    with pytest.raises(JournalError, match=r"schema 2 and was not written by this .*; choose another folder") as caught:
         Journal(path, "same", 7)
+    assert "\n" not in str(caught.value)
     with pytest.raises(JournalError, match=r"model\.strict=false"):
         read_recording(path)
 
 
-def test_the_inputs_stay_those_that_the_journal_began_with(tmp_path):
-    path = tmp_path / "journal.jsonl"
+def test_the_inputs_stay_those_that_the_journal_began_with(path):
     assert Journal(path, "same", 7).inputs_seed == 7
     assert Journal(path, "same", 8).inputs_seed == 7
     assert read_recording(path).inputs_seed == 7
 
 
-def test_reading_another_run_s_journal_leaves_it_as_it_is(tmp_path):
-    path = tmp_path / "journal.jsonl"
-    Journal(path, "same", 7).append(Judged(ENTRY))
+def test_reading_another_run_s_journal_leaves_it_as_it_is(path):
+    written(path)
     path.write_bytes(path.read_bytes() + b'{"type":"judged"')
     before = path.read_bytes()
-    assert read_recording(path).entries == (ENTRY,)
+    assert read_recording(path).entries == (SEED, ENTRY)
     assert path.read_bytes() == before
 
 
-def test_a_torn_last_line_is_dropped_and_writing_goes_on(tmp_path):
-    path = tmp_path / "journal.jsonl"
-    Journal(path, "same", 7).append(Judged(ENTRY))
-    with path.open("ab") as file:
-        file.write(b'{"type":"judged","entry":{"iter')
+@pytest.mark.parametrize("torn", [b'{"type":"judged","id":2,"eval', b"x" * 200_000])
+def test_a_torn_last_line_is_dropped_and_writing_goes_on(path, torn):
+    written(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole + torn)
     again = Journal(path, "same", 7)
-    assert again.entries == (ENTRY,)
-    again.append(Judged(ENTRY))
-    assert len(Journal(path, "same", 7).entries) == 2
+    assert path.read_bytes() == whole
+    again.ask(Asked(1, (REQUEST,)))
+    assert len(list(Journal(path, "same", 7).events())) == 5
 
 
-def test_another_run_s_journal_is_refused(tmp_path):
-    Journal(tmp_path / "journal.jsonl", "one", 7)
+def test_a_journal_of_which_nothing_but_a_torn_line_is_left_begins_again(path):
+    path.write_bytes(b'{"type":"beg')
+    assert list(Journal(path, "same", 7).events()) == []
+    assert json.loads(path.read_text())["fingerprint"] == "same"
+
+
+def test_another_run_s_journal_is_refused(path):
+    Journal(path, "one", 7)
     with pytest.raises(JournalError, match="another task, model, strategy, device or seed"):
-        Journal(tmp_path / "journal.jsonl", "two", 7)
+        Journal(path, "two", 7)
 
 
-def test_a_broken_record_is_named_by_line(tmp_path):
-    path = tmp_path / "journal.jsonl"
+def test_a_broken_record_is_named_by_line(path):
     Journal(path, "same", 7)
     path.write_bytes(path.read_bytes() + b"not json\n")
     with pytest.raises(JournalError, match=r"journal\.jsonl:2"):
-        Journal(path, "same", 7)
+        list(Journal(path, "same", 7).events())
 
 
-def test_a_full_disk_is_an_error(tmp_path):
-    path = tmp_path / "journal.jsonl"
+def test_a_full_disk_is_an_error(path):
     journal = Journal(path, "same", 7)
     path.unlink()
     path.symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left"):
-        journal.append(Judged(ENTRY))
+        journal.judge(ENTRY, None)

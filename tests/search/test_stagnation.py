@@ -1,9 +1,10 @@
 """The notice of the published harness: three correct attempts within 15 % of the incumbent, none passing it."""
 
 import pytest
+from toy_search import archive_of
 
 from metalsci.evaluation.results import Evaluation, Outcome
-from metalsci.search.history import Entry, History
+from metalsci.search.archive import Entry
 from metalsci.search.prompting.stagnation import stagnates
 
 
@@ -27,4 +28,5 @@ def test_stagnation(scores, expected):
         Evaluation(Outcome.WRONG) if score is None else Evaluation(Outcome.SCORED, score=score) for score in scores
     ]
     entries = [Entry(i, str(i), evaluation) for i, evaluation in enumerate(evaluations, start=1)]
-    assert stagnates(History((Entry(0, "seed", Evaluation(Outcome.SCORED, score=0.5)), *entries))) is expected
+    seed = Entry(0, "seed", Evaluation(Outcome.SCORED, score=0.5))
+    assert stagnates(archive_of(seed, *entries)) is expected

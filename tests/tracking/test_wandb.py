@@ -13,7 +13,7 @@ import pytest
 
 from metalsci.evaluation.results import Evaluation, Outcome
 from metalsci.msl.diagnostics import Diagnostic, Severity
-from metalsci.search.history import Entry, History
+from metalsci.search.archive import Archive, Entry
 from metalsci.tracking.protocol import RunInfo
 from metalsci.tracking.wandb import WandbTracker
 from metalsci.tracking.wandb_mode import WandbMode
@@ -135,12 +135,12 @@ def test_what_was_wrong_is_logged_as_text(tmp_path, monkeypatch):
     diagnostic = Diagnostic(Severity.ERROR, 3, 1, "unknown type name 'flaot'")
     refused = Evaluation(Outcome.COMPILE_ERROR, diagnostic.message, (diagnostic,))
     racy = Evaluation(Outcome.WRONG, "right by luck", findings=("step, line 4: data race on u[1]",))
-    entries = [Entry(0, "seed", Evaluation(Outcome.SCORED, score=0.5), seconds={})]
+    archive = Archive(Entry(0, "seed", Evaluation(Outcome.SCORED, score=0.5), seconds={}))
     tracker = WandbTracker(project="metalsci", entity=None, mode=WandbMode.offline, group=None, tags=())
     tracker.start(RunInfo("run", "heat2d", "rewrite", None, tmp_path, {}))
     for evaluation in (refused, racy):
-        entries.append(Entry(len(entries), "source", evaluation, seconds={}))
-        tracker.entry(History(tuple(entries)))
+        archive.add(Entry(len(archive), "source", evaluation, seconds={}))
+        tracker.entry(archive)
     tracker.close(failed=False)
     file = next(tmp_path.rglob("run-*.wandb"))
     deadline = time.monotonic() + 20

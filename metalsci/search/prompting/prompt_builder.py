@@ -1,16 +1,16 @@
 """The prompt: what a language model is shown before it writes the next kernel."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 
 from metalsci.models.protocol import Prompt
 from metalsci.models.tokens import estimate
 from metalsci.msl.text.quoting import fenced, inline
-from metalsci.search.history import Entry, History
+from metalsci.search.archive import Archive, Entry
 from metalsci.search.prompting.feedback import Detail, describe
 from metalsci.search.prompting.stagnation import WINDOW, stagnates
-from metalsci.search.strategies.protocol import Request
+from metalsci.search.request import Request, StrategyError
 from metalsci.task.definition import TaskView
 
 _ROLE = """You write fast compute kernels in the Metal Shading Language (Metal 3.1).
@@ -73,51 +73,69 @@ class PromptBuilder:
     stagnation: bool = True
     max_tokens: int | None = None
 
-    def build(self, task: TaskView, history: History, request: Request) -> Prompt:
+    def build(self, task: TaskView, archive: Archive, request: Request) -> Prompt:
         """The task, the kernel to improve on with its results, and what became of the last attempts."""
+        if request.parts:
+            return self._with(request.parts).build(task, archive, replace(request, parts={}))
         system = _ROLE + (_PITFALLS if self.pitfalls else "")
         user = ""
-        for user in self._from_long_to_short(task, history, request):
+        for user in self._from_long_to_short(task, archive, request):
             if self.max_tokens is None or estimate(system) + estimate(user) <= self.max_tokens:
                 break
-        parent = request.parent.source or task.seed_kernel
-        return Prompt(system, user, len(history.entries), parent, history.tried)
+        parent = archive[request.parents[0]].source or task.seed_kernel
+        return Prompt(system, user, request.id, parent, archive.tried, model=request.model or "")
 
-    def _from_long_to_short(self, task: TaskView, history: History, request: Request) -> Iterator[str]:
+    def _with(self, parts: Mapping[str, bool | int | str]) -> "PromptBuilder":
+        """Raises StrategyError for a part that there is not, or a value of another type."""
+        known = {f.name: type(getattr(self, f.name)) for f in fields(self) if f.name != "max_tokens"}
+        for name, value in parts.items():
+            if name not in known:
+                raise StrategyError(f"a request changes the prompt's part {name!r}; there are {', '.join(known)}")
+            if type(value) is not known[name]:
+                raise StrategyError(
+                    f"a request sets the prompt's part {name} to {value!r}, not a {known[name].__name__}"
+                )
+        return replace(self, **parts)  # type: ignore[arg-type]  # checked above
+
+    def _from_long_to_short(self, task: TaskView, archive: Archive, request: Request) -> Iterator[str]:
         """The prompt as configured, then with less and less: history line by line, sources of the attempts, what is
         told of them, the attempts, and last what is told of the kernel to improve on."""
         detail = Detail(self.sizes, self.diagnostics, self.differences, self.findings, self.roofline, self.device)
         short = replace(detail, sizes=False, findings=False, roofline=False, device=False)
         whole = _Attempts.WHOLE if self.attempts else _Attempts.NONE
-        for lines in range(min(self.history, len(history.proposals)), -1, -1):
-            yield self._write(task, history, request, lines, whole, detail)
+        for lines in range(min(self.history, len(archive) - 1), -1, -1):
+            yield self._write(task, archive, request, lines, whole, detail)
         for attempts in (_Attempts.RESULTS, _Attempts.NONE):
-            yield self._write(task, history, request, 0, min(whole, attempts), detail)
-        yield self._write(task, history, request, 0, _Attempts.NONE, short)
+            yield self._write(task, archive, request, 0, min(whole, attempts), detail)
+        yield self._write(task, archive, request, 0, _Attempts.NONE, short)
 
     def _write(
-        self, task: TaskView, history: History, request: Request, lines: int, attempts: _Attempts, detail: Detail
+        self, task: TaskView, archive: Archive, request: Request, lines: int, attempts: _Attempts, detail: Detail
     ) -> str:
-        baseline = history.seed.score
+        baseline = archive.seed.score
+        parent, *others = (archive[i] for i in request.parents)
         sections = [
             f"# Task: {task.name}\n\n{task.brief.strip()}",
             _signatures(task),
             f"Sizes it is scored at: {'; '.join(task.sizes)}. The score is the geometric mean over the sizes of "
             "achieved over ceiling.",
-            _kernel("The kernel to improve on", request.parent, baseline, detail, with_source=True),
+            _kernel("The kernel to improve on", parent, baseline, detail, with_source=True),
         ]
-        if request.parent is not history.incumbent:
-            sections.append(_kernel("The best so far", history.incumbent, baseline, detail, with_source=False))
+        sections += [
+            _kernel("The kernel to combine it with", other, baseline, detail, with_source=True) for other in others
+        ]
+        if archive.incumbent not in (parent, *others):
+            sections.append(_kernel("The best so far", archive.incumbent, baseline, detail, with_source=False))
         if attempts:
             sections += [
                 _kernel(f"Attempt {entry.iteration}", entry, baseline, detail, with_source=attempts is _Attempts.WHOLE)
-                for entry in request.feedback
+                for entry in (archive[i] for i in request.feedback)
             ]
         if lines:
-            sections.append(_recent(history, lines))
-        if self.stagnation and stagnates(history):
+            sections.append(_recent(archive, lines))
+        if self.stagnation and stagnates(archive):
             sections.append(_STAGNATION)
-        sections.append(f"Write attempt {len(history.entries)}: a file that computes the same and scores higher.")
+        sections.append(f"Write attempt {request.id}: a file that computes the same and scores higher.")
         return "\n\n".join(sections)
 
 
@@ -144,12 +162,12 @@ def _kernel(title: str, entry: Entry, baseline: float, detail: Detail, *, with_s
     return "\n\n".join(parts)
 
 
-def _recent(history: History, lines: int) -> str:
-    return "## So far\n\n" + "\n".join(_line(history, entry) for entry in history.proposals[-lines:])
+def _recent(archive: Archive, lines: int) -> str:
+    return "## So far\n\n" + "\n".join(_line(archive, entry) for entry in archive.recent(lines))
 
 
-def _line(history: History, entry: Entry) -> str:
-    speedup = history.self_speedup(entry)
-    idea = entry.response.headline if entry.response else ""
+def _line(archive: Archive, entry: Entry) -> str:
+    speedup = archive.self_speedup(entry)
+    idea = entry.reply.headline if entry.reply else ""
     told = f"- {entry.iteration}: {entry.evaluation.outcome}" + (f", {speedup:.2f}x" if speedup else "")
     return told + (f" ({inline(idea, 120)})" if idea else "")

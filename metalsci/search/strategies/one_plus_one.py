@@ -1,18 +1,21 @@
 """(1+1) evolution, as in the Metal-Sci paper (arXiv 2605.09708): one incumbent, one candidate a generation.
 
-The model improves on the incumbent and sees the last candidate beside it, right or wrong. A candidate replaces the
-incumbent when it is correct at every size and scores higher, which is what `History.incumbent` says; so this strategy
-keeps no state of its own.
+The model improves on the incumbent and sees the last candidate beside it, right or wrong. The promotion rule of the
+search says when a candidate replaces the incumbent, so this strategy keeps no state of its own.
 """
 
-from metalsci.search.history import Entry, History
-from metalsci.search.strategies.protocol import Request
+from collections.abc import Sequence
+
+from metalsci.evaluation.results import Evaluation
+from metalsci.search.archive import Archive
+from metalsci.search.request import Request
 
 
 class OnePlusOne:
-    def ask(self, history: History) -> Request:
-        incumbent, last = history.incumbent, history.last
-        return Request(parent=incumbent, feedback=(last,) if last is not incumbent else ())
+    def ask(self, archive: Archive, n: int) -> Sequence[Request]:
+        incumbent, last = archive.incumbent.iteration, archive.last.iteration
+        feedback = (last,) if last != incumbent else ()
+        return [Request(parents=(incumbent,), feedback=feedback) for _ in range(n)]
 
-    def tell(self, entry: Entry) -> None:
-        """Nothing to learn beyond the history."""
+    def tell(self, request: Request, evaluation: Evaluation) -> None:
+        """Nothing to learn beyond the archive."""

@@ -1,22 +1,30 @@
-"""The strategy protocol. A strategy touches neither device nor model, so any search replays in milliseconds."""
+"""The strategy protocol. A strategy touches neither device nor model, so any search replays in milliseconds.
 
-from dataclasses import dataclass
+class Greedy:
+    def ask(self, archive, n):
+        return [Request(parents=(archive.incumbent.iteration,)) for _ in range(n)]
+
+    def tell(self, request, evaluation):
+        pass
+"""
+
+from collections.abc import Sequence
 from typing import Protocol
 
-from metalsci.search.history import Entry, History
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to ask the model for: a better kernel than `parent`, with the results of `feedback` to learn from."""
-
-    parent: Entry
-    feedback: tuple[Entry, ...]
+from metalsci.evaluation.results import Evaluation
+from metalsci.search.archive import Archive
+from metalsci.search.request import Request
 
 
 class Strategy(Protocol):
-    def ask(self, history: History) -> Request:
-        """The next request. The history holds at least the seed kernel."""
+    """Decides what is tried next. It may keep state: a resumed run repeats every `ask` and `tell` in the recorded
+    order, and stops if the requests differ. So a random draw comes from a generator that the strategy seeds itself."""
 
-    def tell(self, entry: Entry) -> None:
-        """What came of the request. On resumption recorded entries are told again, in order."""
+    def ask(self, archive: Archive, n: int) -> Sequence[Request]:
+        """Return up to `n` requests; none to wait for the answers that are under way.
+
+        The archive holds at least the seed kernel, and everything that was told. It is to be read, not changed.
+        """
+
+    def tell(self, request: Request, evaluation: Evaluation) -> None:
+        """Learn what came of a request. Its entry is the archive's last one at the next `ask`."""

@@ -1,0 +1,42 @@
+"""From a request to a candidate through a model: prompt, conversation, answer, and their files."""
+
+from collections.abc import Sequence
+
+from metalsci.evaluation.results import Evaluation, Outcome
+from metalsci.models.protocol import Prompt
+from metalsci.models.record import Answered
+from metalsci.search.answer import read_answer
+from metalsci.search.archive import Archive
+from metalsci.search.conversation import Conversation
+from metalsci.search.prompting.prompt_builder import PromptBuilder
+from metalsci.search.proposal import Job, Progress, Proposal
+from metalsci.search.request import Request
+from metalsci.search.run_folder import RunFolder
+from metalsci.task.definition import TaskView
+
+
+class Proposer:
+    """A Propose for a task and whichever model the conversation is held with."""
+
+    def __init__(
+        self, task: TaskView, conversation: Conversation, folder: RunFolder, prompts: PromptBuilder | None = None
+    ) -> None:
+        self._task = task
+        self._conversation = conversation
+        self._folder = folder
+        self._prompts = prompts or PromptBuilder()
+        self._kernels = frozenset(s.name for s in task.signatures)
+
+    def __call__(self, request: Request, archive: Archive, heard: Sequence[Answered]) -> Job:
+        prompt = self._prompts.build(self._task, archive, request)
+        return lambda progress: self._propose(prompt, heard, progress)
+
+    def _propose(self, prompt: Prompt, heard: Sequence[Answered], progress: Progress) -> Proposal:
+        response, seconds = self._conversation.answer(prompt, heard, progress)
+        self._folder.response(prompt.iteration, response)
+        answer = read_answer(response, self._kernels)
+        if answer.source is None:
+            failure = Evaluation(answer.outcome or Outcome.NO_CODE, answer.message)
+            return Proposal(None, failure, response.text, response.reply, seconds)
+        self._folder.candidate(prompt.iteration, answer.source)
+        return Proposal(answer.source, None, response.text, response.reply, seconds)
