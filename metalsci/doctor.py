@@ -153,7 +153,7 @@ def _wandb() -> Examined:
 
 
 def _model(cfg: DictConfig) -> Examined:
-    from metalsci.models.liveness import check
+    from metalsci.models.ping import check
 
     return Examined("model", check(instantiate(cfg.model)))
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from metalsci.evaluation.results import Invariant
-from metalsci.experiment.single_kernel import Judged, Judgement
+from metalsci.experiment.single_kernel import Judgement, SizeJudgement
 from metalsci.files.whole_files import read_json
 from metalsci.msl.diagnostics import render
 from metalsci.tracking.console import figures, make_console
@@ -52,7 +52,7 @@ def show(judgements: Sequence[Judgement], console: Console) -> None:
     console.print(f"error: in units of the tolerance; held-out sizes are marked *; {seconds:.0f} s", style="dim")
 
 
-def _row(judged: Judged) -> tuple[str, ...]:
+def _row(judged: SizeJudgement) -> tuple[str, ...]:
     result = judged.result
     timed = figures(result) if result.timing else ("", "", "", "")
     return (

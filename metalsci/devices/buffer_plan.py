@@ -8,7 +8,7 @@ from metalsci.devices.program import Program, Symbol
 
 
 @dataclass(frozen=True)
-class Layout:
+class BufferPlan:
     """`buffer_of` maps a symbol's id to a buffer; `sizes` are the buffers' bytes; the first `inputs` of them hold the
     program's inputs, which no output ever reuses."""
 
@@ -17,7 +17,7 @@ class Layout:
     inputs: int
 
 
-def lay_out(program: Program) -> Layout:
+def lay_out(program: Program) -> BufferPlan:
     """Greedy reuse: an output takes a buffer of its size whose last reader has run. Results are kept to the end."""
     last_use = {s.id: len(program.calls) for s in program.results}
     for step, call in reversed(list(enumerate(program.calls))):
@@ -39,4 +39,4 @@ def lay_out(program: Program) -> Layout:
                 buffer_of[symbol.id] = len(sizes)
                 sizes.append(symbol.nbytes)
             released[last_use[symbol.id]].append(symbol)
-    return Layout(buffer_of, tuple(sizes), len(program.inputs))
+    return BufferPlan(buffer_of, tuple(sizes), len(program.inputs))

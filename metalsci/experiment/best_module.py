@@ -9,7 +9,7 @@ from metalsci.msl.diagnostics import CompileError, render
 from metalsci.msl.language.math_mode import MathMode
 from metalsci.msl.language.parse import parse
 from metalsci.msl.mlx.lower import lower
-from metalsci.msl.mlx.python_export import Usage, export_python
+from metalsci.msl.mlx.python_export import CallExample, export_python
 from metalsci.task.loader import Problem
 from metalsci.tracking.summary import Summary
 
@@ -38,7 +38,7 @@ def best_py(problem: Problem, source: str, summary: Summary, run: Path, math_mod
         limit = kernel.max_total_threads_per_threadgroup
         if (known := usage.get(name)) and known.threadgroup:
             group = fit_threadgroup(known.threadgroup, limit)
-            usage[name] = Usage(group, known.grid, known.shapes)
+            usage[name] = CallExample(group, known.grid, known.shapes)
     return export_python(kernels.values(), title=title, facts=facts, usage=usage, math_mode=math_mode)
 
 
@@ -48,11 +48,11 @@ def _gate(summary: Summary) -> str:
     return f"{gate.verdict}{speedup}"
 
 
-def _usage(problem: Problem) -> dict[str, Usage]:
+def _usage(problem: Problem) -> dict[str, CallExample]:
     """How the task's host code calls each kernel, taken from its program at the smallest size."""
     task, size = problem.task, problem.sizes[0]
     program = task.trace(size, task.inputs(size, np.random.default_rng(0)))
-    usage: dict[str, Usage] = {}
+    usage: dict[str, CallExample] = {}
     for call in program.calls:
         if call.kernel in usage:
             continue
@@ -61,5 +61,7 @@ def _usage(problem: Problem) -> dict[str, Usage]:
         writable = [p.name for p in signature.buffers if p.writable]
         arrays = [*zip(readable, call.arguments, strict=True), *zip(writable, call.outputs, strict=True)]
         shapes = {name: f"of shape {a.shape} at {size.label}" for name, a in arrays if isinstance(a, Symbol)}
-        usage[call.kernel] = Usage(call.threadgroup, f"threads in x, y and z: {call.threads} at {size.label}", shapes)
+        usage[call.kernel] = CallExample(
+            call.threadgroup, f"threads in x, y and z: {call.threads} at {size.label}", shapes
+        )
     return usage

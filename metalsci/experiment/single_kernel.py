@@ -19,7 +19,7 @@ from metalsci.task.input_seeds import fresh_seed
 
 
 @dataclass(frozen=True)
-class Judged:
+class SizeJudgement:
     """One size. `speedup` is over the seed kernel, with its quartiles: None for the seed kernel itself, or where either
     is wrong."""
 
@@ -40,7 +40,7 @@ class Judgement:
     kernel: str
     device: str
     inputs_seed: int
-    sizes: tuple[Judged, ...]
+    sizes: tuple[SizeJudgement, ...]
     diagnostics: tuple[Diagnostic, ...]
     score: float
     verdict: Verdict | None
@@ -80,7 +80,9 @@ def judge(cfg: DictConfig) -> Judgement:
         kernel=cfg.kernel or "seed",
         device=name,
         inputs_seed=inputs_seed,
-        sizes=tuple(Judged(s.label, i == count, *j) for i, (s, j) in enumerate(zip(sizes, judged, strict=False))),
+        sizes=tuple(
+            SizeJudgement(s.label, i == count, *j) for i, (s, j) in enumerate(zip(sizes, judged, strict=False))
+        ),
         diagnostics=diagnostics,
         score=score_of([result for result, *_ in judged[:count]]),
         verdict=verdict,

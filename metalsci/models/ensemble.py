@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from metalsci.models.errors import ModelError
-from metalsci.models.protocol import Call, Expense, LanguageModel, Model, Prompt, Reply, Response, Stop
+from metalsci.models.protocol import Expense, LanguageModel, Model, ModelCall, Prompt, Reply, Response, Stop
 from metalsci.models.settings import Policy
 
 _LEAST_COST = 0.01  # dollars: an answer that costs nothing still takes an iteration
@@ -123,9 +123,9 @@ class Ensemble:
     ) -> None:
         self._open.close()
 
-    def propose(self, prompt: Prompt, call: Call | None = None) -> Response:
+    def propose(self, prompt: Prompt, call: ModelCall | None = None) -> Response:
         name, member = self._chosen(prompt)
-        call = call or Call()
+        call = call or ModelCall()
         call.progress(f"asking {name}")
         response = member.propose(prompt, call) if isinstance(member, LanguageModel) else member.propose(prompt)
         return replace(response, model=name)

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from metalsci.models.errors import DeadlineError
-from metalsci.models.protocol import Call, Expense, Prompt, Response, Stop
+from metalsci.models.protocol import Expense, ModelCall, Prompt, Response, Stop
 
 _FORMS = ("md", "txt", "metal")
 _FENCE = "`" * 16  # longer than any run of backticks in a kernel
@@ -28,9 +28,9 @@ class Manual:
         self._settle = settle
         self._show = show
 
-    def propose(self, prompt: Prompt, call: Call | None = None) -> Response:
+    def propose(self, prompt: Prompt, call: ModelCall | None = None) -> Response:
         """Raises DeadlineError when the budget's minutes end first."""
-        call = call or Call()
+        call = call or ModelCall()
         stem = f"{prompt.iteration:02}"
         if self._show and sys.stdout.isatty():
             sys.stdout.write(f"\n{prompt.system}\n{prompt.user}\n\n")

@@ -157,7 +157,7 @@ def _ignore(_: str) -> None:
 
 
 @dataclass(frozen=True)
-class Call:
+class ModelCall:
     """What surrounds a prompt.
 
     progress: takes what is going on, in a few words. heard: takes each piece of the answer's text as it arrives, and
@@ -187,7 +187,7 @@ class LanguageModel(Protocol):
     @property
     def name(self) -> str: ...
 
-    def propose(self, prompt: Prompt, call: Call = ...) -> Response:
+    def propose(self, prompt: Prompt, call: ModelCall = ...) -> Response:
         """An answer that breaks off after its first piece is returned, with Stop.CUT: it has been paid for."""
 
     def worst_case(self, prompt: Prompt) -> Expense:

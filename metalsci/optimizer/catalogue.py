@@ -28,7 +28,7 @@ from metalsci.optimizer.transforms.unrolling import UnrollByFactor, UnrollLoop, 
 
 
 @dataclass(frozen=True)
-class Entry:
+class CatalogueEntry:
     """`weight` is relative to the other entries that apply; `leads_to` gives, by name, the probability that a
     rewrite follows at once. No proposal makes a rewrite and one that `undoes` it. A `bold` rewrite is often wrong:
     few proposals draw one, and then one change of it.
@@ -41,7 +41,7 @@ class Entry:
     bold: bool = False
 
 
-Catalogue = Mapping[str, Entry]
+Catalogue = Mapping[str, CatalogueEntry]
 
 _CLEAN = {"simplification": 1.0, "copy propagation": 0.9, "dead declarations": 1.0}
 
@@ -49,48 +49,48 @@ _CLEAN = {"simplification": 1.0, "copy propagation": 0.9, "dead declarations": 1
 def default_catalogue() -> Catalogue:
     """What removes expensive arithmetic comes often, what only reshapes seldom, what is often wrong rarely."""
     return {
-        "wrap-around by comparison": Entry(
+        "wrap-around by comparison": CatalogueEntry(
             WrapByComparison(), 5.0, {"copy propagation": 0.9, "dead declarations": 1.0}
         ),
-        "reciprocals": Entry(ReciprocalOnce(), 4.0),
-        "loop unrolling": Entry(
+        "reciprocals": CatalogueEntry(ReciprocalOnce(), 4.0),
+        "loop unrolling": CatalogueEntry(
             UnrollLoop(), 4.0, {"folded tables": 0.95, "scalar replacement": 0.85, "merged sums": 0.7}
         ),
-        "folded tables": Entry(FoldTables(), 2.0, _CLEAN),
-        "simplification": Entry(Simplify(), 1.0, {"copy propagation": 0.9, "dead declarations": 0.9}),
-        "copy propagation": Entry(PropagateCopies(), 0.2, {"simplification": 0.9}),
-        "dead declarations": Entry(RemoveUnused(), 0.1),
-        "scalar replacement": Entry(ScalarReplacement(), 1.5, {"merged sums": 0.6}),
-        "merged sums": Entry(MergeAccumulation(), 0.7),
-        "common subexpressions": Entry(CommonSubexpressions(), 1.0, {"copy propagation": 1.0}),
-        "common parts": Entry(CommonParts(), 0.8, {"copy propagation": 1.0}),
-        "loop invariants": Entry(LoopInvariants(), 1.0),
-        "signed indices": Entry(SignedIndices(), 2.0),
-        "unsigned division": Entry(UnsignedDivision(), 0.7),
-        "powers of two": Entry(PowerOfTwo(), 1.0),
-        "remainders from quotients": Entry(RemainderFromQuotient(), 1.5),
-        "quotients by reciprocal": Entry(QuotientByReciprocal(), 0.7),
-        "cheaper calls": Entry(CheaperCalls(), 2.0),
+        "folded tables": CatalogueEntry(FoldTables(), 2.0, _CLEAN),
+        "simplification": CatalogueEntry(Simplify(), 1.0, {"copy propagation": 0.9, "dead declarations": 0.9}),
+        "copy propagation": CatalogueEntry(PropagateCopies(), 0.2, {"simplification": 0.9}),
+        "dead declarations": CatalogueEntry(RemoveUnused(), 0.1),
+        "scalar replacement": CatalogueEntry(ScalarReplacement(), 1.5, {"merged sums": 0.6}),
+        "merged sums": CatalogueEntry(MergeAccumulation(), 0.7),
+        "common subexpressions": CatalogueEntry(CommonSubexpressions(), 1.0, {"copy propagation": 1.0}),
+        "common parts": CatalogueEntry(CommonParts(), 0.8, {"copy propagation": 1.0}),
+        "loop invariants": CatalogueEntry(LoopInvariants(), 1.0),
+        "signed indices": CatalogueEntry(SignedIndices(), 2.0),
+        "unsigned division": CatalogueEntry(UnsignedDivision(), 0.7),
+        "powers of two": CatalogueEntry(PowerOfTwo(), 1.0),
+        "remainders from quotients": CatalogueEntry(RemainderFromQuotient(), 1.5),
+        "quotients by reciprocal": CatalogueEntry(QuotientByReciprocal(), 0.7),
+        "cheaper calls": CatalogueEntry(CheaperCalls(), 2.0),
         # Fast math fuses by itself, and what is spelled fma it cannot rearrange: of use in safe math only.
-        "fused multiply-adds": Entry(ContractToFma(), 0.03),
-        "factored sums": Entry(FactorOut(), 0.6),
-        "pairwise sums": Entry(PairwiseSum(), 0.8),
-        "unroll pragmas": Entry(UnrollPragma(), 0.8),
-        "unrolling by 4": Entry(UnrollByFactor(4), 0.8),
-        "unrolling by 2": Entry(UnrollByFactor(2), 0.4),
-        "local copies": Entry(LocalCopies(), 0.5),
-        "guarded body": Entry(GuardedBody(), 0.4),
-        "early return": Entry(EarlyReturn(), 0.4, undoes="guarded body"),
-        "else for return": Entry(ReturnToElse(), 0.4, {"selected stores": 0.5}),
-        "selected stores": Entry(SelectStore(), 0.6),
-        "split interior": Entry(SplitInterior(), 0.3),
-        "joined interior": Entry(JoinInterior(), 0.6, {"simplification": 0.5}, undoes="split interior"),
-        "a cap of 256 threads": Entry(ThreadgroupCap(256), 0.2),
-        "a cap of 512 threads": Entry(ThreadgroupCap(512), 0.1),
-        "a cap of 1024 threads": Entry(ThreadgroupCap(1024), 0.1),
-        "a cap of 128 threads": Entry(ThreadgroupCap(128), 0.1),
-        "a cap of 64 threads": Entry(ThreadgroupCap(64), 0.1),
-        "no guard": Entry(DropGuard(), 1.0, bold=True),
-        "a barrier less": Entry(DropBarrier(), 1.0, bold=True),
-        "half precision": Entry(HalfTemporaries(), 0.5, bold=True),
+        "fused multiply-adds": CatalogueEntry(ContractToFma(), 0.03),
+        "factored sums": CatalogueEntry(FactorOut(), 0.6),
+        "pairwise sums": CatalogueEntry(PairwiseSum(), 0.8),
+        "unroll pragmas": CatalogueEntry(UnrollPragma(), 0.8),
+        "unrolling by 4": CatalogueEntry(UnrollByFactor(4), 0.8),
+        "unrolling by 2": CatalogueEntry(UnrollByFactor(2), 0.4),
+        "local copies": CatalogueEntry(LocalCopies(), 0.5),
+        "guarded body": CatalogueEntry(GuardedBody(), 0.4),
+        "early return": CatalogueEntry(EarlyReturn(), 0.4, undoes="guarded body"),
+        "else for return": CatalogueEntry(ReturnToElse(), 0.4, {"selected stores": 0.5}),
+        "selected stores": CatalogueEntry(SelectStore(), 0.6),
+        "split interior": CatalogueEntry(SplitInterior(), 0.3),
+        "joined interior": CatalogueEntry(JoinInterior(), 0.6, {"simplification": 0.5}, undoes="split interior"),
+        "a cap of 256 threads": CatalogueEntry(ThreadgroupCap(256), 0.2),
+        "a cap of 512 threads": CatalogueEntry(ThreadgroupCap(512), 0.1),
+        "a cap of 1024 threads": CatalogueEntry(ThreadgroupCap(1024), 0.1),
+        "a cap of 128 threads": CatalogueEntry(ThreadgroupCap(128), 0.1),
+        "a cap of 64 threads": CatalogueEntry(ThreadgroupCap(64), 0.1),
+        "no guard": CatalogueEntry(DropGuard(), 1.0, bold=True),
+        "a barrier less": CatalogueEntry(DropBarrier(), 1.0, bold=True),
+        "half precision": CatalogueEntry(HalfTemporaries(), 0.5, bold=True),
     }

@@ -11,7 +11,7 @@ from typing import TextIO
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.models.continuation import complete, join
 from metalsci.models.errors import DeadlineError, ModelError, OutOfAnswersError
-from metalsci.models.protocol import Call, Expense, LanguageModel, Model, Prompt, Response, Stop
+from metalsci.models.protocol import Expense, LanguageModel, Model, ModelCall, Prompt, Response, Stop
 from metalsci.models.record import Answered
 from metalsci.search.account import Account
 from metalsci.search.budget import Budget
@@ -97,11 +97,11 @@ class Conversation:
         if not isinstance(self.model, LanguageModel):
             return self.model.propose(prompt)
         with _spool(self.folder.partial(prompt.iteration, part)) as heard:
-            return self.model.propose(prompt, Call(progress, heard, self.folder.path, self._deadline()))
+            return self.model.propose(prompt, ModelCall(progress, heard, self.folder.path, self._deadline()))
 
     def _deadline(self) -> float:
         if self.budget.minutes is None:
-            return Call().deadline
+            return ModelCall().deadline
         return time.monotonic() + 60 * self.budget.minutes - self.stopwatch.total
 
     def _recover(self, prompt: Prompt, parts: list[Answered]) -> None:

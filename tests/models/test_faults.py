@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from metalsci.models.http.provider_fault import Kind, of_status, retry_after
+from metalsci.models.http.provider_fault import FaultKind, of_status, retry_after
 
 
 @pytest.mark.parametrize(
@@ -32,18 +32,18 @@ def test_a_date_is_so_many_seconds_away():
 @pytest.mark.parametrize(
     ("status", "code", "kind"),
     [
-        (429, None, Kind.TRANSIENT),
-        (429, "insufficient_quota", Kind.QUOTA),
-        (500, "anything", Kind.TRANSIENT),
-        (400, None, Kind.REQUEST),
-        (400, "invalid_request_error", Kind.REQUEST),
-        (404, "invalid_request_error", Kind.MODEL),
-        (401, "invalid_request_error", Kind.KEY),
-        (400, "API_KEY_INVALID", Kind.KEY),
-        (200, "overloaded_error", Kind.TRANSIENT),
-        (200, None, Kind.TRANSIENT),
-        (413, None, Kind.REQUEST),
-        (400, "content_filter", Kind.FILTERED),
+        (429, None, FaultKind.TRANSIENT),
+        (429, "insufficient_quota", FaultKind.QUOTA),
+        (500, "anything", FaultKind.TRANSIENT),
+        (400, None, FaultKind.REQUEST),
+        (400, "invalid_request_error", FaultKind.REQUEST),
+        (404, "invalid_request_error", FaultKind.MODEL),
+        (401, "invalid_request_error", FaultKind.KEY),
+        (400, "API_KEY_INVALID", FaultKind.KEY),
+        (200, "overloaded_error", FaultKind.TRANSIENT),
+        (200, None, FaultKind.TRANSIENT),
+        (413, None, FaultKind.REQUEST),
+        (400, "content_filter", FaultKind.FILTERED),
     ],
 )
 def test_the_code_in_the_body_tells_more_than_the_status(status, code, kind):

@@ -11,7 +11,7 @@ from toy_search import fence
 from metalsci.models.errors import ModelError
 from metalsci.models.http.keys import KeyRing
 from metalsci.models.http.remote import Transport
-from metalsci.models.liveness import check
+from metalsci.models.ping import check
 from metalsci.models.prices import PriceTable
 from metalsci.models.providers.claude import claude
 

@@ -18,7 +18,7 @@ from toy_search import fence, search
 from metalsci.models.errors import ModelError
 from metalsci.models.http.provider import Text, Thought
 from metalsci.models.http.thinking import Thinking
-from metalsci.models.protocol import Call, Prompt, Stop, Usage
+from metalsci.models.protocol import ModelCall, Prompt, Stop, Usage
 from metalsci.search.budget import Budget
 
 PROMPT = Prompt("Be brief.", "Say hello.", 7, "")
@@ -218,7 +218,7 @@ def test_a_server_is_started_for_the_run_and_gone_after_it(settings, command):
         started = descendants() - before
         assert len(started) == 2
         assert "secret" not in str([p.environ() for p in started])
-        assert model.propose(PROMPT, Call()).text == "Hello from a process."
+        assert model.propose(PROMPT, ModelCall()).text == "Hello from a process."
     assert not psutil.wait_procs(started, timeout=5)[1]
 
 

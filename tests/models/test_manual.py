@@ -9,7 +9,7 @@ from toy_search import SEED, fence, search
 
 from metalsci.models.errors import DeadlineError
 from metalsci.models.manual import Manual
-from metalsci.models.protocol import Call, Prompt
+from metalsci.models.protocol import ModelCall, Prompt
 from metalsci.search.budget import Budget
 
 PROMPT = Prompt("Be brief.", "Say hello.", 1, "")
@@ -71,7 +71,7 @@ def test_a_file_is_taken_when_it_has_stopped_growing(manual, tmp_path):
             time.sleep(0.05)
 
     thread = soon(typist)
-    response = manual.propose(PROMPT, Call(folder=tmp_path))
+    response = manual.propose(PROMPT, ModelCall(folder=tmp_path))
     thread.join()
     assert response.text == "one two three"
 
@@ -79,11 +79,11 @@ def test_a_file_is_taken_when_it_has_stopped_growing(manual, tmp_path):
 def test_waiting_ends_with_the_budget_s_minutes(manual, tmp_path):
     (tmp_path / "01_answer.md").touch()  # opened in an editor, nothing written
     with pytest.raises(DeadlineError):
-        manual.propose(PROMPT, Call(folder=tmp_path, deadline=time.monotonic() + 0.3))
+        manual.propose(PROMPT, ModelCall(folder=tmp_path, deadline=time.monotonic() + 0.3))
 
 
 def test_the_prompt_is_shown_on_a_terminal(manual, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     (tmp_path / "01_answer.md").write_text("hello")
-    manual.propose(PROMPT, Call(folder=tmp_path))
+    manual.propose(PROMPT, ModelCall(folder=tmp_path))
     assert "Say hello." in capsys.readouterr().out

@@ -29,7 +29,7 @@ from toy_search import Steps, fence, search
 from metalsci.evaluation.results import Outcome
 from metalsci.models.errors import DeadlineError, ModelError
 from metalsci.models.http.remote import RemoteModel
-from metalsci.models.protocol import Call, LanguageModel, Prompt, Response, Stop, Usage
+from metalsci.models.protocol import LanguageModel, ModelCall, Prompt, Response, Stop, Usage
 from metalsci.search.budget import Budget
 
 PROMPT = Prompt("Be brief.", "Say hello.", 1, "")
@@ -118,7 +118,7 @@ def connect(settings, serve, kind):
     return make
 
 
-def ask(model: RemoteModel, prompt: Prompt = PROMPT, call: Call | None = None) -> Response:
+def ask(model: RemoteModel, prompt: Prompt = PROMPT, call: ModelCall | None = None) -> Response:
     with model:
         return model.propose(prompt, call)
 
@@ -153,7 +153,7 @@ def test_the_request_says_what_the_config_does(connect, kind, stream):
 def test_pieces_are_heard_as_they_arrive(connect):
     model, _ = connect(Say("A text that is longer than one piece of it."))
     heard: list[str] = []
-    ask(model, call=Call(heard=heard.append))
+    ask(model, call=ModelCall(heard=heard.append))
     assert len(heard) > 1
     assert "".join(heard) == "A text that is longer than one piece of it."
 
@@ -214,7 +214,7 @@ def test_what_passes_by_itself_is_tried_again(connect, stream):
     faults = [fault for fault, _ in PASSING]
     model, server = connect(*faults, Say("Hello."), stream=stream, attempts=len(faults) + 1)
     told: list[str] = []
-    assert ask(model, call=Call(progress=told.append)).text == "Hello."
+    assert ask(model, call=ModelCall(progress=told.append)).text == "Hello."
     assert len(server.requests) == len(faults) + 1
     for number, (said, (fault, why)) in enumerate(zip(told, PASSING, strict=True), start=2):
         assert why in said, fault
@@ -265,7 +265,7 @@ def test_a_wait_that_is_too_long_stops_the_run(connect):
 def test_no_attempt_starts_after_the_deadline(connect):
     model, server = connect(Fail(429, headers={"retry-after": "5"}))
     with pytest.raises(DeadlineError):
-        ask(model, call=Call(deadline=time.monotonic() + 1))
+        ask(model, call=ModelCall(deadline=time.monotonic() + 1))
     assert len(server.requests) == 1
 
 

@@ -11,7 +11,7 @@ from metalsci.cpu_metal import Device, Dispatch
 from metalsci.msl.language.math_mode import MathMode
 from metalsci.msl.language.parse import parse
 from metalsci.msl.mlx.lower import lower
-from metalsci.msl.mlx.python_export import Usage, export_python
+from metalsci.msl.mlx.python_export import CallExample, export_python
 
 FILES = sorted((Path(__file__).parent / "kernels").glob("*.metal"))
 SAXPY = (Path(__file__).parent / "kernels" / "saxpy.metal").read_text()
@@ -44,7 +44,7 @@ def test_docstrings_say_what_the_caller_supplied():
     text = export(
         SAXPY,
         facts={"run": "outputs/7", "score": "0.81 of the ceiling", "gate": "generalizes"},
-        usage={"saxpy": Usage((256, 1, 1), "(N, 1, 1)", {"x": "(N,)", "out": "(N,)"})},
+        usage={"saxpy": CallExample((256, 1, 1), "(N, 1, 1)", {"x": "(N,)", "out": "(N,)"})},
     )
     module = load(text)
     assert module["__doc__"].startswith("saxpy: a kernel\n\n    run    outputs/7\n    score  0.81 of the ceiling\n")

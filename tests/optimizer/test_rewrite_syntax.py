@@ -6,13 +6,13 @@ from rewrite_cases import kernel
 from metalsci.msl.text.edits import Edit, apply
 from metalsci.optimizer.syntax.literals import Literal, fold, parse_literal
 from metalsci.optimizer.syntax.regions import Motion, enclosing_region, statements
-from metalsci.optimizer.syntax.scopes import Form, Variable
+from metalsci.optimizer.syntax.scopes import Form, VariableScope
 from metalsci.optimizer.syntax.source import Names, Source
 from metalsci.optimizer.syntax.statement_edits import insert_before, remove
 from metalsci.optimizer.syntax.tree import Node, parse
 
 
-def the_variable(source: Source, name: str) -> Variable:
+def the_variable(source: Source, name: str) -> VariableScope:
     found = [v for f in source.scopes.functions for v in f.variables if v.name == name]
     assert len(found) == 1
     return found[0]

@@ -10,7 +10,7 @@ from toy_search import fence, judge, search
 
 from metalsci.evaluation.results import Outcome
 from metalsci.models.errors import DeadlineError, ModelError, OutOfAnswersError
-from metalsci.models.protocol import Call, Expense, LanguageModel, Prompt, Reply, Response, Stop, Usage
+from metalsci.models.protocol import Expense, LanguageModel, ModelCall, Prompt, Reply, Response, Stop, Usage
 from metalsci.msl.language.parse import parse
 from metalsci.search.budget import Budget, BudgetError
 from metalsci.search.run_folder import RunFolder
@@ -34,7 +34,7 @@ class Wire:
     asked: list[Prompt] = field(default_factory=list)
     gains: list[float] = field(default_factory=list)
 
-    def propose(self, prompt: Prompt, call: Call | None = None) -> Response:
+    def propose(self, prompt: Prompt, call: ModelCall | None = None) -> Response:
         assert call is not None
         self.asked.append(prompt)
         line = self.lines[len(self.asked) - 1]

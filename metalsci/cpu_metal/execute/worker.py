@@ -42,7 +42,7 @@ class Operation(IntEnum):
     """The dispatch of the `struct Profile` at an address."""
 
 
-class Worker:
+class DeviceWorker:
     def __init__(self, connection: socket.socket, runtime: ctypes.CDLL) -> None:
         self._connection = connection
         self._runtime = runtime
@@ -152,7 +152,7 @@ def main() -> None:
     for _ in range(workers - 1):
         threading.Thread(target=join, args=(runtime,), daemon=True).start()
     runtime.metal_await(workers)
-    Worker(connection, runtime).serve()
+    DeviceWorker(connection, runtime).serve()
     os._exit(0)
 
 

@@ -27,7 +27,7 @@ class Input:
 
 
 @dataclass(frozen=True)
-class TemplateArgument:
+class TemplateValue:
     """A template parameter as MLX declares it, and its value as MLX writes it."""
 
     declaration: str
@@ -61,7 +61,7 @@ class KernelWriter:
         return tuple(suffix for suffix in INPUT_SUFFIXES if name + suffix in self.body)
 
     def write(
-        self, inputs: Sequence[Input], outputs: Sequence[ElementType], template: Sequence[TemplateArgument]
+        self, inputs: Sequence[Input], outputs: Sequence[ElementType], template: Sequence[TemplateValue]
     ) -> GeneratedKernel:
         """The text that MLX compiles for arrays of these types, without its preamble."""
         name = self._kernel_name(inputs, outputs, template)
@@ -77,7 +77,7 @@ class KernelWriter:
         return GeneratedKernel(name, "".join(parts))
 
     def _kernel_name(
-        self, inputs: Sequence[Input], outputs: Sequence[ElementType], template: Sequence[TemplateArgument]
+        self, inputs: Sequence[Input], outputs: Sequence[ElementType], template: Sequence[TemplateValue]
     ) -> str:
         parts = ["custom_kernel_" + self.name]
         if template:
@@ -108,14 +108,14 @@ class KernelWriter:
             yield from (f"constant {_LAYOUT[suffix]}{name}{suffix}" for suffix in self.layout(name))
 
 
-def template_argument(name: str, value: Any) -> TemplateArgument:
+def template_argument(name: str, value: Any) -> TemplateValue:
     """Raises ValueError for what MLX does not take: only its dtypes (here NumPy's too), `bool` and 32-bit `int`."""
     if isinstance(value, bool):
-        return TemplateArgument(f"bool {name}", str(int(value)))
+        return TemplateValue(f"bool {name}", str(int(value)))
     if isinstance(value, int) and value in _INT32:
-        return TemplateArgument(f"int {name}", str(value))
+        return TemplateValue(f"int {name}", str(value))
     if is_mlx(value) or isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
-        return TemplateArgument(f"typename {name}", element_type(value).metal)
+        return TemplateValue(f"typename {name}", element_type(value).metal)
     raise ValueError("[metal_kernel] Invalid template argument. Must be `mlx.core.Dtype`, `int` or `bool`.")
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from metalsci.cpu_metal.compile.llvm.text import operands, typed
-from metalsci.cpu_metal.compile.llvm.types import type_of
+from metalsci.cpu_metal.compile.llvm.value_types import type_of
 from metalsci.cpu_metal.profiler.counted_text import CountedBody, CountedInstruction
 from metalsci.cpu_metal.profiler.kept_calls import function_name
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from metalsci.cpu_metal.compile.llvm.text import arguments, operands, typed
-from metalsci.cpu_metal.compile.llvm.types import type_of
+from metalsci.cpu_metal.compile.llvm.value_types import type_of
 from metalsci.cpu_metal.profiler.counted_text import CountedBody, CountedInstruction
 
 _DECLARATIONS = """

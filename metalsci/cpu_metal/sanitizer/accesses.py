@@ -12,7 +12,7 @@ from enum import IntFlag
 from metalsci.cpu_metal.compile.llvm.debug_locations import DebugInfo
 from metalsci.cpu_metal.compile.llvm.function import definitions
 from metalsci.cpu_metal.compile.llvm.text import arguments, operands, typed
-from metalsci.cpu_metal.compile.llvm.types import Type, type_of
+from metalsci.cpu_metal.compile.llvm.value_types import Type, type_of
 from metalsci.cpu_metal.sanitizer.body import ALIGN, LANE, RESULT, Body, Vector, access
 from metalsci.cpu_metal.sanitizer.sites import Sites
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from metalsci.cpu_metal.compile.llvm.text import operands, typed
-from metalsci.cpu_metal.compile.llvm.types import Type, type_of
+from metalsci.cpu_metal.compile.llvm.value_types import Type, type_of
 
 RESULT = re.compile(r"^ +(?P<name>%(?:\"[^\"]+\"|\S+)) = (?P<rest>.*)$")
 ALIGN = re.compile(r"\balign (\d+)")

@@ -13,7 +13,7 @@ from metalsci.cpu_metal.compile.library import Kernel
 from metalsci.cpu_metal.compile.wrapper import Mode
 from metalsci.cpu_metal.execute.buffer import SharedRegion
 from metalsci.cpu_metal.execute.commands import Binding, CommandBuffer
-from metalsci.cpu_metal.sanitizer.sentences import Found, Kind, Memory, Thread, merged
+from metalsci.cpu_metal.sanitizer.sentences import FindingKind, Found, Memory, Thread, merged
 from metalsci.msl.diagnostics import Finding
 
 # As runtime/check.h lays them out.
@@ -110,10 +110,10 @@ class CheckedCommands:
 
     def _makes_sense(self, record: Any) -> bool:
         """A kernel that got around the sanitizer may have left anything."""
-        if int(record["kind"]) not in list(Kind) or int(record["dispatch"]) >= len(self._original):
+        if int(record["kind"]) not in list(FindingKind) or int(record["dispatch"]) >= len(self._original):
             return False
         sites = len(self._checked[self._original.dispatches[int(record["dispatch"])].kernel].build.sites)
-        by_line = record["kind"] == Kind.DIVERGENT_BARRIER
+        by_line = record["kind"] == FindingKind.DIVERGENT_BARRIER
         return bool(by_line or max(int(record["site"]), int(record["other_site"])) < sites)
 
     def _record(self, extent: _Extent, own: int, address: Callable[[SharedRegion, bool], int]) -> tuple[int, ...]:
@@ -157,7 +157,7 @@ class CheckedCommands:
             return Thread.of(dispatch, int(record[group]), int(record[member]))
 
         return Found(
-            kind=Kind(int(record["kind"])),
+            kind=FindingKind(int(record["kind"])),
             flags=int(record["flags"]),
             source=dispatch.kernel.origin.source,
             kernel=dispatch.kernel.name + (f" (dispatch {index})" if len(self._original) > 1 else ""),

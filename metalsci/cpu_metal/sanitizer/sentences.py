@@ -11,7 +11,7 @@ from metalsci.cpu_metal.sanitizer.sites import Site
 from metalsci.msl.diagnostics import Finding
 
 
-class Kind(IntEnum):
+class FindingKind(IntEnum):
     """As in runtime/check.h."""
 
     OUT_OF_BOUNDS = 1
@@ -98,7 +98,7 @@ def _tuple(values: tuple[int, ...]) -> str:
 class Found:
     """What was found first at a place in the source, and how often; fields as in runtime/check.h."""
 
-    kind: Kind
+    kind: FindingKind
     flags: int
     source: str
     kernel: str
@@ -117,27 +117,27 @@ class Found:
 
     @property
     def line(self) -> int:
-        return self.site if self.kind is Kind.DIVERGENT_BARRIER else self.sites[self.site].line
+        return self.site if self.kind is FindingKind.DIVERGENT_BARRIER else self.sites[self.site].line
 
     @property
     def other_line(self) -> int:
-        return self.other_site if self.kind is Kind.DIVERGENT_BARRIER else self.sites[self.other_site].line
+        return self.other_site if self.kind is FindingKind.DIVERGENT_BARRIER else self.sites[self.other_site].line
 
     @property
     def mistake(self) -> tuple[object, ...]:
         """What several findings have in common that tell of one mistake."""
         name = self.memory.name if self.memory else ""
-        if self.kind is Kind.DATA_RACE:
+        if self.kind is FindingKind.DATA_RACE:
             lines = frozenset((self.line, self.other_line))
             return (self.kind, self.kernel, lines, name, self.flags & (_Flag.GROUPS | _Flag.BARRIER))
-        if self.kind is Kind.UNINITIALISED:
+        if self.kind is FindingKind.UNINITIALISED:
             return (self.kind, self.kernel, name)
         return (self.kind, self.kernel, self.site, self.other_site, self.flags, name)
 
     def with_another(self, finding: Self) -> Self:
         """This one, with one more that tells of the same mistake."""
         known = {self.line, *self.other_lines}
-        also = () if self.kind is not Kind.UNINITIALISED or finding.line in known else (finding.line,)
+        also = () if self.kind is not FindingKind.UNINITIALISED or finding.line in known else (finding.line,)
         return replace(self, count=self.count + finding.count, other_lines=self.other_lines + also)
 
     def told(self) -> Finding:
@@ -146,18 +146,18 @@ class Found:
             times += f", also in line {' and '.join(map(str, self.other_lines[:_LINES]))}"
             times += " and others" if len(self.other_lines) > _LINES else ""
         sentence = f"{self.kernel}, line {self.line}: {_SENTENCES[self.kind](self)}{times}"
-        undefined = self.kind not in (Kind.NON_FINITE, Kind.DIVISION_BY_ZERO, Kind.UNWATCHED)
+        undefined = self.kind not in (FindingKind.NON_FINITE, FindingKind.DIVISION_BY_ZERO, FindingKind.UNWATCHED)
         return Finding(sentence, self.kind.name.lower().replace("_", " "), self.line, undefined=undefined)
 
 
 def merged(findings: Iterable[Found]) -> list[Found]:
     """One finding a mistake, the first; what a race makes a thread read too early is no other mistake."""
     findings = list(findings)
-    races = [found for found in findings if found.kind is Kind.DATA_RACE]
+    races = [found for found in findings if found.kind is FindingKind.DATA_RACE]
     racing = {line for found in races for line in (found.line, found.other_line)}
     first: dict[tuple[object, ...], Found] = {}
     for found in findings:
-        if found.kind is Kind.UNINITIALISED and found.line in racing:
+        if found.kind is FindingKind.UNINITIALISED and found.line in racing:
             continue
         known = first.get(found.mistake)
         first[found.mistake] = found if known is None else known.with_another(found)
@@ -286,15 +286,15 @@ _DOES = ("reads it", "writes it", "changes it atomically")
 _OPERATORS = ("+", "-", "*", "/")
 _VALUES = ("inf", "-inf", "a NaN")
 _SENTENCES = {
-    Kind.OUT_OF_BOUNDS: _out_of_bounds,
-    Kind.READ_ONLY: _read_only,
-    Kind.WILD_POINTER: _wild,
-    Kind.INDEX_OUT_OF_BOUNDS: _index,
-    Kind.UNINITIALISED: _uninitialised,
-    Kind.DATA_RACE: _race,
-    Kind.DIVERGENT_BARRIER: _divergent,
-    Kind.MISALIGNED: _misaligned,
-    Kind.NON_FINITE: _non_finite,
-    Kind.DIVISION_BY_ZERO: _division,
-    Kind.UNWATCHED: _unwatched,
+    FindingKind.OUT_OF_BOUNDS: _out_of_bounds,
+    FindingKind.READ_ONLY: _read_only,
+    FindingKind.WILD_POINTER: _wild,
+    FindingKind.INDEX_OUT_OF_BOUNDS: _index,
+    FindingKind.UNINITIALISED: _uninitialised,
+    FindingKind.DATA_RACE: _race,
+    FindingKind.DIVERGENT_BARRIER: _divergent,
+    FindingKind.MISALIGNED: _misaligned,
+    FindingKind.NON_FINITE: _non_finite,
+    FindingKind.DIVISION_BY_ZERO: _division,
+    FindingKind.UNWATCHED: _unwatched,
 }

@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator, Sequence
 from metalsci.cpu_metal.compile.llvm.debug_locations import DebugInfo, Place
 from metalsci.cpu_metal.compile.llvm.function import definitions
 from metalsci.cpu_metal.compile.llvm.text import arguments, operands, typed
-from metalsci.cpu_metal.compile.llvm.types import Type, type_of
+from metalsci.cpu_metal.compile.llvm.value_types import Type, type_of
 from metalsci.cpu_metal.sanitizer.sites import Sites
 
 _RESULT = re.compile(r"^ +(?P<name>%\S+) = (?P<operation>\w+) (?P<rest>.*)$")

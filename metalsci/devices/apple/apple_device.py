@@ -18,7 +18,7 @@ from functools import cached_property
 from multiprocessing.connection import Connection
 from typing import Any
 
-from metalsci.devices.apple.apple_protocol import DIAGNOSTIC, Chain, Step
+from metalsci.devices.apple.apple_protocol import DIAGNOSTIC, CallChain, Step
 from metalsci.devices.apple.chips import ceilings_of
 from metalsci.devices.buffer_plan import lay_out
 from metalsci.devices.ceilings import Ceilings, GivenCeilings
@@ -225,7 +225,7 @@ class AppleExecution:
         self._process = process
         self._stage = stage
         self._module = module
-        self._chain = Chain(module.key, stage.key, steps, stage.program.results)
+        self._chain = CallChain(module.key, stage.key, steps, stage.program.results)
 
     def run(self) -> float:
         """Builds the graph outside the clock; `mx.eval`, submission and synchronisation are inside."""

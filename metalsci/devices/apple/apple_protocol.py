@@ -21,7 +21,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Chain:
+class CallChain:
     """A module's kernels, called step by step on a stage's arrays."""
 
     module: int

@@ -13,7 +13,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from metalsci.devices.apple.apple_protocol import DIAGNOSTIC, Chain
+from metalsci.devices.apple.apple_protocol import DIAGNOSTIC, CallChain
 from metalsci.devices.program import Extent, Symbol
 from metalsci.msl.mlx.lower import LoweredKernel
 
@@ -23,7 +23,7 @@ MetalKernel = Callable[..., Any]
 _PROBE_SHAPE = (8,)
 
 
-class Worker:
+class AppleWorker:
     """Arrays by stage, kernels by module, and the results of the graph that was built last."""
 
     def __init__(self, metal_kernel: MetalKernel, math_mode: str) -> None:
@@ -54,11 +54,11 @@ class Worker:
             for name, kernel in kernels.items()
         }
 
-    def build(self, chain: Chain) -> None:
+    def build(self, chain: CallChain) -> None:
         """The program as a graph of dependent calls. Nothing runs before `evaluate`."""
         self._pending = self._graph(chain, self._stages[chain.stage])
 
-    def build_empty(self, chain: Chain) -> None:
+    def build_empty(self, chain: CallChain) -> None:
         """As many dependent calls of a kernel that does nothing, over the same grids."""
         empty = self._probe("metalsci_empty", "", "")
         array = mx.zeros(_PROBE_SHAPE)
@@ -86,7 +86,7 @@ class Worker:
         self._modules.pop(key, None)
         self._forget()
 
-    def generated(self, chain: Chain) -> list[str]:
+    def generated(self, chain: CallChain) -> list[str]:
         """The Metal source that MLX writes for each step, from its own generator."""
         inputs = self._stages[chain.stage]
         found: list[str] = []
@@ -111,7 +111,7 @@ class Worker:
                 return int(position["line"]) - 1
         return 0
 
-    def _graph(self, chain: Chain, inputs: Mapping[int, mx.array]) -> list[mx.array]:
+    def _graph(self, chain: CallChain, inputs: Mapping[int, mx.array]) -> list[mx.array]:
         arrays = dict(inputs)
         for step in chain.steps:
             call = step.call
@@ -159,7 +159,7 @@ def _dtype(dtype: np.dtype[np.generic]) -> mx.Dtype:
 
 def serve(connection: Connection, metal_kernel: MetalKernel, math_mode: str) -> None:
     """Answer requests until the parent closes the connection."""
-    worker = Worker(metal_kernel, math_mode)
+    worker = AppleWorker(metal_kernel, math_mode)
     while True:
         try:
             name, arguments = connection.recv()

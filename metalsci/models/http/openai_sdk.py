@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING
 
 from metalsci.models.http.provider import Wire
-from metalsci.models.http.provider_fault import Fault, Kind, of_status
+from metalsci.models.http.provider_fault import Fault, FaultKind, of_status
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -29,9 +29,9 @@ def of_openai(error: Exception) -> Fault | None:
             error.status_code, str(body.get("message") or error.message), error.code or error.type, headers
         )
     if isinstance(error, openai.APIConnectionError | httpx2.HTTPError):
-        return Fault(Kind.TRANSIENT, str(error.__cause__ or error))
+        return Fault(FaultKind.TRANSIENT, str(error.__cause__ or error))
     if isinstance(error, openai.APIResponseValidationError | json.JSONDecodeError):
-        return Fault(Kind.TRANSIENT, f"a malformed answer: {error}")
+        return Fault(FaultKind.TRANSIENT, f"a malformed answer: {error}")
     if isinstance(error, openai.APIError):  # within a stream
         return of_status(200, error.message, error.code or error.type)
     return None

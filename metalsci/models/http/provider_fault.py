@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 
-class Kind(Enum):
+class FaultKind(Enum):
     """TRANSIENT passes by itself. The others do not, and need a person, except FILTERED, which is an answer."""
 
     TRANSIENT = auto()
@@ -22,7 +22,7 @@ class Kind(Enum):
 class Fault:
     """message: what the other side said. retry_after: seconds that it asked to wait, None where it did not."""
 
-    kind: Kind
+    kind: FaultKind
     message: str
     retry_after: float | None = None
 
@@ -31,43 +31,43 @@ class MalformedAnswerError(Exception):
     """What came is no answer: not JSON, or without the parts that an answer has."""
 
 
-_BY_STATUS = {401: Kind.KEY, 402: Kind.QUOTA, 403: Kind.KEY, 404: Kind.MODEL}
+_BY_STATUS = {401: FaultKind.KEY, 402: FaultKind.QUOTA, 403: FaultKind.KEY, 404: FaultKind.MODEL}
 _TRANSIENT = {408, 409, 425, 429}
 
 # What the providers call things in the body of an error, which tells more than its status: a 429 may mean that the
 # account is empty, and an error within a stream has the status 200.
 _BY_CODE = {
-    "authentication_error": Kind.KEY,
-    "permission_error": Kind.KEY,
-    "invalid_api_key": Kind.KEY,
-    "API_KEY_INVALID": Kind.KEY,
-    "not_found_error": Kind.MODEL,
-    "model_not_found": Kind.MODEL,
-    "billing_error": Kind.QUOTA,
-    "insufficient_quota": Kind.QUOTA,
-    "invalid_request_error": Kind.REQUEST,
-    "content_filter": Kind.FILTERED,
-    "content_policy_violation": Kind.FILTERED,
-    "invalid_prompt": Kind.FILTERED,
-    "bio_policy": Kind.FILTERED,
-    "misalignment_policy_violation": Kind.FILTERED,
-    "overloaded_error": Kind.TRANSIENT,
-    "rate_limit_error": Kind.TRANSIENT,
-    "rate_limit_exceeded": Kind.TRANSIENT,
-    "api_error": Kind.TRANSIENT,
-    "timeout_error": Kind.TRANSIENT,
-    "server_error": Kind.TRANSIENT,
+    "authentication_error": FaultKind.KEY,
+    "permission_error": FaultKind.KEY,
+    "invalid_api_key": FaultKind.KEY,
+    "API_KEY_INVALID": FaultKind.KEY,
+    "not_found_error": FaultKind.MODEL,
+    "model_not_found": FaultKind.MODEL,
+    "billing_error": FaultKind.QUOTA,
+    "insufficient_quota": FaultKind.QUOTA,
+    "invalid_request_error": FaultKind.REQUEST,
+    "content_filter": FaultKind.FILTERED,
+    "content_policy_violation": FaultKind.FILTERED,
+    "invalid_prompt": FaultKind.FILTERED,
+    "bio_policy": FaultKind.FILTERED,
+    "misalignment_policy_violation": FaultKind.FILTERED,
+    "overloaded_error": FaultKind.TRANSIENT,
+    "rate_limit_error": FaultKind.TRANSIENT,
+    "rate_limit_exceeded": FaultKind.TRANSIENT,
+    "api_error": FaultKind.TRANSIENT,
+    "timeout_error": FaultKind.TRANSIENT,
+    "server_error": FaultKind.TRANSIENT,
 }
 
 
 def of_status(status: int, message: str, code: str | None = None, headers: Mapping[str, str] | None = None) -> Fault:
     """The fault behind an HTTP status, or behind an error within a stream, whose status is 200."""
     known = _BY_CODE.get(code or "")
-    if known is Kind.REQUEST:
-        known = _BY_STATUS.get(status, Kind.REQUEST)
+    if known is FaultKind.REQUEST:
+        known = _BY_STATUS.get(status, FaultKind.REQUEST)
     if known is None and (status in _TRANSIENT or status >= 500 or status < 400):
-        known = Kind.TRANSIENT
-    kind = known or _BY_STATUS.get(status, Kind.REQUEST)
+        known = FaultKind.TRANSIENT
+    kind = known or _BY_STATUS.get(status, FaultKind.REQUEST)
     told = " ".join(message.split()) or "no message"
     return Fault(kind, f"HTTP {status}: {told}" if status >= 400 else told, retry_after(headers or {}))
 

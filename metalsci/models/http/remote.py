@@ -12,9 +12,9 @@ from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_ty
 from metalsci.models.errors import DeadlineError, ModelError
 from metalsci.models.http.keys import key_ring
 from metalsci.models.http.provider import Counted, Ended, Event, Provider, Question, Text, Thought, Turn, Wire
-from metalsci.models.http.provider_fault import Fault, Kind, MalformedAnswerError
+from metalsci.models.http.provider_fault import Fault, FaultKind, MalformedAnswerError
 from metalsci.models.prices import Price
-from metalsci.models.protocol import Call, Expense, Prompt, Response, Stop, Usage
+from metalsci.models.protocol import Expense, ModelCall, Prompt, Response, Stop, Usage
 from metalsci.models.tokens import at_most, estimate
 
 _CONTINUE = (
@@ -121,8 +121,8 @@ class RemoteModel:
     ) -> None:
         self._provider.close()
 
-    def propose(self, prompt: Prompt, call: Call | None = None) -> Response:
-        call = call or Call()
+    def propose(self, prompt: Prompt, call: ModelCall | None = None) -> Response:
+        call = call or ModelCall()
         retrying = Retrying(
             retry=retry_if_exception_type(_Passing),
             wait=self._wait,
@@ -142,7 +142,7 @@ class RemoteModel:
     def interrupted(self, prompt: Prompt, text: str) -> Response:
         return self._response(prompt, _Heard(text=[text]), Stop.CUT)
 
-    def _once(self, prompt: Prompt, call: Call) -> Response:
+    def _once(self, prompt: Prompt, call: ModelCall) -> Response:
         """One attempt. Once anything has arrived it is kept: what was generated is paid for."""
         heard = _Heard()
         reported = begin = time.monotonic()
@@ -155,7 +155,7 @@ class RemoteModel:
                     reported = now
                     call.progress(_progress(heard, now - begin))
         if heard.stop is None and not heard.anything:
-            raise _Passing(Fault(Kind.TRANSIENT, "the connection was closed without an answer"))
+            raise _Passing(Fault(FaultKind.TRANSIENT, "the connection was closed without an answer"))
         return self._response(prompt, heard, heard.stop or Stop.CUT)
 
     def _next(self, events: Iterator[Event], heard: _Heard) -> Event | None:
@@ -167,15 +167,15 @@ class RemoteModel:
                 raise
             if heard.anything:
                 return None
-            if fault.kind is Kind.FILTERED:
+            if fault.kind is FaultKind.FILTERED:
                 return Ended(Stop.REFUSED)
-            if fault.kind is Kind.TRANSIENT:
+            if fault.kind is FaultKind.TRANSIENT:
                 raise _Passing(fault) from error
             raise ModelError(self._permanent(fault)) from error
 
     def _fault(self, error: Exception) -> Fault | None:
         if isinstance(error, MalformedAnswerError):
-            return Fault(Kind.TRANSIENT, f"a malformed answer: {error}")
+            return Fault(FaultKind.TRANSIENT, f"a malformed answer: {error}")
         return self._provider.fault(error)
 
     def _response(self, prompt: Prompt, heard: _Heard, stop: Stop) -> Response:
@@ -222,10 +222,10 @@ class RemoteModel:
     def _permanent(self, fault: Fault) -> str:
         variables = " or ".join(self._provider.variables)
         advice = {
-            Kind.KEY: f"the key was refused: check {variables}",
-            Kind.MODEL: "no such model there: check model.model and model.transport.base_url",
-            Kind.QUOTA: "the account has no credit left: add some, or use a key of another account",
-            Kind.REQUEST: "the request was refused: check model.effort and model.max_output_tokens",
+            FaultKind.KEY: f"the key was refused: check {variables}",
+            FaultKind.MODEL: "no such model there: check model.model and model.transport.base_url",
+            FaultKind.QUOTA: "the account has no credit left: add some, or use a key of another account",
+            FaultKind.REQUEST: "the request was refused: check model.effort and model.max_output_tokens",
         }[fault.kind]
         return self._keys.redact(f"{self.name}: {advice} ({fault.message})")
 

@@ -5,7 +5,7 @@ from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from metalsci.models.http.provider import Counted, Ended, Event, Question, Text, Thought, Wire
-from metalsci.models.http.provider_fault import Fault, Kind, MalformedAnswerError, of_status
+from metalsci.models.http.provider_fault import Fault, FaultKind, MalformedAnswerError, of_status
 from metalsci.models.http.remote import RemoteModel, Transport
 from metalsci.models.prices import PriceTable
 from metalsci.models.protocol import Stop, Usage
@@ -90,9 +90,9 @@ class Claude:
             headers = {name.lower(): value for name, value in error.response.headers.items()}
             return of_status(error.status_code, error.api_message or error.message, error.type, headers)
         if isinstance(error, (anthropic.APIConnectionError, httpx2.HTTPError)):
-            return Fault(Kind.TRANSIENT, str(error.__cause__ or error))
+            return Fault(FaultKind.TRANSIENT, str(error.__cause__ or error))
         if isinstance(error, (anthropic.APIResponseValidationError, json.JSONDecodeError)):
-            return Fault(Kind.TRANSIENT, f"a malformed answer: {error}")
+            return Fault(FaultKind.TRANSIENT, f"a malformed answer: {error}")
         return None
 
 

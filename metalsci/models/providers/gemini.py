@@ -5,7 +5,7 @@ from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from metalsci.models.http.provider import Counted, Ended, Event, Question, Text, Thought, Wire
-from metalsci.models.http.provider_fault import Fault, Kind, MalformedAnswerError, of_status
+from metalsci.models.http.provider_fault import Fault, FaultKind, MalformedAnswerError, of_status
 from metalsci.models.http.remote import RemoteModel, Transport
 from metalsci.models.prices import PriceTable
 from metalsci.models.protocol import Stop, Usage
@@ -103,9 +103,9 @@ class Gemini:
         if isinstance(error, APIError):
             return _of_status(error)
         if isinstance(error, httpx2.HTTPError):
-            return Fault(Kind.TRANSIENT, str(error) or type(error).__name__)
+            return Fault(FaultKind.TRANSIENT, str(error) or type(error).__name__)
         if isinstance(error, json.JSONDecodeError | ValidationError | UnknownApiResponseError):
-            return Fault(Kind.TRANSIENT, f"a malformed answer: {error}")
+            return Fault(FaultKind.TRANSIENT, f"a malformed answer: {error}")
         return None
 
 

@@ -22,7 +22,7 @@ from metalsci.msl.language.signature import KernelSignature
 from metalsci.msl.language.syntax import attribute_name, attributes
 from metalsci.msl.mlx.header import Outline
 from metalsci.msl.mlx.mlx_names import ARGUMENTS
-from metalsci.msl.mlx.prologue import Binding, prologue_of
+from metalsci.msl.mlx.prologue import ArgumentBinding, prologue_of
 from metalsci.msl.text.directives import keyword_of, name_in
 from metalsci.msl.text.lexer import SourceText
 from metalsci.msl.text.source_map import MappedText, Piece, locate
@@ -40,17 +40,17 @@ class LoweredKernel:
     output_names: tuple[str, ...]
     header: str
     source: str
-    bindings: tuple[Binding, ...]
+    bindings: tuple[ArgumentBinding, ...]
     max_total_threads_per_threadgroup: int | None
     _parts: tuple[MappedText, MappedText]
     _file: SourceText
 
     @property
-    def inputs(self) -> tuple[Binding, ...]:
+    def inputs(self) -> tuple[ArgumentBinding, ...]:
         return tuple(binding for binding in self.bindings if not binding.output)
 
     @property
-    def outputs(self) -> tuple[Binding, ...]:
+    def outputs(self) -> tuple[ArgumentBinding, ...]:
         return tuple(binding for binding in self.bindings if binding.output)
 
     def locate(self, generated: str, line: int, column: int) -> tuple[int, int] | None:

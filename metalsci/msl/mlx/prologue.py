@@ -18,7 +18,7 @@ _SYNONYMS = {
 
 
 @dataclass(frozen=True)
-class Binding:
+class ArgumentBinding:
     """One of the user's buffers and the array that MLX binds it by."""
 
     parameter: Parameter
@@ -51,7 +51,7 @@ class Binding:
 class Prologue:
     """`view` is the name of the function template the lines use to see an array as another type, if they use it."""
 
-    bindings: tuple[Binding, ...]
+    bindings: tuple[ArgumentBinding, ...]
     before: str
     after: str
     view: str | None
@@ -121,7 +121,7 @@ class _Writer:
                 value = f"{type_.name}({value})"
             yield f"{'const ' if parameter.const else ''}{type_.name} {parameter.name} = {value};"
 
-    def buffers(self) -> Iterator[tuple[Binding, str | None]]:
+    def buffers(self) -> Iterator[tuple[ArgumentBinding, str | None]]:
         """Each of the user's buffers with the line that binds it, None where MLX's own argument will do."""
         for parameter in self._kernel.parameters:
             if not parameter.is_buffer and parameter.attribute not in BUILT_IN:
@@ -134,15 +134,15 @@ class _Writer:
                 continue
             yield self._buffer(parameter, type_)
 
-    def _buffer(self, parameter: Parameter, type_: ValueType) -> tuple[Binding, str | None]:
+    def _buffer(self, parameter: Parameter, type_: ValueType) -> tuple[ArgumentBinding, str | None]:
         reference = parameter.indirection is Indirection.REFERENCE
         output = parameter.writable
         same = type_.is_scalar and not type_.atomic and type_.scalar in SAME_TYPES and not (reference and output)
         name = parameter.name or self._fresh("unnamed")
         if same and self._can_keep(name):
-            return Binding(parameter, name, type_, output), None
+            return ArgumentBinding(parameter, name, type_, output), None
         data = self._fresh(f"{name}_data")
-        binding = Binding(parameter, data, type_, output)
+        binding = ArgumentBinding(parameter, data, type_, output)
         if not parameter.name:
             return binding, None
         if reference:
@@ -170,7 +170,7 @@ class _Writer:
         return {name: used.get(name, name) for name in BUILT_IN}
 
 
-def _reference(binding: Binding) -> str:
+def _reference(binding: ArgumentBinding) -> str:
     """A reference to the one value of an array. The number of its elements says in which address space it is."""
     type_, name, data = binding.type, binding.parameter.name, binding.name
     if binding.output:

@@ -8,7 +8,7 @@ from textwrap import indent
 
 from metalsci.msl.language.math_mode import MathMode
 from metalsci.msl.mlx.lower import LoweredKernel
-from metalsci.msl.mlx.prologue import Binding
+from metalsci.msl.mlx.prologue import ArgumentBinding
 
 _OWN_NAMES = frozenset({"grid", "init_value", "mx", "threadgroup", "_scalar"})
 
@@ -58,7 +58,7 @@ def {function}({signature}):
 
 
 @dataclass(frozen=True)
-class Usage:
+class CallExample:
     """How a kernel was called, for its docstring and defaults.
 
     threadgroup: threads of a group, the function's default.
@@ -76,7 +76,7 @@ def export_python(
     *,
     title: str,
     facts: Mapping[str, str] | None = None,
-    usage: Mapping[str, Usage] | None = None,
+    usage: Mapping[str, CallExample] | None = None,
     math_mode: MathMode = MathMode.fast,
 ) -> str:
     """The text of a module with one function for each kernel. It imports only MLX.
@@ -84,7 +84,7 @@ def export_python(
     title: one line, for the module's docstring; facts: what else it says, such as the run, the score and the gate's
     verdict, label by label; usage: by kernel name.
     """
-    functions = [_function(kernel, (usage or {}).get(kernel.name, Usage()), math_mode) for kernel in kernels]
+    functions = [_function(kernel, (usage or {}).get(kernel.name, CallExample()), math_mode) for kernel in kernels]
     return _MODULE.format(title=_docstring(title), facts=_facts(facts or {}), kernels="".join(functions))
 
 
@@ -96,7 +96,7 @@ def _facts(facts: Mapping[str, str]) -> str:
     return "\n" + "\n".join(lines) + "\n"
 
 
-def _function(kernel: LoweredKernel, usage: Usage, math_mode: MathMode) -> str:
+def _function(kernel: LoweredKernel, usage: CallExample, math_mode: MathMode) -> str:
     names = _python_names(kernel.bindings)
     shapes = {binding.name: f"{names[binding.name]}_shape" for binding in kernel.outputs}
     atomic = any(binding.atomic for binding in kernel.outputs)
@@ -125,7 +125,7 @@ def _function(kernel: LoweredKernel, usage: Usage, math_mode: MathMode) -> str:
     )
 
 
-def _documentation(kernel: LoweredKernel, names: Mapping[str, str], usage: Usage) -> Iterable[str]:
+def _documentation(kernel: LoweredKernel, names: Mapping[str, str], usage: CallExample) -> Iterable[str]:
     for binding in kernel.inputs:
         yield f"{names[binding.name]}: {_described(binding, usage)}"
     for binding in kernel.outputs:
@@ -142,7 +142,7 @@ def _documentation(kernel: LoweredKernel, names: Mapping[str, str], usage: Usage
     yield f"Returns {returned}."
 
 
-def _described(binding: Binding, usage: Usage) -> str:
+def _described(binding: ArgumentBinding, usage: CallExample) -> str:
     if binding.scalar:
         return f"number ({binding.dtype})"
     text = binding.dtype
@@ -153,11 +153,11 @@ def _described(binding: Binding, usage: Usage) -> str:
     return text
 
 
-def _argument(binding: Binding, name: str) -> str:
+def _argument(binding: ArgumentBinding, name: str) -> str:
     return f"_scalar({name}, mx.{binding.dtype})" if binding.scalar else f"{name}.astype(mx.{binding.dtype})"
 
 
-def _python_names(bindings: Sequence[Binding]) -> Mapping[str, str]:
+def _python_names(bindings: Sequence[ArgumentBinding]) -> Mapping[str, str]:
     """Python's name for each binding: the user's, unless Python or this module has it already."""
     taken = set(_OWN_NAMES)
     names: dict[str, str] = {}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from metalsci.optimizer.syntax.expressions import Expressions
-from metalsci.optimizer.syntax.scopes import Function, Variable
+from metalsci.optimizer.syntax.scopes import FunctionScope, VariableScope
 from metalsci.optimizer.syntax.tree import Node
 
 _MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "!=": "!="}
@@ -16,7 +16,7 @@ class CountedLoop:
     """`first` and `limit` are expressions; the body neither writes the counter nor leaves the loop early."""
 
     node: Node
-    counter: Variable
+    counter: VariableScope
     first: Node
     comparison: str
     limit: Node
@@ -48,14 +48,14 @@ class CountedLoop:
         return values if 0 < len(values) <= most and upward == (self.step > 0) else None
 
 
-def counted_loops(function: Function, expressions: Expressions) -> Iterator[CountedLoop]:
+def counted_loops(function: FunctionScope, expressions: Expressions) -> Iterator[CountedLoop]:
     for node in function.body.find("for_statement"):
         loop = _recognise(node, function, expressions)
         if loop is not None:
             yield loop
 
 
-def _recognise(node: Node, function: Function, expressions: Expressions) -> CountedLoop | None:
+def _recognise(node: Node, function: FunctionScope, expressions: Expressions) -> CountedLoop | None:
     initial, condition, update = (node.child(part) for part in ("initializer", "condition", "update"))
     counters = [variable for variable in function.variables if variable.declaration is initial]
     if initial is None or condition is None or update is None or condition.kind != "binary_expression":
@@ -70,7 +70,7 @@ def _recognise(node: Node, function: Function, expressions: Expressions) -> Coun
     return CountedLoop(node, counter, first, comparison, limit, step)
 
 
-def _step(update: Node, counter: Variable, expressions: Expressions) -> int:
+def _step(update: Node, counter: VariableScope, expressions: Expressions) -> int:
     """0 if the update is not by a constant."""
     target = update.child("argument") or update.child("left")
     if target is None or expressions.variable(target) is not counter:
@@ -87,7 +87,7 @@ def _step(update: Node, counter: Variable, expressions: Expressions) -> int:
     return 0
 
 
-def _bound(condition: Node, counter: Variable, expressions: Expressions) -> tuple[str, Node | None]:
+def _bound(condition: Node, counter: VariableScope, expressions: Expressions) -> tuple[str, Node | None]:
     left, right = condition.part("left"), condition.part("right")
     if condition.operator not in _MIRRORED:
         return "", None

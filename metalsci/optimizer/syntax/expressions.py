@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from metalsci.optimizer.syntax import builtins
 from metalsci.optimizer.syntax.literals import Literal, convert, fold, negate, parse_literal
-from metalsci.optimizer.syntax.scopes import Form, Scopes, Variable
+from metalsci.optimizer.syntax.scopes import Form, Scopes, VariableScope
 from metalsci.optimizer.syntax.tree import Node
 
 Key = tuple[object, ...]
@@ -31,10 +31,10 @@ class Expressions:
         self._constexprs = [v.declaration for f in scopes.functions for v in f.variables if "constexpr" in v.qualifiers]
         self._types: dict[Node, str | None] = {}
 
-    def variable(self, node: Node) -> Variable | None:
+    def variable(self, node: Node) -> VariableScope | None:
         return self._scopes.variable(node)
 
-    def variables(self, node: Node) -> Iterator[Variable]:
+    def variables(self, node: Node) -> Iterator[VariableScope]:
         """Every variable the expression names."""
         for identifier in node.find("identifier"):
             variable = self._scopes.variable(identifier)

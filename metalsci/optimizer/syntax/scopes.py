@@ -17,7 +17,7 @@ class Form(Enum):
 
 
 @dataclass(eq=False)
-class Variable:
+class VariableScope:
     """A parameter or local variable.
 
     `type` is spelled without qualifiers and declarator. `uses` are all identifiers that name it; `writes` those
@@ -83,7 +83,7 @@ _ODD = (
 
 
 @dataclass(eq=False)
-class Function:
+class FunctionScope:
     """A function definition. `broken` functions hold what the grammar could not parse, or jumps that make the order
     of statements differ from the order of the text: no rewrite touches them."""
 
@@ -91,10 +91,10 @@ class Function:
     node: Node
     body: Node
     is_kernel: bool
-    variables: list[Variable]
+    variables: list[VariableScope]
 
     @property
-    def parameters(self) -> list[Variable]:
+    def parameters(self) -> list[VariableScope]:
         return [variable for variable in self.variables if variable.is_parameter]
 
     @cached_property
@@ -106,11 +106,11 @@ class Function:
 class Scopes:
     """The functions of a file, its program-scope `constant`s, and which variable each identifier names."""
 
-    functions: tuple[Function, ...]
-    constants: tuple[Variable, ...]
-    by_use: Mapping[int, Variable]
+    functions: tuple[FunctionScope, ...]
+    constants: tuple[VariableScope, ...]
+    by_use: Mapping[int, VariableScope]
 
-    def variable(self, identifier: Node) -> Variable | None:
+    def variable(self, identifier: Node) -> VariableScope | None:
         return self.by_use.get(identifier.start)
 
 
@@ -119,7 +119,7 @@ def resolve(root: Node) -> Scopes:
     resolver = _Resolver(frozenset(name for name, _ in heads))
     resolver.visit(root, root)
     functions = tuple(
-        Function(
+        FunctionScope(
             name=name,
             node=(node := body.parent or body),
             body=body,
@@ -159,10 +159,10 @@ _THROUGH = ("subscript_expression", "field_expression", "parenthesized_expressio
 
 class _Resolver:
     def __init__(self, defined: frozenset[str]) -> None:
-        self.variables: list[Variable] = []
-        self.by_use: dict[int, Variable] = {}
+        self.variables: list[VariableScope] = []
+        self.by_use: dict[int, VariableScope] = {}
         self._defined = defined
-        self._blocks: list[dict[str, Variable]] = []
+        self._blocks: list[dict[str, VariableScope]] = []
 
     def visit(self, node: Node, block: Node) -> None:
         if node.kind in _BLOCKS:
@@ -205,7 +205,7 @@ class _Resolver:
             name = inner
         for expression in (*lengths, *([initial] if initial else [])):
             self.visit(expression, block)
-        variable = Variable(
+        variable = VariableScope(
             name=name.text,
             type=node.part("type").text,
             form=form,
@@ -242,7 +242,7 @@ class _Resolver:
             top = top.parent
         self._classify(variable, node, top)
 
-    def _classify(self, variable: Variable, node: Node, top: Node) -> None:
+    def _classify(self, variable: VariableScope, node: Node, top: Node) -> None:
         context = top.parent
         if context is None:
             return

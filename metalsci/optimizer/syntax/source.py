@@ -7,7 +7,7 @@ from functools import cached_property
 from metalsci.msl.text import edits
 from metalsci.msl.text.edits import Edit
 from metalsci.optimizer.syntax.expressions import Expressions
-from metalsci.optimizer.syntax.scopes import Function, Scopes, resolve
+from metalsci.optimizer.syntax.scopes import FunctionScope, Scopes, resolve
 from metalsci.optimizer.syntax.tree import Node, parse
 
 
@@ -24,12 +24,12 @@ class Source:
         return resolve(self.root)
 
     @cached_property
-    def functions(self) -> Sequence[Function]:
+    def functions(self) -> Sequence[FunctionScope]:
         """Those a rewrite may touch."""
         return tuple(function for function in self.scopes.functions if not function.broken)
 
     @property
-    def kernels(self) -> Iterator[Function]:
+    def kernels(self) -> Iterator[FunctionScope]:
         return (function for function in self.functions if function.is_kernel)
 
     @cached_property

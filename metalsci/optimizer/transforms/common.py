@@ -10,7 +10,7 @@ from metalsci.optimizer.syntax.chains import Chain, Term, chains
 from metalsci.optimizer.syntax.expressions import Expressions, Key
 from metalsci.optimizer.syntax.naming import NAMEABLE_TYPES, is_worth_a_name, named_after, quoted
 from metalsci.optimizer.syntax.regions import Motion, Region, enclosing_region
-from metalsci.optimizer.syntax.scopes import Form, Function, Variable
+from metalsci.optimizer.syntax.scopes import Form, FunctionScope, VariableScope
 from metalsci.optimizer.syntax.source import Names, Source
 from metalsci.optimizer.syntax.statement_edits import insert_before, replace
 from metalsci.optimizer.syntax.tree import Node
@@ -29,7 +29,7 @@ class CommonSubexpressions:
         ]
 
     def _share(
-        self, uses: list[Node], region: Region, function: Function, expressions: Expressions, names: Names
+        self, uses: list[Node], region: Region, function: FunctionScope, expressions: Expressions, names: Names
     ) -> Change:
         first, kind = uses[0], expressions.type_of(uses[0])
         holder = _holder(first, region, function, kind)
@@ -42,7 +42,7 @@ class CommonSubexpressions:
         return Change(sentence, (declaration, *(replace(use, name) for use in uses)))
 
 
-def _repeated(function: Function, expressions: Expressions) -> Iterator[tuple[list[Node], Region]]:
+def _repeated(function: FunctionScope, expressions: Expressions) -> Iterator[tuple[list[Node], Region]]:
     """Expressions of one value, with all their uses; the longest first, and none that lies within one before."""
     groups = defaultdict[Key, list[Node]](list)
     for node in function.body.find(
@@ -69,7 +69,7 @@ def _is_shareable(node: Node, expressions: Expressions) -> bool:
     )
 
 
-def _holder(first: Node, region: Region, function: Function, kind: str | None) -> Variable | None:
+def _holder(first: Node, region: Region, function: FunctionScope, kind: str | None) -> VariableScope | None:
     """The variable that the first use initialises, if it keeps that value and can be seen from the other uses."""
     for variable in function.variables:
         if variable.initial is first and variable.declaration is region.first:
@@ -143,7 +143,7 @@ class _KeyedChain:
         return [term for key, term in self.terms.items() if key in keys]
 
 
-def _chains(function: Function, source: Source) -> Iterator[_KeyedChain]:
+def _chains(function: FunctionScope, source: Source) -> Iterator[_KeyedChain]:
     expressions = source.expressions
     for chain in chains(function.body):
         terms: dict[Key, Term] = {(term.sign, *expressions.key(term.node)): term for term in chain.terms}

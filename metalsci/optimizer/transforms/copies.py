@@ -8,7 +8,7 @@ from metalsci.optimizer.change import Change
 from metalsci.optimizer.syntax.expressions import Expressions
 from metalsci.optimizer.syntax.precedence import level_of, put
 from metalsci.optimizer.syntax.regions import Motion, enclosing_region
-from metalsci.optimizer.syntax.scopes import Form, Function, Variable
+from metalsci.optimizer.syntax.scopes import Form, FunctionScope, VariableScope
 from metalsci.optimizer.syntax.source import Source
 from metalsci.optimizer.syntax.statement_edits import remove
 from metalsci.optimizer.syntax.tree import Node
@@ -35,7 +35,7 @@ class PropagateCopies:
         return [Change("Read variables directly instead of through copies of them.", tuple(edits))] if edits else []
 
 
-def _is_copy(variable: Variable, function: Function, expressions: Expressions) -> bool:
+def _is_copy(variable: VariableScope, function: FunctionScope, expressions: Expressions) -> bool:
     initial = variable.initial
     if initial is None or variable.form is not Form.VALUE or not variable.is_fixed or not variable.stands_alone:
         return False
@@ -65,7 +65,7 @@ class RemoveUnused:
         return [Change(sentence, tuple(remove(v.declaration) for v in unused))] if unused else []
 
 
-def _is_removable(variable: Variable, source: Source) -> bool:
+def _is_removable(variable: VariableScope, source: Source) -> bool:
     if variable.declaration.kind != "declaration" or not variable.stands_alone:
         return False
     if variable.block.kind not in ("compound_statement", "translation_unit"):
@@ -77,5 +77,5 @@ def _is_removable(variable: Variable, source: Source) -> bool:
     return initial is None or initial.kind == "initializer_list" or source.expressions.is_pure(initial)
 
 
-def _mentions(root: Node, variable: Variable) -> int:
+def _mentions(root: Node, variable: VariableScope) -> int:
     return sum(node.text == variable.name for node in root.walk() if not node.children)

@@ -7,7 +7,7 @@ from metalsci.msl.text.edits import Edit
 from metalsci.optimizer.change import Change
 from metalsci.optimizer.syntax.precedence import CONDITIONAL, PRIMARY, level_of, parenthesised
 from metalsci.optimizer.syntax.regions import statements
-from metalsci.optimizer.syntax.scopes import Function
+from metalsci.optimizer.syntax.scopes import FunctionScope
 from metalsci.optimizer.syntax.source import Source
 from metalsci.optimizer.syntax.statement_edits import indent_of, reindent, remove, replace
 from metalsci.optimizer.syntax.tree import Node
@@ -36,7 +36,7 @@ def negated(condition: Node) -> str:
     return f"!{parenthesised(condition.text, level_of(condition), PRIMARY)}"
 
 
-def leading_guard(function: Function) -> Node | None:
+def leading_guard(function: FunctionScope) -> Node | None:
     """The first `if (...) return;` of the body."""
     return next((statement for statement in statements(function.body) if returns_only(statement)), None)
 
@@ -60,7 +60,7 @@ class GuardedBody:
     def changes(self, source: Source) -> Sequence[Change]:
         return [change for kernel in source.kernels if (change := self._guard(kernel)) is not None]
 
-    def _guard(self, kernel: Function) -> Change | None:
+    def _guard(self, kernel: FunctionScope) -> Change | None:
         guard = leading_guard(kernel)
         condition = condition_of(guard) if guard else None
         if guard is None or condition is None or condition.kind == "declaration":
@@ -88,7 +88,7 @@ class EarlyReturn:
     def changes(self, source: Source) -> Sequence[Change]:
         return [change for kernel in source.kernels if (change := self._return(kernel)) is not None]
 
-    def _return(self, kernel: Function) -> Change | None:
+    def _return(self, kernel: FunctionScope) -> Change | None:
         last = statements(kernel.body)[-1] if statements(kernel.body) else None
         if last is None or last.kind != "if_statement" or last.child("alternative") is not None:
             return None
@@ -114,7 +114,7 @@ class ReturnToElse:
             for statement, jump in list(_branches_that_return(kernel))[:1]
         ]
 
-    def _join(self, kernel: Function, statement: Node, jump: Node) -> Change:
+    def _join(self, kernel: FunctionScope, statement: Node, jump: Node) -> Change:
         taken, end = statement.part("consequence"), kernel.body.end - 1
         rest = kernel.body.source[statement.end : end].strip()
         indent = indent_of(statement)
@@ -123,7 +123,7 @@ class ReturnToElse:
         return Change(sentence, (remove(jump), Edit(taken.end, end, tail)))
 
 
-def _branches_that_return(kernel: Function) -> Iterator[tuple[Node, Node]]:
+def _branches_that_return(kernel: FunctionScope) -> Iterator[tuple[Node, Node]]:
     """`if` statements of the body that do something and return, with their last `return`."""
     body = statements(kernel.body)
     for statement in body[:-1]:

@@ -11,7 +11,7 @@ from metalsci.optimizer.syntax.literals import parse_literal
 from metalsci.optimizer.syntax.periodic import wrapped_indices
 from metalsci.optimizer.syntax.precedence import PRIMARY, put
 from metalsci.optimizer.syntax.regions import statements
-from metalsci.optimizer.syntax.scopes import Form, Function, Variable
+from metalsci.optimizer.syntax.scopes import Form, FunctionScope, VariableScope
 from metalsci.optimizer.syntax.source import Names, Source
 from metalsci.optimizer.syntax.statement_edits import insert_before, replace
 from metalsci.optimizer.syntax.tree import Node
@@ -29,7 +29,7 @@ class SignedIndices:
     def changes(self, source: Source) -> Sequence[Change]:
         return [change for kernel in source.kernels if (change := self._convert(kernel, source)) is not None]
 
-    def _convert(self, kernel: Function, source: Source) -> Change | None:
+    def _convert(self, kernel: FunctionScope, source: Source) -> Change | None:
         expressions = source.expressions
         if _works_on_bits(kernel.body, expressions):
             return None
@@ -66,16 +66,16 @@ def _works_on_bits(body: Node, expressions: Expressions) -> bool:
     return False
 
 
-def _is_convertible(variable: Variable) -> bool:
+def _is_convertible(variable: VariableScope) -> bool:
     return variable.declaration.kind == "declaration" and variable.declaration.part("type").text == "uint"
 
 
-def _is_uint_scalar(parameter: Variable) -> bool:
+def _is_uint_scalar(parameter: VariableScope) -> bool:
     by_value = parameter.form is Form.VALUE or (parameter.form is Form.REFERENCE and parameter.is_uniform)
     return parameter.type == "uint" and by_value and not parameter.writes and not parameter.escapes
 
 
-def _once_a_declaration(variables: Sequence[Variable]) -> Iterator[Variable]:
+def _once_a_declaration(variables: Sequence[VariableScope]) -> Iterator[VariableScope]:
     """One variable of each declaration: `uint a = 0, b = 1` has one type to change."""
     seen = set[int]()
     for variable in variables:
@@ -84,7 +84,7 @@ def _once_a_declaration(variables: Sequence[Variable]) -> Iterator[Variable]:
             yield variable
 
 
-def _local_name(parameter: Variable) -> str:
+def _local_name(parameter: VariableScope) -> str:
     lower = parameter.name.lower()
     return lower if lower != parameter.name else f"{parameter.name}_signed"
 

@@ -10,7 +10,7 @@ from metalsci.optimizer.syntax.expressions import Expressions, Key
 from metalsci.optimizer.syntax.periodic import WrappedIndex, wrapped_indices
 from metalsci.optimizer.syntax.precedence import SUM, fitted, level_of, parenthesised
 from metalsci.optimizer.syntax.regions import Motion, Region, enclosing_region, outer_region, statements
-from metalsci.optimizer.syntax.scopes import Function
+from metalsci.optimizer.syntax.scopes import FunctionScope
 from metalsci.optimizer.syntax.source import Source
 from metalsci.optimizer.syntax.statement_edits import indent_of, reindent, replace
 from metalsci.optimizer.syntax.tree import Node, Shape
@@ -30,7 +30,7 @@ class SplitInterior:
     def changes(self, source: Source) -> Sequence[Change]:
         return [change for kernel in source.kernels if (change := self._split(kernel, source)) is not None]
 
-    def _split(self, kernel: Function, source: Source) -> Change | None:
+    def _split(self, kernel: FunctionScope, source: Source) -> Change | None:
         wrapped = [w for w in wrapped_indices(kernel.body, source.expressions) if w.is_remainder]
         region = enclosing_region([index.node for index in wrapped]) if wrapped else None
         if region is None or any(_base(index, source.expressions) is None for index in wrapped):
@@ -102,7 +102,7 @@ def _base(index: WrappedIndex, expressions: Expressions) -> Node | None:
     return bases[0] if len(bases) == 1 else None
 
 
-def _closed(region: Region, kernel: Function) -> Region:
+def _closed(region: Region, kernel: FunctionScope) -> Region:
     """The region, drawn to the end of its block if it declares what is used behind it."""
     declared = [v for v in kernel.variables if v.block is region.block and region.covers(v.declaration)]
     leaks = any(not region.covers(use) for variable in declared for use in variable.uses)

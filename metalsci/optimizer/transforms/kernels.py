@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from metalsci.msl.text.edits import Edit
 from metalsci.optimizer.change import Change
 from metalsci.optimizer.syntax.regions import statements
-from metalsci.optimizer.syntax.scopes import Form, Function, Variable
+from metalsci.optimizer.syntax.scopes import Form, FunctionScope, VariableScope
 from metalsci.optimizer.syntax.source import Names, Source
 from metalsci.optimizer.syntax.statement_edits import insert_before, replace
 from metalsci.optimizer.syntax.tree import Node
@@ -31,7 +31,7 @@ class ThreadgroupCap:
             if (edit := self._edit(kernel)) is not None
         ]
 
-    def _edit(self, kernel: Function) -> Edit[str] | None:
+    def _edit(self, kernel: FunctionScope) -> Edit[str] | None:
         attributes = [node for node in kernel.node.children if node.kind == "attribute_declaration"]
         for attribute in attributes:
             if _CAP in attribute.text:
@@ -60,7 +60,7 @@ class LocalCopies:
             if _is_read_twice(parameter) and statements(kernel.body)
         ]
 
-    def _copy(self, kernel: Function, parameter: Variable, names: Names) -> Change:
+    def _copy(self, kernel: FunctionScope, parameter: VariableScope, names: Names) -> Change:
         lower = parameter.name.lower()
         name = names.fresh(lower if lower != parameter.name else f"{parameter.name}_local")
         declaration = f"const {parameter.type} {name} = {parameter.name};"
@@ -69,7 +69,7 @@ class LocalCopies:
         return Change(f"Read the argument `{parameter.name}` once, into a local.", tuple(edits))
 
 
-def _is_read_twice(parameter: Variable) -> bool:
+def _is_read_twice(parameter: VariableScope) -> bool:
     return (
         parameter.is_uniform and parameter.form is Form.REFERENCE and not parameter.escapes and len(parameter.uses) > 1
     )

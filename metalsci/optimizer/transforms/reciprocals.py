@@ -9,7 +9,7 @@ from metalsci.optimizer.change import Change
 from metalsci.optimizer.syntax.expressions import Expressions, Key
 from metalsci.optimizer.syntax.precedence import PRODUCT, level_of, parenthesised
 from metalsci.optimizer.syntax.regions import Motion, Region, crosses_loop, enclosing_region, outer_region
-from metalsci.optimizer.syntax.scopes import Function
+from metalsci.optimizer.syntax.scopes import FunctionScope
 from metalsci.optimizer.syntax.source import Names, Source
 from metalsci.optimizer.syntax.statement_edits import insert_before, replace
 from metalsci.optimizer.syntax.tree import Node
@@ -53,7 +53,7 @@ def _multiplied(division: Node, name: str) -> Edit[str]:
     return Edit(left.end, right.end, f" * {name}")
 
 
-def _by_divisor(function: Function, expressions: Expressions) -> dict[Key, list[Node]]:
+def _by_divisor(function: FunctionScope, expressions: Expressions) -> dict[Key, list[Node]]:
     groups = defaultdict[Key, list[Node]](list)
     for division in _divisions(function.body):
         left, right = division.part("left"), division.part("right")

@@ -8,7 +8,7 @@ from metalsci.optimizer.change import Change
 from metalsci.optimizer.syntax.expressions import Expressions
 from metalsci.optimizer.syntax.precedence import SUM, level_of, parenthesised
 from metalsci.optimizer.syntax.regions import Motion, Region, statement_of, statements
-from metalsci.optimizer.syntax.scopes import Form, Function, Variable
+from metalsci.optimizer.syntax.scopes import Form, FunctionScope, VariableScope
 from metalsci.optimizer.syntax.source import Names, Source
 from metalsci.optimizer.syntax.statement_edits import remove, replace
 from metalsci.optimizer.syntax.tree import Node
@@ -33,7 +33,7 @@ class ScalarReplacement:
             if (change := self._replace(source, variable, names)) is not None
         ]
 
-    def _replace(self, source: Source, array: Variable, names: Names) -> Change | None:
+    def _replace(self, source: Source, array: VariableScope, names: Names) -> Change | None:
         if not array.is_local_array or not array.stands_alone or array.escapes or array.length is None:
             return None
         length = source.expressions.constant(array.length)
@@ -61,7 +61,7 @@ class ScalarReplacement:
         return Change(sentence, tuple(edits))
 
 
-def _declaration(array: Variable, scalars: dict[int, str], initials: list[str], later: set[int]) -> Edit[str]:
+def _declaration(array: VariableScope, scalars: dict[int, str], initials: list[str], later: set[int]) -> Edit[str]:
     left = [index for index in scalars if index not in later]
     if not left:
         return remove(array.declaration)
@@ -79,7 +79,7 @@ def _element(use: Node, expressions: Expressions) -> int | None:
     return int(index.value) if index and index.type != "float" else None
 
 
-def _initial_texts(array: Variable, length: int) -> list[str] | None:
+def _initial_texts(array: VariableScope, length: int) -> list[str] | None:
     """One initialiser an element, none at all if the array has none; None where they cannot be told apart."""
     if array.initial is None:
         return []
@@ -89,7 +89,7 @@ def _initial_texts(array: Variable, length: int) -> list[str] | None:
     return given + ["0"] * (length - len(given)) if len(given) <= length else None
 
 
-def _defining_statement(array: Variable, uses: Sequence[Node]) -> Node | None:
+def _defining_statement(array: VariableScope, uses: Sequence[Node]) -> Node | None:
     """The assignment that may become the declaration: the only one, before every read, in the array's own block."""
     written = [use for use in uses if use in array.writes]
     if len(written) != 1 or written[0] is not uses[0]:
@@ -115,7 +115,7 @@ class MergeAccumulation:
             if (change := self._merge(source, function, variable)) is not None
         ]
 
-    def _merge(self, source: Source, function: Function, variable: Variable) -> Change | None:
+    def _merge(self, source: Source, function: FunctionScope, variable: VariableScope) -> Change | None:
         if variable.form is not Form.VALUE or variable.escapes or not variable.stands_alone or not variable.initial:
             return None
         block = variable.block
@@ -143,7 +143,7 @@ def _right(update: Node) -> Node:
     return update.named[0].part("right")
 
 
-def _updates(variable: Variable, expressions: Expressions) -> list[Node]:
+def _updates(variable: VariableScope, expressions: Expressions) -> list[Node]:
     """The `+=` and `-=` statements that follow the declaration in its block, before the variable is read or set."""
     updates = list[Node]()
     for statement in statements(variable.block):

@@ -98,14 +98,14 @@ def _assignment(statement: Node, assignment: Node, simplifier: "Simplifier") -> 
     return None
 
 
-def _update(assignment: Node, left: Node, value: "Term") -> Edit[str] | None:
+def _update(assignment: Node, left: Node, value: "ScaledTerm") -> Edit[str] | None:
     """`x = x + y` as `x += y`, for a single y."""
     sign, _, rest = value.text[len(left.text) + 1 :].partition(" ")
     return None if " + " in rest or " - " in rest else replace(assignment, f"{left.text} {sign}= {rest}")
 
 
 @dataclass(frozen=True)
-class Term:
+class ScaledTerm:
     text: str
     level: int
     literal: Literal | None = None
@@ -121,10 +121,10 @@ class Simplifier:
     def is_pure(self, node: Node) -> bool:
         return self._expressions.is_pure(node)
 
-    def term(self, node: Node) -> Term:
+    def term(self, node: Node) -> ScaledTerm:
         match node.kind:
             case "number_literal" | "true" | "false":
-                return Term(node.text, level_of(node), self._expressions.constant(node))
+                return ScaledTerm(node.text, level_of(node), self._expressions.constant(node))
             case "parenthesized_expression" if len(node.named) == 1:
                 return self._parenthesised(node)
             case "unary_expression" if node.operator in ("-", "!"):
@@ -137,92 +137,98 @@ class Simplifier:
                 return self._call(node)
         return self._rebuilt(node)
 
-    def _rebuilt(self, node: Node) -> Term:
+    def _rebuilt(self, node: Node) -> ScaledTerm:
         """The node's text with its simplified children in their places."""
         pieces, position, changed = list[str](), node.start, False
         for child in node.children:
             pieces.append(node.source[position : child.start])
-            term = self.term(child) if child.is_named else Term(child.text, ANY)
+            term = self.term(child) if child.is_named else ScaledTerm(child.text, ANY)
             pieces.append(fitted(child, term.text, term.level) if term.changed else child.text)
             position, changed = child.end, changed or term.changed
         pieces.append(node.source[position : node.end])
-        return Term("".join(pieces), level_of(node), None, True) if changed else Term(node.text, level_of(node))
+        return (
+            ScaledTerm("".join(pieces), level_of(node), None, True)
+            if changed
+            else ScaledTerm(node.text, level_of(node))
+        )
 
-    def _parenthesised(self, node: Node) -> Term:
+    def _parenthesised(self, node: Node) -> ScaledTerm:
         inner = self.term(node.named[0])
         if inner.literal or (inner.changed and inner.level >= required_level(node)):
-            return Term(inner.text, inner.level, inner.literal, True)
-        return Term(f"({inner.text})", PRIMARY, None, True) if inner.changed else Term(node.text, PRIMARY)
+            return ScaledTerm(inner.text, inner.level, inner.literal, True)
+        return ScaledTerm(f"({inner.text})", PRIMARY, None, True) if inner.changed else ScaledTerm(node.text, PRIMARY)
 
-    def _unary(self, node: Node) -> Term:
+    def _unary(self, node: Node) -> ScaledTerm:
         argument = self.term(node.part("argument"))
         if argument.literal and node.operator == "-" and (value := negate(argument.literal)):
-            return Term(str(value), UNARY if value.value < 0 else PRIMARY, value, True)
+            return ScaledTerm(str(value), UNARY if value.value < 0 else PRIMARY, value, True)
         if argument.literal and node.operator == "!" and argument.literal.type == "bool":
             return _literal(Literal(not argument.literal.value, "bool"))
         if node.operator == "-" and argument.level == UNARY and argument.text.startswith("-"):
-            return Term(argument.text[1:], UNARY, None, True)
+            return ScaledTerm(argument.text[1:], UNARY, None, True)
         return self._rebuilt(node)
 
-    def _conditional(self, node: Node) -> Term:
+    def _conditional(self, node: Node) -> ScaledTerm:
         condition = self.term(node.part("condition"))
         if condition.literal and condition.literal.type == "bool":
             taken = self.term(node.part("consequence" if condition.literal.value else "alternative"))
-            return Term(taken.text, taken.level, taken.literal, True)
+            return ScaledTerm(taken.text, taken.level, taken.literal, True)
         return self._rebuilt(node)
 
-    def _call(self, node: Node) -> Term:
+    def _call(self, node: Node) -> ScaledTerm:
         name, arguments = builtins.called_name(node), builtins.arguments(node)
         if len(arguments) == 1 and builtins.is_scalar_type(name):
             argument = self.term(arguments[0])
             if argument.literal and (value := convert(argument.literal, name)):
                 return _literal(value)
             if self._expressions.type_of(arguments[0]) == name and argument.literal is None:
-                return Term(argument.text, argument.level, None, True)
+                return ScaledTerm(argument.text, argument.level, None, True)
         if name == "fma" and len(arguments) == 3 and (reduced := self._reduced_fma(node, arguments)):
             return reduced
         return self._rebuilt(node)
 
-    def _reduced_fma(self, node: Node, arguments: Sequence[Node]) -> Term | None:
+    def _reduced_fma(self, node: Node, arguments: Sequence[Node]) -> ScaledTerm | None:
         """`fma(a, b, c)` where a or b is 0 or ±1, or c is 0."""
         if self._expressions.type_of(node) != "float" or not all(map(self.is_pure, arguments)):
             return None
         a, b, c = (self.term(argument) for argument in arguments)
         if c.literal and c.literal.value == 0:
-            return Term(" * ".join(parenthesised(t.text, t.level, PRODUCT + 1) for t in (a, b)), PRODUCT, None, True)
+            return ScaledTerm(
+                " * ".join(parenthesised(t.text, t.level, PRODUCT + 1) for t in (a, b)), PRODUCT, None, True
+            )
         for one, other in ((a, b), (b, a)):
             value = one.literal.value if one.literal else None
             if value == 0:
-                return Term(c.text, c.level, c.literal, True)
+                return ScaledTerm(c.text, c.level, c.literal, True)
             if value in (1, -1):
                 sign = "+" if value == 1 else "-"
                 operand = parenthesised(other.text, other.level, SUM + 1)
-                return Term(f"{parenthesised(c.text, c.level, SUM)} {sign} {operand}", SUM, None, True)
+                return ScaledTerm(f"{parenthesised(c.text, c.level, SUM)} {sign} {operand}", SUM, None, True)
         return None
 
-    def _binary(self, node: Node) -> Term:
+    def _binary(self, node: Node) -> ScaledTerm:
         left, right = self.term(node.part("left")), self.term(_operand(node))
         if left.literal and right.literal and (value := fold(node.operator, left.literal, right.literal)):
             return _literal(value)
         return self._reduced(node, left, right) or self._respelled(node, left, right)
 
-    def _respelled(self, node: Node, left: Term, right: Term) -> Term:
+    def _respelled(self, node: Node, left: ScaledTerm, right: ScaledTerm) -> ScaledTerm:
         """The operation as it is, with the sign of a negative right side pulled into it."""
         symbol, level = node.operator, operator_level(node.operator)
         negative = right.level == UNARY and right.text.startswith("-")
         if symbol in ("+", "-") and negative:
             turned = "-" if symbol == "+" else "+"
-            return Term(f"{parenthesised(left.text, left.level, SUM)} {turned} {right.text[1:]}", SUM, None, True)
+            return ScaledTerm(f"{parenthesised(left.text, left.level, SUM)} {turned} {right.text[1:]}", SUM, None, True)
         turned_sign = left.changed and left.level == UNARY and left.text.startswith("-")
         if symbol == "+" and turned_sign and right.level > SUM and not right.text.startswith("-"):
-            return Term(f"{right.text} - {left.text[1:]}", SUM, None, True)
+            return ScaledTerm(f"{right.text} - {left.text[1:]}", SUM, None, True)
         if not (left.changed or right.changed):
-            return Term(node.text, level)
+            return ScaledTerm(node.text, level)
         gap = node.source[node.part("left").end : node.part("right").start]
         sides = parenthesised(left.text, left.level, level), parenthesised(right.text, right.level, level + 1)
-        return Term(gap.join(sides), level, None, True)
+        return ScaledTerm(gap.join(sides), level, None, True)
 
-    def _reduced(self, node: Node, left: Term, right: Term) -> Term | None:
+    def _reduced(self, node: Node, left: ScaledTerm, right: ScaledTerm) -> ScaledTerm | None:
         """The one side that is left when the other is a neutral or absorbing literal."""
         whole = self._expressions.type_of(node)
         for one, other, other_node, other_is_left in (
@@ -232,7 +238,7 @@ class Simplifier:
             if one.literal is None or isinstance(one.literal.value, bool):
                 continue
             same_type = self._expressions.type_of(other_node) == whole and whole is not None
-            kept = Term(other.text, other.level, other.literal, True)
+            kept = ScaledTerm(other.text, other.level, other.literal, True)
             match node.operator, one.literal.value:
                 case ("+", 0) | ("*", 1) if same_type:
                     return kept
@@ -258,11 +264,11 @@ def _operand(operation: Node) -> Node:
     return right.bare if right.bare.kind == "unary_expression" and right.bare.operator == "-" else right
 
 
-def _literal(value: Literal) -> Term:
-    return Term(str(value), UNARY if value.value < 0 else PRIMARY, value, True)
+def _literal(value: Literal) -> ScaledTerm:
+    return ScaledTerm(str(value), UNARY if value.value < 0 else PRIMARY, value, True)
 
 
-def _negated(term: Term) -> Term:
+def _negated(term: ScaledTerm) -> ScaledTerm:
     if term.level == UNARY and term.text.startswith("-"):
-        return Term(term.text[1:], UNARY, None, True)
-    return Term(f"-{parenthesised(term.text, term.level, PRODUCT)}", UNARY, None, True)
+        return ScaledTerm(term.text[1:], UNARY, None, True)
+    return ScaledTerm(f"-{parenthesised(term.text, term.level, PRODUCT)}", UNARY, None, True)

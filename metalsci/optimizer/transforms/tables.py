@@ -7,7 +7,7 @@ from metalsci.msl.text.edits import Edit
 from metalsci.optimizer.change import Change
 from metalsci.optimizer.syntax.expressions import Expressions
 from metalsci.optimizer.syntax.precedence import level_of, put
-from metalsci.optimizer.syntax.scopes import Form, Variable
+from metalsci.optimizer.syntax.scopes import Form, VariableScope
 from metalsci.optimizer.syntax.source import Source
 from metalsci.optimizer.syntax.tree import Node
 
@@ -54,7 +54,7 @@ def table_element(node: Node, expressions: Expressions) -> Node | None:
     return entry if _is_constant(entry, expressions) else None
 
 
-def _is_table(variable: Variable) -> bool:
+def _is_table(variable: VariableScope) -> bool:
     read_only = variable.qualifiers & {"constant", "const", "constexpr"}
     return bool(variable.form is Form.ARRAY and variable.is_fixed and read_only)
 

@@ -8,7 +8,7 @@ from metalsci.optimizer.change import Change
 from metalsci.optimizer.syntax.counted import CountedLoop, counted_loops
 from metalsci.optimizer.syntax.precedence import PRIMARY, PRODUCT, UNARY, level_of, parenthesised, put
 from metalsci.optimizer.syntax.regions import LOOPS
-from metalsci.optimizer.syntax.scopes import Function, Variable
+from metalsci.optimizer.syntax.scopes import FunctionScope, VariableScope
 from metalsci.optimizer.syntax.source import Names, Source
 from metalsci.optimizer.syntax.statement_edits import indent_of, insert_before, pragma_before, reindent, replace
 from metalsci.optimizer.syntax.tree import Node
@@ -34,7 +34,7 @@ class UnrollLoop:
             if (change := self._unroll(source, function, loop, names)) is not None
         ]
 
-    def _unroll(self, source: Source, function: Function, loop: CountedLoop, names: Names) -> Change | None:
+    def _unroll(self, source: Source, function: FunctionScope, loop: CountedLoop, names: Names) -> Change | None:
         values = loop.values(source.expressions, self.most_rounds)
         if values is None or loop.counter.name in source.macro_words:
             return None
@@ -57,7 +57,7 @@ class UnrollLoop:
         return Change(sentence, (*dropped, replace(loop.node, f"\n{indent}".join(lines))))
 
     def _round(
-        self, loop: CountedLoop, value: int, renamed: dict[Variable, str], indent: str, with_comments: bool
+        self, loop: CountedLoop, value: int, renamed: dict[VariableScope, str], indent: str, with_comments: bool
     ) -> Iterator[str]:
         for statement in loop.statements:
             if statement.kind != "comment" or with_comments:
@@ -65,7 +65,7 @@ class UnrollLoop:
                 yield reindent(text.strip(), indent)
 
 
-def _substitute(statement: Node, counter: Variable, value: int, renamed: dict[Variable, str]) -> str:
+def _substitute(statement: Node, counter: VariableScope, value: int, renamed: dict[VariableScope, str]) -> str:
     def inside(nodes: Sequence[Node]) -> Iterator[Node]:
         return (node for node in nodes if statement.contains(node))
 

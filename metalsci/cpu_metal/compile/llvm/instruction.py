@@ -259,7 +259,7 @@ def _shuffle(rest: str) -> _Parts:
 
 
 def _field(rest: str) -> _Parts:
-    from metalsci.cpu_metal.compile.llvm.types import fields
+    from metalsci.cpu_metal.compile.llvm.value_types import fields
 
     aggregate, *indices = operands(rest)
     given = Operand(*typed(aggregate))

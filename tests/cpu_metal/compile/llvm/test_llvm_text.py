@@ -5,7 +5,7 @@ import pytest
 from metalsci.cpu_metal.compile.llvm.function import Function, definitions, function_of
 from metalsci.cpu_metal.compile.llvm.instruction import Instruction, Operand
 from metalsci.cpu_metal.compile.llvm.text import operands, typed
-from metalsci.cpu_metal.compile.llvm.types import Layout, layout, type_of
+from metalsci.cpu_metal.compile.llvm.value_types import Layout, layout, type_of
 
 MODULE = """\
 @table = constant [2 x float] zeroinitializer
