@@ -156,16 +156,28 @@ static int count_lines(struct Profile *profile, struct Touch *touch, struct Wait
     return followed;
 }
 
+enum Where { NEAR, OWN, FAR, PLACES };
+
+// Where an address leads: one instruction of LLVM may choose between two spaces lane by lane, where a GPU has two.
+static enum Where where(const struct Worker *worker, uptr address) {
+    if (address - ((uptr)worker + THREADGROUP_OFFSET) < THREADGROUP_MEMORY) return NEAR;
+    return worker_of(address) == worker ? OWN : FAR;
+}
+
 int memory_touch(struct Worker *worker, struct Profile *profile, struct Touch *touch, struct Waits *waits) {
-    const uptr start = (uptr)worker + THREADGROUP_OFFSET;
+    static struct Touch parts[PLACES];
+    int followed = 1;
     if (touch->site->kind == PROFILE_ATOMIC) count_collisions(touch);
-    if (touch->addresses[0] - start < THREADGROUP_MEMORY) {
-        count_turns(touch, start);
-        return 1;
+    for (u32 place = 0; place < PLACES; ++place) {
+        parts[place].site = touch->site;
+        parts[place].count = 0;
     }
-    if (worker_of(touch->addresses[0]) == worker) {
-        ++touch->site->own_issues;
-        return 1;
+    for (u32 i = 0; i < touch->count; ++i) {
+        struct Touch *part = &parts[where(worker, touch->addresses[i])];
+        part->addresses[part->count++] = touch->addresses[i];
     }
-    return count_lines(profile, touch, waits);
+    if (parts[NEAR].count) count_turns(&parts[NEAR], (uptr)worker + THREADGROUP_OFFSET);
+    if (parts[OWN].count) ++touch->site->own_issues;
+    if (parts[FAR].count) followed = count_lines(profile, &parts[FAR], waits);
+    return followed;
 }

@@ -88,6 +88,15 @@ def test_banks_of_threadgroup_memory_take_turns(device: cpu_metal.Device) -> Non
     assert turns(32) == 32 * turns(1)
 
 
+def test_lanes_that_read_threadgroup_memory_and_others_that_read_a_buffer_are_told_apart(
+    device: cpu_metal.Device,
+) -> None:
+    body = "threadgroup float s[64];\ns[t] = x[i];\nthreadgroup_barrier(mem_flags::mem_threadgroup);\n"
+    counters = _counters(device, body + "float v;\nif (t % 32 < 16) v = s[t + 1]; else v = x[i + 1];\ny[i] = v;")
+    assert counters.near_lanes == _THREADS + _THREADS / 2
+    assert counters.loads.lanes == _THREADS + _THREADS / 2
+
+
 def test_barriers_and_lanes_functions_are_counted_for_each_simdgroup(device: cpu_metal.Device) -> None:
     body = "threadgroup float s[64];\ns[t] = simd_sum(x[i]);\nthreadgroup_barrier(mem_flags::mem_threadgroup);\n"
     counters = _counters(device, body + "y[i] = s[63 - t];")
