@@ -166,7 +166,13 @@ class Compiler:
         folder = self.cache.entry(key, write)
         facts = json.loads((folder / _FACTS).read_text())
         facts["blocks"] = tuple(
-            BlockCost(**{**block, "lines": tuple(LineCost(**line) for line in block["lines"])})
+            BlockCost(
+                **{
+                    **block,
+                    "spilled": tuple(block["spilled"]),
+                    "lines": tuple(LineCost(**line) for line in block["lines"]),
+                }
+            )
             for block in facts["blocks"]
         )
         facts["sites"] = tuple(AccessSite(**site) for site in facts["sites"])

@@ -13,39 +13,43 @@ INDEPENDENT = 2.5  # cycles an operation of a lone simdgroup where none depends 
 class BlockPath:
     """Of one block.
 
-    chain: cycles of operations. near: waits for threadgroup memory. levels: of each access to device memory, by its
-    line in the module, how many waits for device memory come before it.
+    chain: cycles of operations. near: waits for threadgroup memory. own: for a thread's own arrays. levels: of each
+    access to device memory, by its line in the module, how many waits for device memory come before it.
     """
 
     chain: float
     near: int
+    own: int
     levels: Mapping[int, int]
 
 
 def path_of(instructions: Sequence[CountedInstruction], prices: Mapping[int, Cost], near: frozenset[str]) -> BlockPath:
     """The block's path. near: pointers into threadgroup memory."""
-    ready: dict[str, tuple[float, int, int]] = {}  # cycles, waits far and near until a value is there
-    end, most_near, work = 0.0, 0, 0.0
+    # Of each value, until it is there: cycles; waits for device memory, threadgroup memory and own arrays.
+    ready: dict[str, tuple[float, int, int, int]] = {}
+    end, most_near, most_own, work = 0.0, 0, 0, 0.0
     levels: dict[int, int] = {}
     for instruction in instructions:
         price = prices[instruction.index]
-        at, far, close = 0.0, 0, 0
+        at, far, close, own = 0.0, 0, 0, 0
         if instruction.operation != "phi":
             for name in instruction.operands:
-                before = ready.get(name, (0.0, 0, 0))
-                at, far, close = max(at, before[0]), max(far, before[1]), max(close, before[2])
+                before = ready.get(name, (0.0, 0, 0, 0))
+                at, far = max(at, before[0]), max(far, before[1])
+                close, own = max(close, before[2]), max(own, before[3])
         if price.kind is CostKind.MEMORY:
             if near.intersection(instruction.operands):
                 close += instruction.operation != "store"
             else:
                 levels[instruction.index] = far
                 far += instruction.operation != "store"
+        own += price.kind is CostKind.PRIVATE and instruction.operation == "load"
         at += price.latency
         work += price.cycles
         if instruction.name:
-            ready[instruction.name] = (at, far, close)
-        end, most_near = max(end, at), max(most_near, close)
-    return BlockPath(max(end, INDEPENDENT * work), most_near, levels)
+            ready[instruction.name] = (at, far, close, own)
+        end, most_near, most_own = max(end, at), max(most_near, close), max(most_own, own)
+    return BlockPath(max(end, INDEPENDENT * work), most_near, most_own, levels)
 
 
 def threadgroup_pointers(body: CountedBody) -> frozenset[str]:

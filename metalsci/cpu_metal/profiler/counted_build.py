@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from metalsci.cpu_metal.compile.llvm.division import without_traps
-from metalsci.cpu_metal.profiler.block_paths import path_of, threadgroup_pointers
+from metalsci.cpu_metal.profiler.block_paths import BlockPath, path_of, threadgroup_pointers
 from metalsci.cpu_metal.profiler.counted_text import CountedBody, CountedInstruction, read_body
 from metalsci.cpu_metal.profiler.cycles import Cost, CostKind, Costs, code_size
 from metalsci.cpu_metal.profiler.instrument import MOST_SITES, AccessSite, instrument
-from metalsci.cpu_metal.profiler.liveness import most_alive
+from metalsci.cpu_metal.profiler.liveness import BUDGETS, alive_at_ends, most_alive, spilled_words
 from metalsci.cpu_metal.profiler.loops import in_loop_order
 from metalsci.cpu_metal.profiler.steering import steering_slots
 
+_NONE = (0,) * len(BUDGETS)
 _VERSION = re.compile(r'^!\d+ = !\{!"(.*clang version [\d.]+).*"\}', re.MULTILINE)
 _ALLOCA = re.compile(r"alloca (?:\[(\d+) x )?(.*)")
 _METADATA = re.compile(r"(?:,| (?=!dbg)) ?![\w.]+ !\d+")
@@ -38,14 +39,16 @@ class LineCost:
 class BlockCost:
     """Of one execution of a block by a simdgroup.
 
-    kinds: cycles of an issue slot by kind of instruction. chain, near: see block_paths.py. alive: most words of 32
-    bits that a thread holds. barriers, private: instructions that wait for the threadgroup, and accesses to a thread's
-    own arrays. branch: line of the branch at its end, 0 for none.
+    kinds: cycles of an issue slot by kind of instruction. chain, near, own: see block_paths.py. alive: most words of 32
+    bits that a thread holds. spilled: see liveness.py. barriers, private: instructions that wait for the threadgroup,
+    and accesses to a thread's own arrays. branch: line of the branch at its end, 0 for none.
     """
 
     chain: int
     near: int
+    own: int
     alive: int
+    spilled: tuple[int, ...]
     instructions: int
     barriers: int
     private: int
@@ -85,15 +88,18 @@ def count(
     prices = Costs(body)
     graph = {label: block.successors for label, block in body.blocks.items()}
     order = in_loop_order(graph, body.entry)
-    alive = most_alive(body, prices.words())
+    words = prices.words()
+    alive_at_end = alive_at_ends(body, words)
+    alive = most_alive(body, words, alive_at_end)
     near = threadgroup_pointers(body)
     levels: dict[int, int] = {}
     blocks = []
     for label in order:
         instructions = body.blocks[label].instructions
         path = path_of(instructions, prices.of, near)
+        spilled = spilled_words(instructions, words, alive_at_end[label]) if alive[label] > BUDGETS[0] else _NONE
         levels.update(path.levels)
-        blocks.append(_block(instructions, prices.of, round(path.chain), path.near, alive[label]))
+        blocks.append(_block(instructions, prices.of, path, alive[label], spilled))
     text, sites = instrument(module, body, order, frozenset(prices.private))
     if len(sites) >= MOST_SITES:
         raise TooLongError(f"the kernel has {len(sites):,} accesses to memory in its code, too many to be counted")
@@ -113,7 +119,11 @@ def count(
 
 
 def _block(
-    instructions: Sequence[CountedInstruction], prices: Mapping[int, Cost], chain: int, near: int, alive: int
+    instructions: Sequence[CountedInstruction],
+    prices: Mapping[int, Cost],
+    path: BlockPath,
+    alive: int,
+    spilled: tuple[int, ...],
 ) -> BlockCost:
     kinds: defaultdict[str, float] = defaultdict(float)
     cycles: defaultdict[int, float] = defaultdict(float)
@@ -127,9 +137,11 @@ def _block(
     of_kind = [prices[i.index].kind for i in instructions]
     last = instructions[-1]
     return BlockCost(
-        chain=chain,
-        near=near,
+        chain=round(path.chain),
+        near=path.near,
+        own=path.own,
         alive=alive,
+        spilled=spilled,
         instructions=sum(counts.values()),
         barriers=of_kind.count(CostKind.BARRIER),
         private=of_kind.count(CostKind.PRIVATE),

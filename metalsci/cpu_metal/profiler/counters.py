@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 class WaitPath:
     """A simdgroup's way through a kernel, as a chain of waits.
 
-    chain: cycles of operations that wait for one another. near: waits for threadgroup memory. hits, misses: waits for
-    device memory that the small cache holds, and that it does not.
+    chain: cycles of operations that wait for one another. near: waits for threadgroup memory. own: for a thread's own
+    arrays. far: for device memory. misses: of those, for lines that a cache of 4, 16 or 64 lines did not hold.
     """
 
     chain: float = 0.0
     near: float = 0.0
-    hits: float = 0.0
-    misses: float = 0.0
+    own: float = 0.0
+    far: float = 0.0
+    misses: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Traffic:
     """Accesses to device memory by simdgroups.
 
     issues: instructions. lanes: threads that took part. lines, sectors: of 128 and of 32 bytes, different ones in each
-    access added up. misses: lines that a cache of 4, 8 or 16 KB did not hold. bytes: that threads asked for.
+    access added up. misses: lines that a cache of 4, 16 or 64 lines did not hold. bytes: that threads asked for.
     """
 
     issues: float = 0.0
@@ -44,7 +45,8 @@ class Counters:
     and turns of its busiest bank. atomics, collisions: atomic instructions, and lanes at their most wanted address.
     private: accesses to a thread's own arrays. divergent: branches after which lanes went apart. critical: of the
     slowest simdgroup of a threadgroup, on the average. total: of all simdgroups. alive: executions of blocks by the
-    words of 32 bits that a thread holds in them.
+    words of 32 bits that a thread holds in them. hot_code: bytes of code that runs often. spilled: words that
+    simdgroups store and load again for want of registers, if a thread had as many as each of `liveness.BUDGETS`.
     """
 
     instructions: float
@@ -67,6 +69,8 @@ class Counters:
     critical: WaitPath
     total: WaitPath
     alive: tuple[tuple[int, float], ...]
+    hot_code: int
+    spilled: tuple[float, ...]
 
     @property
     def issue(self) -> float:

@@ -46,6 +46,8 @@ class Cost:
 
 # "6 cycles a dependent operation of a lone simdgroup": 4 simdgroups a core, no parallelism between instructions.
 DEPENDENT = 6.0
+BYTES = 8
+"""Of an instruction's code, assumed: G13's take 2 to 12, most of them 6 to 10."""
 _FREE = Cost(CostKind.FREE, 0, 0)
 _FLOATS = {"fadd": 1, "fsub": 1, "fmul": 1, "fdiv": 6, "frem": 20, "fcmp": 1}  # frem: assumed
 _BITS = {"and": 1, "or": 1, "xor": 1, "add": 1, "sub": 1, "icmp": 1}
@@ -296,5 +298,5 @@ def _private(body: CountedBody) -> set[str]:
 
 
 def code_size(prices: Mapping[int, Cost], instructions: Sequence[CountedInstruction]) -> int:
-    """Bytes of code, assumed: eight for an instruction of any length that costs something."""
-    return 8 * sum(1 for i in instructions if prices[i.index].cycles > 0)
+    """Bytes of code of all instructions that cost something."""
+    return BYTES * sum(1 for i in instructions if prices[i.index].cycles > 0)

@@ -1,17 +1,20 @@
 """Values that are alive at each point of a kernel: what a register allocator has to find room for."""
 
 from collections.abc import Mapping, Sequence
+from heapq import heappop, heappush
 
 from metalsci.cpu_metal.profiler.counted_text import CountedBody, CountedInstruction, incoming
 
+BUDGETS = (40, 52, 88, 104, 120)
+"""Registers of a thread for which spills are told."""
 
-def most_alive(body: CountedBody, words: Mapping[str, int]) -> dict[str, int]:
+
+def most_alive(body: CountedBody, words: Mapping[str, int], alive_at_end: Mapping[str, set[str]]) -> dict[str, int]:
     """For each block, the most words of 32 bits that are alive at one point in it.
 
     words: registers that each value takes. Values that have none, such as addresses that an instruction adds up itself,
     are left out.
     """
-    alive_at_end = _alive_at_end(body, words)
     most = {}
     for label, block in body.blocks.items():
         alive = set(alive_at_end[label])
@@ -32,7 +35,8 @@ def most_alive(body: CountedBody, words: Mapping[str, int]) -> dict[str, int]:
     return most
 
 
-def _alive_at_end(body: CountedBody, words: Mapping[str, int]) -> dict[str, set[str]]:
+def alive_at_ends(body: CountedBody, words: Mapping[str, int]) -> dict[str, set[str]]:
+    """For each block, the values that are needed after it."""
     used = {label: _used_before_defined(block.instructions, words) for label, block in body.blocks.items()}
     defined = {label: {i.name for i in block.instructions if i.name} for label, block in body.blocks.items()}
     from_phis: dict[str, set[str]] = {label: set() for label in body.blocks}
@@ -67,3 +71,109 @@ def _used_before_defined(instructions: Sequence[CountedInstruction], words: Mapp
         if instruction.name:
             defined.add(instruction.name)
     return used
+
+
+def spilled_words(
+    instructions: Sequence[CountedInstruction], words: Mapping[str, int], alive_at_end: set[str]
+) -> tuple[int, ...]:
+    """For each of BUDGETS, the words that one execution of a block stores and loads again.
+
+    The value whose next use is furthest away gives up its register: no allocator does with fewer spills (Belady). What
+    the block does not use has been stored before it.
+    """
+    uses = _uses(instructions, words, alive_at_end)
+    return tuple(_spilled(instructions, words, alive_at_end, uses, budget) for budget in BUDGETS)
+
+
+def _uses(
+    instructions: Sequence[CountedInstruction], words: Mapping[str, int], alive_at_end: set[str]
+) -> dict[str, list[int]]:
+    """Places where each value is used, the last one first; the end of the block for what is needed after it."""
+    uses: dict[str, list[int]] = {name: [len(instructions)] for name in alive_at_end}
+    for place in range(len(instructions) - 1, -1, -1):
+        if instructions[place].operation != "phi":
+            for name in instructions[place].operands:
+                if name in words:
+                    uses.setdefault(name, []).append(place)
+    return uses
+
+
+class _Registers:
+    """Values in registers, of which the one that is needed last is given up."""
+
+    def __init__(self, budget: int, words: Mapping[str, int], uses: Mapping[str, list[int]]) -> None:
+        self._left = budget
+        self._words = words
+        self._uses = {name: list(places) for name, places in uses.items()}
+        self._held: dict[str, int] = {}  # by their next use
+        self._queue: list[tuple[int, str]] = []
+        self._in_memory: set[str] = set()
+        self.traffic = 0
+
+    def use(self, name: str, place: int) -> None:
+        if name not in self._held:
+            self.traffic += self._words[name]
+            self._in_memory.add(name)
+            self.hold(name)
+        self._pass(name, place)
+
+    def hold(self, name: str) -> None:
+        """Gives a value a register; one that nobody needs is forgotten at once."""
+        places = self._uses.get(name)
+        if name in self._held or not places:
+            return
+        self._held[name] = places[-1]
+        heappush(self._queue, (-places[-1], name))
+        self._left -= self._words[name]
+        while self._left < 0 and self._queue:
+            self._give_up()
+
+    def known(self, name: str) -> None:
+        """Notes that memory has a value already."""
+        self._in_memory.add(name)
+
+    def _pass(self, name: str, place: int) -> None:
+        places = self._uses[name]
+        while places and places[-1] <= place:
+            places.pop()
+        if name not in self._held:
+            return
+        if places:
+            self._held[name] = places[-1]
+            heappush(self._queue, (-places[-1], name))
+        else:
+            del self._held[name]
+            self._left += self._words[name]
+
+    def _give_up(self) -> None:
+        use, name = heappop(self._queue)
+        if self._held.get(name) != -use:
+            return
+        del self._held[name]
+        self._left += self._words[name]
+        if name not in self._in_memory:
+            self._in_memory.add(name)
+            self.traffic += self._words[name]
+
+
+def _spilled(
+    instructions: Sequence[CountedInstruction],
+    words: Mapping[str, int],
+    alive_at_end: set[str],
+    uses: Mapping[str, list[int]],
+    budget: int,
+) -> int:
+    defined = {instruction.name for instruction in instructions}
+    registers = _Registers(budget, words, uses)
+    before = [name for name in uses if name not in defined]
+    for name in sorted(before, key=lambda name: (uses[name][-1], name)):
+        registers.known(name)
+        registers.hold(name)
+    for place, instruction in enumerate(instructions):
+        if instruction.operation != "phi":
+            for name in instruction.operands:
+                if name in words:
+                    registers.use(name, place)
+        if instruction.name in words:
+            registers.hold(instruction.name)
+    return registers.traffic

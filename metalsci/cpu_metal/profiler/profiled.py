@@ -16,7 +16,7 @@ from metalsci.cpu_metal.execute.commands import CommandBuffer, Dispatch
 from metalsci.msl.diagnostics import Finding
 
 # As runtime/profile.h lays them out.
-_PATH = np.dtype([("chain", "<u8"), ("near", "<u8"), ("hits", "<u8"), ("misses", "<u8")])
+_PATH = np.dtype([("chain", "<u8"), ("near", "<u8"), ("own", "<u8"), ("far", "<u8"), ("misses", "<u8", 3)])
 _HEAD = np.dtype(
     [
         ("dispatch", "<u8"), ("units", "<u8"), ("blocks", "<u8"), ("sites", "<u8"), ("extents", "<u8"),
@@ -27,7 +27,10 @@ _HEAD = np.dtype(
     ]
 )  # fmt: skip
 _BLOCK = np.dtype(
-    [("chain", "<u4"), ("near", "<u4"), ("executions", "<u8"), ("lanes", "<u8"), ("divergent", "<u8")]
+    [
+        ("chain", "<u4"), ("near", "<u4"), ("own", "<u4"), ("unused", "<u4"),
+        ("executions", "<u8"), ("lanes", "<u8"), ("divergent", "<u8"),
+    ]
 )  # fmt: skip
 _SITE = np.dtype(
     [
@@ -76,6 +79,7 @@ class ProfiledDispatch:
         views["units"][:] = units
         self.blocks["chain"] = [block.chain for block in build.blocks]
         self.blocks["near"] = [block.near for block in build.blocks]
+        self.blocks["own"] = [block.own for block in build.blocks]
         self.sites["kind"] = [site.kind for site in build.sites]
         self.sites["bytes"] = [site.bytes for site in build.sites]
         self.sites["level"] = list(build.levels)

@@ -10,7 +10,9 @@ import numpy.typing as npt
 
 from metalsci.cpu_metal.profiler.counted_build import CountedBuild
 from metalsci.cpu_metal.profiler.counters import Counters, LineCounters, Traffic, WaitPath
+from metalsci.cpu_metal.profiler.cycles import BYTES
 from metalsci.cpu_metal.profiler.instrument import LOAD, STORE
+from metalsci.cpu_metal.profiler.liveness import BUDGETS
 from metalsci.cpu_metal.profiler.profiled import ProfiledDispatch
 
 _LINE = 128  # bytes
@@ -64,11 +66,11 @@ def _unique(run: ProfiledDispatch, groups: int) -> float:
 
 
 def _path(records: Iterable[np.void], scale: float) -> WaitPath:
-    total = np.zeros(4)
+    total = np.zeros(7)
     for record in records:
-        total += [float(record[name]) for name in ("chain", "near", "hits", "misses")]
-    chain, near, hits, misses = (float(value) * scale for value in total)
-    return WaitPath(chain, near, hits, misses)
+        total += [*(float(record[name]) for name in ("chain", "near", "own", "far")), *record["misses"]]
+    chain, near, own, far, *misses = (float(value) * scale for value in total)
+    return WaitPath(chain, near, own, far, (misses[0], misses[1], misses[2]))
 
 
 def _counters(build: CountedBuild, tables: _Tables) -> Counters:
@@ -76,6 +78,7 @@ def _counters(build: CountedBuild, tables: _Tables) -> Counters:
     lanes = tables.blocks["lanes"] * tables.scale
     cycles: defaultdict[str, float] = defaultdict(float)
     alive: defaultdict[int, float] = defaultdict(float)
+    spilled = np.zeros(len(BUDGETS))
     instructions = lane_cycles = private = branches = divergent = 0.0
     for block, times, at_work, apart in zip(
         build.blocks, executions, lanes, tables.blocks["divergent"] * tables.scale, strict=True
@@ -85,7 +88,8 @@ def _counters(build: CountedBuild, tables: _Tables) -> Counters:
         instructions += block.instructions * times
         lane_cycles += sum(block.kinds.values()) * at_work
         private += block.private * times
-        alive[block.alive] += times
+        alive[block.alive] += float(times)
+        spilled += np.array(block.spilled) * times
         if block.branch:
             branches += times
             divergent += apart
@@ -94,10 +98,10 @@ def _counters(build: CountedBuild, tables: _Tables) -> Counters:
     atomics = [i for i in every if build.sites[i].kind not in (LOAD, STORE)]
     sites = tables.sites
     return Counters(
-        instructions=instructions,
+        instructions=float(instructions),
         cycles={kind: float(value) for kind, value in sorted(cycles.items())},
-        active=lane_cycles / issue if issue else 0.0,
-        lane_cycles=lane_cycles,
+        active=float(lane_cycles / issue) if issue else 0.0,
+        lane_cycles=float(lane_cycles),
         loads=_traffic(build, tables, [i for i in every if build.sites[i].kind == LOAD]),
         stores=_traffic(build, tables, [i for i in every if build.sites[i].kind == STORE]),
         unique=tables.unique,
@@ -107,13 +111,24 @@ def _counters(build: CountedBuild, tables: _Tables) -> Counters:
         atomics=float((sites["issues"][atomics] + sites["near_issues"][atomics]).sum()) * tables.scale,
         atomic_lanes=float((sites["lanes"][atomics] + sites["near_lanes"][atomics]).sum()) * tables.scale,
         collisions=float(sites["collisions"].sum()) * tables.scale,
-        private=private + float(sites["own_issues"].sum()) * tables.scale,
+        private=float(private) + float(sites["own_issues"].sum()) * tables.scale,
         barriers=tables.barriers,
-        branches=branches,
-        divergent=divergent,
+        branches=float(branches),
+        divergent=float(divergent),
         critical=tables.critical,
         total=tables.total,
         alive=tuple((words, float(times)) for words, times in sorted(alive.items())),
+        hot_code=_hot_code(build, tables),
+        spilled=tuple(float(words) for words in spilled),
+    )
+
+
+def _hot_code(build: CountedBuild, tables: _Tables) -> int:
+    """Bytes of code in blocks that run at least a tenth as often as the one that runs most."""
+    executions = tables.blocks["executions"]
+    often = executions.max() / 10
+    return sum(
+        BYTES * block.instructions for block, times in zip(build.blocks, executions, strict=True) if times >= often
     )
 
 

@@ -104,7 +104,7 @@ static int apart(const struct Worker *worker, u32 first, u32 mask) {
 static void settle_accesses(struct Worker *worker, u32 first, u32 mask, struct ProfilePath *path) {
     const u32 leader = first + (u32)__builtin_ctz(mask);
     const u32 count = state.lanes[leader].touched;
-    struct Waits waits = {0, 0};
+    struct Waits waits = {0, {0}};
     for (u32 index = 0; index < count; ++index) {
         struct Touch touch;
         touch.count = 0;
@@ -115,8 +115,8 @@ static void settle_accesses(struct Worker *worker, u32 first, u32 mask, struct P
         touch.site = &state.sites[state.touches[leader * TOUCHES + index] >> SITE_SHIFT];
         if (!memory_touch(worker, state.profile, &touch, &waits)) fail(PROFILE_UNFOLLOWED);
     }
-    path->misses += bits(waits.misses);
-    path->hits += bits(waits.hits & ~waits.misses);
+    path->far += bits(waits.all);
+    for (u32 i = 0; i < PROFILE_CAPACITIES; ++i) path->misses[i] += bits(waits.misses[i]);
 }
 
 void profile_settle(struct Worker *worker, u32 first) {
@@ -133,6 +133,7 @@ void profile_settle(struct Worker *worker, u32 first) {
         state.profile->stops += bits(mask);
         path->chain += block->chain;
         path->near += block->near;
+        path->own += block->own;
         if (mask & (mask - 1)) block->divergent += (u32)apart(worker, first, mask);
     }
     for (u32 rest = mask; rest; rest &= rest - 1) {
@@ -147,13 +148,14 @@ void profile_released(u32 first, u32 mask) { state.running[first / SIMD_WIDTH] =
 static void add(struct ProfilePath *to, const struct ProfilePath *path) {
     to->chain += path->chain;
     to->near += path->near;
-    to->hits += path->hits;
-    to->misses += path->misses;
+    to->own += path->own;
+    to->far += path->far;
+    for (u32 i = 0; i < PROFILE_CAPACITIES; ++i) to->misses[i] += path->misses[i];
 }
 
-// As profiler/block_paths.py weighs a path.
+// How long a path roughly takes, in cycles: waits as in devices/virtual/model.py.
 static u64 weight(const struct ProfilePath *path) {
-    return path->chain + 30 * path->near + 120 * path->hits + 300 * path->misses;
+    return path->chain + 30 * path->near + 120 * (path->far + path->own) + 180 * path->misses[PROFILE_CAPACITIES - 1];
 }
 
 void profile_barrier(struct Worker *worker) {
@@ -171,7 +173,7 @@ void profile_barrier(struct Worker *worker) {
         state.profile->barriers += waiting != 0;
     }
     add(&state.profile->critical, slowest);
-    for (u32 i = 0; i < MAX_GROUP / SIMD_WIDTH; ++i) state.paths[i] = (struct ProfilePath){0, 0, 0, 0};
+    for (u32 i = 0; i < MAX_GROUP / SIMD_WIDTH; ++i) state.paths[i] = (struct ProfilePath){0};
 }
 
 static void begin_group(struct Worker *worker) {

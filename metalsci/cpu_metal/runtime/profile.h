@@ -11,7 +11,9 @@ enum { PROFILE_CAPACITIES = 3 };  // of the model cache, in lines: see CAPACITIE
 
 // A block of code without branches. Costs are the compiler's, see profiler/block_paths.py.
 struct ProfileBlock {
-    u32 chain, near;    // cycles of dependent operations, waits for threadgroup memory
+    u32 chain;          // cycles of dependent operations
+    u32 near, own;      // waits for threadgroup memory, and for a thread's own arrays
+    u32 unused;
     u64 executions;     // by simdgroups
     u64 lanes;          // that took part, added up
     u64 divergent;      // executions after which lanes went apart
@@ -39,7 +41,9 @@ struct ProfileExtent {
 };
 
 struct ProfilePath {
-    u64 chain, near, hits, misses;         // cycles; waits for threadgroup memory; for device memory near and far
+    u64 chain, near, own;                  // as in struct ProfileBlock, added up
+    u64 far;                               // waits for device memory
+    u64 misses[PROFILE_CAPACITIES];        // of those, for lines that were not in the cache
 };
 
 enum ProfileFailure { PROFILE_DONE, PROFILE_OUT_OF_MEMORY, PROFILE_UNFOLLOWED };

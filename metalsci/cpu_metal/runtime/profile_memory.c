@@ -3,9 +3,9 @@
 #include "platform.h"
 #include "profiled.h"
 
-enum { LINE_SHIFT = 7, SECTOR_SHIFT = 5, BANKS = 32, BANK_SHIFT = 2, MAX_PARTS = 512, CACHE_LINES = 128 };
-// A core's 8 KB, half of it and twice as much, in lines of 128 bytes, the smallest first.
-static const u32 CAPACITIES[PROFILE_CAPACITIES] = {32, 64, 128};
+enum { LINE_SHIFT = 7, SECTOR_SHIFT = 5, BANKS = 32, BANK_SHIFT = 2, MAX_PARTS = 512, CACHE_LINES = 64 };
+// A core's 8 KB, a quarter and a sixteenth of it, in lines of 128 bytes: a group shares the cache with others.
+static const u32 CAPACITIES[PROFILE_CAPACITIES] = {4, 16, 64};
 #define IMAGE_BASE ((u64)1 << 60)           // the program's own constants
 
 static struct {
@@ -69,18 +69,16 @@ static u32 distance(u64 line) {
 }
 
 static void touch_lines(struct ProfileSite *site, const struct Set *lines, struct Waits *waits) {
-    int missed = 0;
+    const u32 level = site->kind == PROFILE_STORE ? 0 : (u32)1 << (site->level < 31 ? site->level : 31);
+    waits->all |= level;  // nobody waits for a store
     for (u32 i = 0; i < lines->count; ++i) {
         const u32 away = distance(lines->items[i]);
         for (u32 capacity = 0; capacity < PROFILE_CAPACITIES; ++capacity) {
-            site->misses[capacity] += away >= CAPACITIES[capacity];
+            if (away < CAPACITIES[capacity]) continue;
+            ++site->misses[capacity];
+            waits->misses[capacity] |= level;
         }
-        missed |= away >= CAPACITIES[1];
     }
-    if (site->kind == PROFILE_STORE) return;  // nobody waits for it
-    const u32 level = (u32)1 << (site->level < 31 ? site->level : 31);
-    if (missed) waits->misses |= level;
-    else waits->hits |= level;
 }
 
 // The extent that an address lies in; null for none.

@@ -16,7 +16,7 @@ struct Touch {
 
 // Waits of a stretch of code, a bit for each level.
 struct Waits {
-    u32 hits, misses;
+    u32 all, misses[PROFILE_CAPACITIES];
 };
 
 // Forgets what caches hold.
