@@ -4,6 +4,7 @@ from metalsci.cpu_metal.compile.library import Argument, Kernel, Library
 from metalsci.cpu_metal.device import Device
 from metalsci.cpu_metal.errors import DeviceCrash, DeviceTimeout, DispatchError, PipelineError
 from metalsci.cpu_metal.execute.buffer import Buffer, BufferSlice
+from metalsci.cpu_metal.execute.clock import RunTime
 from metalsci.cpu_metal.execute.commands import CommandBuffer, Dispatch
 from metalsci.cpu_metal.mlx.stand_in import MetalKernel, metal_kernel
 from metalsci.msl.diagnostics import CompileError, Finding
@@ -24,5 +25,6 @@ __all__ = [
     "Library",
     "MetalKernel",
     "PipelineError",
+    "RunTime",
     "metal_kernel",
 ]

@@ -18,6 +18,7 @@ from metalsci.cpu_metal.compile.library import Kernel, Library, kernel
 from metalsci.cpu_metal.compile.toolchain import Toolchain
 from metalsci.cpu_metal.errors import DeviceCrash, DeviceTimeout, DispatchError
 from metalsci.cpu_metal.execute.buffer import Buffer, SharedRegion
+from metalsci.cpu_metal.execute.clock import RunTime, WorkerClock, worker_clock
 from metalsci.cpu_metal.execute.commands import CommandBuffer, Dispatch
 from metalsci.cpu_metal.execute.crash_report import crash, timed_out
 from metalsci.cpu_metal.execute.host import processors, shared_memory
@@ -85,8 +86,8 @@ class Device:
 
     def run(
         self, commands: CommandBuffer | Sequence[Dispatch], timeout: float | None = 60.0, *, check: bool = False
-    ) -> float:
-        """Runs dispatches in order and gives the seconds that took, by this process's clock.
+    ) -> RunTime:
+        """Runs dispatches in order and says how long that took.
 
         check: under the sanitizer, on one worker and many times slower. Raises DispatchError with all that it found,
         after the last dispatch.
@@ -95,7 +96,7 @@ class Device:
         if not isinstance(commands, CommandBuffer):
             commands = self.encode(commands)
         if not commands:
-            return 0.0
+            return RunTime(0.0, 0.0)
         try:
             if check:
                 return self._check(commands, timeout)
@@ -121,26 +122,26 @@ class Device:
     def _profile(self, run: ProfiledDispatch, timeout: float | None) -> None:
         self._submit(Operation.PROFILE, run.commands, run.resolve, timeout)
 
-    def _check(self, commands: CommandBuffer, timeout: float | None) -> float:
+    def _check(self, commands: CommandBuffer, timeout: float | None) -> RunTime:
         kernels = {dispatch.kernel for dispatch in commands.dispatches}
         checked = CheckedCommands(commands, {kernel: self._checked_kernel(kernel) for kernel in kernels})
         try:
-            seconds = self._submit(Operation.CHECK, checked.commands, checked.resolve, timeout)
+            elapsed = self._submit(Operation.CHECK, checked.commands, checked.resolve, timeout)
         except (DeviceCrash, DeviceTimeout) as ended:
             raise type(ended)([*checked.findings(), *ended.findings]) from None
         if found := checked.findings():
             raise DispatchError(found)
-        return seconds
+        return elapsed
 
-    def _submit(self, operation: Operation, commands: CommandBuffer, resolve: _Resolve, timeout: float | None) -> float:
-        """Seconds of the operation on what `resolve` gives the address of. Raises DeviceTimeout and DeviceCrash."""
+    def _submit(
+        self, operation: Operation, commands: CommandBuffer, resolve: _Resolve, timeout: float | None
+    ) -> RunTime:
+        """The time of the operation on what `resolve` gives the address of. Raises DeviceTimeout and DeviceCrash."""
         with self._lock:
             session = self._started()
             try:
                 address = resolve(session, session.entry, session.address)
-                started = time.perf_counter()
-                session.process.ask(operation, address, len(commands), timeout=timeout)
-                return time.perf_counter() - started
+                return session.timed(operation, address, len(commands), timeout)
             except ProcessTimeout:
                 self._session = None
                 raise timed_out(commands, session.process.status, timeout) from None
@@ -192,7 +193,25 @@ class _Session:
         self._entries: weakref.WeakKeyDictionary[Kernel, int] = weakref.WeakKeyDictionary()
         self._mapped: weakref.WeakKeyDictionary[SharedRegion, dict[bool, int]] = weakref.WeakKeyDictionary()
         self._released: deque[tuple[int, int]] = deque()
+        self._clock: WorkerClock | None = None
+        self._clock_sought = False
         weakref.finalize(self, process.kill)
+
+    def timed(self, operation: Operation, address: int, count: int, timeout: float | None) -> RunTime:
+        """Asks the process, which has answered before: all its workers have started."""
+        if not self._clock_sought:
+            self._clock_sought = True
+            self._clock = worker_clock(self.process.pid)
+            if self._clock is not None:
+                weakref.finalize(self, self._clock.close)
+        before = self._clock.read() if self._clock else ()
+        started = time.perf_counter()
+        self.process.ask(operation, address, count, timeout=timeout)
+        wall = time.perf_counter() - started
+        try:
+            return RunTime(self._clock.since(before) if self._clock else wall, wall)
+        except ProcessLookupError:  # it answered and died
+            raise ProcessDied from None
 
     def entry(self, kernel: Kernel) -> int:
         """Where the kernel starts, loaded at first use."""

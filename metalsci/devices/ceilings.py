@@ -69,9 +69,9 @@ def measure(device: "Device") -> Ceilings:
         try:
             execution = stage.bind(module)
             end = time.perf_counter() + _SECONDS
-            best = execution.run()
+            best = execution.run().seconds
             while time.perf_counter() < end:
-                best = min(best, execution.run())
+                best = min(best, execution.run().seconds)
             return best
         finally:
             stage.close()

@@ -6,6 +6,7 @@ of the process boundary. Failures that are the candidate's fault are
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from metalsci.devices.ceilings import Ceilings
@@ -29,15 +30,24 @@ class Module(Protocol):
         """Unload it. Nothing of it stays in the device process."""
 
 
+@dataclass(frozen=True)
+class Elapsed:
+    """How long one run of a program took, launch included. `seconds`, by the device's clock, are what scores and
+    comparisons use; `wall` is the wall clock from submission to completion."""
+
+    seconds: float
+    wall: float
+
+
 class Execution(Protocol):
     """A module bound to a stage, ready to run."""
 
-    def run(self) -> float:
-        """Run all calls of the program in order, once; seconds from submission to completion, launch included."""
+    def run(self) -> Elapsed:
+        """Run all calls of the program in order, once."""
 
-    def launch_cost(self) -> float:
-        """Seconds of as many dependent calls of a kernel that does nothing, over the same grids: what of `run` no
-        candidate can win."""
+    def launch_cost(self) -> Elapsed:
+        """As many dependent calls of a kernel that does nothing, over the same grids: what of `run` no candidate can
+        win."""
 
 
 class Stage(Protocol):

@@ -139,10 +139,10 @@ class Evaluator:
             )
 
     def _time(self, bench: Bench, execution: Attempt, verified: SizeResult) -> SizeResult:
-        seconds = [(timed, bench.once(execution)) for timed in self.repeats.rounds()]
-        timing = Timing(tuple(s for timed, s in seconds if timed))
+        runs = [(timed, bench.once(execution)) for timed in self.repeats.rounds()]
+        timing = Timing.of(elapsed for timed, elapsed in runs if timed)
         after = bench.compare()
-        launch = statistics.median(execution.launch_cost() for _ in range(_FEWEST))
+        launch = statistics.median(execution.launch_cost().seconds for _ in range(_FEWEST))
         if not after.outcome.correct:
             return after
         return replace(verified, timing=timing, roofline=bench.roofline(timing), launch=launch)

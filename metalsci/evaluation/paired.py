@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from metalsci.devices.errors import CANDIDATE_FAULTS
-from metalsci.devices.protocol import Module
+from metalsci.devices.protocol import Elapsed, Module
 from metalsci.evaluation.evaluator import Evaluator, Repeats
 from metalsci.evaluation.results import Invariant, Outcome, Roofline, SizeResult, Timing, score
 from metalsci.evaluation.staged_size import Attempt, Bench
@@ -56,24 +56,24 @@ def duel(bench: Bench, seed: Module, challenger: Module, repeats: Repeats) -> Du
     if not all(c.outcome.correct for c in contenders):
         return Duel(bench.size.label, contenders[0], contenders[1])
 
-    times: list[list[float]] = [[], []]
+    times: list[list[Elapsed]] = [[], []]
     for turn, timed in enumerate(repeats.rounds()):
         for side in (0, 1) if turn % 2 == 0 else (1, 0):
             try:
-                seconds = bench.once(executions[side])
+                elapsed = bench.once(executions[side])
             except CANDIDATE_FAULTS as failure:
                 contenders[side] = Contender(Outcome.of(failure), str(failure))
                 return Duel(bench.size.label, contenders[0], contenders[1])
             if timed:
-                times[side].append(seconds)
+                times[side].append(elapsed)
     for side, execution in enumerate(executions):
         bench.once(execution)  # both sides write the same outputs
         if not (after := bench.compare()).outcome.correct:
             contenders[side] = Contender.of(after)
             return Duel(bench.size.label, contenders[0], contenders[1])
-    timings = [Timing(tuple(seconds)) for seconds in times]
+    timings = [Timing.of(runs) for runs in times]
     both = [replace(c, timing=t, roofline=bench.roofline(t)) for c, t in zip(contenders, timings, strict=True)]
-    ratios = Timing(tuple(s / c for s, c in zip(*times, strict=True)))
+    ratios = Timing(tuple(s.seconds / c.seconds for s, c in zip(*times, strict=True)))
     return Duel(bench.size.label, both[0], both[1], ratios.median, ratios.quartiles)
 
 

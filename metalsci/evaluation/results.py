@@ -5,11 +5,12 @@ Plain frozen dataclasses, so that a result can be written as JSON, read back, co
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from metalsci.devices.errors import Crash, KernelFailure, PipelineFailure, TimeLimit
+from metalsci.devices.protocol import Elapsed
 from metalsci.msl.diagnostics import CompileError, Diagnostic, Finding
 
 
@@ -44,9 +45,15 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of the timed repeats, in the order they ran."""
+    """Seconds of the timed repeats, in the order they ran: by the device's clock, and beside it by the wall clock."""
 
     seconds: tuple[float, ...]
+    wall: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, runs: Iterable[Elapsed]) -> "Timing":
+        runs = tuple(runs)
+        return cls(tuple(run.seconds for run in runs), tuple(run.wall for run in runs))
 
     @property
     def median(self) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from metalsci.devices.program import Array, Program
-from metalsci.devices.protocol import Device, Execution, Module, Stage
+from metalsci.devices.protocol import Device, Elapsed, Execution, Module, Stage
 from metalsci.evaluation.results import Invariant, Outcome, Roofline, SizeResult, Timing
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.task.comparison import Tolerance, judge
@@ -32,10 +32,10 @@ class Attempt:
     def __init__(self, executions: Sequence[Execution]) -> None:
         self.executions = executions
 
-    def run(self) -> float:
+    def run(self) -> Elapsed:
         return self.executions[-1].run()
 
-    def launch_cost(self) -> float:
+    def launch_cost(self) -> Elapsed:
         return self.executions[-1].launch_cost()
 
 
@@ -93,8 +93,8 @@ class Bench:
         """The outputs of the last timed run against the reference: a kernel must not be right only at first."""
         return self._judge(self._trials[-1])
 
-    def once(self, execution: Execution) -> float:
-        """Seconds of one run."""
+    def once(self, execution: Execution) -> Elapsed:
+        """How long one run takes."""
         with self._watch.phase("kernels"):
             return execution.run()
 

@@ -24,7 +24,7 @@ from metalsci.devices.buffer_plan import lay_out
 from metalsci.devices.ceilings import Ceilings, GivenCeilings
 from metalsci.devices.errors import Crash, DeviceError, KernelFailure, PipelineFailure, TimeLimit
 from metalsci.devices.program import Array, Program, fit_threadgroup
-from metalsci.devices.protocol import Module
+from metalsci.devices.protocol import Elapsed, Module
 from metalsci.devices.validation import accept
 from metalsci.msl.diagnostics import CompileError, Diagnostic, Severity
 from metalsci.msl.language.math_mode import MathMode
@@ -227,22 +227,23 @@ class AppleExecution:
         self._module = module
         self._chain = CallChain(module.key, stage.key, steps, stage.program.results)
 
-    def run(self) -> float:
+    def run(self) -> Elapsed:
         """Builds the graph outside the clock; `mx.eval`, submission and synchronisation are inside."""
         return self._timed("build")
 
-    def launch_cost(self) -> float:
-        """Seconds of as many dependent calls of an empty kernel over the same grids."""
+    def launch_cost(self) -> Elapsed:
+        """As many dependent calls of an empty kernel over the same grids."""
         return self._timed("build_empty")
 
-    def _timed(self, build: str) -> float:
+    def _timed(self, build: str) -> Elapsed:
         self._stage.ensure_loaded()
         self._module.ensure_loaded()
         try:
             self._process.ask(build, self._chain, limit=self._stage.time_limit)
             begin = time.perf_counter()
             self._process.ask("evaluate", limit=self._stage.time_limit)
-            return time.perf_counter() - begin
+            wall = time.perf_counter() - begin
+            return Elapsed(wall, wall)
         except _Refused as refused:
             raise self._failure(str(refused)) from refused
 

@@ -17,7 +17,7 @@ from metalsci.devices.buffer_plan import lay_out
 from metalsci.devices.ceilings import Ceilings, GivenCeilings
 from metalsci.devices.errors import Crash, PipelineFailure, TimeLimit
 from metalsci.devices.program import Array, Call, Program, Symbol, fit_threadgroup
-from metalsci.devices.protocol import Module
+from metalsci.devices.protocol import Elapsed, Module
 from metalsci.msl.diagnostics import Diagnostic
 from metalsci.msl.language.math_mode import MathMode
 from metalsci.msl.language.parse import Unit
@@ -124,9 +124,10 @@ class CpuStage:
         with _typed_failures():
             return CpuExecution(self, self._device.encode(dispatches))
 
-    def submit(self, commands: cpu_metal.CommandBuffer) -> float:
+    def submit(self, commands: cpu_metal.CommandBuffer) -> Elapsed:
         with _typed_failures():
-            return self._device.run(commands, timeout=self._time_limit)
+            time = self._device.run(commands, timeout=self._time_limit)
+        return Elapsed(time.seconds, time.wall)
 
     def check(self, commands: cpu_metal.CommandBuffer) -> Sequence[cpu_metal.Finding]:
         """What the sanitizer finds, as far as it comes in time. Before `poison` outputs count as undefined."""
@@ -196,13 +197,13 @@ class CpuExecution:
         self._stage = stage
         self._commands = commands
 
-    def run(self) -> float:
+    def run(self) -> Elapsed:
         return self._stage.submit(self._commands)
 
     def check(self) -> Sequence[cpu_metal.Finding]:
         return self._stage.check(self._commands)
 
-    def launch_cost(self) -> float:
+    def launch_cost(self) -> Elapsed:
         return self._stage.submit(self._stage.empty_chain)
 
 
