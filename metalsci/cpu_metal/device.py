@@ -28,6 +28,7 @@ from metalsci.cpu_metal.profiler.counters import Profile
 from metalsci.cpu_metal.profiler.profiled import ProfiledDispatch
 from metalsci.cpu_metal.profiler.profiler import Profiler
 from metalsci.cpu_metal.sanitizer.checked_commands import CheckedCommands
+from metalsci.cpu_metal.sanitizer.group_sample import Groups
 from metalsci.msl.language.math_mode import MathMode
 from metalsci.msl.language.parse import Unit
 from metalsci.msl.language.signature import KernelSignature
@@ -85,12 +86,17 @@ class Device:
         return CommandBuffer(dispatches, self.threads)
 
     def run(
-        self, commands: CommandBuffer | Sequence[Dispatch], timeout: float | None = 60.0, *, check: bool = False
+        self,
+        commands: CommandBuffer | Sequence[Dispatch],
+        timeout: float | None = 60.0,
+        *,
+        check: bool = False,
+        groups: Groups | None = None,
     ) -> RunTime:
         """Runs dispatches in order and says how long that took.
 
         check: under the sanitizer, on one worker and many times slower. Raises DispatchError with all that it found,
-        after the last dispatch.
+        after the last dispatch. groups: those of each dispatch that a checked run looks at, all by default.
         Raises DeviceTimeout after `timeout` seconds and DeviceCrash, both DispatchErrors.
         """
         if not isinstance(commands, CommandBuffer):
@@ -99,7 +105,7 @@ class Device:
             return RunTime(0.0, 0.0)
         try:
             if check:
-                return self._check(commands, timeout)
+                return self._check(commands, timeout, groups)
             return self._submit(Operation.RUN, commands, commands.resolve, timeout)
         finally:
             for binding in commands.bindings:
@@ -122,9 +128,9 @@ class Device:
     def _profile(self, run: ProfiledDispatch, timeout: float | None) -> None:
         self._submit(Operation.PROFILE, run.commands, run.resolve, timeout)
 
-    def _check(self, commands: CommandBuffer, timeout: float | None) -> RunTime:
+    def _check(self, commands: CommandBuffer, timeout: float | None, groups: Groups | None) -> RunTime:
         kernels = {dispatch.kernel for dispatch in commands.dispatches}
-        checked = CheckedCommands(commands, {kernel: self._checked_kernel(kernel) for kernel in kernels})
+        checked = CheckedCommands(commands, {kernel: self._checked_kernel(kernel) for kernel in kernels}, groups)
         try:
             elapsed = self._submit(Operation.CHECK, checked.commands, checked.resolve, timeout)
         except (DeviceCrash, DeviceTimeout) as ended:

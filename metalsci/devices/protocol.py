@@ -56,8 +56,13 @@ class Stage(Protocol):
     def bind(self, module: Module) -> Execution:
         """Raises PipelineFailure where the module's kernels cannot be launched as the program asks."""
 
-    def poison(self) -> None:
-        """Fill every output and intermediate array with NaN (integers: a pattern), so that stale data cannot pass."""
+    def poison(self, pattern: int = 0xFF) -> None:
+        """Fill every byte of the outputs, of intermediate arrays and of what pads buffers with `pattern`, so that stale
+        data cannot pass. The default is NaN to every floating-point type, and the largest value to unsigned ones."""
+
+    def damage(self) -> str:
+        """What runs since the last `poison` did outside of their outputs: that an input is no longer what it was, or
+        that bytes next to a buffer were written. Empty where all is well."""
 
     def outputs(self) -> tuple[Array, ...]:
         """The results of the last run, valid until the next one."""

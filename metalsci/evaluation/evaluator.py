@@ -13,6 +13,7 @@ from typing import Self
 
 from metalsci.devices.errors import CANDIDATE_FAULTS, KernelFailure
 from metalsci.devices.protocol import Device, Module
+from metalsci.evaluation.checks import ALL, Check
 from metalsci.evaluation.results import Evaluation, Outcome, SizeResult, Timing, score
 from metalsci.evaluation.staged_size import Attempt, Bench
 from metalsci.evaluation.stopwatch import Stopwatch
@@ -70,6 +71,7 @@ class Evaluator:
         inputs_seed: int,
         repeats: Repeats,
         stopwatch: Stopwatch,
+        checks: frozenset[Check] = ALL,
     ) -> None:
         self.task = task
         self.device = device
@@ -77,13 +79,15 @@ class Evaluator:
         self.stopwatch = stopwatch
         self._sizes = tuple(sizes)
         self._inputs_seed = inputs_seed
+        self._checks = checks
         self._benches: dict[int, Bench] = {}
 
     def bench(self, index: int) -> Bench:
         """The bench of one size, staged at first use: a candidate that does not compile needs none."""
         if index not in self._benches:
             rng = in_distribution(self._inputs_seed, index)
-            self._benches[index] = Bench(self.task, self._sizes[index], self.device, rng, self.stopwatch)
+            size = self._sizes[index]
+            self._benches[index] = Bench(self.task, size, self.device, rng, self.stopwatch, checks=self._checks)
         return self._benches[index]
 
     @property
@@ -141,7 +145,7 @@ class Evaluator:
     def _time(self, bench: Bench, execution: Attempt, verified: SizeResult) -> SizeResult:
         runs = [(timed, bench.once(execution)) for timed in self.repeats.rounds()]
         timing = Timing.of(elapsed for timed, elapsed in runs if timed)
-        after = bench.compare()
+        after = bench.compare(execution)
         launch = statistics.median(execution.launch_cost().seconds for _ in range(_FEWEST))
         if not after.outcome.correct:
             return after

@@ -68,7 +68,7 @@ def duel(bench: Bench, seed: Module, challenger: Module, repeats: Repeats) -> Du
                 times[side].append(elapsed)
     for side, execution in enumerate(executions):
         bench.once(execution)  # both sides write the same outputs
-        if not (after := bench.compare()).outcome.correct:
+        if not (after := bench.compare(execution)).outcome.correct:
             contenders[side] = Contender.of(after)
             return Duel(bench.size.label, contenders[0], contenders[1])
     timings = [Timing.of(runs) for runs in times]

@@ -1,36 +1,48 @@
 """One size of one task, staged on a device: verify and time any candidate on it."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from metalsci.devices.program import Array, Program
 from metalsci.devices.protocol import Device, Elapsed, Execution, Module, Stage
+from metalsci.evaluation.checks import ALL, Check
 from metalsci.evaluation.results import Invariant, Outcome, Roofline, SizeResult, Timing
 from metalsci.evaluation.stopwatch import Stopwatch
+from metalsci.evaluation.vigil import Vigil
 from metalsci.task.comparison import Tolerance, judge
-from metalsci.task.definition import Check, Probe, Size, Task
+from metalsci.task.definition import Check as Verdict
+from metalsci.task.definition import Probe, Size, Task
 from metalsci.task.references import References
 
 _SAME = Tolerance(relative=1e-6)  # a device may flush denormals, even where it copies
 
 
 @dataclass(frozen=True)
-class _Trial:
-    """A problem that a candidate must solve, on the device and with what is right on this side of it."""
+class Trial:
+    """A problem that a candidate must solve, on the device and with what is right on this side of it. `task` has the
+    problem's own physics."""
 
+    task: Task
     problem: Probe
     want: Sequence[Array]
     stage: Stage
+
+    @property
+    def program(self) -> Program:
+        return self.task.trace(self.problem.size, self.problem.inputs)
 
 
 class Attempt:
     """A module bound to every problem of a bench. As an execution it is that of the problem that is timed."""
 
-    def __init__(self, executions: Sequence[Execution]) -> None:
+    def __init__(self, module: Module, executions: Sequence[Execution], vigil: Vigil) -> None:
+        self.module = module
         self.executions = executions
+        self.vigil = vigil
 
     def run(self) -> Elapsed:
         return self.executions[-1].run()
@@ -42,7 +54,8 @@ class Attempt:
 class Bench:
     """Holds the inputs on the device and the expected results on this side of it.
 
-    rng: draws the inputs. The same generator state gives exactly the same problem.
+    rng: draws the inputs. The same generator state gives exactly the same problem. fresh: a new generator for what is
+    drawn for one candidate alone, after it was compiled.
     """
 
     def __init__(
@@ -53,11 +66,15 @@ class Bench:
         rng: np.random.Generator,
         stopwatch: Stopwatch,
         references: References | None = None,
+        checks: frozenset[Check] = ALL,
+        fresh: Callable[[], np.random.Generator] = np.random.default_rng,
     ) -> None:
         self.task = task
         self.size = size
         self._watch = stopwatch
         self._device = device
+        self._checks = checks
+        self._fresh = fresh
         self._references = references or References()
         before = str(rng.bit_generator.state)
         with stopwatch.phase("reference"):
@@ -66,37 +83,59 @@ class Bench:
         # Inputs for which nothing was drawn are those of every run, and so is their reference.
         draw = before if str(rng.bit_generator.state) != before else "nothing drawn"
         self._ceiling = self._work.bound.ceiling(device.ceilings)
+        probes = task.probes(size, rng) if Check.PROBES in checks else ()
         # Probes first: a wrong candidate fails sooner there, and says more.
-        self._trials = [*self._stage(task.probes(size, rng), before), *self._stage([timed], draw)]
+        self._trials = [self._stage(p, f"{before} {i}") for i, p in enumerate(probes)] + [self._stage(timed, draw)]
         self._invariants = task.invariants(size, timed.inputs, self._trials[-1].want)
 
     def bind(self, module: Module) -> Attempt:
-        return Attempt([trial.stage.bind(module) for trial in self._trials])
+        vigil = Vigil(self._checks, self._fresh(), repeatable=self.task.repeatable)
+        return Attempt(module, [trial.stage.bind(module) for trial in self._trials], vigil)
 
     def programs(self) -> dict[str, Program]:
         """Each problem's program by the problem's name, which is empty for the one that is timed, the last."""
-        return {t.problem.name: self.task.trace(t.problem.size, t.problem.inputs) for t in self._trials}
+        return {f"{i} {t.problem.name}" if t.problem.name else "": t.program for i, t in enumerate(self._trials)}
+
+    def drawn_programs(self) -> list[Program]:
+        """Programs of small problems, drawn anew."""
+        return [
+            self.task.with_physics(problem.physics).trace(problem.size, problem.inputs)
+            for problem in self.task.drawn(self.size, self._fresh())
+        ]
 
     def verify(self, attempt: Attempt) -> SizeResult:
         """One run of every problem over poisoned outputs, compared with the reference. Raises CANDIDATE_FAULTS."""
-        for trial, execution in zip(self._trials, attempt.executions, strict=True):
-            with self._watch.phase("verification"):
-                trial.stage.poison()
-            self.once(execution)
-            result = self._judge(trial)
-            if not result.outcome.correct:
-                return result
+        for trial, execution in zip(self._trials[:-1], attempt.executions, strict=False):
+            if wrong := self._try(trial, execution):
+                return wrong
+        if Check.DRAWN in self._checks and (wrong := self._try_drawn(attempt.module)):
+            return wrong
+        timed = self._trials[-1]
+        self._poisoned_run(timed, attempt.executions[-1])
+        result = self._judge(timed)
+        if not result.outcome.correct:
+            return result
         with self._watch.phase("verification"):
+            attempt.vigil.remember(timed.stage.outputs())
             return replace(result, invariants=self._conserved())
 
-    def compare(self) -> SizeResult:
-        """The outputs of the last timed run against the reference: a kernel must not be right only at first."""
+    def compare(self, attempt: Attempt) -> SizeResult:
+        """What timed runs left behind: whether one of those that were looked at was wrong, and the outputs of the last
+        one against the reference. A kernel must not be right only while it is watched."""
+        if attempt.vigil.complaint:
+            return SizeResult(self.size.label, Outcome.WRONG, attempt.vigil.complaint)
         return self._judge(self._trials[-1])
 
-    def once(self, execution: Execution) -> Elapsed:
-        """How long one run takes."""
+    def once(self, attempt: Attempt) -> Elapsed:
+        """How long one run of the problem that is timed takes. Nothing of the runs before it is left."""
+        stage = self._trials[-1].stage
+        with self._watch.phase("verification"):
+            attempt.vigil.before(stage)
         with self._watch.phase("kernels"):
-            return execution.run()
+            elapsed = attempt.run()
+        with self._watch.phase("verification"):
+            attempt.vigil.after(stage)
+        return elapsed
 
     def roofline(self, timing: Timing) -> Roofline:
         return Roofline(self._work.amount * 1e-9 / timing.median, self._ceiling, self._work.bound.unit)
@@ -105,38 +144,55 @@ class Bench:
         for trial in self._trials:
             trial.stage.close()
 
-    def _stage(self, problems: Iterable[Probe], draw: str) -> Iterator[_Trial]:
-        for problem in problems:
-            with self._watch.phase("reference"):
-                want = self._references.get(self.task, problem.size, f"{draw} {problem.name}", problem.inputs)
-            with self._watch.phase("staging"):
-                stage = self._device.stage(self.task.trace(problem.size, problem.inputs))
-            yield _Trial(problem, want, stage)
+    def _try_drawn(self, module: Module) -> SizeResult | None:
+        """The first of the problems drawn for this candidate at which it is wrong, or None."""
+        with ExitStack() as cleanup:
+            for problem in self.task.drawn(self.size, self._fresh()):
+                trial = self._stage(problem, None)
+                cleanup.callback(trial.stage.close)
+                if wrong := self._try(trial, trial.stage.bind(module)):
+                    return wrong
+        return None
 
-    def _judge(self, trial: _Trial) -> SizeResult:
+    def _try(self, trial: Trial, execution: Execution) -> SizeResult | None:
+        """The result at one problem where it is wrong."""
+        self._poisoned_run(trial, execution)
+        result = self._judge(trial)
+        return None if result.outcome.correct else result
+
+    def _poisoned_run(self, trial: Trial, execution: Execution) -> None:
         with self._watch.phase("verification"):
-            got = trial.stage.outputs()
-            check = self.task.check(trial.problem.size, got, trial.want)
-            error = check.error if math.isfinite(check.error) else None
-            if check.correct:
-                return SizeResult(self.size.label, Outcome.SCORED, check.detail, error)
-            return SizeResult(self.size.label, Outcome.WRONG, self._explain(trial, check, got), error)
+            trial.stage.poison()
+        with self._watch.phase("kernels"):
+            execution.run()
 
-    def _explain(self, trial: _Trial, check: Check, got: Sequence[Array]) -> str:
+    def _stage(self, problem: Probe, draw: str | None) -> Trial:
+        """draw: which draw of the inputs this is, None for one that nobody will meet again."""
+        task = self.task.with_physics(problem.physics)
+        with self._watch.phase("reference"):
+            if draw is None:
+                want = task.reference(problem.size, problem.inputs)
+            else:
+                want = self._references.get(task, problem.size, f"{draw} {problem.name}", problem.inputs)
+        with self._watch.phase("staging"):
+            stage = self._device.stage(task.trace(problem.size, problem.inputs))
+        return Trial(task, problem, want, stage)
+
+    def _judge(self, trial: Trial) -> SizeResult:
+        with self._watch.phase("verification"):
+            if Check.GUARDS in self._checks and (damage := trial.stage.damage()):
+                return SizeResult(self.size.label, Outcome.WRONG, _told(trial.problem, damage))
+            got = trial.stage.outputs()
+            verdict = trial.task.check(trial.problem.size, got, trial.want)
+            error = verdict.error if math.isfinite(verdict.error) else None
+            if verdict.correct:
+                return SizeResult(self.size.label, Outcome.SCORED, verdict.detail, error)
+            return SizeResult(self.size.label, Outcome.WRONG, self._explain(trial, verdict, got), error)
+
+    def _explain(self, trial: Trial, verdict: Verdict, got: Sequence[Array]) -> str:
         """The check's findings, with which problem they are of and what else would have given these outputs."""
         problem = trial.problem
-        text = check.detail
-        for name, array in problem.inputs.items():
-            if any(g.shape == array.shape and judge(g, array, _SAME)[0] <= 1.0 for g in got):
-                return f"{text}. The output is the input {name}, unchanged"
-        if not problem.name:
-            return text
-        if "steps" in problem.size.extents:
-            for steps, how in ((problem.size.steps - 1, "one step fewer"), (problem.size.steps + 1, "one step more")):
-                other = problem.size.replace(steps=steps)
-                if self.task.check(other, got, self.task.reference(other, problem.inputs)).correct:
-                    text = f"{text}. It is right after {how}"
-        return f"with inputs of the kind '{problem.name}'{_after(problem.size)}: {text}"
+        return _told(problem, ". ".join([verdict.detail, *_guesses(trial, got)]))
 
     def _conserved(self) -> tuple[Invariant, ...]:
         trial = self._trials[-1]
@@ -144,5 +200,38 @@ class Bench:
         return tuple(Invariant(name, got[name], want) for name, want in self._invariants.items())
 
 
-def _after(size: Size) -> str:
-    return f" after {size.steps} step{'s' * (size.steps != 1)}" if "steps" in size.extents else ""
+def _guesses(trial: Trial, got: Sequence[Array]) -> Iterable[str]:
+    """What would have given these outputs."""
+    problem = trial.problem
+    for name, array in problem.inputs.items():
+        if any(g.shape == array.shape and judge(g, array, _SAME)[0] <= 1.0 for g in got):
+            yield f"The output is the input {name}, unchanged"
+            return
+    if problem.name:
+        yield from _other_steps(trial, got)
+
+
+def _other_steps(trial: Trial, got: Sequence[Array]) -> Iterator[str]:
+    problem = trial.problem
+    if "steps" not in problem.size.extents:
+        return
+    for steps, how in ((problem.size.steps - 1, "one step fewer"), (problem.size.steps + 1, "one step more")):
+        other = problem.size.replace(steps=steps)
+        want = trial.task.reference(other, problem.inputs)
+        # what is returned after each step is no guess
+        if len(want) == len(trial.want) and trial.task.check(other, got, want).correct:
+            yield f"It is right after {how}"
+
+
+def _told(problem: Probe, what: str) -> str:
+    """What is wrong, with the problem at which it shows: its kind, and its size and physics where they are its own."""
+    if not problem.name:
+        return what
+    size = problem.size
+    own = ", ".join(f"{name}={value:.6g}" for name, value in {**_extents(size), **problem.physics}.items())
+    after = f" after {size.steps} step{'s' * (size.steps != 1)}" if "steps" in size.extents else ""
+    return f"with inputs of the kind '{problem.name}' ({own}){after}: {what}"
+
+
+def _extents(size: Size) -> dict[str, float]:
+    return {name: value for name, value in size.extents.items() if name != "steps"}

@@ -4,12 +4,13 @@ A task knows its physics and its kernels but holds no sizes: those reach it as a
 a task cannot contain a held-out size, and neither can anything downstream.
 """
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -67,16 +68,17 @@ class Work:
 
 @dataclass(frozen=True)
 class Probe:
-    """A second problem of a size: the same extents but for the number of steps, other contents.
+    """A further problem of a task, judged as the benchmark's own inputs are and never timed.
 
-    Probes are judged as the benchmark's own inputs are, and never timed. They hold what those lack: no
-    symmetry, spikes, constants, mixed magnitudes. Few steps keep an error where it arose, and what is said of it to
-    the point.
+    It holds what those lack: no symmetry, spikes, constants, mixed magnitudes, other extents. Few steps keep an error
+    where it arose. `physics` replaces some of the task's: a kernel must use its arguments, not the values that the
+    benchmark gives them.
     """
 
     name: str
     size: Size
     inputs: Mapping[str, Array]
+    physics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,17 @@ class TaskView:
     sizes: tuple[str, ...]
 
 
+_ARGUMENTS = (
+    "\n- Every argument counts: a candidate is also tried at small sizes that are drawn for it, with other values of "
+    "the scalar arguments and other contents of the arrays."
+)
+
+
 class Task(ABC):
     """Subclassed once per task, in tasks/NAME/task.py. All data comes from conf/task/NAME.yaml."""
+
+    repeatable = True
+    """Whether runs on the same inputs must give the same bits. False where the order of atomic operations shows."""
 
     def __init__(
         self, *, name: str, brief: str, seed_kernel: str, physics: Mapping[str, float], tolerance: Tolerance
@@ -117,7 +128,7 @@ class Task(ABC):
         return parse(self.seed_kernel).kernels
 
     def view(self, sizes: Sequence[Size]) -> TaskView:
-        brief = self.brief.rstrip()
+        brief = self.brief.rstrip() + _ARGUMENTS
         if self.tolerance.rms is not None:
             brief += (
                 f"\n- The root mean square of all deviations must stay within {self.tolerance.rms:g} of that of the "
@@ -135,6 +146,19 @@ class Task(ABC):
     def probes(self, size: Size, rng: np.random.Generator) -> Iterable[Probe]:
         """Further problems that a candidate must solve at this size, the cheapest first. None by default."""
         return ()
+
+    def drawn(self, size: Size, rng: np.random.Generator) -> Iterable[Probe]:
+        """Small problems that are drawn for each candidate after it was compiled: other extents, which share no
+        residue with those that are scored, other physics, other steps. None by default."""
+        return ()
+
+    def with_physics(self, physics: Mapping[str, float]) -> Self:
+        """The same task with other values for some of its constants, which it must have."""
+        if unknown := physics.keys() - self.physics.keys():
+            raise ValueError(f"task {self.name} has no {', '.join(sorted(unknown))} in its physics")
+        other = copy.copy(self)
+        other.physics = {**self.physics, **physics}
+        return other
 
     @abstractmethod
     def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:

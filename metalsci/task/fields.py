@@ -7,13 +7,14 @@ import numpy as np
 from metalsci.devices.program import Array
 
 
-def gaussian(shape: Sequence[int], sigma: float) -> Array:
-    """exp(−r²/2σ²) around the centre of the grid, σ in cells, peak 1, single precision."""
+def gaussian(shape: Sequence[int], sigma: float, rng: np.random.Generator) -> Array:
+    """exp(−r²/2σ²), σ in cells, single precision. The peak is near the centre of the grid and near 1: both are drawn,
+    so that nobody can know the field, and it has no symmetry."""
     exponent = np.zeros(())
     for n in shape:
-        x = np.arange(n) - 0.5 * (n - 1)
+        x = np.arange(n) - 0.5 * (n - 1) - rng.uniform(-1.0, 1.0)
         exponent = exponent[..., None] + x * x
-    return np.exp(exponent * (-0.5 / sigma**2)).astype(np.float32)
+    return (rng.uniform(0.9, 1.1) * np.exp(exponent * (-0.5 / sigma**2))).astype(np.float32)
 
 
 def without_faces(u: Array) -> Array:
@@ -22,6 +23,12 @@ def without_faces(u: Array) -> Array:
         faces = np.moveaxis(u, axis, 0)
         faces[0] = faces[-1] = 0.0
     return u
+
+
+def odd_extents(rng: np.random.Generator, count: int, low: int, high: int) -> list[int]:
+    """Numbers that no power of two divides, each another one."""
+    odd = np.arange(low | 1, high + 1, 2)
+    return [int(n) for n in rng.permutation(odd)[:count]]
 
 
 def rough(rng: np.random.Generator, shape: Sequence[int]) -> Array:

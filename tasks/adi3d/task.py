@@ -4,7 +4,7 @@ import numpy as np
 
 from metalsci.devices.program import Array, Kernels, Symbol
 from metalsci.task.definition import Bound, Probe, Size, Task, Work
-from metalsci.task.fields import gaussian, rough, without_faces
+from metalsci.task.fields import gaussian, odd_extents, rough, without_faces
 
 
 class ADI3D(Task):
@@ -12,10 +12,17 @@ class ADI3D(Task):
 
     def inputs(self, size: Size, rng: np.random.Generator) -> dict[str, Array]:
         shape = (size.NZ, size.NY, size.NX)
-        return {"u": without_faces(gaussian(shape, self.physics["sigma"] * np.prod(shape) ** (1 / 3)))}
+        return {"u": without_faces(gaussian(shape, self.physics["sigma"] * np.prod(shape) ** (1 / 3), rng))}
 
     def probes(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
-        yield Probe("rough", size.replace(steps=1), {"u": rough(rng, (size.NZ, size.NY, size.NX))})
+        shape = (size.NZ, size.NY, size.NX)
+        yield Probe("rough", size.replace(steps=1), {"u": rough(rng, shape)})
+        yield Probe("rough, zero on the faces", size.replace(steps=1), {"u": without_faces(rough(rng, shape))})
+
+    def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
+        NX, NY, NZ = odd_extents(rng, 3, 5, 41)
+        other = size.replace(NX=NX, NY=NY, NZ=NZ, steps=2)
+        yield Probe("another size", other, {"u": rough(rng, (NZ, NY, NX))}, {"mu": rng.uniform(0.1, 1.5)})
 
     def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
         u = inputs["u"]

@@ -4,6 +4,7 @@ import numpy as np
 
 from metalsci.devices.program import Array, Kernels, Symbol
 from metalsci.task.definition import Bound, Check, Probe, Size, Task, Work
+from metalsci.task.fields import odd_extents
 
 BLOCK = 256
 
@@ -28,6 +29,16 @@ class Compaction(Task):
         x = np.full(size.N, threshold)
         x[-1] += 1
         yield Probe("the last alone", size, {"x": x})
+        x = x[::-1].copy()
+        yield Probe("the first alone", size, {"x": x})
+
+    def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
+        """Within one block, a few, and more than one group scans at a time."""
+        physics = {"threshold": rng.uniform(-0.5, 0.5)}
+        for low, high in ((3, 255), (257, 5001), (70_001, 90_001)):
+            (N,) = odd_extents(rng, 1, low, high)
+            other = size.replace(N=N)
+            yield Probe("another size", other, self.with_physics(physics).inputs(other, rng), physics)
 
     def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
         x, threshold = inputs["x"], self.physics["threshold"]

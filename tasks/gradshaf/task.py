@@ -4,7 +4,7 @@ import numpy as np
 
 from metalsci.devices.program import Array, Kernels, Symbol
 from metalsci.task.definition import Bound, Probe, Size, Task, Work
-from metalsci.task.fields import rough
+from metalsci.task.fields import odd_extents, rough
 
 
 class GradShafranov(Task):
@@ -12,8 +12,9 @@ class GradShafranov(Task):
 
     def inputs(self, size: Size, rng: np.random.Generator) -> dict[str, Array]:
         psi = np.zeros((size.NZ, size.NR))
-        u, v = (np.linspace(0.0, 1.0, n)[1:-1] for n in (size.NR, size.NZ))
-        psi[1:-1, 1:-1] = np.sin(np.pi * u) * np.sin(np.pi * v)[:, None]
+        """The benchmark's, but for its height and for where the top is, which are drawn."""
+        u, v = (np.linspace(0.0, 1.0, n)[1:-1] ** rng.uniform(0.95, 1.05) for n in (size.NR, size.NZ))
+        psi[1:-1, 1:-1] = rng.uniform(0.9, 1.1) * np.sin(np.pi * u) * np.sin(np.pi * v)[:, None]
         return {"psi": psi.astype(np.float32)}
 
     def probes(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
@@ -21,6 +22,20 @@ class GradShafranov(Task):
         psi = rough(rng, (size.NZ, size.NR))
         psi[0, :] = psi[-1, :] = 50.0
         yield Probe("rough", size.replace(steps=3), {"psi": psi})
+        for j in (1, -2):
+            for i in (1, -2):
+                psi = self.inputs(size, rng)["psi"]
+                psi[j, i] = 2.0
+                yield Probe("the largest value in a corner", size.replace(steps=1), {"psi": psi})
+
+    def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
+        """Extents with other residues than 1, which those of the benchmark have in common."""
+        NR, NZ = (n + int(rng.integers(2)) for n in odd_extents(rng, 2, 7, 91))
+        other = size.replace(NR=NR, NZ=NZ, steps=2)
+        names = ("Rmin", "Rmax", "Zmax", "p_axis", "mu0", "omega")
+        bounds = ((0.5, 1.0), (1.5, 2.5), (0.3, 0.7), (50.0, 300.0), (0.5, 1.5), (0.5, 1.2))
+        physics = {name: rng.uniform(*bound) for name, bound in zip(names, bounds, strict=True)}
+        yield Probe("another size", other, self.inputs(other, rng), physics)
 
     def _steps(self, size: Size) -> tuple[float, float]:
         return tuple((self.physics[f"{x}max"] - self.physics[f"{x}min"]) / (n - 1)

@@ -4,7 +4,7 @@ import numpy as np
 
 from metalsci.devices.program import Array, Kernels, Symbol
 from metalsci.task.definition import Bound, Probe, Size, Task, Work
-from metalsci.task.fields import rough
+from metalsci.task.fields import odd_extents, rough, without_faces
 
 
 class Heat2D(Task):
@@ -17,6 +17,13 @@ class Heat2D(Task):
 
     def probes(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
         yield Probe("rough", size.replace(steps=3), {"u": rough(rng, (size.NY, size.NX))})
+        walled = without_faces(rough(rng, (size.NY, size.NX)))
+        yield Probe("rough, zero on the edge", size.replace(steps=1), {"u": walled})
+
+    def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
+        NX, NY = odd_extents(rng, 2, 5, 91)
+        other = size.replace(NX=NX, NY=NY, steps=2)
+        yield Probe("another size", other, {"u": rough(rng, (NY, NX))}, {"alpha": rng.uniform(0.05, 0.25)})
 
     def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
         u = inputs["u"]

@@ -1,11 +1,11 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from metalsci.devices.program import Array, Kernels, Symbol
 from metalsci.task.comparison import explain, judge
 from metalsci.task.counter_hash import mix, uniform
-from metalsci.task.definition import Bound, Check, Size, Task, Work
+from metalsci.task.definition import Bound, Check, Probe, Size, Task, Work
 
 
 class HamiltonianMonteCarlo(Task):
@@ -23,6 +23,28 @@ class HamiltonianMonteCarlo(Task):
         A = (rotation / variances) @ rotation.T
         return {"q": q.astype(np.float32), "accept": np.zeros(size.K, np.uint32), "A": A.astype(np.float32)}
 
+    def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
+        """Single steps from states as a run has them, at places of the run that nobody knows; and other chains."""
+        for first in rng.choice(size.steps, min(_DRAWN, size.steps), replace=False):
+            physics = {"first": float(first)}
+            yield Probe(f"step {first}", size.replace(steps=1), self._underway(size, int(first), rng), physics)
+        physics = {
+            "first": float(rng.integers(1000)),
+            "seed": float(rng.integers(1 << 31)),
+            "eps": rng.uniform(0.1, 0.2),
+            "L": float(rng.integers(5, 13)),
+        }
+        other = size.replace(K=2 * int(rng.integers(20, 200)) + 1, steps=1)
+        yield Probe("other chains", other, self._underway(other, int(physics["first"]), rng), physics)
+
+    def _underway(self, size: Size, first: int, rng: np.random.Generator) -> dict[str, Array]:
+        """Chains that have come to their stationary distribution, which is half as wide as where they start."""
+        state = self.inputs(size, rng)
+        if first:
+            state["q"] *= np.float32(0.5)
+            state["accept"] += rng.binomial(first, 0.9, size.K).astype(np.uint32)
+        return state
+
     def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
         """The state before and after each step that is checked, then the last state."""
         states = [(inputs["q"], inputs["accept"])]
@@ -30,13 +52,18 @@ class HamiltonianMonteCarlo(Task):
             q, accept = states[-1]
             states.append(
                 kernels.hmc_step(
-                    q, accept, inputs["A"], size.K, size.d, self.physics["L"], self.physics["eps"], step,
+                    q, accept, inputs["A"], size.K, size.d, self.physics["L"], self.physics["eps"], self._first + step,
                     self.physics["seed"],
                     threads=(size.K, 1, 1), threadgroup=(64, 1, 1),
                     outputs=[(q.shape, q.dtype), (accept.shape, accept.dtype)],
                 )
             )  # fmt: skip
         return [array for step in _checked(size) for state in states[max(step, 1) : step + 2] for array in state]
+
+    @property
+    def _first(self) -> int:
+        """The index of the first step; where it is given, only single steps are judged."""
+        return max(int(self.physics["first"]), 0)
 
     def reference(self, size: Size, inputs: Mapping[str, Array]) -> Sequence[Array]:
         """What `check` needs instead of a trajectory: the initial state, and A."""
@@ -50,10 +77,12 @@ class HamiltonianMonteCarlo(Task):
         # states: those after step 0, then before and after each further step; the initial one precedes the first.
         pairs = [(states[0], states[1]), *zip(states[2::2], states[3::2], strict=True)]
         for step, (before, after) in zip(_checked(size), pairs, strict=True):
-            check = self._one_step(size, step, before, after, A)
+            check = self._one_step(size, self._first + step, before, after, A)
             if not check.correct:
                 return check
             worst = max(worst, check.error)
+        if self.physics["first"] >= 0:
+            return Check(True, worst, "single steps are right")
         statistics = self._statistics(size, *states[-1], A)
         return Check(statistics.correct, max(worst, statistics.error), statistics.detail)
 
@@ -123,6 +152,9 @@ class HamiltonianMonteCarlo(Task):
     def work(self, size: Size, inputs: Mapping[str, Array]) -> Work:
         d, L = size.d, self.physics["L"]
         return Work(size.K * size.steps * (L + 1) * (2 * d * d - d), Bound.FP32)
+
+
+_DRAWN = 6  # single steps
 
 
 def _checked(size: Size) -> list[int]:

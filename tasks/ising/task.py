@@ -5,6 +5,7 @@ import numpy as np
 from metalsci.devices.program import Array, Kernels, Symbol
 from metalsci.task.counter_hash import mix
 from metalsci.task.definition import Bound, Probe, Size, Task, Work
+from metalsci.task.fields import odd_extents
 
 ROWS = 32  # lattice rows updated at a time, so that the hash works in cache
 
@@ -23,6 +24,13 @@ class Ising(Task):
         yield Probe("aligned", size.replace(steps=2), {"spins": aligned, "p_accept": p_accept})
         alternating = ((np.arange(size.NY)[:, None] + np.arange(size.NX)) % 2 * 2 - 1).astype(np.int8)
         yield Probe("alternating", size.replace(steps=1), {"spins": alternating, "p_accept": p_accept})
+
+    def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
+        """Extents that are twice an odd number: both are even on a periodic checkerboard."""
+        NX, NY = (2 * n for n in odd_extents(rng, 2, 3, 41))
+        physics = {"beta": rng.uniform(0.1, 0.8), "seed": float(rng.integers(1 << 31))}
+        other = size.replace(NX=NX, NY=NY, steps=2)
+        yield Probe("another size", other, self.with_physics(physics).inputs(other, rng), physics)
 
     def _probabilities(self) -> Array:
         """exp(−β ΔE) by (s·h + 4)/2, one where the energy falls."""

@@ -4,6 +4,7 @@ import numpy as np
 
 from metalsci.devices.program import Array, Kernels, Symbol
 from metalsci.task.definition import Bound, Probe, Size, Task, Work
+from metalsci.task.fields import gaussian, odd_extents
 
 CX = np.array([0, 1, 0, -1, 0, 1, -1, -1, 1])
 CY = np.array([0, 0, 1, 0, -1, 1, 1, -1, -1])
@@ -15,19 +16,30 @@ class LatticeBoltzmann(Task):
 
     def inputs(self, size: Size, rng: np.random.Generator) -> dict[str, Array]:
         sigma = self.physics["sigma"] * min(size.NX, size.NY)
-        x = np.arange(size.NX) - 0.5 * (size.NX - 1)
-        y = np.arange(size.NY) - 0.5 * (size.NY - 1)
-        bump = np.exp(-0.5 * (x[None, :] ** 2 + y[:, None] ** 2) / sigma**2)
-        rho = 1.0 + self.physics["amplitude"] * bump
+        rho = 1.0 + self.physics["amplitude"] * gaussian((size.NY, size.NX), sigma, rng).astype(np.float64)
         return {"f": (W[:, None, None] * rho).astype(np.float32)}
 
     def probes(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
         """A gas far from equilibrium, its density over four decades: no direction and no cell like another."""
+        yield Probe("turbulent", size.replace(steps=2), self._turbulent(size, rng))
+        yield Probe("calm", size.replace(steps=2), self._calm(size, rng))
+
+    def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
+        NX, NY = odd_extents(rng, 2, 5, 71)
+        other = size.replace(NX=NX, NY=NY, steps=2)
+        yield Probe("another size", other, self._turbulent(other, rng), {"tau": rng.uniform(0.6, 1.6)})
+
+    def _calm(self, size: Size, rng: np.random.Generator) -> dict[str, Array]:
+        """As in the benchmark nearly at rest, but on every cell in another direction."""
+        noise = 1.0 + 0.05 * rng.uniform(-1.0, 1.0, (9, size.NY, size.NX))
+        return {"f": (W[:, None, None] * noise).astype(np.float32)}
+
+    def _turbulent(self, size: Size, rng: np.random.Generator) -> dict[str, Array]:
         shape = (size.NY, size.NX)
         density = 10.0 ** rng.uniform(-1.0, 3.0, (-(-size.NY // 16), -(-size.NX // 16))).repeat(16, 0).repeat(16, 1)
         noise = 1.0 + 0.3 * rng.uniform(-1.0, 1.0, (9, *shape))
         f = W[:, None, None] * density[: size.NY, : size.NX] * noise
-        yield Probe("turbulent", size.replace(steps=2), {"f": f.astype(np.float32)})
+        return {"f": f.astype(np.float32)}
 
     def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
         f = inputs["f"]

@@ -1,15 +1,22 @@
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 
 import numpy as np
 
 from metalsci.devices.program import Array, Kernels, Symbol
+from metalsci.task.comparison import Tolerance, explain, judge
 from metalsci.task.definition import Bound, Check, Probe, Size, Task, Work
 
+_BORDER = 2e-5  # of the box: how far single precision may put a particle from where it is
+_NUDGE = 1e-3  # cells, to either side of a border
+_VELOCITY = Tolerance(absolute=2e-3)
 SKIN = 0.3  # by how much pairs beyond the cutoff are listed, so that one list serves many steps
 
 
 class LennardJones(Task):
     """N Lennard-Jones particles in a periodic box, cell lists built anew each step. Positions are (N, 4)."""
+
+    repeatable = False  # the order within a cell is that of atomic operations, and so is that of its forces
 
     def inputs(self, size: Size, rng: np.random.Generator) -> dict[str, Array]:
         """A cubic lattice, each coordinate off by up to 5 % of its spacing; velocities without a mean."""
@@ -30,6 +37,13 @@ class LennardJones(Task):
         pos, vel = problem["pos"][order], 5.0 * problem["vel"][order]
         pos[:, :3] += size.L * rng.integers(-1, 2, (size.N, 3))
         yield Probe("images", size.replace(steps=2), {"pos": pos, "vel": vel.astype(np.float32)})
+
+    def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
+        """Few particles, another cutoff, and as many cells as it allows."""
+        side = int(rng.choice([7, 8, 9]))
+        L, rcut = 1.15 * side, rng.uniform(2.0, 2.6)
+        other = size.replace(N=side**3, L=L, M=int(L / rcut), steps=2)
+        yield Probe("another gas", other, self.inputs(other, rng), {"rcut": rcut, "dt": rng.uniform(0.002, 0.006)})
 
     def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
         pos, vel = inputs["pos"], inputs["vel"]
@@ -52,7 +66,9 @@ class LennardJones(Task):
         r, v = (inputs[name][:, :3].astype(np.float64) for name in ("pos", "vel"))
         dt, rcut = self.physics["dt"], self.physics["rcut"]
         listed = None
+        occupied = []
         for _ in range(size.steps):
+            occupied.append(self._occupied(size, r))
             if listed is None or np.max(np.sum((r - listed) ** 2, axis=1)) > (0.5 * SKIN) ** 2:
                 i, j = pairs(r, size.L, rcut + SKIN)
                 listed = r.copy()
@@ -67,17 +83,47 @@ class LennardJones(Task):
                 v[:, axis] += dt * np.bincount(i, force[:, axis], size.N)
                 v[:, axis] -= dt * np.bincount(j, force[:, axis], size.N)
             r += dt * v
-        return [r, v]
+        return [r, v, *(bound for bounds in occupied for bound in bounds)]
+
+    def _occupied(self, size: Size, r: Array) -> tuple[Array, Array]:
+        """The least and the most particles of each cell: those within single precision of a border may be counted on
+        either side of it."""
+        cells = size.M**3
+        at = np.mod(r, size.L) * (size.M / size.L)
+        near = np.abs(at - np.round(at)) < _BORDER * size.M
+        sure = ~near.any(axis=1)
+        index = np.minimum(at.astype(int), size.M - 1) @ (1, size.M, size.M**2)
+        least = np.bincount(index[sure], minlength=cells)
+        most = least.copy()
+        for particle in np.flatnonzero(~sure):
+            sides = [{int(x - _NUDGE) % size.M, int(x + _NUDGE) % size.M} if n else {int(x) % size.M}
+                     for x, n in zip(at[particle] + size.M, near[particle], strict=True)]  # fmt: skip
+            for x, y, z in product(*sides):
+                most[x + size.M * (y + size.M * z)] += 1
+        return least, most
 
     def check(self, size: Size, got: Sequence[Array], want: Sequence[Array]) -> Check:
-        """Positions. An overflowing cell comes first, by its own name: what follows from it would mislead."""
+        """Positions, velocities, and how many particles the cells count. An overflowing cell comes first, by its own
+        name: what follows from it would mislead."""
         most = int(self.physics["max_per_cell"])
         for step, count in enumerate(got[2:]):
             if count.max() > most:
                 cell = int(count.argmax())
                 text = f"at step {step} cell {cell} counts {count[cell]} particles, and MAX_PER_CELL is {most}"
                 return Check(False, np.inf, f"cell overflow: {text}")
-        return super().check(size, [got[0][:, :3]], want[:1])
+        for step, (count, least, highest) in enumerate(zip(got[2:], want[2::2], want[3::2], strict=True)):
+            if count.sum(dtype=np.int64) != size.N or (count < least).any() or (count > highest).any():
+                cell = int(np.argmax((count < least) | (count > highest)))
+                text = f"cell {cell} counts {count[cell]} particles, want {least[cell]}"
+                return Check(False, np.inf, f"cell_count at step {step}: {int(count.sum())} of {size.N} in all; {text}")
+        check = super().check(size, [got[0][:, :3]], want[:1])
+        if not check.correct:
+            return check
+        error, deviation = judge(got[1][:, :3], want[1], _VELOCITY)
+        if not error <= 1.0:
+            detail = explain(got[1][:, :3], want[1], deviation, _VELOCITY, lambda at: f"particle {at[0]}, axis {at[1]}")
+            return Check(False, error, f"vel_out: {detail}")
+        return Check(True, max(check.error, error), check.detail)
 
     def invariants(self, size: Size, inputs: Mapping[str, Array], results: Sequence[Array]) -> dict[str, float]:
         v = results[1][:, :3].astype(np.float64)

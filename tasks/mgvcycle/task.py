@@ -4,7 +4,7 @@ import numpy as np
 
 from metalsci.devices.program import Array, Kernels, Symbol
 from metalsci.task.definition import Bound, Probe, Size, Task, Work
-from metalsci.task.fields import rough, without_faces
+from metalsci.task.fields import odd_extents, rough, without_faces
 
 
 class MultigridVCycle(Task):
@@ -21,6 +21,13 @@ class MultigridVCycle(Task):
         u, f = rough(rng, (2, size.n + 1, size.n + 1))
         problem = {"u": without_faces(u), "f": f * np.float32(size.n**2), "zero": self._zero(size)}
         yield Probe("rough", size.replace(steps=1), problem)
+
+    def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
+        n = 4 * odd_extents(rng, 1, 3, 25)[0]
+        other = size.replace(n=n, steps=1)
+        u, f = rough(rng, (2, n + 1, n + 1))
+        problem = {"u": without_faces(u), "f": f * np.float32(n**2), "zero": self._zero(other)}
+        yield Probe("another size", other, problem, {"omega": rng.uniform(0.5, 0.95)})
 
     def _zero(self, size: Size) -> Array:
         return np.zeros((size.n // 2 + 1) ** 2, np.float32)

@@ -11,11 +11,18 @@ class Morton(Task):
     """Explicit seven-point heat equation on an N³ grid in Morton order: bit b of x, y, z at bits 3b, 3b+1, 3b+2."""
 
     def inputs(self, size: Size, rng: np.random.Generator) -> dict[str, Array]:
-        bump = without_faces(gaussian((size.N,) * 3, self.physics["sigma"] * size.N))
+        bump = without_faces(gaussian((size.N,) * 3, self.physics["sigma"] * size.N, rng))
         return {"u": to_morton(bump, _logarithm(size))}
 
     def probes(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
         yield Probe("rough", size.replace(steps=3), {"u": rough(rng, (size.N**3,))})
+        walled = without_faces(rough(rng, (size.N,) * 3))
+        yield Probe("rough, zero on the faces", size.replace(steps=1), {"u": to_morton(walled, _logarithm(size))})
+
+    def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
+        N = int(rng.choice([8, 16, 32]))
+        physics = {"alpha": rng.uniform(0.03, 0.16)}
+        yield Probe("another size", size.replace(N=N, steps=2), {"u": rough(rng, (N**3,))}, physics)
 
     def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
         u = inputs["u"]

@@ -4,6 +4,7 @@ import numpy as np
 
 from metalsci.devices.program import Array, Kernels, Symbol
 from metalsci.task.definition import Bound, Check, Probe, Size, Task, Work
+from metalsci.task.fields import odd_extents
 
 ROWS = 64  # bodies whose forces are summed at a time: the pair matrices of a block stay in cache
 
@@ -27,6 +28,25 @@ class NBody(Task):
         mass[:] = 10.0 ** rng.uniform(-3.0, 1.0, size.N)
         mass[::7] = 0.0
         yield Probe("close pairs", size.replace(steps=2), problem)
+        for heavy in (0, -1):
+            yield Probe("one heavy body", size.replace(steps=1), self._heavy(size, heavy, rng), {"dt": 0.05})
+
+    def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
+        """Numbers of bodies that fill no threadgroup."""
+        physics = {"dt": rng.uniform(1e-3, 0.05), "eps": rng.uniform(0.02, 0.2), "G": rng.uniform(0.5, 2.0)}
+        (N,) = odd_extents(rng, 1, 131, 383)
+        other = size.replace(N=N, steps=2)
+        yield Probe("another number", other, self.inputs(other, rng), physics)
+        (N,) = odd_extents(rng, 1, 3, 125)
+        other = size.replace(N=N, steps=1)
+        yield Probe("another number", other, self._heavy(other, int(rng.integers(N)), rng), {**physics, "dt": 0.05})
+
+    def _heavy(self, size: Size, heavy: int, rng: np.random.Generator) -> dict[str, Array]:
+        """All are drawn to one body: no errors of many pairs cancel, so that half precision shows."""
+        problem = self.inputs(size, rng)
+        problem["mass"] *= np.float32(1e-4)
+        problem["mass"][heavy] = 30.0
+        return problem
 
     def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
         pos, vel = inputs["pos"], inputs["vel"]

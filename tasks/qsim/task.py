@@ -24,9 +24,23 @@ class QuantumCircuit(Task):
         one = size.replace(layers=1)
         yield Probe("basis state", one, {**self.inputs(one, rng), "state": state})
 
+    def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
+        """Gates in another order, on other qubits: what a gate acts on is an argument."""
+        other = size.replace(n=int(rng.integers(5, 12)), layers=1)
+        yield Probe("another circuit", other, self.inputs(other, rng), {"shuffle": float(rng.integers(1, 1 << 31))})
+
+    def circuit(self, size: Size) -> list[tuple[int, int]]:
+        """Target and control of every gate, in order; they are equal where there is no control."""
+        if shuffle := int(self.physics["shuffle"]):
+            pairs = np.random.default_rng(shuffle).integers(size.n, size=(2 * size.n * size.layers, 2))
+            return [(int(target), int(control)) for target, control in pairs]
+        single = [(q, q) for q in range(size.n)]
+        controlled = [(q, (q + 1) % size.n) for q in range(size.n)]
+        return (single + controlled) * size.layers
+
     def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
         state = inputs["state"]
-        for gate, (target, control) in enumerate(circuit(size)):
+        for gate, (target, control) in enumerate(self.circuit(size)):
             (state,) = kernels.qsim_gate(
                 state, inputs["gates"], size.n, gate, target, control,
                 threads=(2**size.n, 1, 1), threadgroup=(256, 1, 1), outputs=[(state.shape, state.dtype)],
@@ -36,7 +50,7 @@ class QuantumCircuit(Task):
     def reference(self, size: Size, inputs: Mapping[str, Array]) -> Sequence[Array]:
         state = inputs["state"].astype(np.float64).view(np.complex128)[:, 0]
         gates = inputs["gates"].astype(np.float64).view(np.complex128)[:, 0].reshape(-1, 2, 2)
-        for (target, control), u in zip(circuit(size), gates, strict=True):
+        for (target, control), u in zip(self.circuit(size), gates, strict=True):
             pairs = state.reshape(-1, 2, 2**target)
             zero, one = pairs[:, 0].copy(), pairs[:, 1].copy()
             changed = np.empty_like(pairs)
@@ -53,14 +67,7 @@ class QuantumCircuit(Task):
         return {"norm": float(np.linalg.norm(results[0].astype(np.float64)))}
 
     def work(self, size: Size, inputs: Mapping[str, Array]) -> Work:
-        return Work(16.0 * 2**size.n * len(circuit(size)), Bound.BANDWIDTH)
-
-
-def circuit(size: Size) -> list[tuple[int, int]]:
-    """Target and control of every gate, in order; they are equal where there is no control."""
-    single = [(q, q) for q in range(size.n)]
-    controlled = [(q, (q + 1) % size.n) for q in range(size.n)]
-    return (single + controlled) * size.layers
+        return Work(16.0 * 2**size.n * len(self.circuit(size)), Bound.BANDWIDTH)
 
 
 def unitaries(rng: np.random.Generator, count: int) -> Array:

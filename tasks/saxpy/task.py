@@ -4,7 +4,7 @@ import numpy as np
 
 from metalsci.devices.program import Array, Kernels, Symbol
 from metalsci.task.definition import Bound, Probe, Size, Task, Work
-from metalsci.task.fields import rough
+from metalsci.task.fields import odd_extents, rough
 
 
 class Saxpy(Task):
@@ -18,6 +18,11 @@ class Saxpy(Task):
         """Where the product is exact and the sum is not, where one cancels the other, and spikes."""
         x = rough(rng, (size.N,))
         yield Probe("rough", size, {"x": x, "y": np.where(x > 0, np.float32(-self.physics["a"]), np.float32(1)) * x})
+
+    def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
+        (N,) = odd_extents(rng, 1, 3, 5001)
+        x, y = rough(rng, (2, N))
+        yield Probe("another size", size.replace(N=N), {"x": x, "y": y}, {"a": rng.uniform(-3.0, 3.0)})
 
     def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
         x, y = inputs["x"], inputs["y"]

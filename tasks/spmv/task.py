@@ -4,7 +4,7 @@ import numpy as np
 
 from metalsci.devices.program import Array, Kernels, Symbol
 from metalsci.task.definition import Bound, Probe, Size, Task, Work
-from metalsci.task.fields import rough
+from metalsci.task.fields import odd_extents, rough
 
 
 class SparseProduct(Task):
@@ -22,6 +22,15 @@ class SparseProduct(Task):
         length[size.rows // 2 : size.rows // 2 + 2] = size.rows
         problem = self._matrix(size, length, rng)
         yield Probe("empty and full rows", size.replace(steps=1), {**problem, "x": rough(rng, (size.rows,))})
+
+    def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
+        """Short rows, the first and the last of them full."""
+        (rows,) = odd_extents(rng, 1, 301, 1901)
+        length = rng.integers(0, 9, rows)
+        length[[0, -1]] = rows
+        yield Probe(
+            "another size", size.replace(rows=rows, steps=2), self._matrix(size.replace(rows=rows), length, rng)
+        )
 
     def _matrix(self, size: Size, length: Array, rng: np.random.Generator) -> dict[str, Array]:
         start = np.concatenate([[0], np.cumsum(length)]).astype(np.uint32)

@@ -4,7 +4,7 @@ import numpy as np
 
 from metalsci.devices.program import Array, Kernels, Symbol
 from metalsci.task.definition import Bound, Probe, Size, Task, Work
-from metalsci.task.fields import gaussian, rough, without_faces
+from metalsci.task.fields import gaussian, odd_extents, rough, without_faces
 
 
 class Wave3D(Task):
@@ -12,12 +12,20 @@ class Wave3D(Task):
 
     def inputs(self, size: Size, rng: np.random.Generator) -> dict[str, Array]:
         shape = (size.NZ, size.NY, size.NX)
-        u = without_faces(gaussian(shape, self.physics["sigma"] * min(shape)))
+        u = without_faces(gaussian(shape, self.physics["sigma"] * min(shape), rng))
         return {"u_prev": u, "u_curr": u.copy()}
 
     def probes(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
         u = rough(rng, (2, size.NZ, size.NY, size.NX))
         yield Probe("rough", size.replace(steps=3), {"u_prev": u[0], "u_curr": u[1]})
+        walled = {name: without_faces(field) for name, field in zip(("u_prev", "u_curr"), u[::-1].copy(), strict=True)}
+        yield Probe("rough, zero on the faces", size.replace(steps=1), walled)
+
+    def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
+        NX, NY, NZ = odd_extents(rng, 3, 5, 41)
+        other = size.replace(NX=NX, NY=NY, NZ=NZ, steps=2)
+        u = rough(rng, (2, NZ, NY, NX))
+        yield Probe("another size", other, {"u_prev": u[0], "u_curr": u[1]}, {"alpha": rng.uniform(0.05, 0.3)})
 
     def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
         previous, current = inputs["u_prev"], inputs["u_curr"]

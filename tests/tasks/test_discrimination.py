@@ -31,22 +31,23 @@ def problems(task, size):
     """Probes first, as a bench does it, each with what is right."""
     rng = np.random.default_rng(11)
     inputs = task.inputs(size, rng)
-    given = [*((p.name, p.size, p.inputs) for p in task.probes(size, rng)), ("", size, inputs)]
+    probes = [*task.probes(size, rng), *task.drawn(size, rng)]
+    given = [*((task.with_physics(p.physics), p.size, p.inputs) for p in probes), (task, size, inputs)]
     references = References()
-    return [(s, i, references.get(task, s, f"discrimination {name}", i)) for name, s, i in given]
+    return [(t, s, i, references.get(t, s, f"discrimination {n}", i)) for n, (t, s, i) in enumerate(given)]
 
 
 def assert_discriminates(task, size):
     stated = problems(task, size)
-    for extents, _, want in stated:
-        check = task.check(extents, right(task, extents, want), want)
+    for variant, extents, _, want in stated:
+        check = variant.check(extents, right(variant, extents, want), want)
         assert check.correct, f"{size.label}: what is right is rejected: {check.detail}"
     for name, spoil in SPOILS.items():
         verdicts = []
-        for extents, inputs, want in stated:
-            got = spoil(task, extents, inputs, right(task, extents, want))
+        for variant, extents, inputs, want in stated:
+            got = spoil(variant, extents, inputs, right(variant, extents, want))
             if got is not None:
-                verdicts.append(task.check(extents, got, want).correct)
+                verdicts.append(variant.check(extents, got, want).correct)
             if verdicts and not verdicts[-1]:
                 break
         assert not all(verdicts) or not verdicts, f"{size.label}: {name} passes"

@@ -50,6 +50,12 @@ class Buffer:
         self.initialised = True
         return self._array
 
+    @property
+    def padding(self) -> tuple[npt.NDArray[np.uint8], ...]:
+        """The bytes of the region before the buffer and after it, which nobody has any business with."""
+        whole: npt.NDArray[np.uint8] = np.ndarray((self.region.size,), np.uint8, self.region.memory)
+        return whole[: self.start], whole[self.start + self.nbytes :]
+
     def at(self, offset: int) -> "BufferSlice":
         """The buffer from a byte offset on, to be bound in its place."""
         if not 0 <= offset <= self.nbytes:

@@ -181,13 +181,15 @@ void check_commands(struct Worker *worker, struct Check *check, struct Status *s
         }
     }
     worker->checked = 1;
+    const u32 *groups = (const u32 *)((char *)check + check->groups);
+    const u32 *group_counts = (const u32 *)((char *)check + check->group_counts);
     for (u32 index = 0; index < check->count; ++index) {
         worker->dispatch = &commands[index];
         status->finished = index;
         begin_dispatch(index);
-        for (u32 unit = 0; unit < worker->dispatch->units; ++unit) {
-            begin_group(unit);
-            run_group(worker, unit);
+        for (const u32 *end = groups + group_counts[index]; groups < end; ++groups) {
+            begin_group(*groups);
+            run_group(worker, *groups);
         }
     }
     status->finished = check->count;

@@ -1,6 +1,6 @@
 // The sanitizer's half of the runtime: what instrumented kernels call and what the host reads afterwards.
 //
-// A checked command buffer runs on one worker, group after group, so that what is found is the same each time.
+// A checked command buffer runs on one worker, group after group, in the order that the host gives.
 #ifndef METAL_CHECK_H
 #define METAL_CHECK_H
 
@@ -74,6 +74,8 @@ struct CheckFinding {
 struct Check {
     uptr commands;
     u64 regions, extents;      // where those tables start, in bytes from this
+    u64 groups;                // where the list of groups starts: those of the first dispatch, then the next one's
+    u64 group_counts;          // where their numbers are, one a dispatch
     u32 count, region_count, extent_count;
     u32 found;                 // entries of `findings` in use
     u32 lost;                  // findings for which there was no entry

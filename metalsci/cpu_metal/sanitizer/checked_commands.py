@@ -1,18 +1,21 @@
 """A command buffer of instrumented kernels, with all that the runtime must know to check it and what it then found."""
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from metalsci.cpu_metal.compile.compiler import CheckedKernel
 from metalsci.cpu_metal.compile.elf import Variable
 from metalsci.cpu_metal.compile.library import Kernel
 from metalsci.cpu_metal.compile.wrapper import Mode
 from metalsci.cpu_metal.execute.buffer import SharedRegion
-from metalsci.cpu_metal.execute.commands import Binding, CommandBuffer
+from metalsci.cpu_metal.execute.commands import Binding, CommandBuffer, Dispatch
+from metalsci.cpu_metal.sanitizer.group_sample import Groups, shape_of
 from metalsci.cpu_metal.sanitizer.sentences import FindingKind, Found, Memory, Thread, merged
 from metalsci.msl.diagnostics import Finding
 
@@ -27,8 +30,9 @@ _FINDING = np.dtype(
 _MAX_FINDINGS = 64
 _CHECK = np.dtype(
     [
-        ("commands", "<u8"), ("regions", "<u8"), ("extents", "<u8"), ("count", "<u4"), ("region_count", "<u4"),
-        ("extent_count", "<u4"), ("found", "<u4"), ("lost", "<u4"), ("unused", "<u4"),
+        ("commands", "<u8"), ("regions", "<u8"), ("extents", "<u8"), ("groups", "<u8"), ("group_counts", "<u8"),
+        ("count", "<u4"), ("region_count", "<u4"), ("extent_count", "<u4"), ("found", "<u4"), ("lost", "<u4"),
+        ("unused", "<u4"),
         ("findings", _FINDING, _MAX_FINDINGS),
     ]
 )  # fmt: skip
@@ -39,6 +43,7 @@ _EXTENT = np.dtype(
         ("before", "<u4"),
     ]
 )  # fmt: skip
+_INDEX = np.dtype("<u4")
 _WRITABLE, _THREADGROUP = 1, 2
 _THREADGROUP_REGION = 0xFFFFFFFF
 _THREADGROUP_MEMORY = 256 << 10
@@ -62,9 +67,12 @@ class _Extent:
 
 
 class CheckedCommands:
-    """`checked`: for each kernel of `commands`, the one that takes its place."""
+    """`checked`: for each kernel of `commands`, the one that takes its place. `groups`: those that run, in their order;
+    None for all, the first of them first."""
 
-    def __init__(self, commands: CommandBuffer, checked: Mapping[Kernel, CheckedKernel]) -> None:
+    def __init__(
+        self, commands: CommandBuffer, checked: Mapping[Kernel, CheckedKernel], groups: Groups | None = None
+    ) -> None:
         self._original = commands
         self._checked = checked
         stand_ins = {kernel: _stand_in(kernel, of) for kernel, of in checked.items()}
@@ -76,9 +84,18 @@ class CheckedCommands:
         self._buffers = list(regions.values())
         regions_at = _CHECK.itemsize
         extents_at = regions_at + (len(regions) + 1) * _REGION.itemsize
-        self.region = SharedRegion(extents_at + len(self._extents) * _EXTENT.itemsize)
+        counts_at = extents_at + len(self._extents) * _EXTENT.itemsize
+        groups_at = counts_at + len(dispatches) * _INDEX.itemsize
+        lists = [_groups_of(dispatch, groups) for dispatch in dispatches]
+        self.region = SharedRegion(groups_at + sum(map(len, lists)) * _INDEX.itemsize)
+        np.ndarray((len(lists),), _INDEX, self.region.memory, counts_at)[:] = [len(chosen) for chosen in lists]
+        for chosen in lists:
+            np.ndarray((len(chosen),), _INDEX, self.region.memory, groups_at)[:] = chosen
+            groups_at += len(chosen) * _INDEX.itemsize
         self._check = np.ndarray((), _CHECK, self.region.memory)
         self._check["regions"], self._check["extents"] = regions_at, extents_at
+        self._check["group_counts"] = counts_at
+        self._check["groups"] = counts_at + len(dispatches) * _INDEX.itemsize
         self._check["count"] = len(self.commands)
         self._check["region_count"], self._check["extent_count"] = len(regions) + 1, len(self._extents)
         self._region_records = np.ndarray((len(regions) + 1,), _REGION, self.region.memory, regions_at)
@@ -178,6 +195,11 @@ def _stand_in(kernel: Kernel, checked: CheckedKernel) -> Kernel:
     """Every checked kernel runs thread by thread, on stacks of a size that should do."""
     memory = checked.build.threadgroup_memory
     return replace(kernel, mode=Mode.THREAD, code=checked.code, stack=0, threadgroup_memory=memory)
+
+
+def _groups_of(dispatch: Dispatch, groups: Groups | None) -> npt.NDArray[np.uint32]:
+    shape = shape_of(dispatch)
+    return groups(shape) if groups else np.arange(math.prod(shape), dtype=np.uint32)
 
 
 def _what(binding: Binding) -> str:

@@ -18,6 +18,8 @@ from functools import cached_property
 from multiprocessing.connection import Connection
 from typing import Any
 
+import numpy as np
+
 from metalsci.devices.apple.apple_protocol import DIAGNOSTIC, CallChain, Step
 from metalsci.devices.apple.chips import ceilings_of
 from metalsci.devices.buffer_plan import lay_out
@@ -209,8 +211,18 @@ class AppleStage:
         steps = [Step(c, fit_threadgroup(c.threadgroup, limits[c.kernel], c.shrink)) for c in self.program.calls]
         return AppleExecution(self._process, self, module, steps)
 
-    def poison(self) -> None:
-        self._process.ask("poison", self._sizes)
+    def poison(self, pattern: int = 0xFF) -> None:
+        self._process.ask("poison", self._sizes, pattern)
+
+    def damage(self) -> str:
+        """MLX gives kernels no bytes next to a buffer to look at; inputs are compared with the host's copies."""
+        self.ensure_loaded()
+        stored = self._process.ask("inputs", self.key)
+        for symbol, array in self.program.inputs:
+            if not np.array_equal(stored[symbol.id].view(np.uint8), np.ascontiguousarray(array).view(np.uint8)):
+                self._generation = 0  # staged again before the next run
+                return "an input is no longer what it was"
+        return ""
 
     def outputs(self) -> tuple[Array, ...]:
         return tuple(self._process.ask("fetch"))

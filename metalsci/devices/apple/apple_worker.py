@@ -72,10 +72,14 @@ class AppleWorker:
     def fetch(self) -> list[np.ndarray]:
         return [np.array(array) for array in self._pending]
 
-    def poison(self, sizes: Sequence[int]) -> None:
-        """Fill MLX's cache of free buffers with NaN, so that outputs which nobody writes hold it."""
+    def inputs(self, key: int) -> dict[int, np.ndarray]:
+        """What a stage's inputs hold now."""
+        return {symbol: np.array(array) for symbol, array in self._stages[key].items()}
+
+    def poison(self, sizes: Sequence[int], pattern: int) -> None:
+        """Fill MLX's cache of free buffers with a byte, so that outputs which nobody writes hold it."""
         self._forget()
-        spoilt = [mx.full((max(1, n // 4),), float("nan")) for n in sizes]
+        spoilt = [mx.full((max(1, n),), pattern, mx.uint8) for n in sizes]
         mx.eval(*spoilt)
 
     def drop_stage(self, key: int) -> None:

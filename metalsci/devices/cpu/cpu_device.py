@@ -23,6 +23,7 @@ from metalsci.msl.language.math_mode import MathMode
 from metalsci.msl.language.parse import Unit
 from metalsci.msl.language.signature import KernelSignature
 
+_GUARD = 0xA5  # what pads buffers
 # What the host itself dispatches.
 _OWN = "#include <metal_stdlib>\nkernel void empty(uint i [[thread_position_in_grid]]) {}\n" + "".join(
     f"kernel void fill{size}(device {type} *out, constant {type} &value, uint i [[thread_position_in_grid]]) "
@@ -177,10 +178,18 @@ class CpuStage:
     def _bound(self, value: Symbol | np.generic) -> "cpu_metal.Buffer | np.generic":
         return self._buffers[self._layout.buffer_of[value.id]] if isinstance(value, Symbol) else value
 
-    def poison(self) -> None:
+    def poison(self, pattern: int = 0xFF) -> None:
         for buffer in self._buffers[self._layout.inputs :]:
-            # NaN to every floating-point type, the largest value to unsigned ones
-            buffer.array.view(np.uint8).fill(0xFF)
+            buffer.array.view(np.uint8).fill(pattern)
+        for buffer in self._buffers:
+            for padding in buffer.padding:
+                padding.fill(_GUARD)
+
+    def damage(self) -> str:
+        """Inputs need no look: the device process maps them for reading only, and a write to one ends it."""
+        if any((padding != _GUARD).any() for buffer in self._buffers for padding in buffer.padding):
+            return "bytes next to a buffer, which belong to none, were written"
+        return ""
 
     def outputs(self) -> tuple[Array, ...]:
         return tuple(

@@ -1,0 +1,65 @@
+"""Watch over the timed runs of one candidate: each starts from nothing, and some are looked at.
+
+A kernel that computes only in the runs that are compared would otherwise be as fast as it likes. It cannot know which
+these are: they are drawn after it was compiled, and nothing of one run is left for the next.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metalsci.devices.program import Array
+from metalsci.devices.protocol import Stage
+from metalsci.evaluation.checks import Check
+
+# Bytes that outputs hold before a timed run, other ones than the NaN of verified runs: a kernel may have been right by
+# what it found there. As single precision 3.4e38 and -1.7e38, as int8 127 and -2.
+_PATTERNS = (0x7F, 0xFE)
+_LOOKED_AT = 1 / 3  # share of the timed runs
+_BLOCK = 1 << 16  # bytes
+_BLOCKS = 64  # of an array that are compared; what skips a twentieth of its work escapes in 4 % of the looks
+
+
+class Vigil:
+    """complaint: what the first bad run did, None while all is well. repeatable: whether each run must give the same
+    bits."""
+
+    def __init__(self, checks: frozenset[Check], rng: np.random.Generator, *, repeatable: bool) -> None:
+        self.complaint: str | None = None
+        self._checks = checks
+        self._rng = rng
+        self._repeatable = repeatable and Check.BITWISE in checks
+        self._verified: list[NDArray[np.uint8]] = []
+
+    def remember(self, outputs: Sequence[Array]) -> None:
+        """Those of the verified run, with which later ones are compared."""
+        if self._repeatable and Check.TURNS in self._checks:
+            self._verified = [_bytes(array).copy() for array in outputs]
+
+    def before(self, stage: Stage) -> None:
+        if Check.POISON in self._checks:
+            stage.poison(int(self._rng.choice(_PATTERNS)))
+
+    def after(self, stage: Stage) -> None:
+        """Look at the run, if its turn was drawn."""
+        if self.complaint or Check.TURNS not in self._checks or self._rng.random() >= _LOOKED_AT:
+            return
+        if Check.GUARDS in self._checks and (damage := stage.damage()):
+            self.complaint = f"in a repeated run: {damage}"
+        elif self._verified and not self._same(stage.outputs()):
+            self.complaint = "a repeated run on the same inputs gave other bits than the first one"
+
+    def _same(self, outputs: Sequence[Array]) -> bool:
+        pairs = zip(map(_bytes, outputs), self._verified, strict=True)
+        return all(self._equal(got, before) for got, before in pairs)
+
+    def _equal(self, got: NDArray[np.uint8], before: NDArray[np.uint8]) -> bool:
+        if got.size <= _BLOCK * _BLOCKS:
+            return bool(np.array_equal(got, before))
+        starts = self._rng.integers(got.size - _BLOCK, size=_BLOCKS)
+        return all(np.array_equal(got[at : at + _BLOCK], before[at : at + _BLOCK]) for at in starts)
+
+
+def _bytes(array: Array) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
