@@ -50,7 +50,9 @@ def duel(bench: Bench, seed: Module, challenger: Module, repeats: Repeats) -> Du
     for module in modules:
         try:
             executions.append(bench.bind(module))
-            contenders.append(Contender.of(bench.verify(executions[-1])))
+            verified = bench.verify(executions[-1])
+            drawn = bench.verify_drawn(executions[-1]) if verified.outcome.correct else None
+            contenders.append(Contender.of(drawn or verified))
         except CANDIDATE_FAULTS as failure:
             contenders.append(Contender(Outcome.of(failure), str(failure)))
     if not all(c.outcome.correct for c in contenders):

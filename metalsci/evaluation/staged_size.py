@@ -108,8 +108,6 @@ class Bench:
         for trial, execution in zip(self._trials[:-1], attempt.executions, strict=False):
             if wrong := self._try(trial, execution):
                 return wrong
-        if Check.DRAWN in self._checks and (wrong := self._try_drawn(attempt.module)):
-            return wrong
         timed = self._trials[-1]
         self._poisoned_run(timed, attempt.executions[-1])
         result = self._judge(timed)
@@ -144,13 +142,15 @@ class Bench:
         for trial in self._trials:
             trial.stage.close()
 
-    def _try_drawn(self, module: Module) -> SizeResult | None:
-        """The first of the problems drawn for this candidate at which it is wrong, or None."""
+    def verify_drawn(self, attempt: Attempt) -> SizeResult | None:
+        """What is wrong at the first of the problems drawn for this candidate at which something is."""
+        if Check.DRAWN not in self._checks:
+            return None
         with ExitStack() as cleanup:
             for problem in self.task.drawn(self.size, self._fresh()):
                 trial = self._stage(problem, None)
                 cleanup.callback(trial.stage.close)
-                if wrong := self._try(trial, trial.stage.bind(module)):
+                if wrong := self._try(trial, trial.stage.bind(attempt.module)):
                     return wrong
         return None
 
