@@ -122,13 +122,12 @@ class Evaluator:
                     results.append(bench.verify(executions[-1]))
                 except CANDIDATE_FAULTS as failure:
                     return _failed(failure, bench, results)
-            # Later, so that a candidate is first told of the sizes that it is scored at.
-            for i, (bench, execution) in enumerate(zip(self.benches, executions, strict=True)):
-                try:
-                    drawn = bench.verify_drawn(execution) if results[i].outcome.correct else None
-                except CANDIDATE_FAULTS as failure:
-                    return _failed(failure, bench, results[:i])
-                results[i] = drawn or results[i]
+            if all(r.outcome.correct for r in results):
+                for i, (bench, execution) in enumerate(zip(self.benches, executions, strict=True)):
+                    try:
+                        results[i] = bench.verify_drawn(execution) or results[i]
+                    except CANDIDATE_FAULTS as failure:
+                        return _failed(failure, bench, results[:i])
             if wrong := [r for r in results if not r.outcome.correct]:
                 message = f"wrong at {wrong[0].label}: {wrong[0].detail}"
                 return Evaluation(Outcome.WRONG, message, sizes=tuple(results))
