@@ -27,6 +27,7 @@ class Outcome(StrEnum):
     TIMED_OUT = "timed out"
     WRONG = "wrong"
     DUPLICATE = "duplicate"
+    SUSPECT = "suspect"
 
     @property
     def correct(self) -> bool:

@@ -96,6 +96,11 @@ class Bench:
         """Each problem's program by the problem's name, which is empty for the one that is timed, the last."""
         return {f"{i} {t.problem.name}" if t.problem.name else "": t.program for i, t in enumerate(self._trials)}
 
+    @property
+    def program(self) -> Program:
+        """Of the problem that is timed."""
+        return self._trials[-1].program
+
     def drawn_programs(self) -> list[Program]:
         """Programs of small problems, drawn anew."""
         return [

@@ -9,8 +9,7 @@ from omegaconf import DictConfig
 from metalsci.devices.cpu.cpu_sanitizer import Findings
 from metalsci.evaluation.evaluator import Evaluator
 from metalsci.evaluation.paired import Contender, confirm, score_of
-from metalsci.evaluation.results import Outcome
-from metalsci.evaluation.sanitizer_policy import by_luck, look
+from metalsci.evaluation.sanitizer_policy import complaint, condemned, inspect, look
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.experiment.search_run import ConfigError, check_seed, make, make_repeats, make_sanitizer
 from metalsci.gate.heldout import Verdict
@@ -114,18 +113,20 @@ def _look(cfg: DictConfig, evaluator: Evaluator, source: str, judged: Sides) -> 
         return Findings()
     wrong = [i for i, (contender, *_) in enumerate(judged) if not contender.outcome.correct]
     try:
-        return look(sanitizer, evaluator.bench(wrong[0] if wrong else 0), source, thorough=bool(wrong))
+        bench = evaluator.bench(wrong[0] if wrong else 0)
+        return look(sanitizer, bench, source) if wrong else inspect(sanitizer, bench, source)
     finally:
         sanitizer.close()
 
 
 def _less_luck(judged: Sides, found: Findings) -> Sides:
     """What is undefined in Metal is right nowhere."""
-    if not found.undefined:
+    outcome = condemned(found)
+    if outcome is None:
         return judged
-    detail = by_luck(found)
+    detail = complaint(found)
     return [
-        (Contender(Outcome.WRONG, detail), None, None) if contender.outcome.correct else (contender, speedup, quartiles)
+        (Contender(outcome, detail), None, None) if contender.outcome.correct else (contender, speedup, quartiles)
         for contender, speedup, quartiles in judged
     ]
 

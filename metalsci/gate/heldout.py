@@ -107,7 +107,7 @@ class HeldOutGate:
         )
 
     def _findings(self, bench: Bench, incumbent: str, sanitizer: Sanitizer | None) -> tuple[Finding, ...]:
-        return look(sanitizer, bench, incumbent, thorough=True).all if sanitizer else ()
+        return look(sanitizer, bench, incumbent).all if sanitizer else ()
 
     def verdict(self, speedup: float, quartiles: tuple[float, float] | None) -> Verdict:
         """By the median over the rounds; where the quartiles lie on both sides of 1 noise decides: tied."""

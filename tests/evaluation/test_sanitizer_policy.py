@@ -3,11 +3,12 @@
 import pytest
 from hydra.utils import instantiate
 
-from metalsci.devices.cpu.cpu_sanitizer import CpuSanitizer
+from metalsci.devices.cpu.cpu_sanitizer import CpuSanitizer, Findings
 from metalsci.evaluation.evaluator import Evaluator, Repeats
 from metalsci.evaluation.results import Outcome
-from metalsci.evaluation.sanitizer_policy import Sanitized
+from metalsci.evaluation.sanitizer_policy import Sanitized, judged
 from metalsci.evaluation.stopwatch import Stopwatch
+from metalsci.msl.diagnostics import Finding
 from metalsci.search.prompting.feedback import describe
 
 STORE = "    u_out[c] = u + alpha * (u_in[c - 1] + u_in[c + 1] + u_in[c - NX] + u_in[c + NX] - 4.0f * u);"
@@ -62,12 +63,63 @@ def test_an_access_beyond_a_buffer_is_told_with_its_line(parts):
     assert evaluation.findings[0].text in describe(evaluation, beyond, 1.0)
 
 
-def test_a_candidate_that_does_not_win_costs_no_check(parts):
+def test_a_candidate_that_does_not_win_is_looked_at_on_small_problems_alone(parts, monkeypatch):
     evaluator, sanitizer, seed = parts
     sanitized = Sanitized(evaluator, sanitizer)
     sanitized.evaluate(seed)
+    sampled = []
+    monkeypatch.setattr(sanitizer, "sample", lambda *of: sampled.append(of))
     slow = seed.replace(STORE, "    float s = 0;\n    for (uint k = 0; k < 2000u; ++k) s += sin(u + float(k));\n"
                         "    if (s > 1e30f) return;\n" + STORE)  # fmt: skip
     evaluation = sanitized.evaluate(slow)
     assert evaluation.outcome is Outcome.SCORED
-    assert "sanitizer" not in evaluation.phases
+    assert sampled == []
+
+
+def test_an_early_return_before_a_barrier_is_wrong_although_it_does_not_win(parts):
+    evaluator, sanitizer, seed = parts
+    sanitized = Sanitized(evaluator, sanitizer)
+    sanitized.evaluate(seed)
+    early = seed.replace(STORE, "    threadgroup_barrier(mem_flags::mem_threadgroup);\n" + STORE)
+    evaluation = sanitized.evaluate(early)
+    assert evaluation.outcome is Outcome.WRONG
+    assert "barrier in divergent control flow" in evaluation.message
+
+
+def test_a_finding_condemns_the_sizes_at_which_it_holds(parts):
+    evaluator, _, seed = parts
+    right = evaluator.evaluate(seed)
+    race = Finding("a race", "data race", 3, undefined=True)
+    evaluation = judged(right, [Findings(), Findings(undefined=(race,))])
+    assert evaluation.outcome is Outcome.WRONG
+    assert [size.outcome for size in evaluation.sizes] == [Outcome.SCORED, Outcome.WRONG]
+    unfinished = judged(right, [Findings(unfinished=True), Findings()])
+    assert unfinished.outcome is Outcome.SUSPECT
+
+
+def test_groups_that_wait_for_one_another_are_not_acquitted(parts):
+    """On one worker, in the order of groups, the first has always been there before the others."""
+    evaluator, sanitizer, seed = parts
+    waits = """    device atomic_uint *seen = (device atomic_uint *)u_out;
+    if (j >= 16) while (atomic_load_explicit(&seen[0], memory_order_relaxed) == 0xFFFFFFFFu) {}
+"""
+    spins = seed.replace(STORE, waits + STORE)
+    evaluation = Sanitized(evaluator, sanitizer).evaluate(spins)
+    assert not evaluation.outcome.correct
+
+
+def test_a_build_that_fails_says_so_and_ends_nothing(parts):
+    evaluator, _, seed = parts
+
+    class Broken:
+        def check(self, source, program):
+            return Findings(failed="no such file")
+
+        sample = check
+
+        def close(self):
+            pass
+
+    evaluation = Sanitized(evaluator, Broken()).evaluate(seed)
+    assert evaluation.outcome is Outcome.SCORED
+    assert "not looked at: no such file" in evaluation.remarks

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 from metalsci import cpu_metal
 from metalsci.cpu_metal.compile.wrapper import Mode
 from metalsci.cpu_metal.execute.host import MOST_WORKERS, processors
+from metalsci.cpu_metal.sanitizer.group_sample import Groups
 from metalsci.devices import ceilings as roofline
 from metalsci.devices.buffer_plan import lay_out
 from metalsci.devices.ceilings import Ceilings, GivenCeilings
@@ -121,24 +122,49 @@ class CpuStage:
     def bind(self, module: Module) -> "CpuExecution":
         if not isinstance(module, CpuModule):
             raise TypeError(f"a stage runs modules of its own device, not {type(module).__name__}")
-        dispatches = [d for call in self._program.calls for d in (*self._fills(call), self._dispatch(module, call))]
-        with _typed_failures():
-            return CpuExecution(self, self._device.encode(dispatches))
+        return CpuExecution(self, self._encoded(module, range(len(self._program.calls))))
+
+    def run_calls(self, module: "CpuModule", calls: Iterable[int]) -> None:
+        """Run some of the program's calls, by their indices."""
+        self.submit(self._encoded(module, calls))
 
     def submit(self, commands: cpu_metal.CommandBuffer) -> Elapsed:
         with _typed_failures():
             time = self._device.run(commands, timeout=self._time_limit)
         return Elapsed(time.seconds, time.wall)
 
-    def check(self, commands: cpu_metal.CommandBuffer) -> Sequence[cpu_metal.Finding]:
-        """What the sanitizer finds, as far as it comes in time. Before `poison` outputs count as undefined."""
+    def check(
+        self, module: "CpuModule", calls: Sequence[int], groups: Groups | None = None
+    ) -> tuple[Sequence[cpu_metal.Finding], bool]:
+        """What the sanitizer finds in some of the program's calls, and whether it came to their end in time. What they
+        write counts as undefined before. Raises CompileError for a kernel that cannot be built so."""
+        fills = [d for call in calls for d in self._fills(self._program.calls[call])]
+        for call in calls:
+            for output in self._program.calls[call].outputs:
+                self._buffers[self._layout.buffer_of[output.id]].initialised = False
+        checked = [self._dispatch(module, self._program.calls[call]) for call in calls]
         try:
-            self._device.run(commands, timeout=self._time_limit, check=True)
+            with _typed_failures():
+                if fills and len(calls) == 1:
+                    self.submit(self._device.encode(fills))  # the host's own kernels need no check
+                else:
+                    checked = list(self._dispatches(module, calls))
+                commands = self._device.encode(checked)
+            self._device.run(commands, timeout=self._time_limit, check=True, groups=groups)
         except cpu_metal.DeviceTimeout as late:
-            return late.findings[:-1]  # the last one says that it was late
+            return late.findings[:-1], False  # the last one says that it was late
         except cpu_metal.DispatchError as error:
-            return error.findings
-        return ()
+            return error.findings, True
+        return (), True
+
+    def _encoded(self, module: "CpuModule", calls: Iterable[int]) -> cpu_metal.CommandBuffer:
+        with _typed_failures():
+            return self._device.encode(list(self._dispatches(module, calls)))
+
+    def _dispatches(self, module: "CpuModule", calls: Iterable[int]) -> Iterator[cpu_metal.Dispatch]:
+        for call in (self._program.calls[index] for index in calls):
+            yield from self._fills(call)
+            yield self._dispatch(module, call)
 
     @cached_property
     def empty_chain(self) -> cpu_metal.CommandBuffer:
@@ -208,9 +234,6 @@ class CpuExecution:
 
     def run(self) -> Elapsed:
         return self._stage.submit(self._commands)
-
-    def check(self) -> Sequence[cpu_metal.Finding]:
-        return self._stage.check(self._commands)
 
     def launch_cost(self) -> Elapsed:
         return self._stage.submit(self._stage.empty_chain)

@@ -1,32 +1,56 @@
 """A second opinion on a candidate, whatever device judges it: does it do what Metal leaves undefined?"""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from metalsci import cpu_metal
+from metalsci.cpu_metal.sanitizer.group_sample import random_groups
 from metalsci.devices.cpu.cpu_device import CpuModule, CpuStage
+from metalsci.devices.errors import KernelFailure
 from metalsci.devices.program import Program
 from metalsci.msl.diagnostics import Finding
 from metalsci.msl.language.math_mode import MathMode
 from metalsci.msl.language.parse import Unit
 
+_ALL_GROUPS = 1 << 31
+_SAMPLE = 24  # groups of a dispatch, where not all are looked at
+
 
 @dataclass(frozen=True)
 class Findings:
-    """Findings of one look. `undefined` ones make a correct result luck; `others` are worth knowing."""
+    """Findings of one look. `undefined` ones make a correct result luck; `others` are worth knowing.
+
+    unfinished: whether time ran out, so that nothing found is no acquittal. failed: why nothing was looked at, empty
+    where something was.
+    """
 
     undefined: tuple[Finding, ...] = ()
     others: tuple[Finding, ...] = ()
+    unfinished: bool = False
+    failed: str = ""
 
     @property
     def all(self) -> tuple[Finding, ...]:
         return self.undefined + self.others
 
+    @property
+    def clean(self) -> bool:
+        """Whether there is nothing to say, so that one may look further."""
+        return not (self.all or self.unfinished or self.failed)
+
 
 class Sanitizer(Protocol):
     def check(self, source: str | Unit, program: Program) -> Findings:
-        """Runs the program with every access checked. `source` is one that compiles."""
+        """Runs the whole program with every access checked, groups in random order. `source` is one that compiles."""
+
+    def sample(self, source: str | Unit, program: Program) -> Findings:
+        """Looks at a few groups of one call of each kernel, drawn at random, in the state to which the unchecked
+        program brings them: in seconds, however large the problem."""
 
     def close(self) -> None: ...
 
@@ -34,24 +58,71 @@ class Sanitizer(Protocol):
 class CpuSanitizer:
     """cpu_metal's, on a device process of its own. What is not finished after `seconds` is not checked to its end."""
 
-    def __init__(self, *, math_mode: MathMode = MathMode.fast, seconds: float = 5.0) -> None:
+    def __init__(
+        self,
+        *,
+        math_mode: MathMode = MathMode.fast,
+        seconds: float = 5.0,
+        fresh: Callable[[], np.random.Generator] = np.random.default_rng,
+    ) -> None:
         self._device = cpu_metal.Device(threads=1)
         self._math_mode = math_mode
         self._seconds = seconds
+        self._fresh = fresh
 
     def check(self, source: str | Unit, program: Program) -> Findings:
+        def whole(module: CpuModule, stage: CpuStage) -> Findings:
+            groups = random_groups(self._fresh(), _ALL_GROUPS)
+            return _findings(*stage.check(module, range(len(program.calls)), groups))
+
+        return self._look(source, program, whole)
+
+    def sample(self, source: str | Unit, program: Program) -> Findings:
+        def parts(module: CpuModule, stage: CpuStage) -> Findings:
+            rng = self._fresh()
+            groups, done, found = random_groups(rng, _SAMPLE), 0, Findings()
+            for call in _one_of_each_kernel(program, rng):
+                stage.run_calls(module, range(done, call))
+                found = _findings(*stage.check(module, range(call, call + 1), groups))
+                if not found.clean:
+                    break
+                done = call  # it runs again, for the groups that were not looked at
+            return found
+
+        return self._look(source, program, parts)
+
+    def _look(self, source: str | Unit, program: Program, look: Callable[[CpuModule, CpuStage], Findings]) -> Findings:
         try:
-            module = CpuModule(self._device, self._device.compile(source, self._math_mode))
-        except cpu_metal.CompileError:  # of a candidate for a device that takes what this one does not
-            return Findings()
+            with self._staged(source, program) as (module, stage):
+                return look(module, stage)
+        except cpu_metal.CompileError as error:  # of the checked build, or for a device that takes more than this one
+            return Findings(failed=f"it does not compile with every access checked: {error.diagnostics[0].message}")
+        except (KernelFailure, cpu_metal.PipelineError) as failure:
+            return Findings(failed=str(failure))
+
+    @contextmanager
+    def _staged(self, source: str | Unit, program: Program) -> Iterator[tuple[CpuModule, CpuStage]]:
+        module = CpuModule(self._device, self._device.compile(source, self._math_mode))
         stage = CpuStage(self._device, program, self._seconds)
         try:
-            found: Sequence[cpu_metal.Finding] = stage.bind(module).check()
+            yield module, stage
         finally:
             stage.close()
             module.close()
-        undefined = tuple(finding for finding in found if finding.undefined)
-        return Findings(undefined, tuple(finding for finding in found if not finding.undefined))
 
     def close(self) -> None:
         self._device.close()
+
+
+def _one_of_each_kernel(program: Program, rng: np.random.Generator) -> list[int]:
+    """A call of each kernel, in the order of the program. Which one is drawn: a kernel may be told its step."""
+    calls: defaultdict[str, list[int]] = defaultdict(list)
+    for index, call in enumerate(program.calls):
+        calls[call.kernel].append(index)
+    return sorted(int(rng.choice(indices)) for indices in calls.values())
+
+
+def _findings(found: Sequence[Finding], finished: bool) -> Findings:
+    undefined = tuple(finding for finding in found if finding.undefined)
+    others = tuple(finding for finding in found if not finding.undefined)
+    return Findings(undefined, others, unfinished=not finished)
