@@ -170,6 +170,7 @@ class Compiler:
                 **{
                     **block,
                     "spilled": tuple(block["spilled"]),
+                    "crowded": tuple(block["crowded"]),
                     "lines": tuple(LineCost(**line) for line in block["lines"]),
                 }
             )

@@ -10,7 +10,7 @@ from metalsci.cpu_metal.profiler.block_paths import BlockPath, path_of, threadgr
 from metalsci.cpu_metal.profiler.counted_text import CountedBody, CountedInstruction, read_body
 from metalsci.cpu_metal.profiler.cycles import Cost, CostKind, Costs, code_size
 from metalsci.cpu_metal.profiler.instrument import MOST_SITES, AccessSite, instrument
-from metalsci.cpu_metal.profiler.liveness import BUDGETS, alive_at_ends, most_alive, spilled_words
+from metalsci.cpu_metal.profiler.liveness import BUDGETS, alive_at_ends, crowded_words, most_alive, spilled_words
 from metalsci.cpu_metal.profiler.loops import in_loop_order
 from metalsci.cpu_metal.profiler.steering import steering_slots
 
@@ -40,8 +40,8 @@ class BlockCost:
     """Of one execution of a block by a simdgroup.
 
     kinds: cycles of an issue slot by kind of instruction. chain, near, own: see block_paths.py. alive: most words of 32
-    bits that a thread holds. spilled: see liveness.py. barriers, private: instructions that wait for the threadgroup,
-    and accesses to a thread's own arrays. branch: line of the branch at its end, 0 for none.
+    bits that a thread holds. spilled, crowded: see liveness.py. barriers, private: instructions that wait for the
+    threadgroup, and accesses to a thread's own arrays. branch: line of the branch at its end, 0 for none.
     """
 
     chain: int
@@ -49,6 +49,7 @@ class BlockCost:
     own: int
     alive: int
     spilled: tuple[int, ...]
+    crowded: tuple[int, ...]
     instructions: int
     barriers: int
     private: int
@@ -99,7 +100,8 @@ def count(
         path = path_of(instructions, prices.of, near)
         spilled = spilled_words(instructions, words, alive_at_end[label]) if alive[label] > BUDGETS[0] else _NONE
         levels.update(path.levels)
-        blocks.append(_block(instructions, prices.of, path, alive[label], spilled))
+        crowded = crowded_words(instructions, words, alive_at_end[label])
+        blocks.append(_block(instructions, prices.of, path, alive[label], spilled, crowded))
     text, sites = instrument(module, body, order, frozenset(prices.private))
     if len(sites) >= MOST_SITES:
         raise TooLongError(f"the kernel has {len(sites):,} accesses to memory in its code, too many to be counted")
@@ -124,6 +126,7 @@ def _block(
     path: BlockPath,
     alive: int,
     spilled: tuple[int, ...],
+    crowded: tuple[int, ...],
 ) -> BlockCost:
     kinds: defaultdict[str, float] = defaultdict(float)
     cycles: defaultdict[int, float] = defaultdict(float)
@@ -142,6 +145,7 @@ def _block(
         own=path.own,
         alive=alive,
         spilled=spilled,
+        crowded=crowded,
         instructions=sum(counts.values()),
         barriers=of_kind.count(CostKind.BARRIER),
         private=of_kind.count(CostKind.PRIVATE),

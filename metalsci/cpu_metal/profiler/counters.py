@@ -47,6 +47,7 @@ class Counters:
     slowest simdgroup of a threadgroup, on the average. total: of all simdgroups. alive: executions of blocks by the
     words of 32 bits that a thread holds in them. hot_code: bytes of code that runs often. spilled: words that
     simdgroups store and load again for want of registers, if a thread had as many as each of `liveness.BUDGETS`.
+    crowded: the same, if all loads of a block came first.
     """
 
     instructions: float
@@ -71,6 +72,7 @@ class Counters:
     alive: tuple[tuple[int, float], ...]
     hot_code: int
     spilled: tuple[float, ...]
+    crowded: tuple[float, ...]
 
     @property
     def issue(self) -> float:

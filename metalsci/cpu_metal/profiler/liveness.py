@@ -85,6 +85,18 @@ def spilled_words(
     return tuple(_spilled(instructions, words, alive_at_end, uses, budget) for budget in BUDGETS)
 
 
+def crowded_words(
+    instructions: Sequence[CountedInstruction], words: Mapping[str, int], alive_at_end: set[str]
+) -> tuple[int, ...]:
+    """The same, if a compiler moves all loads of a block before all else, in order to wait for them once."""
+    defined = {instruction.name for instruction in instructions}
+    used = {name for i in instructions if i.operation != "phi" for name in i.operands if name in words}
+    at_start = sum(words[name] for name in (used | alive_at_end) - defined)
+    at_start += sum(words.get(i.name, 0) for i in instructions if i.operation == "phi")
+    loaded = sum(words.get(i.name, 0) for i in instructions if i.operation == "load")
+    return tuple(2 * min(loaded, max(0, at_start + loaded - budget)) for budget in BUDGETS)
+
+
 def _uses(
     instructions: Sequence[CountedInstruction], words: Mapping[str, int], alive_at_end: set[str]
 ) -> dict[str, list[int]]:

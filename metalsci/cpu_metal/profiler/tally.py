@@ -78,7 +78,7 @@ def _counters(build: CountedBuild, tables: _Tables) -> Counters:
     lanes = tables.blocks["lanes"] * tables.scale
     cycles: defaultdict[str, float] = defaultdict(float)
     alive: defaultdict[int, float] = defaultdict(float)
-    spilled = np.zeros(len(BUDGETS))
+    spilled, crowded = np.zeros(len(BUDGETS)), np.zeros(len(BUDGETS))
     instructions = lane_cycles = private = branches = divergent = 0.0
     for block, times, at_work, apart in zip(
         build.blocks, executions, lanes, tables.blocks["divergent"] * tables.scale, strict=True
@@ -90,6 +90,7 @@ def _counters(build: CountedBuild, tables: _Tables) -> Counters:
         private += block.private * times
         alive[block.alive] += float(times)
         spilled += np.array(block.spilled) * times
+        crowded += np.array(block.crowded) * times
         if block.branch:
             branches += times
             divergent += apart
@@ -120,6 +121,7 @@ def _counters(build: CountedBuild, tables: _Tables) -> Counters:
         alive=tuple((words, float(times)) for words, times in sorted(alive.items())),
         hot_code=_hot_code(build, tables),
         spilled=tuple(float(words) for words in spilled),
+        crowded=tuple(float(words) for words in crowded),
     )
 
 

@@ -1,0 +1,155 @@
+"""Constants of Apple's GPUs that the model takes, each with its source and whether it is published or assumed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+
+from metalsci.devices.errors import DeviceError
+
+_BENCHMARKS = "philipturner/metal-benchmarks, README"
+_ALU = f"{_BENCHMARKS}, 'ALU Bottlenecks'"
+_MEMORY = f"{_BENCHMARKS}, 'On-Chip Memory'"
+_CHIPS = f"{_BENCHMARKS}, 'Overview'"
+_APPLE = "Apple's technical specifications"
+_GUESS = "assumed: no source measures it"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A number, where it is from, and whether it is published or assumed."""
+
+    value: float
+    source: str
+    published: bool = True
+
+
+def _assumed(value: float, why: str = _GUESS) -> Fact:
+    return Fact(value, why, published=False)
+
+
+@dataclass(frozen=True)
+class GpuFacts:
+    """One chip's GPU. Waits and costs in cycles, sizes in bytes, bandwidths in bytes a second or a cycle and core.
+
+    cores. clock: in Hz. issues: of simdgroups, a cycle and core. registers, threadgroup_memory: of a core. resident:
+    threads that a core has at most. line_cache, instruction_cache: of a core. cached_wait, memory_wait: of a load that
+    the cache holds, and that it does not. threadgroup_wait, barrier_wait. core_bandwidth, gpu_bandwidth: bytes a cycle
+    of a core, from its cache and from beyond. fetch: bytes of a line that are brought at least. sharing: exponent by
+    which groups that are resident together make one another's cache smaller. bank_turn: cycles of one turn of
+    threadgroup memory. system_cache, system_bandwidth, memory_bandwidth: of the chip. launch: seconds of a dispatch in
+    a command buffer. collision: cycles of each lane at one address. spill, private: cycles of a word of 32 lanes stored
+    or loaded. spill_wait: for each such word of a simdgroup. register_budget: values of 32 bits that a thread can hold,
+    whatever it declares. reserved: registers of 32 bits that a thread needs besides its values.
+    """
+
+    name: str
+    cores: Fact
+    clock: Fact
+    memory_bandwidth: Fact
+    system_cache: Fact
+    issues: Fact = Fact(4, _ALU)
+    registers: Fact = Fact(208 << 10, _MEMORY)
+    threadgroup_memory: Fact = Fact(60 << 10, _MEMORY)
+    resident: Fact = Fact(3072, _MEMORY)
+    line_cache: Fact = Fact(8 << 10, _MEMORY)
+    instruction_cache: Fact = Fact(12 << 10, _MEMORY)
+    core_bandwidth: Fact = Fact(64, _MEMORY)
+    gpu_bandwidth: Fact = Fact(32, _MEMORY)
+    fetch: Fact = Fact(64, "assumed: half a line", published=False)
+    sharing: Fact = Fact(0.5, _GUESS, published=False)
+    system_bandwidth: Fact = Fact(320e9, "assumed from the 15 to 20 bytes a cycle of metal-benchmarks", published=False)
+    cached_wait: Fact = Fact(120, _GUESS, published=False)
+    memory_wait: Fact = Fact(300, _GUESS, published=False)
+    threadgroup_wait: Fact = Fact(30, _GUESS, published=False)
+    barrier_wait: Fact = Fact(30, _GUESS, published=False)
+    bank_turn: Fact = Fact(1, _GUESS, published=False)
+    launch: Fact = Fact(2.2e-6, _GUESS, published=False)
+    collision: Fact = Fact(24, _GUESS, published=False)
+    spill: Fact = Fact(4, "assumed: 128 bytes at 32 bytes a cycle", published=False)
+    spill_wait: Fact = Fact(80, "assumed: a load that the cache holds, a third of it hidden", published=False)
+    register_budget: Fact = Fact(
+        80, "assumed: values of LLVM's text that fit beside what a compiler adds", published=False
+    )
+    private: Fact = Fact(4, "assumed: 128 bytes at 32 bytes a cycle", published=False)
+    reserved: Fact = Fact(8, _GUESS, published=False)
+
+    def facts(self) -> Mapping[str, Fact]:
+        """All constants by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "name"}
+
+    def values(self) -> "GpuValues":
+        return GpuValues(self.name, {name: fact.value for name, fact in self.facts().items()})
+
+
+class GpuValues:
+    """The numbers alone, as attributes, for formulas to read well."""
+
+    def __init__(self, name: str, values: Mapping[str, float]) -> None:
+        self.name = name
+        self._values = dict(values)
+
+    def __getattr__(self, name: str) -> float:
+        try:
+            return self.__dict__["_values"][name]  # type: ignore[no-any-return]
+        except KeyError:
+            raise AttributeError(f"the model has no constant {name!r}") from None
+
+    def changed(self, **values: float) -> "GpuValues":
+        """The same with other values for some constants, to see what they matter."""
+        return GpuValues(self.name, {**self._values, **values})
+
+
+class UnknownGpuError(DeviceError):
+    """No facts are known of a chip that a prediction would need."""
+
+
+def _gpu(name: str, cores: int, gigahertz: float, bandwidth: float, system_cache_megabytes: int) -> GpuFacts:
+    """bandwidth: GB/s of the data sheet, of which 95 % can be reached."""
+    return GpuFacts(
+        name=name,
+        cores=Fact(cores, _APPLE),
+        clock=Fact(gigahertz * 1e9, _CHIPS),
+        memory_bandwidth=Fact(0.95 * bandwidth * 1e9, f"{_APPLE}; 95 % of it can be reached (190 of 200 GB/s, M1 Pro)"),
+        system_cache=Fact(system_cache_megabytes << 20, _CHIPS),
+    )
+
+
+def _scaled(gpu: GpuFacts, factor: float) -> GpuFacts:
+    """A chip with more ways to its system cache, which grow with it."""
+    return replace(gpu, system_bandwidth=_assumed(320e9 * factor, "assumed to grow with the memory's bandwidth"))
+
+
+# Apple 7 and 8 (M1 and M2) share what metal-benchmarks measured of a core. Of M3 and later, whose registers are shared
+# out anew while a kernel runs, nobody has published it.
+GPUS = tuple(
+    _scaled(_gpu(name, cores, clock, bandwidth, cache), bandwidth / 200)
+    for name, clock, cache, configurations in (
+        ("M1", 1.278, 8, {7: 68.25, 8: 68.25}),
+        ("M1 Pro", 1.296, 24, {14: 200, 16: 200}),
+        ("M1 Max", 1.296, 48, {24: 400, 32: 400}),
+        ("M1 Ultra", 1.296, 96, {48: 800, 64: 800}),
+        ("M2", 1.398, 8, {8: 100, 10: 100}),
+        ("M2 Pro", 1.398, 24, {16: 200, 19: 200}),
+        ("M2 Max", 1.398, 48, {30: 400, 38: 400}),
+    )
+    for cores, bandwidth in configurations.items()
+)
+
+
+def facts_of(name: str, gpu_cores: int | None = None) -> GpuFacts:
+    """The facts of a chip by its name, `M1 Pro` or `Apple M1 Pro`; without `gpu_cores` of its largest configuration.
+
+    Raises UnknownGpuError rather than guess.
+    """
+    wanted = name.removeprefix("Apple ").strip().casefold()
+    found = [gpu for gpu in GPUS if gpu.name.casefold() == wanted]
+    known = ", ".join(dict.fromkeys(gpu.name for gpu in GPUS))
+    if not found:
+        raise UnknownGpuError(
+            f"no facts are known of the GPU of {name!r} that a prediction needs (waits, caches, registers); set "
+            f"device.chip to one of {known}"
+        )
+    exact = [gpu for gpu in found if gpu_cores in (None, gpu.cores.value)]
+    if not exact:
+        counts = " or ".join(f"{gpu.cores.value:.0f}" for gpu in found)
+        raise UnknownGpuError(f"{name} has {counts} GPU cores, not {gpu_cores}; set device.gpu_cores to one of these")
+    return exact[-1]

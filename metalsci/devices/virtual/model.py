@@ -1,0 +1,190 @@
+"""Seconds of a dispatch on a GPU, from what was counted of it: the whole model.
+
+    seconds = launch + latency-bound part + throughput-bound part, one term each:
+
+    issue        max(issue slots of the busiest core, chain of dependent operations x rounds) x instruction cache
+    memory wait  rounds x waits for device memory, of which those that the line cache holds are shorter
+    own arrays   rounds x waits for a thread's own arrays, and their traffic
+    near wait    rounds x waits for threadgroup memory
+    barriers     rounds x barriers
+    traffic      max(core's data path, path beyond the core, memory)
+    bank turns   turns of threadgroup memory on the busiest core
+    spills       words that do not fit into registers: their traffic, and rounds x waits for them
+    collisions   atomic operations on one address
+
+Threadgroups are spread over the cores; as many are resident on a core as registers, threadgroup memory and the limit of
+threads allow; a core needs `rounds` turns for its share. The waits of a round are those of the slowest simdgroup of a
+group: latency times occupancy is what bounds most kernels of the recorded runs (docs/virtual_gpu.md has the ablation).
+The idea is Hong and Kim's (ISCA 2009), the constants are in gpu_facts.py.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from metalsci.cpu_metal.profiler.counters import DispatchProfile, Traffic
+from metalsci.cpu_metal.profiler.liveness import BUDGETS
+from metalsci.devices.virtual.gpu_facts import GpuValues
+
+_LINE, _SECTOR, _SIMD = 128, 32, 32
+_CAPACITIES = (0.5, 4.0, 16.0, 64.0)  # lines of the caches that were counted; the first holds nothing
+
+
+@dataclass(frozen=True)
+class Occupancy:
+    """How threadgroups lie on the busiest core. registers: of 32 bits, of a thread. resident: threadgroups at a time.
+    concurrent: those that there are at a time. rounds: turns that its share takes. share: of all groups."""
+
+    registers: float
+    simdgroups: int
+    resident: int
+    concurrent: int
+    rounds: float
+    share: float
+
+
+@dataclass(frozen=True)
+class DispatchTime:
+    """Seconds of one dispatch, predicted.
+
+    terms: what they are made of, by name. floor: what no schedule can be faster than. throughput: what a second model
+    says, for which every wait is hidden.
+    """
+
+    terms: Mapping[str, float]
+    floor: float
+    throughput: float
+    occupancy: Occupancy
+
+    @property
+    def seconds(self) -> float:
+        return max(sum(self.terms.values()), self.floor)
+
+
+def dispatch_time(profile: DispatchProfile, gpu: GpuValues) -> DispatchTime:
+    counters = profile.counters
+    place = occupancy(profile, gpu)
+    path, share, rounds = counters.critical, place.share, place.rounds
+    missed = _held(path.far, path.misses, cache_lines(gpu, place))
+    spilled = _spilled(profile, gpu)
+    code = max(1.0, counters.hot_code / gpu.instruction_cache)
+    own_wait = gpu.cached_wait if _own_bytes(profile, place) <= gpu.line_cache else gpu.memory_wait
+    cycles = {
+        "issue": max(counters.issue * share / gpu.issues, path.chain * rounds) * code,
+        "memory wait": rounds * (missed * gpu.memory_wait + (path.far - missed) * gpu.cached_wait),
+        "own arrays": rounds * path.own * own_wait + counters.private * share * gpu.private,
+        "near wait": rounds * path.near * gpu.threadgroup_wait,
+        "barriers": rounds * counters.barriers / (profile.groups * place.simdgroups) * gpu.barrier_wait,
+        "traffic": max(traffic(profile, gpu, place).values()),
+        "bank turns": counters.turns * share * gpu.bank_turn,
+        "spills": spilled * (share * gpu.spill + rounds * gpu.spill_wait / (profile.groups * place.simdgroups)),
+        "collisions": counters.collisions * share * gpu.collision,
+    }
+    terms = {name: value / gpu.clock for name, value in cycles.items()} | {"launch": gpu.launch}
+    return DispatchTime(terms, _floor(profile, gpu), _throughput(profile, gpu, place), place)
+
+
+def occupancy(profile: DispatchProfile, gpu: GpuValues) -> Occupancy:
+    threads = profile.group_threads
+    simdgroups = math.ceil(threads / _SIMD)
+    registers = min(max(profile.registers + gpu.reserved, 16), register_limit(profile.limit))
+    by_registers = min(gpu.registers / 4 / registers, gpu.resident) / (simdgroups * _SIMD)
+    memory = profile.threadgroup_memory
+    by_memory = gpu.threadgroup_memory / memory if memory else math.inf
+    resident = max(1, math.floor(min(by_registers, by_memory)))
+    busiest = math.ceil(profile.groups / gpu.cores)
+    return Occupancy(
+        registers=registers,
+        simdgroups=simdgroups,
+        resident=resident,
+        concurrent=min(resident, busiest),
+        rounds=max(1.0, busiest / resident),
+        share=busiest / profile.groups,
+    )
+
+
+def register_limit(declared: int | None) -> int:
+    """Registers of 32 bits that the compiler may use, assumed from the threads that a kernel declares."""
+    if declared is None or declared <= 416:
+        return 128
+    return 52 if declared > 768 else 104
+
+
+def traffic(profile: DispatchProfile, gpu: GpuValues, place: Occupancy) -> dict[str, float]:
+    """Cycles that each path of the memory is busy, by its name."""
+    loads, stores = profile.counters.loads, profile.counters.stores
+    lines = cache_lines(gpu, place)
+    fetched = _fetched(loads, lines, gpu) + _fetched(stores, lines, gpu)
+    unique = profile.counters.unique
+    memory = gpu.system_bandwidth if unique < gpu.system_cache else gpu.memory_bandwidth
+    return {
+        "core": (loads.sectors + stores.sectors) * _SECTOR * place.share / gpu.core_bandwidth,
+        "beyond the core": fetched * place.share / gpu.gpu_bandwidth,
+        "memory": unique / memory * gpu.clock,
+    }
+
+
+def cache_lines(gpu: GpuValues, place: Occupancy) -> float:
+    """Lines of a core's cache that a threadgroup has to itself. Groups that are resident together share it, and lines
+    in it: neither all of it nor its part (assumed)."""
+    return float(gpu.line_cache / _LINE / place.concurrent**gpu.sharing)
+
+
+def _fetched(traffic: Traffic, lines: float, gpu: GpuValues) -> float:
+    """Bytes that come from beyond the core: of a line that was missed, the part that is used."""
+    if not traffic.lines:
+        return 0.0
+    used = _SECTOR * traffic.sectors / traffic.lines
+    return _held(traffic.lines, traffic.misses, lines) * max(used, gpu.fetch)
+
+
+def _held(everything: float, misses: Sequence[float], lines: float) -> float:
+    """Misses of a cache of so many lines, between those that were counted."""
+    return _between(_CAPACITIES, (everything, *misses), lines)
+
+
+def _between(places: Sequence[float], values: Sequence[float], place: float) -> float:
+    """Linear in the logarithm of the place; the first or last value beyond."""
+    if place <= places[0]:
+        return values[0]
+    for (low, below), (high, above) in pairwise(zip(places, values, strict=True)):
+        if place <= high:
+            return below + (above - below) * math.log(place / low) / math.log(high / low)
+    return values[-1]
+
+
+def _spilled(profile: DispatchProfile, gpu: GpuValues) -> float:
+    """Words that simdgroups store or load for want of registers: LLVM's order of instructions, or all loads first,
+    whatever needs more. Apple's compiler moves loads as far up as it can."""
+    budget = min(gpu.register_budget, register_limit(profile.limit) - gpu.reserved)
+    counters = profile.counters
+    return max(_between(BUDGETS, counters.spilled, budget), _between(BUDGETS, counters.crowded, budget))
+
+
+def _own_bytes(profile: DispatchProfile, place: Occupancy) -> float:
+    return profile.private * profile.group_threads * place.concurrent
+
+
+def _floor(profile: DispatchProfile, gpu: GpuValues) -> float:
+    """Seconds below which the counts themselves do not let a dispatch come, on perfectly busy cores."""
+    counters = profile.counters
+    issue = counters.issue / (gpu.cores * gpu.issues * gpu.clock)
+    turns = counters.turns / (gpu.cores * gpu.clock)
+    memory = counters.unique / gpu.system_bandwidth
+    if counters.unique > gpu.system_cache:
+        memory = (counters.unique - gpu.system_cache) / gpu.memory_bandwidth
+    return gpu.launch + max(issue, turns, memory)
+
+
+def _throughput(profile: DispatchProfile, gpu: GpuValues, place: Occupancy) -> float:
+    """Seconds if every wait were hidden: the busiest of a core's units."""
+    counters = profile.counters
+    busy = [
+        counters.issue * place.share / gpu.issues,
+        counters.turns * place.share * gpu.bank_turn,
+        (counters.private * gpu.private + _spilled(profile, gpu) * gpu.spill) * place.share,
+        counters.collisions * place.share * gpu.collision,
+        *traffic(profile, gpu, place).values(),
+    ]
+    return gpu.launch + max(busy) / gpu.clock

@@ -1,0 +1,94 @@
+"""What the model says of a whole program, and when two such predictions may be compared."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from metalsci.cpu_metal.profiler.counters import DispatchProfile, Profile
+from metalsci.devices.virtual.gpu_facts import GpuFacts, GpuValues
+from metalsci.devices.virtual.model import DispatchTime, dispatch_time
+
+CLOSEST = 1.2
+"""Predictions nearer than this are no better than a coin: within 10 % half of the recorded pairs were right."""
+APART = 1.5
+"""Where two models disagree on a ratio by more than this, neither is believed."""
+
+
+@dataclass(frozen=True)
+class DispatchPrediction:
+    """Dispatches of one kernel over one grid: what was counted, and the seconds of one of them."""
+
+    profile: DispatchProfile
+    time: DispatchTime
+
+    @property
+    def seconds(self) -> float:
+        """Of all of them."""
+        return self.profile.dispatches * self.time.seconds
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Of a program, on the GPU `gpu`."""
+
+    gpu: str
+    dispatches: tuple[DispatchPrediction, ...]
+
+    @property
+    def seconds(self) -> float:
+        return sum(dispatch.seconds for dispatch in self.dispatches)
+
+    @property
+    def throughput(self) -> float:
+        """Seconds by the second model, for which every wait is hidden."""
+        return sum(dispatch.profile.dispatches * dispatch.time.throughput for dispatch in self.dispatches)
+
+    @property
+    def terms(self) -> Mapping[str, float]:
+        """Seconds of the whole program, by what they go into."""
+        total: defaultdict[str, float] = defaultdict(float)
+        for dispatch in self.dispatches:
+            for name, seconds in dispatch.time.terms.items():
+                total[name] += dispatch.profile.dispatches * seconds
+        return dict(total)
+
+    @property
+    def bottleneck(self) -> tuple[str, float]:
+        """The largest term, and its share of the seconds."""
+        name, seconds = max(self.terms.items(), key=lambda term: term[1])
+        return name, min(1.0, seconds / self.seconds)
+
+
+class Order(StrEnum):
+    FASTER = "faster"
+    SLOWER = "slower"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Of a kernel with another one: how many times as fast it is, by both models, and whether that says anything."""
+
+    speedup: float
+    throughput_speedup: float
+
+    @property
+    def order(self) -> Order:
+        low, high = sorted((self.speedup, self.throughput_speedup))
+        if 1 / CLOSEST < self.speedup < CLOSEST or (high / low > APART and (low < 1 < high)):
+            return Order.UNDECIDED
+        return Order.FASTER if self.speedup > 1 else Order.SLOWER
+
+
+def predict(profile: Profile, gpu: GpuFacts | GpuValues) -> Prediction:
+    """Seconds of what was counted, on a GPU."""
+    values = gpu.values() if isinstance(gpu, GpuFacts) else gpu
+    return Prediction(
+        values.name, tuple(DispatchPrediction(each, dispatch_time(each, values)) for each in profile.dispatches)
+    )
+
+
+def compare(one: Prediction, other: Prediction) -> Comparison:
+    """How `one` does against `other`, which solves the same problem."""
+    return Comparison(other.seconds / one.seconds, other.throughput / one.throughput)

@@ -1,0 +1,122 @@
+"""The model on small kernels: what it must order, whatever its constants."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from metalsci import cpu_metal
+from metalsci.devices.virtual.gpu_facts import GPUS, UnknownGpuError, facts_of
+from metalsci.devices.virtual.model import dispatch_time
+from metalsci.devices.virtual.prediction import Comparison, Order, Prediction, compare, predict
+
+_M1_PRO = facts_of("M1 Pro")
+_THREADS = 1 << 16
+
+
+@pytest.fixture(scope="module")
+def device() -> Iterator[cpu_metal.Device]:
+    with cpu_metal.Device(1) as device:
+        yield device
+
+
+def _predicted(device: cpu_metal.Device, body: str, before: str = "", group: int = 64, n: int = 64) -> Prediction:
+    source = (
+        f"#include <metal_stdlib>\nusing namespace metal;\n{before}\nkernel void k(device float *x [[buffer(0)]], "
+        "device float *y [[buffer(1)]], constant uint &n [[buffer(2)]], uint i [[thread_position_in_grid]], "
+        f"uint t [[thread_position_in_threadgroup]]) {{\n{body}\n}}\n"
+    )
+    kernel = device.compile(source).kernels["k"]
+    x = device.buffer(np.ones(32 * _THREADS, np.float32))
+    y = device.empty((32 * _THREADS,), np.float32)
+    dispatch = cpu_metal.Dispatch(kernel, {0: x, 1: y, 2: np.uint32(n)}, (_THREADS,), (group,))
+    return predict(device.profile([dispatch]), _M1_PRO)
+
+
+def test_uncoalesced_accesses_are_slower(device: cpu_metal.Device) -> None:
+    coalesced = _predicted(device, "y[i] = x[i] + 1;")
+    strided = _predicted(device, "y[i * 32] = x[i * 32] + 1;")
+    assert compare(coalesced, strided).order is Order.FASTER
+    assert compare(strided, coalesced).order is Order.SLOWER
+
+
+def test_one_thread_at_work_in_a_threadgroup_is_slower_than_all(device: cpu_metal.Device) -> None:
+    """What a search on the CPU's clock breeds: the vectoriser likes one thread with a long loop."""
+    all_at_work = _predicted(device, "float s = x[i]; for (uint j = 0; j < n; ++j) s = s * s + 1; y[i] = s;")
+    one = "if (t == 0) for (uint k = 0; k < 64; ++k) { float s = x[i + k]; for (uint j = 0; j < n; ++j) s = s * s + 1;"
+    alone = _predicted(device, one + " y[i + k] = s; }")
+    assert compare(all_at_work, alone).speedup > 5
+    assert alone.dispatches[0].profile.counters.active < 2
+
+
+def test_a_promise_of_many_threads_leaves_few_registers(device: cpu_metal.Device) -> None:
+    body = (
+        "float a[24];\nfor (int j = 0; j < 24; ++j) a[j] = x[i + j * 64];\n"
+        "for (uint k = 0; k < n; ++k) for (int j = 0; j < 24; ++j) a[j] = a[j] * a[(j + 7) % 24] + a[(j + 13) % 24];\n"
+        "float s = 0; for (int j = 0; j < 24; ++j) s += a[j];\ny[i] = s;"
+    )
+    free = _predicted(device, body)
+    promised = _predicted(device, body, "[[max_total_threads_per_threadgroup(1023)]]")
+    assert promised.dispatches[0].time.occupancy.registers <= 52
+    assert free.dispatches[0].time.occupancy.registers <= 128
+
+
+def test_threadgroup_memory_limits_what_is_resident(device: cpu_metal.Device) -> None:
+    body = "threadgroup float s[%d];\ns[t] = x[i];\nthreadgroup_barrier(mem_flags::mem_threadgroup);\ny[i] = s[63 - t];"
+    little, much = _predicted(device, body % 64), _predicted(device, body % 8000)
+    assert much.dispatches[0].time.occupancy.resident == 1
+    assert much.seconds > 1.5 * little.seconds
+
+
+def test_terms_add_up_and_no_prediction_is_below_its_floor(device: cpu_metal.Device) -> None:
+    predicted = _predicted(device, "float s = x[i]; for (uint j = 0; j < n; ++j) s = sin(s); y[i] = s;", n=1000)
+    (dispatch,) = predicted.dispatches
+    assert predicted.seconds == pytest.approx(sum(predicted.terms.values()))
+    assert predicted.seconds >= dispatch.time.floor >= 1000 * 14 * _THREADS / 32 / (16 * 4 * 1.296e9)
+    assert predicted.bottleneck[0] == "issue"
+
+
+def test_predictions_repeat_to_the_letter(device: cpu_metal.Device) -> None:
+    first = _predicted(device, "y[i] = x[i * 7 % 1000];")
+    assert _predicted(device, "y[i] = x[i * 7 % 1000];") == first
+
+
+@pytest.mark.parametrize(
+    ("latency", "throughput", "order"),
+    [
+        (1.15, 1.15, Order.UNDECIDED),
+        (1.3, 1.25, Order.FASTER),
+        (0.5, 0.6, Order.SLOWER),
+        (2.0, 0.9, Order.UNDECIDED),
+        (3.0, 1.1, Order.FASTER),
+    ],
+)
+def test_close_predictions_and_those_that_two_models_order_differently_are_undecided(
+    latency: float, throughput: float, order: Order
+) -> None:
+    assert Comparison(latency, throughput).order is order
+
+
+def test_more_cores_are_faster(device: cpu_metal.Device) -> None:
+    source = "float s = x[i]; for (uint j = 0; j < n; ++j) s = sin(s); y[i] = s;"
+    profile = tuple(d.profile for d in _predicted(device, source).dispatches)
+    seconds = []
+    for name in ("M1", "M1 Pro", "M1 Max", "M1 Ultra"):
+        values = facts_of(name).values()
+        seconds.append(dispatch_time(profile[0], values).seconds)
+    assert seconds == sorted(seconds, reverse=True)
+
+
+def test_every_constant_has_a_source_and_says_whether_it_is_published() -> None:
+    for gpu in GPUS:
+        for name, fact in gpu.facts().items():
+            assert fact.source, f"{gpu.name}: {name} has no source"
+            assert fact.published != fact.source.startswith("assumed"), f"{gpu.name}: {name}"
+
+
+def test_a_chip_without_facts_is_refused() -> None:
+    with pytest.raises(UnknownGpuError, match="no facts are known of the GPU of 'M4 Max'"):
+        facts_of("M4 Max")
+    with pytest.raises(UnknownGpuError, match="M1 Pro has 14 or 16 GPU cores, not 15"):
+        facts_of("Apple M1 Pro", 15)
+    assert facts_of("Apple M1 Pro").cores.value == 16
