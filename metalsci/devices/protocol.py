@@ -7,7 +7,7 @@ of the process boundary. Failures that are the candidate's fault are
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from metalsci.devices.ceilings import Ceilings
 from metalsci.devices.program import Array, Program
@@ -83,3 +83,11 @@ class Device(Protocol):
     def stage(self, program: Program) -> Stage: ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A device that can do a part of `compile` ahead, from any thread and while it runs another candidate."""
+
+    def prepare(self, source: str, signatures: Sequence[KernelSignature]) -> None:
+        """Compile into the device's cache. Raises nothing for what a candidate does."""

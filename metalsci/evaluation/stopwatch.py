@@ -1,5 +1,6 @@
 """Where the seconds of a run went, by phase."""
 
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -7,11 +8,15 @@ from contextlib import contextmanager
 
 
 class Stopwatch:
-    """Adds up wall-clock seconds by phase. Phases do not nest: a nested one would be counted twice."""
+    """Adds up wall-clock seconds by phase. Phases do not nest: a nested one would be counted twice.
+
+    Threads may be in phases side by side, so that phases may add up to more than the total.
+    """
 
     def __init__(self) -> None:
         self.started = time.perf_counter()
         self.seconds: defaultdict[str, float] = defaultdict(float)
+        self._lock = threading.Lock()
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -19,7 +24,8 @@ class Stopwatch:
         try:
             yield
         finally:
-            self.seconds[name] += time.perf_counter() - begin
+            with self._lock:
+                self.seconds[name] += time.perf_counter() - begin
 
     @property
     def total(self) -> float:

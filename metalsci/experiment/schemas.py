@@ -14,6 +14,7 @@ from omegaconf import MISSING, OmegaConf
 from metalsci.files.locations import data, package
 from metalsci.models.settings import SCHEMAS as MODEL_SCHEMAS
 from metalsci.msl.language.math_mode import MathMode
+from metalsci.search.scheduling import Order
 from metalsci.tracking.wandb_mode import WandbMode
 
 
@@ -156,6 +157,15 @@ class InputsConfig:
 
 
 @dataclass
+class SearchConfig:
+    """See metalsci.search.scheduling.Scheduling."""
+
+    _target_: str = "metalsci.search.scheduling.Scheduling"
+    in_flight: int = 1
+    order: Order = Order.asked
+
+
+@dataclass
 class PathsConfig:
     tasks: str = MISSING
     outputs: str = MISSING
@@ -172,6 +182,7 @@ class RunConfig:
     gate: Any = MISSING
     tracker: Any = MISSING
     paths: PathsConfig = MISSING
+    search: SearchConfig = field(default_factory=SearchConfig)
     inputs: InputsConfig = field(default_factory=InputsConfig)
     repeats: RepeatsConfig = field(default_factory=RepeatsConfig)
     sanitizer: bool = True

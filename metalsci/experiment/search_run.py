@@ -18,7 +18,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from metalsci.devices.cpu.cpu_sanitizer import CpuSanitizer, Sanitizer
-from metalsci.devices.protocol import Device
+from metalsci.devices.protocol import Device, Preparing
 from metalsci.evaluation.evaluator import Evaluator, Repeats
 from metalsci.evaluation.paired import Duel, confirm, score_of, speedup_of
 from metalsci.evaluation.promotion.protocol import Promotion
@@ -36,6 +36,7 @@ from metalsci.search.account import Account
 from metalsci.search.archive import Entry
 from metalsci.search.budget import Budget
 from metalsci.search.conversation import Conversation
+from metalsci.search.flights import AsRecorded
 from metalsci.search.journal import Journal, JournalError, Recording, read_recording
 from metalsci.search.loop import Finished, Search
 from metalsci.search.prompting.prompt_builder import PromptBuilder
@@ -43,6 +44,7 @@ from metalsci.search.proposal import Evaluate
 from metalsci.search.proposer import Proposer
 from metalsci.search.replayed_evaluations import DecidedAsRecorded, as_recorded
 from metalsci.search.run_folder import RunFolder
+from metalsci.search.scheduling import Scheduling
 from metalsci.search.strategies.protocol import Strategy
 from metalsci.task.input_seeds import fresh_seed
 from metalsci.task.loader import Problem
@@ -67,6 +69,7 @@ class Parts:
     model: Model | LanguageModel
     prompt: PromptBuilder
     strategy: Strategy
+    search: Scheduling
     device: Device
     budget: Budget
     gate: HeldOutGate
@@ -107,7 +110,7 @@ def build(cfg: DictConfig) -> Parts:
     check_seed("seed", cfg.seed)
     check_seed("inputs.seed", cfg.inputs.seed)
     repeats = make_repeats(cfg)
-    names = ("task", "model", "prompt", "strategy", "budget", "gate", "tracker", "device")
+    names = ("task", "model", "prompt", "strategy", "search", "budget", "gate", "tracker", "device")
     made = {name: make(cfg, name) for name in names}
     return Parts(problem=made.pop("task"), repeats=repeats, sanitizer=make_sanitizer(cfg), **made)
 
@@ -237,7 +240,7 @@ class _Run:
         self.folder.candidate(0, task.seed_kernel)
         return Search(
             task=task,
-            propose=Proposer(task, conversation, self.folder, self.parts.prompt),
+            propose=Proposer(task, conversation, self.folder, self.parts.prompt, self._prepare),
             evaluate=evaluate,
             strategy=self.parts.strategy,
             budget=budget,
@@ -245,9 +248,16 @@ class _Run:
             promotion=promotion,
             learner=model,
             account=account,
+            flights=AsRecorded(self.recording.schedule) if self.recording else self.parts.search.flights(),
             watchers=(self.view, self.parts.tracker),
             record=self.folder.result,
         ).run()
+
+    def _prepare(self, source: str) -> None:
+        """Compile a candidate while another one is timed, if several answers are under way."""
+        device, signatures = self.parts.device, self.parts.problem.task.signatures
+        if self.parts.search.in_flight > 1 and isinstance(device, Preparing):
+            device.prepare(source, signatures)
 
     def _gate(self, seed_kernel: str, incumbent: str) -> GateResult:
         """Runs once and writes once: a resumed run reads what it already found."""
@@ -274,7 +284,8 @@ class _Run:
         best_score = score_of([d.challenger for d in duels])
         total = self.watch.total
         seconds = {**self.watch.seconds, "total": total}
-        seconds["framework"] = total - sum(self.watch.seconds[phase] for phase in _WORK)
+        # answers that were awaited side by side add up to more than the clock
+        seconds["framework"] = max(0.0, total - sum(self.watch.seconds[phase] for phase in _WORK))
         return Summary(
             task=self.parts.problem.task.name,
             model=self.parts.model.name,

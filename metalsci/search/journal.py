@@ -159,17 +159,27 @@ class MemoryJournal:
 
 @dataclass(frozen=True)
 class Recording:
-    """What a run has left behind: the seed of its inputs, and its entries in the order of telling."""
+    """What a run has left behind: the seed of its inputs, its entries in the order of telling, and its schedule: what
+    was asked for, and the ids of the answers as they were judged."""
 
     inputs_seed: int
     entries: tuple[Entry, ...]
+    schedule: tuple[Asked | int, ...] = ()
 
 
 def read_recording(path: Path) -> Recording:
     """Read another run's journal, which stays as it is. Raises JournalError for what is no journal of this version."""
     began = _beginning(path, "model.strict=false takes its answers all the same")
-    entries = [event for event in _events(path, path.stat().st_size) if isinstance(event, Entry)]
-    return Recording(began.inputs_seed, tuple(entries))
+    entries: list[Entry] = []
+    schedule: list[Asked | int] = []
+    for event in _events(path, path.stat().st_size):
+        if isinstance(event, Asked):
+            schedule.append(event)
+        elif isinstance(event, Entry):
+            entries.append(event)
+            if event.iteration:
+                schedule.append(event.iteration)
+    return Recording(began.inputs_seed, tuple(entries), tuple(schedule))
 
 
 def _record(entry: Entry, answer: str | None) -> Judged:

@@ -83,7 +83,7 @@ class Search:
         self.journal = journal
         self.learner = learner if isinstance(learner, Learner) else None
         self.account = account or Account()
-        self.flights = flights or InTurn()
+        self.flights = InTurn() if flights is None else flights  # none under way is false
         self.watchers = watchers
         self.record = record
         self._ended_by: str | None = None

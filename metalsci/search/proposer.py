@@ -1,6 +1,6 @@
 """From a request to a candidate through a model: prompt, conversation, answer, and their files."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from metalsci.evaluation.results import Evaluation, Outcome
 from metalsci.models.protocol import Prompt
@@ -16,15 +16,25 @@ from metalsci.task.definition import TaskView
 
 
 class Proposer:
-    """A Propose for a task and whichever model the conversation is held with."""
+    """A Propose for a task and whichever model the conversation is held with.
+
+    prepare: is given each candidate in the thread that waited for its answer, e.g. to compile it while another one is
+    timed. It raises nothing.
+    """
 
     def __init__(
-        self, task: TaskView, conversation: Conversation, folder: RunFolder, prompts: PromptBuilder | None = None
+        self,
+        task: TaskView,
+        conversation: Conversation,
+        folder: RunFolder,
+        prompts: PromptBuilder | None = None,
+        prepare: Callable[[str], None] = lambda source: None,
     ) -> None:
         self._task = task
         self._conversation = conversation
         self._folder = folder
         self._prompts = prompts or PromptBuilder()
+        self._prepare = prepare
         self._kernels = frozenset(s.name for s in task.signatures)
 
     def __call__(self, request: Request, archive: Archive, heard: Sequence[Answered]) -> Job:
@@ -39,4 +49,6 @@ class Proposer:
             failure = Evaluation(answer.outcome or Outcome.NO_CODE, answer.message)
             return Proposal(None, failure, response.text, response.reply, seconds)
         self._folder.candidate(prompt.iteration, answer.source)
+        if answer.source not in prompt.tried:
+            self._prepare(answer.source)
         return Proposal(answer.source, None, response.text, response.reply, seconds)

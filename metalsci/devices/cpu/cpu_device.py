@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from metalsci.devices.ceilings import Ceilings, GivenCeilings
 from metalsci.devices.errors import Crash, PipelineFailure, TimeLimit
 from metalsci.devices.program import Array, Call, Program, Symbol, fit_threadgroup
 from metalsci.devices.protocol import Elapsed, Module
-from metalsci.msl.diagnostics import Diagnostic
+from metalsci.msl.diagnostics import CompileError, Diagnostic
 from metalsci.msl.language.math_mode import MathMode
 from metalsci.msl.language.parse import Unit
 from metalsci.msl.language.signature import KernelSignature
@@ -82,6 +82,11 @@ class CpuDevice:
 
     def compile(self, source: str | Unit, signatures: Sequence[KernelSignature]) -> "CpuModule":
         return CpuModule(self._device, self._device.compile(source, self._math_mode, interface=signatures))
+
+    def prepare(self, source: str, signatures: Sequence[KernelSignature]) -> None:
+        """Compile into the kernel cache, which takes no device process."""
+        with suppress(CompileError):  # whoever evaluates the candidate will be told
+            self._device.compile(source, self._math_mode, interface=signatures)
 
     def stage(self, program: Program) -> "CpuStage":
         return CpuStage(self._device, program, self._time_limit)
