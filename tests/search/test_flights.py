@@ -8,7 +8,7 @@ import pytest
 from toy_search import fence, judge, search, value_of
 
 from metalsci.models.errors import ModelError
-from metalsci.models.protocol import Call, Expense, Prompt, Response, Stop, Usage
+from metalsci.models.protocol import Expense, ModelCall, Prompt, Response, Stop, Usage
 from metalsci.search.budget import Budget
 from metalsci.search.flights import AsRecorded, SideBySide
 from metalsci.search.journal import read_recording
@@ -125,7 +125,7 @@ class Meter:
     most: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def propose(self, prompt: Prompt, call: Call | None = None) -> Response:
+    def propose(self, prompt: Prompt, call: ModelCall | None = None) -> Response:
         with self.lock:
             self.under_way += 1
             self.most = max(self.most, self.under_way)
