@@ -181,6 +181,7 @@ class RunConfig:
     budget: BudgetConfig = MISSING
     gate: Any = MISSING
     tracker: Any = MISSING
+    observers: dict[str, Any] = field(default_factory=dict)
     paths: PathsConfig = MISSING
     search: SearchConfig = field(default_factory=SearchConfig)
     inputs: InputsConfig = field(default_factory=InputsConfig)

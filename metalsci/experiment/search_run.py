@@ -5,7 +5,7 @@ import json
 import statistics
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -49,7 +49,8 @@ from metalsci.search.strategies.protocol import Strategy
 from metalsci.task.input_seeds import fresh_seed
 from metalsci.task.loader import Problem
 from metalsci.tracking.console import ConsoleView
-from metalsci.tracking.protocol import RunInfo, Tracker
+from metalsci.tracking.observers import Observers
+from metalsci.tracking.protocol import Observer, RunInfo
 from metalsci.tracking.summary import Summary
 
 # Phases that are the experiment's own work; what is left of the wall clock is the framework's. Verification is the
@@ -73,7 +74,7 @@ class Parts:
     device: Device
     budget: Budget
     gate: HeldOutGate
-    tracker: Tracker
+    observers: Sequence[Observer]
     repeats: Repeats
     sanitizer: Sanitizer | None
 
@@ -112,7 +113,9 @@ def build(cfg: DictConfig) -> Parts:
     repeats = make_repeats(cfg)
     names = ("task", "model", "prompt", "strategy", "search", "budget", "gate", "tracker", "device")
     made = {name: make(cfg, name) for name in names}
-    return Parts(problem=made.pop("task"), repeats=repeats, sanitizer=make_sanitizer(cfg), **made)
+    observers = [made.pop("tracker"), *(make(cfg.observers, name) for name in cfg.observers)]
+    problem = made.pop("task")
+    return Parts(problem=problem, repeats=repeats, sanitizer=make_sanitizer(cfg), observers=observers, **made)
 
 
 def run_experiment(cfg: DictConfig, folder: Path, sweep: str | None) -> Summary:
@@ -130,16 +133,16 @@ def run_experiment(cfg: DictConfig, folder: Path, sweep: str | None) -> Summary:
         if parts.sanitizer:
             stack.callback(parts.sanitizer.close)
         stack.enter_context(_alone_in(folder))
-        view = stack.enter_context(ConsoleView(parts.budget.iterations))
+        view = ConsoleView(parts.budget.iterations)
+        observers = Observers([view, *parts.observers], lambda sentence: view.say(sentence, "dim"))
+        stack.push(lambda kind, *_: observers.close(failed=kind is not None))
         recording = _recording(parts.model)
         journal = Journal(folder / "journal.jsonl", _fingerprint(cfg, parts.problem), _inputs_seed(cfg, recording))
         cfg = cfg.copy()
         cfg.inputs.seed = journal.inputs_seed
         if isinstance(parts.model, AbstractContextManager):
             stack.enter_context(parts.model)  # a run that stops here for want of a key has a journal to resume
-        run = _Run(cfg, parts, RunFolder(folder), journal, recording, view, watch)
-        stack.push(lambda kind, *_: parts.tracker.close(failed=kind is not None))
-        return run.to_the_end(sweep)
+        return _Run(cfg, parts, RunFolder(folder), journal, recording, observers, watch).to_the_end(sweep)
 
 
 def _recording(model: Model | LanguageModel) -> Recording | None:
@@ -178,7 +181,7 @@ class _Run:
         folder: RunFolder,
         journal: Journal,
         recording: Recording | None,
-        view: ConsoleView,
+        observers: Observers,
         watch: Stopwatch,
     ) -> None:
         self.cfg = cfg
@@ -186,7 +189,7 @@ class _Run:
         self.folder = folder
         self.journal = journal
         self.recording = recording
-        self.view = view
+        self.observers = observers
         self.watch = watch
 
     def to_the_end(self, sweep: str | None) -> Summary:
@@ -196,14 +199,12 @@ class _Run:
             finished = self._search(evaluator)
             best = finished.archive.incumbent
             seed_kernel, incumbent = problem.task.seed_kernel, best.source or problem.task.seed_kernel
-            self.view.step("confirming: seed kernel and incumbent side by side")
+            self.observers.step("confirming: seed kernel and incumbent side by side")
             duels = confirm(evaluator, seed_kernel, incumbent)
         gate = self._gate(seed_kernel, incumbent)
         summary = self._summary(finished, duels, gate)
         files = self._export(best, incumbent, summary)
-        self.view.finish(summary, files)
-        if lost := self.parts.tracker.finish(summary, files):
-            self.view.say(lost, "yellow")
+        self.observers.finish(summary, files)
         return summary
 
     def _begin(self, sweep: str | None) -> None:
@@ -213,20 +214,18 @@ class _Run:
         config = {str(k): v for k, v in resolved.items()}
         self.folder.text("config.yaml", OmegaConf.to_yaml(self.cfg, resolve=True))
         name = f"{task}-{model}-{self.cfg.seed}"
-        with self.watch.phase("tracking"):
-            where = self.parts.tracker.start(RunInfo(name, task, model, sweep, self.folder.path, config))
-        self.view.step("measuring the ceilings of this machine")
+        self.observers.step("measuring the ceilings of this machine")
         with self.watch.phase("ceilings"):
             ceilings = self.parts.device.ceilings
-        self.view.head(
-            [
-                f"task {task} · model {model} · seed {self.cfg.seed} · device {self.parts.device.name}",
-                f"ceilings: {ceilings.bandwidth:.1f} GB/s, {ceilings.fp32:.0f} GFLOP/s ({ceilings.source})",
-                f"folder {shown(self.folder.path)}",
-                *(["answers and evaluations as recorded"] if self.recording else []),
-                *([where] if where else []),
-            ]
-        )
+        head = [
+            f"task {task} · model {model} · seed {self.cfg.seed} · device {self.parts.device.name}",
+            f"ceilings: {ceilings.bandwidth:.1f} GB/s, {ceilings.fp32:.0f} GFLOP/s ({ceilings.source})",
+            f"folder {shown(self.folder.path)}",
+        ]
+        if self.recording:
+            head.append("answers and evaluations as recorded")
+        with self.watch.phase("tracking"):
+            self.observers.start(RunInfo(name, task, model, sweep, self.folder.path, config, head))
 
     def _search(self, evaluator: Evaluator) -> Finished:
         problem, sanitizer = self.parts.problem, self.parts.sanitizer
@@ -249,7 +248,7 @@ class _Run:
             learner=model,
             account=account,
             flights=AsRecorded(self.recording.schedule) if self.recording else self.parts.search.flights(),
-            watchers=(self.view, self.parts.tracker),
+            watchers=(self.observers,),
             record=self.folder.result,
         ).run()
 
@@ -264,7 +263,7 @@ class _Run:
         path = self.folder.path / "gate.json"
         if found := read_json(path, GateResult):
             return found
-        self.view.step("held-out gate")
+        self.observers.step("held-out gate")
         result = self.parts.gate.judge(
             task=self.parts.problem.task,
             size=self.parts.problem.heldout,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from metalsci.evaluation.results import Outcome
 from metalsci.models.continuation import blocks, complete
 from metalsci.models.protocol import Response, Stop
-from metalsci.msl.language.parse import parse
+from metalsci.msl.language.parse import Unit, parse
 
 _CODE_LINE = re.compile(
     r"#\s*(include|define|if|ifdef|ifndef|pragma)\b|\[\[|//|/\*"
@@ -16,9 +16,11 @@ _CODE_LINE = re.compile(
 
 @dataclass(frozen=True)
 class Answer:
-    """Either `source`, or the outcome that says why there is none, with a message for the model."""
+    """Either `source`, with what was parsed of it, or the outcome that says why there is none and a message for the
+    model. An unfenced answer is stripped of its prose after it was parsed, so it has no unit."""
 
     source: str | None
+    unit: Unit | None = None
     outcome: Outcome | None = None
     message: str = ""
 
@@ -26,11 +28,11 @@ class Answer:
 def read_answer(response: Response, kernels: frozenset[str]) -> Answer:
     """The one code block that defines kernels, or a typed failure."""
     if response.stop is Stop.REFUSED:
-        return Answer(None, Outcome.REFUSED, "the model, or its provider's content filter, declined to answer")
+        return Answer(None, None, Outcome.REFUSED, "the model, or its provider's content filter, declined to answer")
     if not response.text.strip():
-        return Answer(None, Outcome.EMPTY, "the answer is empty")
+        return Answer(None, None, Outcome.EMPTY, "the answer is empty")
     if response.stop is not Stop.END and not complete(response.text):
-        return Answer(None, Outcome.TRUNCATED, "the answer was cut off at the limit of its length")
+        return Answer(None, None, Outcome.TRUNCATED, "the answer was cut off at the limit of its length")
     return _choose(response.text, kernels)
 
 
@@ -41,18 +43,18 @@ def _choose(text: str, kernels: frozenset[str]) -> Answer:
     choice would be a guess, and the answer is ambiguous.
     """
     found = blocks(text)
-    candidates = [b.content for b in found if parse(b.content).kernels]
+    candidates = [unit for unit in (parse(block.content) for block in found) if unit.kernels]
     if not candidates and not any(b.type == "fence" for b in found) and parse(text).kernels:
         return Answer(_code(text))
     if not candidates:
-        return Answer(None, Outcome.NO_CODE, "the answer holds no code block with a `kernel void` function")
+        return Answer(None, None, Outcome.NO_CODE, "the answer holds no code block with a `kernel void` function")
     if len(candidates) == 1:
-        return Answer(candidates[0])
-    whole = [c for c in candidates if kernels <= {k.name for k in parse(c).kernels}]
-    if len(set(whole)) == 1:
-        return Answer(whole[0])
+        return Answer(candidates[0].source, candidates[0])
+    whole = [unit for unit in candidates if kernels <= {kernel.name for kernel in unit.kernels}]
+    if len({unit.source for unit in whole}) == 1:
+        return Answer(whole[0].source, whole[0])
     told = f"{len(candidates)} code blocks define kernels"
-    return Answer(None, Outcome.AMBIGUOUS, f"{told}; answer with exactly one block that holds the whole file")
+    return Answer(None, None, Outcome.AMBIGUOUS, f"{told}; answer with exactly one block that holds the whole file")
 
 
 def _code(text: str) -> str:

@@ -11,6 +11,8 @@ from metalsci.evaluation.promotion.strict import Strict
 from metalsci.evaluation.results import Evaluation, Outcome
 from metalsci.models.protocol import Chooser, Learner
 from metalsci.models.record import Answered
+from metalsci.msl.diagnostics import render
+from metalsci.msl.language.parse import Unit
 from metalsci.msl.text.spelling import spelling
 from metalsci.search.account import Account
 from metalsci.search.archive import Archive, Entry
@@ -175,7 +177,7 @@ class Search:
         request, source = landed.request, proposal.source
         progress = self._progress(f"iteration {request.id}")
         spelled = spelling(source) if source is not None else ""
-        evaluation = proposal.failure or self._evaluate(source or "", spelled, archive, progress)
+        evaluation = proposal.failure or self._evaluate(proposal.unit or source or "", spelled, archive, progress)
         entry = Entry(request.id, source, evaluation, request, proposal.reply, spelling=spelled)
         if entry.correct:
             entry = replace(entry, decision=self.promotion.decide(archive.incumbent, entry, progress))
@@ -183,7 +185,7 @@ class Search:
         seconds = {"model": proposal.seconds, **evaluation.phases, "total": total}
         return self._keep(replace(entry, seconds=seconds), proposal.text)
 
-    def _evaluate(self, source: str, spelled: str, archive: Archive, progress: Progress) -> Evaluation:
+    def _evaluate(self, source: str | Unit, spelled: str, archive: Archive, progress: Progress) -> Evaluation:
         twin = archive.twin(spelled)
         if twin is not None:
             return Evaluation(Outcome.DUPLICATE, f"the same source as iteration {twin.iteration}, comments aside")
@@ -218,5 +220,5 @@ class Search:
             watcher.entry(archive)
 
     def _seed_complaint(self, evaluation: Evaluation) -> str:
-        told = "\n".join(f"  {d}" for d in evaluation.diagnostics) or f"  {evaluation.message}"
+        told = render(evaluation.diagnostics, self.task.seed_kernel, "caret") or f"  {evaluation.message}"
         return f"the seed kernel of task {self.task.name} does not score ({evaluation.outcome}):\n{told}"

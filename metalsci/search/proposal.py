@@ -7,12 +7,13 @@ from typing import Protocol
 from metalsci.evaluation.results import Evaluation
 from metalsci.models.protocol import Reply
 from metalsci.models.record import Answered
+from metalsci.msl.language.parse import Unit
 from metalsci.search.archive import Archive
 from metalsci.search.request import Request
 
 Progress = Callable[[str], None]
-Evaluate = Callable[[str, Progress], Evaluation]
-"""Judges a source. Never raises for what a candidate does."""
+Evaluate = Callable[[str | Unit, Progress], Evaluation]
+"""Judges a source, or what was parsed of it. Never raises for what a candidate does."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Proposal:
 
     source: the candidate; None if the answer holds none, and `failure` then says why.
     text: the whole answer, in which the source may stand. seconds: how long the model took.
+    unit: what was parsed of the source, if it was, so that it need not be parsed again.
     """
 
     source: str | None
@@ -28,6 +30,7 @@ class Proposal:
     text: str | None = None
     reply: Reply | None = None
     seconds: float = 0.0
+    unit: Unit | None = None
 
 
 Job = Callable[[Progress], Proposal]

@@ -51,4 +51,4 @@ class Proposer:
         self._folder.candidate(prompt.iteration, answer.source)
         if answer.source not in prompt.tried:
             self._prepare(answer.source)
-        return Proposal(answer.source, None, response.text, response.reply, seconds)
+        return Proposal(answer.source, None, response.text, response.reply, seconds, answer.unit)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from metalsci.evaluation.promotion.protocol import Candidate, Decision, Promotion
 from metalsci.evaluation.results import Evaluation, Outcome
+from metalsci.msl.language.parse import Unit, as_unit
 from metalsci.search.journal import Recording
 from metalsci.search.proposal import Evaluate, Progress
 
@@ -20,8 +21,8 @@ def as_recorded(recording: Recording, otherwise: Evaluate) -> Evaluate:
         if entry.source is not None and entry.evaluation.outcome is not Outcome.DUPLICATE
     }
 
-    def evaluate(source: str, progress: Progress) -> Evaluation:
-        return known.get(source) or otherwise(source, progress)
+    def evaluate(source: str | Unit, progress: Progress) -> Evaluation:
+        return known.get(as_unit(source).source) or otherwise(source, progress)
 
     return evaluate
 

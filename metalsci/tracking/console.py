@@ -3,8 +3,6 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -17,6 +15,7 @@ from metalsci.evaluation.results import Outcome
 from metalsci.files.locations import shown
 from metalsci.gate.heldout import GateResult, Verdict
 from metalsci.search.archive import Archive, Entry
+from metalsci.tracking.protocol import Observer, RunInfo
 from metalsci.tracking.summary import Summary
 
 log = logging.getLogger(__name__)
@@ -25,8 +24,8 @@ _STYLES = {Verdict.GENERALIZES: "green", Verdict.TIED: "yellow", Verdict.REGRESS
 _PLAIN_WIDTH = 120  # where output is no terminal
 
 
-class ConsoleView:
-    """Follows one run. A context manager, so that the bar is gone and the cursor back however the run ends."""
+class ConsoleView(Observer):
+    """Shows one run. Once closed the bar is gone and the cursor back."""
 
     def __init__(self, iterations: int, console: Console | None = None) -> None:
         self._console = console or make_console()
@@ -42,19 +41,15 @@ class ConsoleView:
         )
         self._bar = self._progress.add_task("starting", total=iterations)
 
-    def __enter__(self) -> Self:
         self._progress.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
-
-    def head(self, lines: Sequence[str]) -> None:
-        for line in lines:
+    def start(self, info: RunInfo) -> str:
+        for line in info.head:
             log.info(line)
             self._console.print(line, style="dim", highlight=False, markup=False, soft_wrap=True)
+        return ""
+
+    def _print_columns(self) -> None:
         row = f"{'iter':>4}  {'outcome':<16} {'score':>8} {'speedup':>8} {'time':>7}   idea, or what went wrong"
         self._console.print(Text(row, style="bold"), no_wrap=True, overflow="ellipsis")
 
@@ -63,6 +58,8 @@ class ConsoleView:
 
     def entry(self, archive: Archive) -> None:
         entry = archive.last
+        if entry.iteration == 0:
+            self._print_columns()
         row = self._row(archive, entry)
         log.info(row.plain)
         self._console.print(row, no_wrap=True, overflow="ellipsis")
@@ -81,7 +78,7 @@ class ConsoleView:
         )
         return Text(row, style=style).append(_note(entry), style="dim")
 
-    def finish(self, summary: Summary, files: Sequence[Path]) -> None:
+    def finish(self, summary: Summary, files: Sequence[Path]) -> str:
         self._progress.stop()
         self._console.print()
         self._console.print(_table(summary.duels))
@@ -100,6 +97,10 @@ class ConsoleView:
         self._console.print("files", style="dim")
         for file in files:
             self._console.print(f"  {shown(file)}", highlight=False, soft_wrap=True)
+        return ""
+
+    def close(self, failed: bool) -> None:
+        self._progress.stop()
 
     def say(self, text: str, style: str = "") -> None:
         self._console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)

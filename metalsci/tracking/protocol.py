@@ -1,4 +1,16 @@
-"""The tracker protocol: where the figures of a run go, beside its folder."""
+"""The observer protocol: who follows a run. The console, Weights & Biases and files of one's own are observers alike.
+
+class Csv(Observer):
+    def start(self, info):
+        self._file = (info.folder / "scores.csv").open("w", encoding="utf-8")
+        return ""
+
+    def entry(self, archive):
+        print(archive.last.iteration, archive.last.score, sep=",", file=self._file)
+
+    def close(self, failed):
+        self._file.close()
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +23,10 @@ from metalsci.tracking.summary import Summary
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What is known of a run before it starts. `group` is shared by the runs of a sweep."""
+    """Facts of a run when it starts.
+
+    group: shared by the runs of a sweep. head: sentences for a person, about device, ceilings and folder.
+    """
 
     name: str
     task: str
@@ -19,20 +34,31 @@ class RunInfo:
     group: str | None
     folder: Path
     config: Mapping[str, object]
+    head: Sequence[str] = ()
 
 
-class Tracker(Protocol):
+class Observer(Protocol):
+    """Follows a run. Derive from it and override what is of interest; the rest does nothing.
+
+    An observer cannot end a run: one that raises is named on the console once, and not called again except to close.
+    """
+
     def start(self, info: RunInfo) -> str:
-        """Begin; a sentence for the console about where the figures go, empty for nowhere."""
+        """Begin. Return a sentence for the console, e.g. where the figures go, or an empty string."""
+        return ""
 
-    def step(self, text: str) -> None: ...
+    def step(self, text: str) -> None:
+        """Learn what is being done now, in a few words."""
 
     def entry(self, archive: Archive) -> None:
-        """An iteration ended; it is the archive's last entry."""
+        """Learn that an iteration ended; it is the archive's last entry. The seed kernel is the first."""
 
     def finish(self, summary: Summary, files: Sequence[Path]) -> str:
-        """The run came to its end; `files` are the kernels and results to keep with it. A sentence for the console
-        about what could not be kept, empty if all was: the run has its result anyway."""
+        """Learn the result. Return a sentence about what could not be kept, empty if all was.
+
+        files: the kernels and results that belong to it.
+        """
+        return ""
 
     def close(self, failed: bool) -> None:
-        """Called once, however the run ended."""
+        """Release everything. Called once, however the run ended."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from metalsci.files.locations import shown
 from metalsci.msl.diagnostics import render
 from metalsci.search.archive import Archive, Entry
-from metalsci.tracking.protocol import RunInfo
+from metalsci.tracking.protocol import Observer, RunInfo
 from metalsci.tracking.summary import Summary
 from metalsci.tracking.wandb_mode import WandbMode
 
@@ -27,7 +27,7 @@ _LONGEST_TEXT = 4000  # characters of a metric
 _INIT_TIMEOUT = 30.0  # seconds; a server that does not answer by then must not cost the run
 
 
-class WandbTracker:
+class WandbTracker(Observer):
     """mode `auto` is online when there is a login and offline when there is none, and gives way to WANDB_MODE."""
 
     def __init__(
@@ -90,9 +90,6 @@ class WandbTracker:
         )
         run.define_metric("*", step_metric="iteration")
         return run
-
-    def step(self, text: str) -> None:
-        pass
 
     def entry(self, archive: Archive) -> None:
         if self._run is not None:

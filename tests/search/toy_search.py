@@ -10,7 +10,7 @@ from metalsci.evaluation.promotion.strict import Strict
 from metalsci.evaluation.results import Evaluation, Outcome
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.models.protocol import LanguageModel, Model, Prompt, Response
-from metalsci.msl.language.parse import parse
+from metalsci.msl.language.parse import as_unit, parse
 from metalsci.msl.text.spelling import spelling
 from metalsci.search.account import Account
 from metalsci.search.archive import Archive, Entry
@@ -98,7 +98,7 @@ def search(
     return Search(
         task=TASK,
         propose=Proposer(TASK, conversation, files, prompts),
-        evaluate=evaluate,
+        evaluate=lambda candidate, progress: evaluate(as_unit(candidate).source, progress),
         strategy=strategy or OnePlusOne(),
         budget=budget,
         journal=journal,
