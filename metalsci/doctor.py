@@ -15,14 +15,13 @@ from functools import partial
 from importlib.metadata import version
 
 import numpy as np
-from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.text import Text
 
-from metalsci.cli.arguments import UsageError
+from metalsci.cli.arguments import UsageError, take_packages
+from metalsci.cli.composing import ConfigChoice
 from metalsci.cli.config_errors import explain, refuse_unread
 from metalsci.cpu_metal.execute import isolation
 from metalsci.devices import ceilings
@@ -30,9 +29,9 @@ from metalsci.devices.auto import has_metal
 from metalsci.devices.errors import DeviceError
 from metalsci.devices.program import trace
 from metalsci.devices.protocol import Device
+from metalsci.experiment.instantiation import ConfigError, make
 from metalsci.experiment.schemas import register
-from metalsci.experiment.search_run import ConfigError, make
-from metalsci.files.locations import cache, data, ensure_cache
+from metalsci.files.locations import cache, ensure_cache
 from metalsci.models.http.keys import VARIABLES, env_file, key_ring
 from metalsci.msl.diagnostics import CompileError, render
 from metalsci.msl.language.parse import parse
@@ -155,7 +154,7 @@ def _wandb() -> Examined:
 def _model(cfg: DictConfig) -> Examined:
     from metalsci.models.ping import check
 
-    return Examined("model", check(instantiate(cfg.model)))
+    return Examined("model", check(make(cfg, "model")))
 
 
 def _disk(lost: str) -> Examined:
@@ -178,11 +177,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="anew: this machine has changed, or was busy when they were measured",
     )
     parser.add_argument("--version", action="version", version=f"metalsci {version('metalsci')}")
+    parser.add_argument("--config-dir", "-cd", default=[], action="append", help="a folder with options of your own")
+    parser.add_argument("--config-name", "-cn", default="config", help="another config than `config`")
     told = parser.parse_args(arguments)
     overrides = told.overrides
     lost = ensure_cache()  # before a device, which may read it
     try:
-        cfg = _compose(overrides)
+        cfg = _compose([*overrides, f"-cn={told.config_name}", *(f"-cd={folder}" for folder in told.config_dir)])
         device = make(cfg, "device")
     except (HydraException, ConfigError, UsageError) as error:
         parser.error(explain(error))
@@ -203,10 +204,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(0 if healthy else 1)
 
 
-def _compose(overrides: Sequence[str]) -> DictConfig:
+def _compose(arguments: Sequence[str]) -> DictConfig:
     register()
-    with initialize_config_dir(str(data("conf")), version_base="1.3"):
-        cfg = compose("config", overrides=list(overrides))
+    cfg = ConfigChoice.of(take_packages(arguments), "config").compose()
     refuse_unread(cfg)
     return cfg
 

@@ -15,7 +15,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from metalsci.cli.arguments import UsageError, expand_resume, multirun_first, refuse_null
+from metalsci.cli.arguments import UsageError, expand_resume, multirun_first, refuse_null, take_packages
 from metalsci.cli.help import help_text
 from metalsci.experiment.schemas import register
 from metalsci.files.locations import data, ensure_cache, shown
@@ -79,13 +79,13 @@ def command(config_name: str, job: Callable[[], None], prepare: Callable[[list[s
     logging.raiseExceptions = False  # a full disk has its message; that the log cannot have it too needs no traceback
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions reach the code below instead of Hydra's own report
     try:
-        sys.argv[1:] = prepare(refuse_null(sys.argv[1:], GROUPS))
+        sys.argv[1:] = prepare(take_packages(refuse_null(sys.argv[1:], GROUPS)))
         if "--version" in sys.argv:
             sys.stdout.write(f"metalsci {version('metalsci')}\n")
         elif {"-h", "--help"}.isdisjoint(sys.argv):
             job()
         else:
-            sys.stdout.write(help_text(config_name, [a for a in sys.argv[1:] if "=" in a]))
+            sys.stdout.write(help_text(config_name, sys.argv[1:]))
             sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)

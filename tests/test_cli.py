@@ -155,8 +155,8 @@ def test_help_names_the_choices_and_imports_nothing_heavy(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "messages"),
     [
-        (["task=lmb"], ["task/lmb", "heat2d", "lbm", "saxpy"]),
-        (["model=rewriter"], ["model/rewriter", "rewrite"]),
+        (["task=lmb"], ["task/lmb", "heat2d", "lbm", "saxpy", "did you mean lbm?"]),
+        (["model=rewriter"], ["model/rewriter", "did you mean rewrite?"]),
         (["strategy=two"], ["strategy/two", "one_plus_one"]),
         (["taks=lbm"], ["did you mean task?"]),
         (["sed=1"], ["did you mean seed?"]),

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from metalsci.experiment.search_run import ConfigError, build
+from metalsci.experiment.instantiation import ConfigError, make
+from metalsci.experiment.search_run import build
 from metalsci.files.locations import data
 
 # Groups whose options are objects; the others are settings, prices within models, and experiments of their own test.
@@ -27,7 +27,7 @@ def test_every_option_instantiates(composed, group, option, tmp_path):
     (tmp_path / "journal.jsonl").touch()
     cfg = composed(f"{group}={option}", f"run={tmp_path}")  # a recorded run, for model=replay
     assert not OmegaConf.missing_keys(cfg)
-    part = instantiate(cfg[group])
+    part = make(cfg, group)
     assert type(part).__module__.startswith("metalsci")
     if hasattr(part, "close") and group == "device":
         part.close()

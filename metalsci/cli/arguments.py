@@ -1,11 +1,13 @@
 """The command line before Hydra sees it: `-m` anywhere, and `resume=FOLDER` of a run or of a sweep."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from metalsci.experiment.instantiation import PACKAGES
 from metalsci.files.whole_files import read_json
 
 
@@ -27,6 +29,17 @@ def refuse_null(arguments: Sequence[str], groups: Sequence[str]) -> list[str]:
             hint = "; tracker=none switches tracking off" if group == "tracker" else ""
             raise UsageError(f"{group}=null: {group} is one of its options, which --help lists{hint}")
     return list(arguments)
+
+
+def take_packages(arguments: Sequence[str]) -> list[str]:
+    """Take `packages=NAME,NAME` out and declare these packages for this process and its children.
+
+    Not a setting of the config, since a yaml that somebody else wrote must not declare its own package.
+    """
+    declared = [a.partition("=")[2].strip("[]") for a in arguments if a.startswith("packages=")]
+    if declared:
+        os.environ[PACKAGES] = ",".join(filter(None, (os.environ.get(PACKAGES), *declared)))
+    return [a for a in arguments if not a.startswith("packages=")]
 
 
 def multirun_first(arguments: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from metalsci.cli.arguments import UsageError
-from metalsci.experiment.schemas import SCHEMAS
+from metalsci.experiment.signature_schemas import schema_of
 
 
 def explain(error: BaseException) -> str:
@@ -21,9 +21,8 @@ def explain(error: BaseException) -> str:
     cause = _root(error)
     text = "\n".join(line for line in lines if line.strip() and not line.startswith("To append to your config"))
     if cause is error or not isinstance(cause, OmegaConfBaseException):
-        return text
-    text = f"{text.splitlines()[0]}\n{str(cause).splitlines()[0]}"
-    return text + _keys(cause)
+        return text + _option(text)
+    return "\n".join([*text.splitlines()[:1], str(cause).splitlines()[0]]) + _keys(cause)
 
 
 def refuse_unread(cfg: DictConfig) -> None:
@@ -34,7 +33,9 @@ def refuse_unread(cfg: DictConfig) -> None:
 
 def _added(node: DictConfig, path: str) -> Iterator[tuple[str, str, type]]:
     """What the nodes of a schema have beyond it, where, and the schema. What has none takes any key."""
-    schema = OmegaConf.get_type(node)
+    target = node.get("_target_")
+    # The signature of the class that is made in the end: `strategy._target_=…` leaves the schema of the option before.
+    schema = (schema_of(target) if isinstance(target, str) else None) or OmegaConf.get_type(node)
     if is_dataclass(schema):
         known = {field.name for field in fields(schema)}
         yield from ((path, str(name), schema) for name in node if name not in known)
@@ -50,10 +51,18 @@ def _root(error: BaseException) -> BaseException:
     return error
 
 
+def _option(text: str) -> str:
+    """The option that was meant, if Hydra's message lists some that are spelled alike."""
+    unknown = re.search(r"Could not (?:find|load) '[^']*?([^'/]+)'", text)
+    options = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
+    close = difflib.get_close_matches(unknown[1], options, n=1, cutoff=0.5) if unknown else []
+    return f"\ndid you mean {close[0]}?" if close else ""
+
+
 def _keys(cause: Any) -> str:
     """The keys of the node that has no such key, the closest first."""
     unknown = re.search(r"Key '([^']+)'", str(cause))
-    if unknown is None or cause.object_type is None or cause.object_type not in SCHEMAS.values():
+    if unknown is None or not is_dataclass(cause.object_type):
         return ""
     return _offer(unknown[1], cause.object_type)
 

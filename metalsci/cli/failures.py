@@ -1,7 +1,7 @@
 """How a run can fail without it being a fault of the program, and what a user can do about each."""
 
 from metalsci.devices.errors import DeviceError
-from metalsci.experiment.search_run import ConfigError
+from metalsci.experiment.instantiation import ConfigError
 from metalsci.files.locations import cache
 from metalsci.gate.heldout import GateError
 from metalsci.models.errors import ModelError

@@ -1,26 +1,82 @@
-"""`--help`, without the second that Hydra takes to list every group it knows, its own included."""
+"""`--help`: the choices, and every setting with what its class says of it.
 
-from collections.abc import Sequence
+Hydra's own takes a second to list every group that it knows, its own included.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from string import Template
+from typing import Any
 
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
+from metalsci.cli.composing import ConfigChoice
+from metalsci.experiment.signature_schemas import documents
+from metalsci.experiment.source_signatures import SourceSignature, read_signature
 from metalsci.files.locations import data
 
 _NOT_CHOSEN = {"hydra", "prices", "local"}  # settings of Hydra, of models, of a machine
+_COLUMN = 34  # of the explanations
 
 
-def help_text(config_name: str, overrides: Sequence[str]) -> str:
+def help_text(config_name: str, arguments: Sequence[str]) -> str:
     """The template of the config's `hydra.help`, with the options of each group and the config as composed.
 
     Raises what composing raises.
     """
-    with initialize_config_dir(str(data("conf")), version_base="1.3"):
-        cfg = compose(config_name, overrides=list(overrides), return_hydra_config=True)
+    choice = ConfigChoice.of(arguments, config_name)
+    cfg = choice.compose(with_hydra=True)
     template = Template(cfg.hydra.help.template)
     with open_dict(cfg):
         del cfg["hydra"]
-    groups = (p for p in sorted(data("conf").iterdir()) if p.is_dir() and p.name not in _NOT_CHOSEN)
-    options = "\n".join(f"{g.name}: {', '.join(sorted(o.stem for o in g.glob('*.yaml')))}" for g in groups)
-    return template.substitute(APP_CONFIG_GROUPS=options, CONFIG=OmegaConf.to_yaml(cfg))
+    groups = sorted(path.name for path in data("conf").iterdir() if path.is_dir() and path.name not in _NOT_CHOSEN)
+    options = "\n".join(f"{group}: {', '.join(choice.group_options(group))}" for group in groups)
+    return template.substitute(APP_CONFIG_GROUPS=options, CONFIG="\n".join(_explained(cfg, "")))
+
+
+def _explained(node: DictConfig, indent: str) -> Iterator[str]:
+    """A config as YAML, each setting with what the docstring of its class says of it."""
+    signature = _signature(node)
+    told = {parameter.name: parameter.doc for parameter in signature.parameters} if signature else {}
+    for name in map(str, node):
+        child = node._get_node(name)
+        if name.startswith("_"):
+            continue
+        if isinstance(child, DictConfig) and not child._is_none() and _signature(child) is not None:
+            yield _line(f"{indent}{name}:", told.get(name) or _summary(child))
+            yield from _explained(child, f"{indent}  ")
+        else:
+            yield from _leaf(node, name, indent, told)
+
+
+def _leaf(node: DictConfig, name: str, indent: str, told: Mapping[str, str]) -> Iterator[str]:
+    value = OmegaConf.to_container(node, resolve=False, enum_to_str=True)
+    assert isinstance(value, dict)
+    first, *rest = OmegaConf.to_yaml(_plain({name: value[name]})).splitlines()
+    yield _line(f"{indent}{first}", told.get(name, ""))
+    yield from (f"{indent}{line}" for line in rest)
+
+
+def _plain(value: Any) -> DictConfig:
+    created = OmegaConf.create(value)
+    assert isinstance(created, DictConfig)
+    return created
+
+
+def _line(setting: str, told: str) -> str:
+    return f"{setting:<{_COLUMN}}  # {told}" if told else setting
+
+
+def _signature(node: DictConfig) -> SourceSignature | None:
+    """What says what may stand in a node: the signature of its class, or the schema that it has."""
+    target = node.get("_target_")
+    if isinstance(target, str):
+        return documents(target)
+    schema = OmegaConf.get_type(node)
+    if isinstance(schema, type) and schema.__module__.startswith("metalsci."):
+        return read_signature(f"{schema.__module__}.{schema.__qualname__}")
+    return None
+
+
+def _summary(node: DictConfig) -> str:
+    signature = _signature(node)
+    return signature.summary.removesuffix(".") if signature else ""

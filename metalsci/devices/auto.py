@@ -1,8 +1,8 @@
 """`device=auto`: the Apple GPU where there is one, the software device everywhere else."""
 
 import sys
-from collections.abc import Mapping
 
+from metalsci.devices.ceilings import GivenCeilings
 from metalsci.devices.protocol import Device
 from metalsci.msl.language.math_mode import MathMode
 
@@ -18,14 +18,22 @@ def has_metal() -> bool:
 
 def choose(
     *,
-    math_mode: MathMode,
-    time_limit: float,
-    threads: int | None,
-    chip: str | None,
-    gpu_cores: int | None,
-    ceilings: Mapping[str, float | None],
+    math_mode: MathMode = MathMode.fast,
+    time_limit: float = 10.0,
+    threads: int | None = None,
+    chip: str | None = None,
+    gpu_cores: int | None = None,
+    ceilings: GivenCeilings = GivenCeilings(),
 ) -> Device:
-    """The settings of the device that is not chosen are not looked at."""
+    """Choose the Apple GPU if MLX reports Metal, cpu_metal otherwise. The settings of the other are not looked at.
+
+    - math_mode: fast (as in the published sweeps) or safe.
+    - time_limit: seconds for one run of a task's program; a candidate that takes longer is killed.
+    - threads: of cpu_metal; null for every core that this process may use.
+    - chip: of the Apple GPU, such as "M4 Max", for its ceilings; null for the one that MLX reports.
+    - gpu_cores: of the Apple GPU; null for the number that macOS reports.
+    - ceilings: of the roofline, instead of those measured (cpu_metal) or of the data sheet (Apple).
+    """
     if has_metal():
         from metalsci.devices.apple.apple_device import AppleDevice
 

@@ -107,7 +107,11 @@ def cached(device: "Device", path: Path) -> Ceilings:
 
 @dataclass(frozen=True)
 class GivenCeilings:
-    """Ceilings from a config, None for the device's own. Raises ValueError for one that no machine has."""
+    """Ceilings from a config, null for the device's own. Raises ValueError for one that no machine has.
+
+    - bandwidth: GB/s.
+    - fp32: GFLOP/s.
+    """
 
     bandwidth: float | None = None
     fp32: float | None = None

@@ -25,8 +25,12 @@ from metalsci.task.input_seeds import in_distribution
 
 @dataclass(frozen=True)
 class Repeats:
-    """How often a kernel runs before and inside the clock. A slow one runs less often: past `seconds` at one size it
-    gets three timed runs, and no warm-up beyond the verified run."""
+    """How often a kernel runs before and inside the clock.
+
+    - warmup: runs before the clock; the first is the verified run.
+    - timed: runs inside it; the median counts.
+    - seconds: past these at one size a kernel gets three timed runs, no further warm-up, and no more.
+    """
 
     warmup: int = 3
     timed: int = 10

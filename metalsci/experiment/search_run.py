@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from metalsci.devices.cpu.cpu_sanitizer import CpuSanitizer, Sanitizer
@@ -26,6 +24,7 @@ from metalsci.evaluation.promotion.strict import Strict
 from metalsci.evaluation.sanitizer_policy import Sanitized
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.experiment.best_module import best_py
+from metalsci.experiment.instantiation import ConfigError, make
 from metalsci.files.locations import shown
 from metalsci.files.whole_files import read_json
 from metalsci.gate.heldout import GateResult, HeldOutGate
@@ -58,10 +57,6 @@ from metalsci.tracking.summary import Summary
 _WORK = ("model", "compile", "kernels", "reference", "verification", "staging", "ceilings", "sanitizer")
 
 
-class ConfigError(Exception):
-    """A setting that composes but cannot be used; the message names it and says what to do."""
-
-
 @dataclass(frozen=True)
 class Parts:
     """What a config stands for."""
@@ -79,26 +74,10 @@ class Parts:
     sanitizer: Sanitizer | None
 
 
-def make(cfg: DictConfig, group: str) -> Any:
-    """What one group of a config stands for. Raises ConfigError."""
-    try:
-        return instantiate(cfg[group])
-    except InstantiationException as error:
-        raise ConfigError(f"{group}: {error.__cause__ or error}") from error
-
-
 def check_seed(name: str, seed: int | None) -> None:
     """Raises ConfigError."""
     if seed is not None and seed < 0:
         raise ConfigError(f"{name}={seed}: a random seed is not negative")
-
-
-def make_repeats(cfg: DictConfig) -> Repeats:
-    """Raises ConfigError."""
-    try:
-        return Repeats(cfg.repeats.warmup, cfg.repeats.timed, cfg.repeats.seconds)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
 
 
 def make_sanitizer(cfg: DictConfig) -> Sanitizer | None:
@@ -110,12 +89,11 @@ def build(cfg: DictConfig) -> Parts:
     """Instantiate every group. Raises ConfigError before anything has started."""
     check_seed("seed", cfg.seed)
     check_seed("inputs.seed", cfg.inputs.seed)
-    repeats = make_repeats(cfg)
-    names = ("task", "model", "prompt", "strategy", "search", "budget", "gate", "tracker", "device")
+    names = ("task", "model", "prompt", "strategy", "search", "budget", "gate", "tracker", "repeats", "device")
     made = {name: make(cfg, name) for name in names}
     observers = [made.pop("tracker"), *(make(cfg.observers, name) for name in cfg.observers)]
     problem = made.pop("task")
-    return Parts(problem=problem, repeats=repeats, sanitizer=make_sanitizer(cfg), observers=observers, **made)
+    return Parts(problem=problem, sanitizer=make_sanitizer(cfg), observers=observers, **made)
 
 
 def run_experiment(cfg: DictConfig, folder: Path, sweep: str | None) -> Summary:

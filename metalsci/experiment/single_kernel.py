@@ -11,7 +11,8 @@ from metalsci.evaluation.evaluator import Evaluator
 from metalsci.evaluation.paired import Contender, confirm, score_of
 from metalsci.evaluation.sanitizer_policy import complaint, condemned, inspect, look
 from metalsci.evaluation.stopwatch import Stopwatch
-from metalsci.experiment.search_run import ConfigError, check_seed, make, make_repeats, make_sanitizer
+from metalsci.experiment.instantiation import ConfigError, make
+from metalsci.experiment.search_run import check_seed, make_sanitizer
 from metalsci.gate.heldout import Verdict
 from metalsci.msl.diagnostics import CompileError, Diagnostic, Finding
 from metalsci.task.input_seeds import fresh_seed
@@ -57,7 +58,7 @@ def judge(cfg: DictConfig) -> Judgement:
     watch = Stopwatch()
     check_seed("inputs.seed", cfg.inputs.seed)
     source = _read(cfg.kernel)
-    problem, gate, repeats = make(cfg, "task"), make(cfg, "gate"), make_repeats(cfg)
+    problem, gate, repeats = make(cfg, "task"), make(cfg, "gate"), make(cfg, "repeats")
     sizes = [*problem.sizes, *([problem.heldout] if cfg.heldout else [])]
     device = make(cfg, "device")
     inputs_seed = fresh_seed() if cfg.inputs.seed is None else cfg.inputs.seed

@@ -48,8 +48,16 @@ class GateError(Exception):
 
 
 class HeldOutGate:
-    """Verdicts by the held-out self-speedup: at least `generalizes`, below `regresses`, or tied in between. The seed
-    kernel against itself, where a search found nothing, is tied whatever the clock says."""
+    """Verdicts by the held-out self-speedup: at least `generalizes`, below `regresses`, or tied in between.
+
+    The seed kernel against itself, if a search found nothing, is tied whatever the clock says.
+
+    - generalizes: held-out self-speedup from which a winner generalises.
+    - regresses: below this it regresses; in between it is tied.
+    - warmup: runs before the clock.
+    - repeats: rounds of one run each, seed kernel and incumbent in turn.
+    - seconds: past these there are three rounds and no more.
+    """
 
     def __init__(
         self,

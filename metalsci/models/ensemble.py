@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Protocol, Self
 
+from metalsci.models.ensemble_policy import Policy
 from metalsci.models.errors import ModelError
 from metalsci.models.protocol import Expense, LanguageModel, Model, ModelCall, Prompt, Reply, Response, Stop
-from metalsci.models.settings import Policy
 
 _LEAST_COST = 0.01  # dollars: an answer that costs nothing still takes an iteration
 
@@ -84,7 +84,14 @@ class Bandit:
 
 
 class Ensemble:
-    """A LanguageModel over others, a Learner and a Chooser. An answer says in `model` which member gave it."""
+    """Several models, one of them an iteration. An answer says in `model` which member gave it.
+
+    - members: the models, by name.
+    - policy: weights (drawn) or bandit (UCB over improvement per dollar, learned on this task).
+    - weights: of the members, for policy=weights.
+    - exploration: of the bandit; 0 always asks the member that has paid most.
+    - seed: of the draws.
+    """
 
     name = "ensemble"
 
@@ -92,9 +99,9 @@ class Ensemble:
         self,
         *,
         members: Mapping[str, Model | LanguageModel],
-        policy: Policy,
         weights: Mapping[str, float],
-        exploration: float,
+        policy: Policy = Policy.weights,
+        exploration: float = 1.0,
         seed: int,
     ) -> None:
         if not members:

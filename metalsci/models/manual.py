@@ -15,13 +15,14 @@ class Manual:
     """Waits for NN_answer.md (or .txt, or .metal for a file that is nothing but code) in the run's folder, where the
     prompt stands as NN_prompt.md.
 
-    poll: seconds between two looks. settle: seconds for which an answer must not have grown to count as written.
-    show: print the prompt where there is a terminal.
+    - poll: seconds between two looks for the answer.
+    - settle: seconds for which its file must not have grown to count as written.
+    - show: print the prompt if there is a terminal.
     """
 
     name = "manual"
 
-    def __init__(self, *, poll: float, settle: float, show: bool) -> None:
+    def __init__(self, *, poll: float = 0.2, settle: float = 1.0, show: bool = True) -> None:
         if poll <= 0 or settle < 0:
             raise ValueError(f"model.poll={poll}, model.settle={settle}: give positive seconds")
         self._poll = poll

@@ -25,7 +25,11 @@ class Price:
 
 @dataclass(frozen=True)
 class PriceTable:
-    """The list prices of conf/prices, as of `date`."""
+    """List prices.
+
+    - date: when they were read.
+    - models: [input, cached input, output] in dollars per million tokens, by the name of the model.
+    """
 
     date: str
     models: Mapping[str, Sequence[float]]

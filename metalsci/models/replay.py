@@ -11,15 +11,19 @@ from metalsci.models.record import recorded_answers
 
 
 class Replay:
-    """run: the folder of a recorded run, or its journal; None is refused with what to give.
+    """A recorded run, again.
 
-    strict: the answer to another prompt is refused. The search that asks must then judge candidates as the recorded one
-    did, since prompts tell what was measured: see metalsci.search.replayed_evaluations.
+    - run: its folder, or its journal; null is refused with what to give.
+    - strict: answers and evaluations as recorded, and only to the same prompts; false: the answers, whatever is asked,
+      and every candidate judged again.
+
+    A strict search must judge candidates as the recorded one did, since prompts say what was measured: see
+    metalsci.search.replayed_evaluations.
     """
 
     name = "replay"
 
-    def __init__(self, *, run: str | None, strict: bool) -> None:
+    def __init__(self, *, run: str | None = None, strict: bool = True) -> None:
         if run is None:
             raise ValueError("model=replay needs the folder of a recorded run: run=FOLDER")
         path = Path(run)

@@ -18,10 +18,13 @@ _TOO_DEEP = "This kernel's expressions are nested too deeply for my rewrites: he
 
 @dataclass(frozen=True)
 class Rewriter:
-    """Composes up to `most_rewrites` source rewrites of the parent, each with what it exposes.
+    """The offline rewriter: composes source rewrites of the parent, needs no key and no network.
 
-    `boldness` is the share of proposals that may hold a rewrite which is often wrong. The same seed and iteration
-    draw the same numbers: a run that resumes gets the answers it would have got.
+    - seed: of the draws. The same seed and iteration draw the same numbers: a run that resumes gets the answers it
+      would have got.
+    - most_rewrites: a proposal composes 1 to so many rewrites, each with what it exposes.
+    - boldness: share of proposals that may hold a rewrite which is often wrong.
+    - catalogue: the rewrites there are.
     """
 
     seed: int

@@ -27,8 +27,13 @@ class Spent:
 
 @dataclass(frozen=True)
 class Budget:
-    """iterations: proposals, not counting the seed kernel. minutes: wall clock of this process. tokens: sent and
-    generated. dollars: at the prices of the model's config. None is no limit."""
+    """Limits of a search; the first that is reached ends it, and null is no limit.
+
+    - iterations: proposals, not counting the seed kernel.
+    - minutes: wall clock of this process.
+    - tokens: sent and generated; a call that could overdraw them is not made.
+    - dollars: at the prices of the model's config; a call that could overdraw them is not made.
+    """
 
     iterations: int
     minutes: float | None = None

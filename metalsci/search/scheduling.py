@@ -19,8 +19,8 @@ class Order(Enum):
 class Scheduling:
     """How many answers are awaited at once.
 
-    in_flight: 1 asks for the next kernel when the last one has been judged.
-    order: see Order.
+    - in_flight: 1 asks for the next kernel when the last one has been judged; one candidate is timed at a time.
+    - order: asked (the strategy is told in the order of asking, repeatably) or arrived (as answers arrive).
     """
 
     in_flight: int = 1

@@ -20,8 +20,11 @@ _PERIODS = (2, 4, 8, 16, 32, 64, 128, 256)
 class Tolerance:
     """An element is right when |got − want| ≤ absolute + relative · max|want|.
 
-    rms: the root mean square of the deviations may not exceed this fraction of that of `want`. Single precision stays
-    far below 1e-4, half precision above, which a bound on the largest element alone cannot tell. None: not asked.
+    - absolute: in the units of the output.
+    - relative: to the largest magnitude of the reference.
+    - rms: the root mean square of the deviations may not exceed this fraction of that of the reference. Single
+      precision stays far below 1e-4, half precision above, which a bound on the largest element alone cannot tell.
+      null: not asked.
     """
 
     absolute: float = 0.0

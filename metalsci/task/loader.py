@@ -13,11 +13,16 @@ from metalsci.task.definition import Size, Task
 
 @dataclass(frozen=True)
 class Problem:
-    """A task with the sizes it is tried at. Only the gate is handed `heldout`."""
+    """A task with the sizes it is tried at. Only the gate is handed `heldout`.
+
+    iterations, time_limit: what the task proposes to a budget and, in seconds, to a device.
+    """
 
     task: Task
     sizes: tuple[Size, ...]
     heldout: Size
+    iterations: int = 10
+    time_limit: float = 10.0
 
 
 class TaskError(Exception):
@@ -28,13 +33,24 @@ def load_problem(
     name: str,
     folder: str,
     label: str,
-    sizes: Sequence[Mapping[str, float]],
-    heldout: Mapping[str, float],
-    physics: Mapping[str, float],
-    tolerance: Mapping[str, float],
-    **_: object,
+    sizes: Sequence[Mapping[str, int | float]],
+    heldout: Mapping[str, int | float],
+    tolerance: Tolerance,
+    physics: Mapping[str, float] | None = None,
+    iterations: int = 10,
+    time_limit: float = 10.0,
 ) -> Problem:
-    """The task class found in `folder`/task.py, with brief.md and seed.metal beside it. The folder may be anywhere.
+    """Load the task class found in `folder`/task.py, with brief.md and seed.metal next to it.
+
+    - name: of the task, in tables and file names.
+    - folder: may be anywhere; ${metalsci.package:mypackage.mytask} is that of an installed package.
+    - label: a format string over the extents of a size, for tables.
+    - sizes: extents by name, one entry a size that the search scores.
+    - heldout: the size that only the gate sees.
+    - tolerance: how far results may be from the reference.
+    - physics: constants of the problem, which the task reads.
+    - iterations: of a search, if the budget does not say otherwise.
+    - time_limit: seconds for one run of the program at any size.
 
     Raises TaskError for a missing file, a task.py without exactly one Task, or sizes that do not fit the label.
     """
@@ -43,14 +59,15 @@ def load_problem(
         name=name,
         brief=_text(home / "brief.md"),
         seed_kernel=_text(home / "seed.metal"),
-        physics=dict(physics),
-        tolerance=Tolerance(**tolerance),
+        physics=dict(physics or {}),
+        tolerance=tolerance,
     )
     if not task.signatures:
         raise TaskError(f"{home / 'seed.metal'} holds no `kernel void` function")
     if not sizes:
         raise TaskError(f"task {name} has no sizes: give task.sizes at least one entry")
-    return Problem(task, tuple(_size(label, s, name) for s in sizes), _size(label, heldout, name))
+    scored = tuple(_size(label, extents, name) for extents in sizes)
+    return Problem(task, scored, _size(label, heldout, name), iterations, time_limit)
 
 
 def _size(label: str, extents: Mapping[str, float], task: str) -> Size:

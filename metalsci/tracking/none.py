@@ -4,4 +4,4 @@ from metalsci.tracking.protocol import Observer
 
 
 class NoTracker(Observer):
-    """An observer that keeps nothing."""
+    """No tracker: the run folder has everything."""

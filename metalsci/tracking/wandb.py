@@ -28,10 +28,23 @@ _INIT_TIMEOUT = 30.0  # seconds; a server that does not answer by then must not 
 
 
 class WandbTracker(Observer):
-    """mode `auto` is online when there is a login and offline when there is none, and gives way to WANDB_MODE."""
+    """Weights & Biases.
+
+    - project: of the runs.
+    - entity: the team; null for the login's own.
+    - mode: auto is online if there is a login and offline if there is none, and gives way to WANDB_MODE.
+    - group: null: the runs of a sweep share the sweep's name.
+    - tags: besides those of task and model.
+    """
 
     def __init__(
-        self, *, project: str, entity: str | None, mode: WandbMode, group: str | None, tags: Sequence[str]
+        self,
+        *,
+        project: str = "metalsci",
+        entity: str | None = None,
+        mode: WandbMode = WandbMode.auto,
+        group: str | None = None,
+        tags: Sequence[str] = (),
     ) -> None:
         self._project = project
         self._entity = entity

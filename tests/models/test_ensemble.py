@@ -9,8 +9,8 @@ from provider_server import Anthropic, Google, OpenAIResponses, Say
 from toy_search import fence, search
 
 from metalsci.models.ensemble import Bandit, Ensemble, Weighted
+from metalsci.models.ensemble_policy import Policy
 from metalsci.models.protocol import Expense, LanguageModel, Learner, Prompt, Response, Stop
-from metalsci.models.settings import Policy
 from metalsci.search.budget import Budget
 
 

@@ -18,7 +18,7 @@ from metalsci.msl.diagnostics import Diagnostic, Severity
 from metalsci.msl.language.parse import parse
 from metalsci.msl.text.quoting import fenced, inline
 from metalsci.search.archive import Archive, Entry
-from metalsci.search.prompting.feedback import describe
+from metalsci.search.prompting.feedback import Detail, describe
 from metalsci.search.prompting.prompt_builder import PromptBuilder
 from metalsci.search.request import Request, StrategyError
 from metalsci.task.definition import TaskView
@@ -109,10 +109,15 @@ SWITCHES = {
 }
 
 
-@pytest.mark.parametrize("switch", [f.name for f in fields(PromptBuilder) if f.name != "max_tokens"])
+_DETAILS = [field.name for field in fields(Detail)]
+_PARTS = [field.name for field in fields(PromptBuilder) if field.name not in ("max_tokens", "detail")]
+
+
+@pytest.mark.parametrize("switch", [*_DETAILS, *_PARTS])
 def test_each_part_is_a_switch(switch):
     situation, part = SWITCHES[switch]
-    with_it, without = PromptBuilder(), replace(PromptBuilder(), **{switch: 0 if switch == "history" else False})
+    with_it, off = PromptBuilder(), {switch: 0 if switch == "history" else False}
+    without = PromptBuilder(detail=Detail(**off)) if switch in _DETAILS else replace(PromptBuilder(), **off)
     shown = with_it.build(TASK, *situations()[situation])
     hidden = without.build(TASK, *situations()[situation])
     assert part in shown.system + shown.user
@@ -158,7 +163,7 @@ def test_a_request_may_change_parts_of_its_prompt():
     shown = PromptBuilder().build(TASK, situation, replace(request, parts={"history": 0, "findings": False}))
     assert "## So far" not in shown.user
     assert "reads element" not in shown.user
-    with pytest.raises(StrategyError, match="part 'hystory'; there are pitfalls, sizes"):
+    with pytest.raises(StrategyError, match="part 'hystory'; there are pitfalls, attempts"):
         PromptBuilder().build(TASK, situation, replace(request, parts={"hystory": 0}))
     with pytest.raises(StrategyError, match="part history to True, not a int"):
         PromptBuilder().build(TASK, situation, replace(request, parts={"history": True}))

@@ -105,10 +105,14 @@ class _Refused(Exception):  # noqa: N818  (a message from the other process, tur
 
 
 class AppleDevice:
-    """An Apple GPU through MLX.
+    """An Apple GPU through MLX's mx.fast.metal_kernel.
 
-    chip: a name from devices/chips.py for the ceilings, None for the one MLX reports. gpu_cores: None for the system's
-    word. time_limit: seconds for one run of a program. command: the worker to start, for tests without Metal.
+    - math_mode: fast (as in the published sweeps) or safe.
+    - time_limit: seconds for one run of a task's program; a candidate that takes longer is killed.
+    - chip: a name such as "M4 Max", for its ceilings; null for the one that MLX reports.
+    - gpu_cores: of the chip; null for the number that macOS reports.
+    - ceilings: of the roofline, instead of those of the chip's data sheet.
+    - command: the worker to start, for tests without Metal.
     """
 
     def __init__(
@@ -118,14 +122,14 @@ class AppleDevice:
         time_limit: float = 10.0,
         chip: str | None = None,
         gpu_cores: int | None = None,
-        ceilings: Mapping[str, float | None],
+        ceilings: GivenCeilings = GivenCeilings(),
         command: Sequence[str] = _WORKER,
     ) -> None:
         self._process = _Process(command, math_mode)
         self._time_limit = time_limit
         self._chip = chip
         self._gpu_cores = gpu_cores
-        self._given = GivenCeilings(**ceilings)
+        self._given = ceilings
         self._keys = itertools.count()
 
     @property

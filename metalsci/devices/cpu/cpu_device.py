@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -47,10 +47,12 @@ def _typed_failures() -> Iterator[None]:
 
 
 class CpuDevice:
-    """cpu_metal on this machine.
+    """cpu_metal, the Metal device in software, on this machine.
 
-    threads: worker threads, None for every core this process may use. time_limit: seconds for one run of a program.
-    ceilings: GB/s and GFLOP/s to use instead of the measured ones, None for measured.
+    - threads: worker threads; null for every core that this process may use.
+    - math_mode: fast (as in the published sweeps) or safe.
+    - time_limit: seconds for one run of a task's program; a candidate that takes longer is killed.
+    - ceilings: of the roofline, instead of the measured ones.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class CpuDevice:
         threads: int | None = None,
         math_mode: MathMode = MathMode.fast,
         time_limit: float = 10.0,
-        ceilings: Mapping[str, float | None],
+        ceilings: GivenCeilings = GivenCeilings(),
     ) -> None:
         if threads is not None and not 1 <= threads <= MOST_WORKERS:
             raise ValueError(f"device.threads={threads}: 1 to {MOST_WORKERS}, or null for every core")
@@ -68,7 +70,7 @@ class CpuDevice:
         self._threads = threads or processors()
         self._math_mode = math_mode
         self._time_limit = time_limit
-        self._given = GivenCeilings(**ceilings)
+        self._given = ceilings
         self._device = cpu_metal.Device(threads=self._threads)
 
     @cached_property

@@ -27,11 +27,15 @@ _EVERY = 0.2  # seconds between two reports of progress
 
 @dataclass(frozen=True)
 class Transport:
-    """base_url: of a proxy or another server; None for the provider's own. stream: pieces as they arrive, so that a
-    long answer does not time out. timeout: seconds without a byte.
+    """How a provider is reached.
 
-    attempts: at one answer, with waits that grow from first_wait to longest_wait seconds, drawn at random.
-    patience: the longest wait that a server may ask for.
+    - base_url: of a proxy or another server; null for the provider's own.
+    - stream: pieces as they arrive, so that a long answer does not time out; false for the answer in one piece.
+    - timeout: seconds without a byte.
+    - attempts: at one answer, before the run stops; it can be resumed.
+    - first_wait: seconds between two attempts; the waits double, with jitter.
+    - longest_wait: seconds up to which they double.
+    - patience: seconds, the longest wait that a server may ask for.
     """
 
     base_url: str | None = None

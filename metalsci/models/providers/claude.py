@@ -4,12 +4,12 @@ import json
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from metalsci.models.effort import Effort
 from metalsci.models.http.provider import Counted, Ended, Event, Question, Text, Thought, Wire
 from metalsci.models.http.provider_fault import Fault, FaultKind, MalformedAnswerError, of_status
 from metalsci.models.http.remote import RemoteModel, Transport
 from metalsci.models.prices import PriceTable
 from metalsci.models.protocol import Stop, Usage
-from metalsci.models.settings import Effort
 
 if TYPE_CHECKING:
     from anthropic import Anthropic
@@ -27,14 +27,23 @@ _EFFORTS = (Effort.low, Effort.medium, Effort.high, Effort.xhigh, Effort.max)
 def claude(
     *,
     model: str,
-    effort: Effort | None,
-    thinking: bool,
-    max_output_tokens: int,
-    transport: Transport,
     prices: PriceTable,
-    price: Sequence[float] | None,
+    effort: Effort | None = Effort.high,
+    thinking: bool = True,
+    max_output_tokens: int = 64_000,
+    transport: Transport = Transport(),
+    price: Sequence[float] | None = None,
 ) -> RemoteModel:
-    """effort: None for models that take none. thinking: as much as the model finds fit, told as a summary."""
+    """Make a model of Anthropic's. Key: ANTHROPIC_API_KEY, in the environment or in metalsci's .env.
+
+    - model: its name.
+    - effort: low, medium, high, xhigh or max; null for models that take none.
+    - thinking: as much as the model finds fit, reported as a summary; false for models that cannot.
+    - max_output_tokens: of an answer, thinking included.
+    - transport: how the provider is reached.
+    - prices: the price table.
+    - price: [input, cached input, output] in dollars per million tokens, instead of the table's.
+    """
     if effort not in (None, *_EFFORTS):
         raise ValueError(
             f"model.effort={effort.value}: Anthropic takes {', '.join(e.value for e in _EFFORTS)}, or null"

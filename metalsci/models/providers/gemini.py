@@ -4,12 +4,12 @@ import json
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from metalsci.models.effort import Effort
 from metalsci.models.http.provider import Counted, Ended, Event, Question, Text, Thought, Wire
 from metalsci.models.http.provider_fault import Fault, FaultKind, MalformedAnswerError, of_status
 from metalsci.models.http.remote import RemoteModel, Transport
 from metalsci.models.prices import PriceTable
 from metalsci.models.protocol import Stop, Usage
-from metalsci.models.settings import Effort
 
 if TYPE_CHECKING:
     from google.genai import Client
@@ -22,15 +22,25 @@ _EFFORTS = (Effort.minimal, Effort.low, Effort.medium, Effort.high, Effort.xhigh
 def gemini(
     *,
     model: str,
-    effort: Effort | None,
-    max_output_tokens: int,
-    temperature: float | None,
-    api_version: str,
-    transport: Transport,
     prices: PriceTable,
-    price: Sequence[float] | None,
+    effort: Effort | None = Effort.high,
+    max_output_tokens: int = 64_000,
+    temperature: float | None = None,
+    api_version: str = "v1beta",
+    transport: Transport = Transport(),
+    price: Sequence[float] | None = None,
 ) -> RemoteModel:
-    """effort: Google's thinking level; None for models that take none. temperature: None for the model's own."""
+    """Make a model of Google's. Key: GEMINI_API_KEY or GOOGLE_API_KEY, in the environment or in metalsci's .env.
+
+    - model: its name.
+    - effort: Google's thinking level: minimal, low, medium, high or xhigh; null for models without one.
+    - temperature: null for the model's own.
+    - api_version: preview models are in v1beta and not in v1.
+    - max_output_tokens: of an answer, thinking included.
+    - transport: how the provider is reached.
+    - prices: the price table.
+    - price: [input, cached input, output] in dollars per million tokens, instead of the table's.
+    """
     if effort not in (None, *_EFFORTS):
         raise ValueError(f"model.effort={effort.value}: Google takes {', '.join(e.value for e in _EFFORTS)}, or null")
     provider = Gemini(model, effort, max_output_tokens, temperature, api_version)

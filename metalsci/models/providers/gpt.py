@@ -3,13 +3,13 @@
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from metalsci.models.effort import Effort
 from metalsci.models.http.openai_sdk import of_openai, open_client
 from metalsci.models.http.provider import Counted, Ended, Event, Question, Text, Thought, Wire
 from metalsci.models.http.provider_fault import Fault, MalformedAnswerError, of_status
 from metalsci.models.http.remote import RemoteModel, Transport
 from metalsci.models.prices import PriceTable
 from metalsci.models.protocol import Stop, Usage
-from metalsci.models.settings import Effort
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -28,13 +28,22 @@ class _FailedError(Exception):
 def gpt(
     *,
     model: str,
-    effort: Effort | None,
-    max_output_tokens: int,
-    transport: Transport,
     prices: PriceTable,
-    price: Sequence[float] | None,
+    effort: Effort | None = Effort.high,
+    max_output_tokens: int = 64_000,
+    transport: Transport = Transport(),
+    price: Sequence[float] | None = None,
 ) -> RemoteModel:
-    """effort: None for models that do not reason. Which efforts there are depends on the model."""
+    """Make a model of OpenAI's, by the Responses API. Key: OPENAI_API_KEY, in the environment or in metalsci's .env.
+
+    - model: its name.
+    - effort: none, minimal, low, medium, high, xhigh or max; which of them depends on the model. null for models that
+      do not reason.
+    - max_output_tokens: of an answer, thinking included.
+    - transport: how the provider is reached.
+    - prices: the price table.
+    - price: [input, cached input, output] in dollars per million tokens, instead of the table's.
+    """
     return RemoteModel(Gpt(model, effort, max_output_tokens), transport, prices.price(model, price), max_output_tokens)
 
 

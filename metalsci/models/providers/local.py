@@ -21,23 +21,32 @@ _STOPS = {"stop": Stop.END, "length": Stop.LENGTH, "content_filter": Stop.REFUSE
 
 def local(
     *,
-    model: str | None,
-    max_output_tokens: int,
-    temperature: float | None,
-    seed: int | None,
-    system_role: bool,
-    extra: Mapping[str, Any],
-    serve: Sequence[str] | None,
-    serve_timeout: float,
     transport: Transport,
+    model: str | None = None,
+    max_output_tokens: int = 16_000,
+    temperature: float | None = 0.7,
+    seed: int | None = None,
+    system_role: bool = True,
+    extra: Mapping[str, Any] | None = None,
+    serve: Sequence[str] | None = None,
+    serve_timeout: float = 600.0,
 ) -> RemoteModel:
-    """model: None for the first that the server lists. seed: the run's, from which each iteration's sampling gets its
-    own; None sends none. system_role: False for chat templates that know no system message. extra: added to the body
-    of a request, for what a server knows beyond OpenAI. serve: a command that serves the model, started for the run
-    and stopped after it; `{port}` in it becomes a free port. serve_timeout: seconds for it to load its weights.
+    """Make a model behind a server that speaks OpenAI's chat completions: mlx_lm.server, llama.cpp, ollama, vLLM.
+
+    It needs no key; a server that wants one finds it in METALSCI_LOCAL_API_KEY.
+
+    - transport: where the server is, and how it is reached.
+    - model: null for the first that the server lists.
+    - max_output_tokens: always sent, since some servers stop after 512 otherwise.
+    - temperature: null for the server's own, which may be greedy.
+    - seed: the run's, from which the sampling of each iteration gets its own; null sends none.
+    - system_role: false for chat templates that know no system message.
+    - extra: added to the body of each request, for what a server knows beyond OpenAI.
+    - serve: a command that serves the model, started for the run and stopped after it; {port} becomes a free port.
+    - serve_timeout: seconds for it to load its weights.
     """
     server = Server(list(serve), serve_timeout) if serve else None
-    provider = Local(model, max_output_tokens, temperature, seed, system_role, dict(extra), server)
+    provider = Local(model, max_output_tokens, temperature, seed, system_role, dict(extra or {}), server)
     return RemoteModel(provider, transport, Price(0.0, 0.0, 0.0), max_output_tokens)
 
 

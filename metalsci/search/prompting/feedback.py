@@ -23,9 +23,12 @@ _ADVICE = {
 class Detail:
     """Which parts of an evaluation are told, for ablations. Outcome and score always are.
 
-    sizes: time and rate at each size. diagnostics: the compiler's, with the lines they point at. differences: where
-    results are wrong, and by how much. findings: the sanitizer's. roofline: fractions of the ceiling, and what they
-    mean. device: what the device says of the execution.
+    - sizes: time and rate at each size.
+    - diagnostics: the compiler's, with the lines they point at.
+    - differences: where results are wrong, and by how much.
+    - findings: the sanitizer's.
+    - roofline: achieved rates, fractions of the ceiling, and what they mean.
+    - device: what the device says of the execution.
     """
 
     sizes: bool = True

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
+from typing import Any
 
 from metalsci.models.protocol import Prompt
 from metalsci.models.tokens import estimate
@@ -53,25 +54,23 @@ class _Attempts(IntEnum):
 
 @dataclass(frozen=True)
 class PromptBuilder:
-    """Which parts a prompt has, for ablations; see conf/prompt. Task, signatures and the kernel to improve on are
-    always there.
+    """The parts of a prompt, for ablations. Task, signatures and the kernel to improve on are always there.
 
-    pitfalls: the mistakes that models make in Metal. sizes … device: see feedback.Detail. attempts: the strategy's
-    feedback, at least the last candidate. history: a line for each of that many attempts. stagnation: the notice of
-    the published harness. max_tokens: an estimate above which parts go, the history first; None is no limit.
+    - detail: what is told of an evaluation.
+    - pitfalls: the mistakes that models make in Metal, attribute placement first.
+    - attempts: the strategy's feedback, at least the last candidate, next to the kernel to improve on.
+    - history: a line for each of that many attempts.
+    - stagnation: the notice of the published harness after three attempts near the incumbent.
+    - max_tokens: an estimate above which parts are left out, the history first; null is no limit.
     """
 
+    detail: Detail = Detail()
     pitfalls: bool = True
-    sizes: bool = True
-    diagnostics: bool = True
-    differences: bool = True
-    findings: bool = True
-    roofline: bool = True
-    device: bool = True
     attempts: bool = True
     history: int = 8
     stagnation: bool = True
-    max_tokens: int | None = None
+    # A usual prompt has 3,000 to 10,000; a candidate of 160 KB, repeated in two sections, made one of 50,000.
+    max_tokens: int | None = 32_000
 
     def build(self, task: TaskView, archive: Archive, request: Request) -> Prompt:
         """The task, the kernel to improve on with its results, and what became of the last attempts."""
@@ -87,7 +86,9 @@ class PromptBuilder:
 
     def _with(self, parts: Mapping[str, bool | int | str]) -> "PromptBuilder":
         """Raises StrategyError for a part that there is not, or a value of another type."""
-        known = {f.name: type(getattr(self, f.name)) for f in fields(self) if f.name != "max_tokens"}
+        own = {f.name: type(getattr(self, f.name)) for f in fields(self) if f.name not in ("max_tokens", "detail")}
+        details = {f.name: type(getattr(self.detail, f.name)) for f in fields(self.detail)}
+        known = {**own, **details}
         for name, value in parts.items():
             if name not in known:
                 raise StrategyError(f"a request changes the prompt's part {name!r}; there are {', '.join(known)}")
@@ -95,12 +96,14 @@ class PromptBuilder:
                 raise StrategyError(
                     f"a request sets the prompt's part {name} to {value!r}, not a {known[name].__name__}"
                 )
-        return replace(self, **parts)  # type: ignore[arg-type]  # checked above
+        changed: dict[str, Any] = {name: value for name, value in parts.items() if name in own}
+        told: dict[str, Any] = {name: value for name, value in parts.items() if name in details}
+        return replace(self, detail=replace(self.detail, **told), **changed)
 
     def _from_long_to_short(self, task: TaskView, archive: Archive, request: Request) -> Iterator[str]:
         """The prompt as configured, then with less and less: history line by line, sources of the attempts, what is
         told of them, the attempts, and last what is told of the kernel to improve on."""
-        detail = Detail(self.sizes, self.diagnostics, self.differences, self.findings, self.roofline, self.device)
+        detail = self.detail
         short = replace(detail, sizes=False, findings=False, roofline=False, device=False)
         whole = _Attempts.WHOLE if self.attempts else _Attempts.NONE
         for lines in range(min(self.history, len(archive) - 1), -1, -1):

@@ -12,6 +12,8 @@ from metalsci.search.request import Request
 
 
 class OnePlusOne:
+    """(1+1) evolution: one incumbent, one candidate at a time."""
+
     def ask(self, archive: Archive, n: int) -> Sequence[Request]:
         incumbent, last = archive.incumbent.iteration, archive.last.iteration
         feedback = (last,) if last != incumbent else ()
