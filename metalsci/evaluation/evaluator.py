@@ -133,8 +133,9 @@ class Evaluator:
                     except CANDIDATE_FAULTS as failure:
                         return _failed(failure, bench, results[:i])
             if wrong := [r for r in results if not r.outcome.correct]:
-                message = f"wrong at {wrong[0].label}: {wrong[0].detail}"
-                return Evaluation(Outcome.WRONG, message, sizes=tuple(results))
+                outcome = wrong[0].outcome
+                message = f"{outcome} at {wrong[0].label}: {wrong[0].detail}"
+                return Evaluation(outcome, message, sizes=tuple(results))
             for i, (bench, execution) in enumerate(zip(self.benches, executions, strict=True)):
                 progress(f"timing {bench.size.label}")
                 try:
@@ -142,8 +143,9 @@ class Evaluator:
                 except CANDIDATE_FAULTS as failure:
                     return _failed(failure, bench, results[:i])
                 if not results[i].outcome.correct:
-                    message = f"wrong at {results[i].label} after repeated runs: {results[i].detail}"
-                    return Evaluation(Outcome.WRONG, message, sizes=tuple(results))
+                    outcome = results[i].outcome
+                    message = f"{outcome} at {results[i].label} after repeated runs: {results[i].detail}"
+                    return Evaluation(outcome, message, sizes=tuple(results))
             return Evaluation(
                 Outcome.SCORED,
                 diagnostics=tuple(module.warnings),

@@ -17,7 +17,7 @@ from metalsci.evaluation.staged_size import Attempt, Bench
 
 @dataclass(frozen=True)
 class Contender:
-    """How one side did. Without timing the outcome says why. `error` and `invariants` are those of a SizeResult."""
+    """How one side did. Without timing the outcome says why. The other fields are those of a SizeResult."""
 
     outcome: Outcome
     detail: str = ""
@@ -25,10 +25,19 @@ class Contender:
     roofline: Roofline | None = None
     error: float | None = None
     invariants: tuple[Invariant, ...] = ()
+    unsound: bool = False
 
     @classmethod
     def of(cls, result: SizeResult) -> "Contender":
-        return cls(result.outcome, result.detail, result.timing, result.roofline, result.error, result.invariants)
+        return cls(
+            result.outcome,
+            result.detail,
+            result.timing,
+            result.roofline,
+            result.error,
+            result.invariants,
+            result.unsound,
+        )
 
 
 @dataclass(frozen=True)

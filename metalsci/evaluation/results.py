@@ -93,7 +93,8 @@ class Invariant:
 @dataclass(frozen=True)
 class SizeResult:
     """One size. `error` is in units of the tolerance, None where nothing finite could be compared. `launch` is the
-    launch cost: seconds, out of those of `timing`, that as many calls of an empty kernel take."""
+    launch cost: seconds, out of those of `timing`, that as many calls of an empty kernel take. `unsound`: it is
+    wrong for what it does, not for its results."""
 
     label: str
     outcome: Outcome
@@ -103,6 +104,7 @@ class SizeResult:
     roofline: Roofline | None = None
     launch: float | None = None
     invariants: tuple[Invariant, ...] = ()
+    unsound: bool = False
 
 
 @dataclass(frozen=True)

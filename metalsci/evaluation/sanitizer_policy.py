@@ -82,7 +82,7 @@ def judged(evaluation: Evaluation, told: Sequence[Findings]) -> Evaluation:
     sizes = list(evaluation.sizes)
     for i, found in enumerate(told):
         if outcome := condemned(found):
-            sizes[i] = SizeResult(sizes[i].label, outcome, complaint(found), sizes[i].error)
+            sizes[i] = SizeResult(sizes[i].label, outcome, complaint(found), sizes[i].error, unsound=True)
     bad = next((size for size in sizes if not size.outcome.correct), None)
     remarks = (*evaluation.remarks, *dict.fromkeys(f"not looked at: {f.failed}" for f in told if f.failed))
     if bad is None:

@@ -126,7 +126,7 @@ class Bench:
         """What timed runs left behind: whether one of those that were looked at was wrong, and the outputs of the last
         one against the reference. A kernel must not be right only while it is watched."""
         if attempt.vigil.complaint:
-            return SizeResult(self.size.label, Outcome.WRONG, attempt.vigil.complaint)
+            return SizeResult(self.size.label, Outcome.WRONG, attempt.vigil.complaint, unsound=True)
         return self._judge(self._trials[-1])
 
     def once(self, attempt: Attempt) -> Elapsed:
@@ -186,7 +186,7 @@ class Bench:
     def _judge(self, trial: Trial) -> SizeResult:
         with self._watch.phase("verification"):
             if Check.GUARDS in self._checks and (damage := trial.stage.damage()):
-                return SizeResult(self.size.label, Outcome.WRONG, _told(trial.problem, damage))
+                return SizeResult(self.size.label, Outcome.WRONG, _told(trial.problem, damage), unsound=True)
             got = trial.stage.outputs()
             verdict = trial.task.check(trial.problem.size, got, trial.want)
             error = verdict.error if math.isfinite(verdict.error) else None

@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,8 @@ from metalsci.experiment.best_module import best_py
 from metalsci.experiment.instantiation import ConfigError, make
 from metalsci.files.locations import shown
 from metalsci.files.whole_files import read_json
-from metalsci.gate.heldout import GateResult, HeldOutGate
+from metalsci.gate.heldout import HeldOutGate
+from metalsci.gate.verdicts import GateResult
 from metalsci.models.http.keys import key_ring
 from metalsci.models.protocol import LanguageModel, Model
 from metalsci.models.replay import Replay
@@ -237,21 +238,30 @@ class _Run:
             device.prepare(source, signatures)
 
     def _gate(self, seed_kernel: str, incumbent: str) -> GateResult:
-        """Runs once and writes once: a resumed run reads what it already found."""
+        """Runs once and writes once: a resumed run reads what it already found. A second judgement, of another kernel,
+        is asked for and marked."""
         path = self.folder.path / "gate.json"
+        gate, problem, device = self.parts.gate, self.parts.problem, self.parts.device
         if found := read_json(path, GateResult):
-            return found
+            digests = gate.digests(problem.task, problem.heldout, device, seed_kernel, incumbent)
+            if dict(found.digests) == digests:
+                return found
+            if not gate.again:
+                return gate.another_kernel(found)
         self.observers.step("held-out gate")
-        result = self.parts.gate.judge(
-            task=self.parts.problem.task,
-            size=self.parts.problem.heldout,
-            device=self.parts.device,
+        result = gate.judge(
+            task=problem.task,
+            size=problem.heldout,
+            sizes=problem.sizes,
+            device=device,
             inputs_seed=self.journal.inputs_seed,
             seed_kernel=seed_kernel,
             incumbent=incumbent,
             watch=self.watch,
             sanitizer=self.parts.sanitizer,
         )
+        if found:
+            result = replace(result, judgement=found.judgement + 1)
         self.folder.json(path.name, result)
         return result
 

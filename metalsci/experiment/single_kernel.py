@@ -13,7 +13,7 @@ from metalsci.evaluation.sanitizer_policy import complaint, condemned, inspect, 
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.experiment.instantiation import ConfigError, make
 from metalsci.experiment.search_run import check_seed, make_sanitizer
-from metalsci.gate.heldout import Verdict
+from metalsci.gate.verdicts import Verdict
 from metalsci.msl.diagnostics import CompileError, Diagnostic, Finding
 from metalsci.task.input_seeds import fresh_seed
 

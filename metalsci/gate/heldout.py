@@ -1,46 +1,33 @@
 """The held-out gate: does the winner generalise to a size that nobody searched on?
 
-It runs once, after the search, on the seed kernel and the incumbent side by side.
+It runs once, after the search, on the seed kernel and the incumbent side by side: at the held-out size, on probes of
+it, and on several small problems of sizes that nobody scored.
 """
 
-from dataclasses import dataclass
-from enum import StrEnum
+import hashlib
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, replace
 
-from metalsci.devices.cpu.cpu_sanitizer import Sanitizer
-from metalsci.devices.protocol import Device
+import msgspec
+
+from metalsci.devices.cpu.cpu_sanitizer import Findings, Sanitizer
+from metalsci.devices.errors import CANDIDATE_FAULTS
+from metalsci.devices.protocol import Device, Module
 from metalsci.evaluation.evaluator import Repeats
-from metalsci.evaluation.paired import Contender, duel
-from metalsci.evaluation.sanitizer_policy import look
+from metalsci.evaluation.paired import Contender, Duel, duel
+from metalsci.evaluation.results import Outcome
+from metalsci.evaluation.sanitizer_policy import complaint, inspect, look
 from metalsci.evaluation.staged_size import Bench
 from metalsci.evaluation.stopwatch import Stopwatch
-from metalsci.msl.diagnostics import Finding
+from metalsci.gate.reasons import reason
+from metalsci.gate.verdicts import GateResult, Verdict
+from metalsci.msl.text.spelling import spelling
 from metalsci.task.definition import Size, Task
 from metalsci.task.input_seeds import held_out
 
-
-class Verdict(StrEnum):
-    GENERALIZES = "generalizes"
-    TIED = "tied"
-    REGRESSES = "regresses"
-    WRONG = "wrong"
-
-
-@dataclass(frozen=True)
-class GateResult:
-    """`heldout_speedup` is the held-out self-speedup, the median over the rounds of the ratio of seed time to incumbent
-    time, with its quartiles; None when the incumbent did not run to a right answer. `phi` is Φ of the benchmark: the
-    incumbent's fraction of the ceiling at the held-out size. `findings`: a sanitizer's, of an incumbent that is
-    wrong."""
-
-    verdict: Verdict
-    size: str
-    seed: Contender
-    incumbent: Contender
-    heldout_speedup: float | None = None
-    quartiles: tuple[float, float] | None = None
-    phi: float | None = None
-    findings: tuple[Finding, ...] = ()
-    schema: int = 1
+_DRAWS = 3  # sets of small problems that the incumbent must solve besides those of any evaluation
+_QUIET = (0.8, 1.25)  # quartiles within which a tie is one, and not a matter of noise
 
 
 class GateError(Exception):
@@ -57,6 +44,7 @@ class HeldOutGate:
     - warmup: runs before the clock.
     - repeats: rounds of one run each, seed kernel and incumbent in turn.
     - seconds: past these there are three rounds and no more.
+    - again: judge a second kernel of a run that goes on; the result is marked so.
     """
 
     def __init__(
@@ -67,11 +55,13 @@ class HeldOutGate:
         warmup: int = 3,
         repeats: int = 20,
         seconds: float = 120.0,
+        again: bool = False,
     ) -> None:
         if not 0 < regresses <= generalizes:
             raise ValueError(f"the gate needs 0 < regresses <= generalizes, got {regresses} and {generalizes}")
         self.generalizes = generalizes
         self.regresses = regresses
+        self.again = again
         self._repeats = Repeats(warmup, repeats, seconds)
 
     def judge(
@@ -85,41 +75,116 @@ class HeldOutGate:
         incumbent: str,
         watch: Stopwatch,
         sanitizer: Sanitizer | None = None,
+        sizes: Sequence[Size] = (),
     ) -> GateResult:
-        """Raises GateError where the seed kernel fails; the incumbent's failures are verdicts."""
-        bench = Bench(task, size, device, held_out(inputs_seed), watch)
-        modules = []
-        try:
-            for source in (seed_kernel, incumbent):
-                with watch.phase("compile"):
-                    modules.append(device.compile(source, task.signatures))
-            result = duel(bench, modules[0], modules[1], self._repeats)
-            findings = self._findings(bench, incumbent, sanitizer) if result.speedup is None else ()
-        finally:
-            for module in modules:
-                module.close()
-            bench.close()
+        """Raises GateError where the seed kernel fails; the incumbent's failures are verdicts. `sizes`: those that were
+        searched on, for the reason."""
+        with ExitStack() as cleanup:
+            bench = Bench(task, size, device, held_out(inputs_seed), watch)
+            cleanup.callback(bench.close)
+            seed = _compiled(device, task, seed_kernel, watch, cleanup)
+            challenger = _compiled(device, task, incumbent, watch, cleanup)
+            if isinstance(seed, Contender):
+                raise GateError(f"the seed kernel failed at {size.label}: {seed.outcome}; {seed.detail}")
+            if isinstance(challenger, Contender):
+                result = Duel(size.label, Contender(Outcome.SCORED), challenger)
+            else:
+                result = duel(bench, seed, challenger, self._repeats)
+                if result.speedup is not None and (failed := _further(bench, challenger)):
+                    result = replace(result, challenger=failed, speedup=None, quartiles=None)
+            found = _looked_at(bench, incumbent, sanitizer, correct=result.speedup is not None)
         if not result.seed.outcome.correct:
             raise GateError(f"the seed kernel failed at {size.label}: {result.seed.outcome}; {result.seed.detail}")
-        if result.speedup is None:
-            return GateResult(Verdict.WRONG, size.label, result.seed, result.challenger, findings=findings)
-        roofline = result.challenger.roofline
-        return GateResult(
-            Verdict.TIED if incumbent == seed_kernel else self.verdict(result.speedup, result.quartiles),
-            size.label,
-            result.seed,
-            result.challenger,
-            result.speedup,
-            result.quartiles,
-            roofline.fraction if roofline else None,
-        )
+        judged = self._told(result, found, is_seed=spelling(incumbent) == spelling(seed_kernel))
+        digests = self.digests(task, size, device, seed_kernel, incumbent)
+        if judged.verdict in (Verdict.GENERALIZES, Verdict.TIED):
+            return replace(judged, digests=digests)
+        return replace(judged, digests=digests, reason=reason(incumbent, sizes, size))
 
-    def _findings(self, bench: Bench, incumbent: str, sanitizer: Sanitizer | None) -> tuple[Finding, ...]:
-        return look(sanitizer, bench, incumbent).all if sanitizer else ()
+    def digests(self, task: Task, size: Size, device: Device, seed_kernel: str, incumbent: str) -> dict[str, str]:
+        """Of all that a verdict is about."""
+        settings = [self.generalizes, self.regresses, self._repeats.warmup, self._repeats.timed, self._repeats.seconds]
+        told = {
+            "task": [
+                task.name,
+                task.brief,
+                dict(task.physics),
+                dict(size.extents),
+                asdict(task.tolerance),
+            ],
+            "seed kernel": seed_kernel,
+            "incumbent": incumbent,
+            "device": device.name,
+            "settings": settings,
+        }
+        return {name: hashlib.sha256(msgspec.json.encode(value)).hexdigest()[:16] for name, value in told.items()}
+
+    def another_kernel(self, earlier: GateResult) -> GateResult:
+        """What is said of a kernel that was not judged, because an earlier one of the same run was."""
+        evidence = (
+            "the gate has judged another kernel of this run, and judges once; gate.again=true judges this one, and "
+            "marks the result as a second judgement"
+        )
+        unjudged = Contender(Outcome.SCORED)
+        return GateResult(Verdict.UNDECIDED, earlier.size, unjudged, unjudged, evidence=evidence)
 
     def verdict(self, speedup: float, quartiles: tuple[float, float] | None) -> Verdict:
-        """By the median over the rounds; where the quartiles lie on both sides of 1 noise decides: tied."""
+        """By the median over the rounds; undecided where the quartiles leave it to noise."""
         low, high = quartiles or (speedup, speedup)
-        if speedup >= self.generalizes and low > 1:
-            return Verdict.GENERALIZES
-        return Verdict.REGRESSES if speedup < self.regresses and high < 1 else Verdict.TIED
+        if speedup >= self.generalizes:
+            return Verdict.GENERALIZES if low > 1 else Verdict.UNDECIDED
+        if speedup < self.regresses:
+            return Verdict.REGRESSES if high < 1 else Verdict.UNDECIDED
+        return Verdict.TIED if _QUIET[0] < low and high < _QUIET[1] else Verdict.UNDECIDED
+
+    def _told(self, result: Duel, found: Findings, *, is_seed: bool) -> GateResult:
+        """The verdict with its evidence."""
+        told = GateResult(Verdict.WRONG, result.label, result.seed, result.challenger, findings=found.all)
+        if result.speedup is None:
+            side = result.challenger
+            verdict = Verdict.UNSOUND if side.unsound else Verdict.WRONG
+            return replace(told, verdict=verdict, evidence=f"{result.label}: {side.outcome}; {side.detail}")
+        roofline = result.challenger.roofline
+        told = replace(
+            told,
+            heldout_speedup=result.speedup,
+            quartiles=result.quartiles,
+            phi=roofline.fraction if roofline else None,
+        )
+        if found.undefined or found.unfinished:
+            verdict = Verdict.UNSOUND if found.undefined else Verdict.SUSPECT
+            return replace(told, verdict=verdict, evidence=f"{result.label}: {complaint(found)}")
+        if is_seed:
+            return replace(told, verdict=Verdict.TIED, evidence="it is the seed kernel")
+        low, high = result.quartiles or (result.speedup, result.speedup)
+        evidence = f"{result.speedup:.2f}x the seed kernel at {result.label}, quartiles {low:.2f} to {high:.2f}"
+        return replace(told, verdict=self.verdict(result.speedup, result.quartiles), evidence=evidence)
+
+
+def _compiled(device: Device, task: Task, source: str, watch: Stopwatch, cleanup: ExitStack) -> Module | Contender:
+    """The module, or why there is none."""
+    try:
+        with watch.phase("compile"):
+            module = device.compile(source, task.signatures)
+    except CANDIDATE_FAULTS as failure:
+        return Contender(Outcome.of(failure), str(failure))
+    cleanup.callback(module.close)
+    return module
+
+
+def _further(bench: Bench, challenger: Module) -> Contender | None:
+    """How it failed at one of the problems of sizes that nobody scored."""
+    try:
+        attempt = bench.bind(challenger)
+        for _ in range(_DRAWS):
+            if wrong := bench.verify_drawn(attempt):
+                return Contender.of(wrong)
+    except CANDIDATE_FAULTS as failure:
+        return Contender(Outcome.of(failure), str(failure))
+    return None
+
+
+def _looked_at(bench: Bench, incumbent: str, sanitizer: Sanitizer | None, *, correct: bool) -> Findings:
+    if sanitizer is None:
+        return Findings()
+    return inspect(sanitizer, bench, incumbent) if correct else look(sanitizer, bench, incumbent)

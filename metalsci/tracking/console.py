@@ -13,14 +13,14 @@ from rich.text import Text
 from metalsci.evaluation.paired import Contender, Duel
 from metalsci.evaluation.results import Outcome
 from metalsci.files.locations import shown
-from metalsci.gate.heldout import GateResult, Verdict
+from metalsci.gate.verdicts import GateResult, Verdict
 from metalsci.search.archive import Archive, Entry
 from metalsci.tracking.protocol import Observer, RunInfo
 from metalsci.tracking.summary import Summary
 
 log = logging.getLogger(__name__)
 
-_STYLES = {Verdict.GENERALIZES: "green", Verdict.TIED: "yellow", Verdict.REGRESSES: "red", Verdict.WRONG: "red"}
+_STYLES = {Verdict.GENERALIZES: "green", Verdict.TIED: "yellow", Verdict.UNDECIDED: "yellow"}  # red otherwise
 _PLAIN_WIDTH = 120  # where output is no terminal
 
 
@@ -177,8 +177,10 @@ def figures(side: Contender) -> tuple[str, str, str, str]:
 
 
 def _verdict(gate: GateResult) -> Text:
-    text = Text("held-out gate: ", style="bold").append(str(gate.verdict), style=f"bold {_STYLES[gate.verdict]}")
+    text = Text("held-out gate: ", style="bold").append(
+        str(gate.verdict), style=f"bold {_STYLES.get(gate.verdict, 'red')}"
+    )
     if gate.heldout_speedup is not None and gate.quartiles is not None:
         low, high = gate.quartiles
         return text.append(f", {gate.heldout_speedup:.2f}× at {gate.size} (quartiles {low:.2f}–{high:.2f})", style="")
-    return text.append(f" at {gate.size}: {gate.incumbent.outcome}; {gate.incumbent.detail}", style="")
+    return text.append(f": {gate.evidence}" + (f"; {gate.reason}" if gate.reason else ""), style="")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from metalsci.evaluation.paired import Duel
-from metalsci.gate.heldout import GateResult
+from metalsci.gate.verdicts import GateResult
 from metalsci.search.budget import Spent
 
 SCHEMA = 1

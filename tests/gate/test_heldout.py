@@ -7,7 +7,10 @@ from hydra.utils import instantiate
 from metalsci.devices.cpu.cpu_sanitizer import CpuSanitizer
 from metalsci.evaluation.results import Outcome
 from metalsci.evaluation.stopwatch import Stopwatch
-from metalsci.gate.heldout import GateError, GateResult, HeldOutGate, Verdict
+from metalsci.gate.heldout import GateError, HeldOutGate
+from metalsci.gate.reasons import reason
+from metalsci.gate.verdicts import GateResult, Verdict
+from metalsci.task.definition import Size
 
 # The held-out size is not square, so that exchanging NX and NY shows.
 SETUP = ("task=heat2d", "task.heldout={NX: 200, NY: 120, steps: 20}", "device.time_limit=5")
@@ -81,12 +84,34 @@ def test_verdicts_turn_at_their_bounds(speedup, verdict):
 
 
 @pytest.mark.parametrize(("speedup", "quartiles"), [(1.3, (0.9, 1.8)), (0.8, (0.6, 1.1))])
-def test_where_noise_decides_the_verdict_is_tied(speedup, quartiles):
-    assert HeldOutGate().verdict(speedup, quartiles) is Verdict.TIED
+def test_where_noise_decides_nothing_is_decided(speedup, quartiles):
+    assert HeldOutGate().verdict(speedup, quartiles) is Verdict.UNDECIDED
 
 
 def test_the_seed_kernel_against_itself_is_tied(judge):
     assert judge(lambda seed: seed).verdict is Verdict.TIED
+    assert judge(lambda seed: "// the same\n" + seed).evidence == "it is the seed kernel"
+
+
+def test_what_cannot_be_built_or_bound_is_a_verdict(judge):
+    assert judge(lambda seed: seed + "\nerror").verdict is Verdict.WRONG
+    memory = "    threadgroup float t[16384]; t[i % 16384] = 1.0f; if (t[i % 16384] > 2.0f) return;\n"
+    result = judge(lambda seed: seed.replace(STORE, memory + STORE))
+    assert result.verdict is Verdict.WRONG
+    assert "hreadgroup memory" in result.evidence
+
+
+def test_a_race_at_the_held_out_size_alone_is_unsound(judge):
+    racy = "    if (NX == 200u && i > 1) u_out[c - 1] = u_out[c - 1] + 0.0f;\n"
+    result = judge(lambda seed: seed.replace(STORE, STORE + "\n" + racy))
+    assert result.verdict in (Verdict.UNSOUND, Verdict.WRONG)
+    assert result.findings or result.evidence
+
+
+def test_the_reason_names_the_sizes_of_the_source():
+    named = reason("if (NX == 256u || NX == 1024u) {}", [Size("a", {"NX": 256}), Size("b", {"NX": 1024})],
+                   Size("h", {"NX": 768}))  # fmt: skip
+    assert "names 256 and 1024" in named
 
 
 def test_a_result_survives_json(judge):

@@ -6,7 +6,8 @@ from hydra.utils import instantiate
 from metalsci.evaluation.evaluator import Evaluator, Repeats
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.files.locations import data
-from metalsci.gate.heldout import HeldOutGate, Verdict
+from metalsci.gate.heldout import HeldOutGate
+from metalsci.gate.verdicts import Verdict
 
 CEILINGS = ("device=cpu", "device.ceilings.bandwidth=10", "device.ceilings.fp32=100", "device.time_limit=200")
 

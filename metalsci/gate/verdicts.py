@@ -1,0 +1,53 @@
+"""What the gate can say, and what it says it with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from metalsci.evaluation.paired import Contender
+from metalsci.msl.diagnostics import Finding
+
+
+class Verdict(StrEnum):
+    GENERALIZES = "generalizes"
+    """Correct, and faster than the seed kernel by what the gate asks for."""
+    TIED = "tied"
+    """Correct, and about as fast."""
+    REGRESSES = "regresses"
+    """Correct, and slower."""
+    WRONG = "wrong"
+    """Not correct at the held-out size or at a further problem; or it does not bind, crashes, or does not end there."""
+    UNSOUND = "unsound"
+    """Correct by luck: it does what Metal leaves undefined, writes next to its buffers, or differs from run to run."""
+    SUSPECT = "suspect"
+    """Its figures or its behaviour cannot be those of an honest kernel; a person has to look."""
+    UNDECIDED = "undecided"
+    """Too much noise to tell, or nothing was judged."""
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """`evidence` is one sentence: the figures or the failure that the verdict rests on. `reason` says where the cause
+    may lie, and is empty where nothing is known.
+
+    heldout_speedup: the held-out self-speedup, the median over the rounds of the ratio of seed time to incumbent time,
+    with its quartiles; None when the incumbent did not run to a right answer.
+    phi: Φ of the benchmark, the incumbent's fraction of the ceiling at the held-out size.
+    findings: a sanitizer's.
+    digests: of what was judged: task, seed kernel, incumbent, device, settings.
+    judgement: 1 for the first of a run, 2 for one that was asked for again.
+    """
+
+    verdict: Verdict
+    size: str
+    seed: Contender
+    incumbent: Contender
+    heldout_speedup: float | None = None
+    quartiles: tuple[float, float] | None = None
+    phi: float | None = None
+    findings: tuple[Finding, ...] = ()
+    evidence: str = ""
+    reason: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    judgement: int = 1
+    schema: int = 2
