@@ -143,7 +143,7 @@ def compiled_for_macos(folder: Path, flags: Sequence[str], source: Path) -> tupl
     return mach_o((folder / "made.o").read_bytes())
 
 
-@pytest.mark.parametrize("file", ["threads.c", "pool.c", "memory.c", "switch.c", "conversions.c", "check.c"])
+@pytest.mark.parametrize("file", ["threads.c", "pool.c", "memory.c", "switch.c", "conversions.c", "fused.c", "check.c"])
 def test_the_runtime_compiles_for_macos(tmp_path: Path, file: str) -> None:
     flags = ["-std=c11", "-ffreestanding", "-fPIC", "-fvisibility=hidden", "-O2", "-Wall", "-Werror"]
     sections, undefined = compiled_for_macos(tmp_path, flags, RUNTIME / file)

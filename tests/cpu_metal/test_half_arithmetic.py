@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from sixteen_bits import HALF
+from binary_formats import HALF
 
 from metalsci.cpu_metal import Device, Dispatch
 from metalsci.cpu_metal.compile.kernel_cache import Cache

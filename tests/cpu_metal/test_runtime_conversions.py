@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from sixteen_bits import BFLOAT, HALF, Format
+from binary_formats import BFLOAT, HALF, Format
 
 from metalsci.cpu_metal.compile.toolchain import RUNTIME, Toolchain
 

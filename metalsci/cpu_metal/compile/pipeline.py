@@ -12,6 +12,7 @@ from metalsci.cpu_metal.compile.clang_diagnostics import diagnostics, files_read
 from metalsci.cpu_metal.compile.elf import ObjectFile, Variable, read_object, read_variables
 from metalsci.cpu_metal.compile.llvm.conversions import saturating
 from metalsci.cpu_metal.compile.llvm.division import without_traps
+from metalsci.cpu_metal.compile.symbols import ALLOWED, CHECKS, COUNTS, HELPERS, THREADGROUP_SECTION, WAITS
 from metalsci.cpu_metal.compile.toolchain import INCLUDE, Run, Toolchain, ToolchainError
 from metalsci.cpu_metal.compile.wrapper import Mode, bare_unit, needs_group, unit
 from metalsci.cpu_metal.execute.host import processors
@@ -29,62 +30,8 @@ from metalsci.msl.text.edits import Edit, EditedSource
 from metalsci.msl.text.lexer import SourceText
 
 _FILE = "kernel.metal"
-_SECTION = "metal_threadgroup"
 _MAX_DENSE_STACK = 16000  # runtime/runtime.h
-_WAITS = frozenset({"metal_threadgroup_barrier", "metal_simdgroup_barrier", "metal_exchange"})
 _WAIT_WORDS = re.compile(rb"_barrier\b|\b(?:simd|quad)_|\bsimdgroup_")
-_MEMORY = frozenset({"memcpy", "memset", "memmove"})
-_CONVERSIONS = frozenset(
-    {"__truncsfbf2", "__truncsfhf2", "__truncdfbf2", "__truncdfhf2", "__extendhfsf2", "__extendhfdf2"}
-)
-_MATH = frozenset(
-    f"{name}f"
-    for name in (
-        "sin",
-        "cos",
-        "tan",
-        "asin",
-        "acos",
-        "atan",
-        "sinh",
-        "cosh",
-        "tanh",
-        "asinh",
-        "acosh",
-        "atanh",
-        "exp",
-        "exp2",
-        "exp10",
-        "expm1",
-        "log",
-        "log2",
-        "log10",
-        "log1p",
-        "pow",
-        "atan2",
-        "fmod",
-        "fma",
-        "round",
-        "roundeven",
-        "rint",
-        "ceil",
-        "floor",
-        "trunc",
-        "ldexp",
-        "sincos",
-        "erf",
-        "erfc",
-        "cbrt",
-        "hypot",
-        "fmin",
-        "fmax",
-    )
-)
-_CHECKS = frozenset(
-    f"metal_{name}"
-    for name in ("read", "write", "atomic", "copy", "fill", "index", "out_of_bounds", "divided", "made", "image")
-) | {"__ehdr_start", "_end"}
-_ALLOWED = _WAITS | _MEMORY | _CONVERSIONS | _MATH | {f"__start_{_SECTION}", "_GLOBAL_OFFSET_TABLE_"}
 _TO_MODULE = ("-S", "-emit-llvm", "-Xclang", "-disable-llvm-passes")
 # The sanitizer wants to know places in the source, and indices before they become addresses.
 _TO_CHECKED_MODULE = (*_TO_MODULE, "-gline-tables-only", "-gcolumn-info", "-fsanitize=array-bounds")
@@ -92,7 +39,6 @@ _CHECKED = ("-O1", "-g0")
 _TO_COUNTED_MODULE = (*_TO_MODULE, "-gline-tables-only", "-gcolumn-info")
 # Code is made of a counted module as it is.
 _COUNTED = ("-O1", "-g0", "-Xclang", "-disable-llvm-passes")
-_COUNTS = frozenset(f"metal_profile_{name}" for name in ("block", "touch", "change"))
 _ELEMENTS = re.compile(r"^@metal_elements = .*?\[(?P<values>i32 [^\]]*)\]", re.MULTILINE)
 _MOST_REPAIRS = 8  # of operands within operands
 _Made = TypeVar("_Made")
@@ -221,9 +167,9 @@ class _Scratch:
             compiled = self._object(index, signature, mode)
         if compiled.vectorised_in_error:
             compiled = self._object(index, signature, mode, independent=False)
-        _check_object(compiled.object, self._source.users, _ALLOWED)
+        _check_object(compiled.object, self._source.users, ALLOWED)
         self._ran(lambda: self._build.toolchain.link(self.path, [f"{index}.o"], f"{index}.so"), signature)
-        memory = compiled.object.sections.get(_SECTION, 0)
+        memory = compiled.object.sections.get(THREADGROUP_SECTION, 0)
         return BuiltKernel(mode, memory, _stack(compiled.object)), compiled.messages
 
     def checked(self, signature: KernelSignature, output: Path) -> CheckedBuild:
@@ -241,13 +187,13 @@ class _Scratch:
         flags = (*_CHECKED, *_NOT_VECTORISED)
         self._ran(lambda: toolchain.optimise(self.path, "3.ll", "0.o", math_mode, flags), signature)
         compiled = read_object((self.path / "0.o").read_bytes())
-        _check_object(compiled, self._source.users, _ALLOWED | _CHECKS)
+        _check_object(compiled, self._source.users, ALLOWED | CHECKS)
         self._ran(lambda: toolchain.link(self.path, ["0.o"], "0.so"), signature)
         output.write_bytes((self.path / "0.so").read_bytes())
-        variables = read_variables((self.path / "0.so").read_bytes(), _SECTION)
+        variables = read_variables((self.path / "0.so").read_bytes(), THREADGROUP_SECTION)
         elements = _ELEMENTS.search(inlined)
         sizes = [int(value.split()[1]) for value in elements["values"].split(", ")[:-1]] if elements else []
-        memory = compiled.sections.get(_SECTION, 0)
+        memory = compiled.sections.get(THREADGROUP_SECTION, 0)
         return CheckedBuild(tuple(sites.known), variables, tuple(sizes), memory)
 
     def counted(self, signature: KernelSignature, machine: Toolchain, output: Path) -> CountedBuild:
@@ -264,10 +210,10 @@ class _Scratch:
         (self.path / "3.ll").write_text(counted)
         self._ran(lambda: machine.optimise(self.path, "3.ll", "0.o", math_mode, _COUNTED), signature)
         compiled = read_object((self.path / "0.o").read_bytes())
-        _check_object(compiled, self._source.users, _ALLOWED | _COUNTS)
+        _check_object(compiled, self._source.users, ALLOWED | COUNTS)
         self._ran(lambda: machine.link(self.path, ["0.o"], "0.so"), signature)
         output.write_bytes((self.path / "0.so").read_bytes())
-        return replace(build, threadgroup_memory=compiled.sections.get(_SECTION, 0))
+        return replace(build, threadgroup_memory=compiled.sections.get(THREADGROUP_SECTION, 0))
 
     def clang(
         self, name: str, text: str, flags: Sequence[str], place: tuple[int, int] = (0, 0)
@@ -341,14 +287,14 @@ class _Scratch:
 
 
 def _mode(compiled: ObjectFile, signature: KernelSignature) -> Mode:
-    if compiled.undefined & _WAITS:
+    if compiled.undefined & WAITS:
         return Mode.THREAD
-    return Mode.GROUP if _SECTION in compiled.sections or needs_group(signature) else Mode.GRID
+    return Mode.GROUP if THREADGROUP_SECTION in compiled.sections or needs_group(signature) else Mode.GRID
 
 
 def _stack(compiled: ObjectFile) -> int:
     """Of a kernel that calls nothing but the runtime: what its only function needs, its return address included."""
-    known = len(compiled.stacks) == 1 and not compiled.undefined & (_MATH | _MEMORY | _CONVERSIONS)
+    known = len(compiled.stacks) == 1 and not compiled.undefined & HELPERS
     return compiled.stacks[0] + 64 if known and compiled.stacks[0] <= _MAX_DENSE_STACK else 0
 
 

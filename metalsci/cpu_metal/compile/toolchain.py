@@ -29,6 +29,8 @@ LAUNCHER = _PACKAGE / "launcher"
 _LANGUAGE = (
     "-cl-std=clc++2021", "-cl-no-stdinc", "-nostdinc", "-cl-single-precision-constant",
     "-fno-gnu-inline-asm", "-fno-digraphs", "-fno-strict-aliasing", "-fwrapv", "-fno-finite-loops", "-fno-math-errno",
+    # Else LLVM makes of a loop that looks for a zero a call of strlen or wcslen, which the device process has not.
+    "-fno-builtin",
     "-ferror-limit=1000", "-ftemplate-depth=256", "-fconstexpr-steps=1000000", "-fbracket-depth=256",
     "-fno-caret-diagnostics", "-fno-color-diagnostics", "-fno-diagnostics-show-option",
     # Clang gives x86-64 all extensions and aarch64 none. Program scope is for constants; the other feature that is left
@@ -174,7 +176,10 @@ class Toolchain:
 
     @property
     def _machine(self) -> Sequence[str]:
-        return ("-target", self.target, f"-march={self.architecture}")
+        """What Clang compiles for. On Arm, -march takes architectures, and -mcpu the names of processors."""
+        arm = self.target.startswith(("aarch64", "arm64"))
+        is_processor = arm and not self.architecture.startswith(("armv", "native"))
+        return ("-target", self.target, f"-m{'cpu' if is_processor else 'arch'}={self.architecture}")
 
     def _clang(self, math_mode: MathMode) -> list[str]:
         return ["clang", *self._machine, *_LANGUAGE, *_OPTIMISATION, *_MATH[math_mode], "-I", str(INCLUDE)]

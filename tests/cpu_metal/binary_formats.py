@@ -1,4 +1,4 @@
-"""Numbers of 16 bits from exact integers: what a value that is known exactly rounds to, once."""
+"""Binary formats of IEEE 754 in exact arithmetic: what a value that is known exactly rounds to, once."""
 
 from dataclasses import dataclass
 from fractions import Fraction
