@@ -23,7 +23,10 @@ from metalsci.files.whole_files import read_json
 
 log = logging.getLogger(__name__)
 
-GROUPS = ("task", "model", "prompt", "strategy", "device", "budget", "gate", "tracker", "paths", "experiment")
+GROUPS = (
+    *("task", "model", "prompt", "strategy", "promotion", "device", "budget", "gate", "tracker", "paths"),
+    "experiment",
+)
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
 

@@ -50,6 +50,7 @@ class RunConfig:
     model: Any = MISSING
     prompt: Any = MISSING
     strategy: Any = MISSING
+    promotion: Any = MISSING
     device: Any = MISSING
     budget: Any = MISSING
     gate: Any = MISSING

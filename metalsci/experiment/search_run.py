@@ -19,8 +19,8 @@ from metalsci.devices.cpu.cpu_sanitizer import CpuSanitizer, Sanitizer
 from metalsci.devices.protocol import Device, Preparing
 from metalsci.evaluation.evaluator import Evaluator, Repeats
 from metalsci.evaluation.paired import Duel, confirm, score_of, speedup_of
-from metalsci.evaluation.promotion.protocol import Promotion
-from metalsci.evaluation.promotion.strict import Strict
+from metalsci.evaluation.pairing import Pairing
+from metalsci.evaluation.promotion.protocol import PromotionSettings
 from metalsci.evaluation.sanitizer_policy import Sanitized
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.experiment.best_module import best_py
@@ -55,7 +55,7 @@ from metalsci.tracking.summary import Summary
 
 # Phases that are the experiment's own work; what is left of the wall clock is the framework's. Verification is the
 # comparison with the reference, whose cost is that of reading both.
-_WORK = ("model", "compile", "kernels", "reference", "verification", "staging", "ceilings", "sanitizer")
+_WORK = ("model", "compile", "kernels", "reference", "verification", "staging", "ceilings", "sanitizer", "promotion")
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ class Parts:
     model: Model | LanguageModel
     prompt: PromptBuilder
     strategy: Strategy
+    promotion: PromotionSettings
     search: Scheduling
     device: Device
     budget: Budget
@@ -90,8 +91,8 @@ def build(cfg: DictConfig) -> Parts:
     """Instantiate every group. Raises ConfigError before anything has started."""
     check_seed("seed", cfg.seed)
     check_seed("inputs.seed", cfg.inputs.seed)
-    names = ("task", "model", "prompt", "strategy", "search", "budget", "gate", "tracker", "repeats", "device")
-    made = {name: make(cfg, name) for name in names}
+    names = ("task", "model", "prompt", "strategy", "promotion", "search", "budget", "gate", "tracker", "repeats")
+    made = {name: make(cfg, name) for name in (*names, "device")}
     observers = [made.pop("tracker"), *(make(cfg.observers, name) for name in cfg.observers)]
     problem = made.pop("task")
     return Parts(problem=problem, sanitizer=make_sanitizer(cfg), observers=observers, **made)
@@ -209,7 +210,7 @@ class _Run:
     def _search(self, evaluator: Evaluator) -> Finished:
         problem, sanitizer = self.parts.problem, self.parts.sanitizer
         evaluate: Evaluate = Sanitized(evaluator, sanitizer).evaluate if sanitizer else evaluator.evaluate
-        promotion: Promotion = Strict()
+        promotion = self.parts.promotion.begin(Pairing(evaluator), self.parts.budget.iterations)
         if self.recording:
             evaluate, promotion = as_recorded(self.recording, evaluate), DecidedAsRecorded(self.recording, promotion)
         task, model, budget = problem.task.view(problem.sizes), self.parts.model, self.parts.budget
@@ -315,7 +316,8 @@ def _framework(entry: Entry) -> float:
 def _fingerprint(cfg: DictConfig, problem: Problem) -> str:
     """What two runs must share for one to go on with the other's journal."""
     task = OmegaConf.masked_copy(cfg.task, ["name", "sizes", "heldout", "physics", "tolerance"])
-    same = [task, *(cfg[group] for group in ("model", "prompt", "strategy", "device", "inputs", "repeats"))]
+    groups = ("model", "prompt", "strategy", "promotion", "device", "inputs", "repeats")
+    same = [task, *(cfg[group] for group in groups)]
     settings = [_less_means(OmegaConf.to_container(part, resolve=True, enum_to_str=True)) for part in same]
     text = json.dumps([settings, cfg.seed, cfg.sanitizer, problem.task.seed_kernel, problem.task.brief], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -179,10 +179,16 @@ class Search:
         spelled = spelling(source) if source is not None else ""
         evaluation = proposal.failure or self._evaluate(proposal.unit or source or "", spelled, archive, progress)
         entry = Entry(request.id, source, evaluation, request, proposal.reply, spelling=spelled)
+        judged = time.perf_counter()
         if entry.correct:
             entry = replace(entry, decision=self.promotion.decide(archive.incumbent, entry, progress))
-        total = landed.seconds + time.perf_counter() - begin
-        seconds = {"model": proposal.seconds, **evaluation.phases, "total": total}
+        end = time.perf_counter()
+        seconds = {
+            "model": proposal.seconds,
+            **evaluation.phases,
+            "promotion": end - judged,
+            "total": landed.seconds + end - begin,
+        }
         return self._keep(replace(entry, seconds=seconds), proposal.text)
 
     def _evaluate(self, source: str | Unit, spelled: str, archive: Archive, progress: Progress) -> Evaluation:

@@ -5,6 +5,7 @@ evaluation, so that a resumed run is told the decision instead of measuring agai
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -41,3 +42,25 @@ class Promotion(Protocol):
 
         Never raises for what a candidate does.
         """
+
+
+Draw = Callable[[], float]
+"""Runs one pair: gives the log of incumbent time over challenger time, above zero if the challenger was faster."""
+
+
+class PairingFailed(Exception):  # noqa: N818  (what a candidate did: a decision against it, not an error)
+    """One of two kernels did not run, or was found wrong, while they were paired; the message says what happened."""
+
+
+class Arena(Protocol):
+    """Where two kernels run in turn."""
+
+    def pair(self, incumbent: str, challenger: str) -> AbstractContextManager[Draw]:
+        """Raises PairingFailed, as each draw may."""
+
+
+class PromotionSettings(Protocol):
+    """What the config group `promotion` makes: a rule that has not begun yet."""
+
+    def begin(self, arena: Arena, challengers: int) -> Promotion:
+        """Give the rule of a run that judges at most so many challengers."""

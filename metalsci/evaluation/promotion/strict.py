@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from metalsci.evaluation.promotion.protocol import Candidate, Decision
+from metalsci.evaluation.promotion.protocol import Arena, Candidate, Decision, Promotion
 
 
 class Strict:
@@ -10,6 +10,10 @@ class Strict:
 
     Both scores are one measurement each, minutes apart, so that a lucky one wins.
     """
+
+    def begin(self, arena: Arena, challengers: int) -> Promotion:
+        """Give the rule itself: it keeps nothing and runs nothing."""
+        return self
 
     def decide(self, incumbent: Candidate, challenger: Candidate, progress: Callable[[str], None]) -> Decision:
         higher = challenger.evaluation.score > incumbent.evaluation.score

@@ -1,0 +1,146 @@
+"""A group-sequential paired t-test: as few pairs as it takes to say that a challenger is faster, or not worth more.
+
+A pair gives the log of a ratio of two times, above zero where the challenger is faster. After some pairs the test
+looks: it ends with "faster" at a level that the spending function allows, and with "not faster" where a gain worth
+having has become unlikely. Stopping for that costs power only, never a false alarm.
+"""
+
+import math
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import NormalDist
+
+from metalsci.evaluation.promotion.spending import Look, level
+from metalsci.evaluation.promotion.students_t import quantile, upper_tail
+
+_NORMAL = NormalDist()
+_LOOKS = (0.5, 0.8, 1.1, 1.5)  # of the pairs that a test with one look would take
+_FEWEST = 4  # pairs
+_FUTILE = 0.25  # of the gain worth finding: who has less at a look is not likely to have it
+_EARLY = 0.3  # of the plan: before it a mean says little
+_HOPELESS = 0.997  # confidence that there is less than that gain
+_NOISIER = 1.2  # than was planned for: from there on a look plans anew
+_INTERVAL = 0.95
+
+
+class Ending(StrEnum):
+    FASTER = "faster"
+    NOT_FASTER = "not faster"
+    UNDECIDED = "undecided"
+    """All pairs are used up, and both a gain worth having and none are still possible."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """gain: the speedup that is to be found, less one. alpha: chance of promoting an equal one. power: of finding the
+    gain. most_pairs: cap. Raises ValueError for what makes no sense."""
+
+    gain: float = 0.05
+    alpha: float = 0.01
+    power: float = 0.9
+    most_pairs: int = 400
+
+    def __post_init__(self) -> None:
+        if not 0 < self.gain < 10:
+            raise ValueError(f"promotion.gain={self.gain}: give a gain worth finding, such as 0.05 for 5 %")
+        if not 0 < self.alpha < 0.5:
+            raise ValueError(f"promotion.alpha={self.alpha}: give a risk between 0 and 0.5, such as 0.01 for 1 %")
+        if not self.alpha < self.power < 1:
+            raise ValueError(f"promotion.power={self.power}: give a chance between alpha and 1, such as 0.9")
+        if self.most_pairs < _FEWEST:
+            raise ValueError(f"promotion.most_pairs={self.most_pairs}: a paired test takes at least {_FEWEST} pairs")
+
+    @property
+    def effect(self) -> float:
+        return math.log1p(self.gain)
+
+    def pairs(self, noise: float) -> int:
+        """Of a test with a single look, at so much standard deviation of a pair (Guenther 1981 for the t-test)."""
+        z = _NORMAL.inv_cdf(1 - self.alpha)
+        both = z + _NORMAL.inv_cdf(self.power)
+        return math.ceil((both * noise / self.effect) ** 2 + z * z / 2)
+
+    def looks(self, noise: float) -> tuple[int, ...]:
+        """After how many pairs the test looks, the last time at the end of the plan."""
+        last = min(max(math.ceil(_LOOKS[-1] * self.pairs(noise)), _FEWEST), self.most_pairs)
+        looks = (max(_FEWEST, math.ceil(last * share / _LOOKS[-1])) for share in _LOOKS)
+        return tuple(sorted(set(looks)))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a test ended with. `effect` is the mean log ratio, `low` and `high` its 95 % interval, `noise` the standard
+    deviation of a pair, `looks` how often the level was compared, `level` that of the last look."""
+
+    ending: Ending
+    pairs: int
+    looks: int
+    effect: float
+    low: float
+    high: float
+    noise: float
+    level: float
+
+
+def compare(draw: Callable[[], float], design: Design, noise: float) -> Finding:
+    """Draw pairs until the test ends. `noise` is what a pair is expected to vary by; the plan depends on it, the level
+    does not."""
+    values: list[float] = []
+    plan = design.looks(noise)
+    looked: list[Look] = []
+    allowed = 0.0
+    while True:
+        values.append(draw())
+        count = len(values)
+        if count < _FEWEST:
+            continue
+        if count in plan:
+            looked.append(Look(count, count / plan[-1]))
+            allowed = level(design.alpha, looked)
+            if _p_value(values) <= allowed:
+                return _finding(Ending.FASTER, values, len(looked), allowed)
+            if count >= plan[-1]:
+                return _finding(_without_alarm(values, design), values, len(looked), allowed)
+            plan = _replanned(plan, count, design, statistics.stdev(values), noise)
+            if count >= _EARLY * plan[-1] and statistics.fmean(values) < _FUTILE * design.effect:
+                return _finding(Ending.NOT_FASTER, values, len(looked), allowed)
+        elif _is_power_of_two(count) and _bound(values, _HOPELESS) < design.effect:
+            return _finding(Ending.NOT_FASTER, values, len(looked), allowed)
+
+
+def _replanned(plan: tuple[int, ...], count: int, design: Design, seen: float, planned: float) -> tuple[int, ...]:
+    """More pairs, if they vary by more than was expected. The plan follows their spread, never their mean."""
+    if seen <= _NOISIER * planned:
+        return plan
+    later = tuple(look for look in design.looks(seen) if look > count)
+    return (*(look for look in plan if look <= count), *later) if later and later[-1] > plan[-1] else plan
+
+
+def _without_alarm(values: list[float], design: Design) -> Ending:
+    return Ending.NOT_FASTER if _bound(values, _INTERVAL) < design.effect else Ending.UNDECIDED
+
+
+def _p_value(values: list[float]) -> float:
+    spread = statistics.stdev(values) / math.sqrt(len(values))
+    mean = statistics.fmean(values)
+    if spread == 0:
+        return 1.0 if mean <= 0 else 0.0
+    return upper_tail(mean / spread, len(values) - 1)
+
+
+def _bound(values: list[float], confidence: float) -> float:
+    """Below which the mean lies with that confidence."""
+    spread = statistics.stdev(values) / math.sqrt(len(values))
+    return statistics.fmean(values) + quantile(confidence, len(values) - 1) * spread
+
+
+def _finding(ending: Ending, values: list[float], looks: int, allowed: float) -> Finding:
+    mean = statistics.fmean(values)
+    reach = _bound(values, (1 + _INTERVAL) / 2) - mean
+    return Finding(ending, len(values), looks, mean, mean - reach, mean + reach, statistics.stdev(values), allowed)
+
+
+def _is_power_of_two(count: int) -> bool:
+    return count & (count - 1) == 0
