@@ -39,6 +39,7 @@ _CHECKED = ("-O1", "-g0")
 _TO_COUNTED_MODULE = (*_TO_MODULE, "-gline-tables-only", "-gcolumn-info")
 # Code is made of a counted module as it is.
 _COUNTED = ("-O1", "-g0", "-Xclang", "-disable-llvm-passes")
+_LONG_TEXT = 1_000_000  # characters, of which allocating registers well would take a minute
 _ELEMENTS = re.compile(r"^@metal_elements = .*?\[(?P<values>i32 [^\]]*)\]", re.MULTILINE)
 _MOST_REPAIRS = 8  # of operands within operands
 _Made = TypeVar("_Made")
@@ -208,7 +209,8 @@ class _Scratch:
         except TooLongError as error:
             raise CompileError([Diagnostic(Severity.ERROR, signature.line, signature.column, str(error))]) from error
         (self.path / "3.ll").write_text(counted)
-        self._ran(lambda: machine.optimise(self.path, "3.ll", "0.o", math_mode, _COUNTED), signature)
+        flags = _COUNTED if len(counted) < _LONG_TEXT else (*_COUNTED, "-O0")
+        self._ran(lambda: machine.optimise(self.path, "3.ll", "0.o", math_mode, flags), signature)
         compiled = read_object((self.path / "0.o").read_bytes())
         _check_object(compiled, self._source.users, ALLOWED | COUNTS)
         self._ran(lambda: machine.link(self.path, ["0.o"], "0.so"), signature)

@@ -12,6 +12,7 @@ import numpy as np
 from metalsci import cpu_metal
 from metalsci.cpu_metal.compile.wrapper import Mode
 from metalsci.cpu_metal.execute.host import MOST_WORKERS, processors
+from metalsci.cpu_metal.profiler.counters import Profile
 from metalsci.cpu_metal.sanitizer.group_sample import Groups
 from metalsci.devices import ceilings as roofline
 from metalsci.devices.buffer_plan import lay_out
@@ -140,6 +141,11 @@ class CpuStage:
             time = self._device.run(commands, timeout=self._time_limit)
         return Elapsed(time.seconds, time.wall)
 
+    def profile(self, commands: cpu_metal.CommandBuffer) -> Profile:
+        """What a GPU would do, counted. Leaves anything in the outputs."""
+        with _typed_failures():
+            return self._device.profile(commands.dispatches, timeout=self._time_limit)
+
     def check(
         self, module: "CpuModule", calls: Sequence[int], groups: Groups | None = None
     ) -> tuple[Sequence[cpu_metal.Finding], bool]:
@@ -241,6 +247,9 @@ class CpuExecution:
 
     def run(self) -> Elapsed:
         return self._stage.submit(self._commands)
+
+    def profile(self) -> Profile:
+        return self._stage.profile(self._commands)
 
     def launch_cost(self) -> Elapsed:
         return self._stage.submit(self._stage.empty_chain)

@@ -1,0 +1,146 @@
+"""An Apple GPU as a Device: candidates run and are verified on cpu_metal, and timed by the model from what was counted.
+
+A prediction is the same on every machine and in every run: nothing is repeated, nothing is noisy.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from metalsci.devices.apple.chips import ceilings_of
+from metalsci.devices.ceilings import Ceilings, GivenCeilings
+from metalsci.devices.cpu.cpu_device import CpuDevice, CpuExecution, CpuModule, CpuStage
+from metalsci.devices.program import Array, Program
+from metalsci.devices.protocol import Elapsed, Module
+from metalsci.devices.virtual.gpu_facts import GpuValues, facts_of
+from metalsci.devices.virtual.prediction import Prediction, predict
+from metalsci.msl.diagnostics import Diagnostic
+from metalsci.msl.language.math_mode import MathMode
+from metalsci.msl.language.parse import Unit
+from metalsci.msl.language.signature import KernelSignature
+
+
+class VirtualDevice:
+    """A GPU of which only facts are there.
+
+    chip: one of `gpu_facts.GPUS`. gpu_cores: None for its largest configuration. threads, time_limit: of cpu_metal,
+    which runs the kernels. ceilings: GB/s and GFLOP/s to use instead of the data sheet's.
+    Raises UnknownGpuError for a chip without facts.
+    """
+
+    def __init__(
+        self,
+        *,
+        chip: str = "M1 Pro",
+        gpu_cores: int | None = None,
+        threads: int | None = None,
+        math_mode: MathMode = MathMode.fast,
+        time_limit: float = 10.0,
+        ceilings: Mapping[str, float | None],
+    ) -> None:
+        self._facts = facts_of(chip, gpu_cores)
+        self._given = GivenCeilings(**ceilings)
+        self._cpu = CpuDevice(threads=threads, math_mode=math_mode, time_limit=time_limit, ceilings=ceilings)
+
+    @property
+    def name(self) -> str:
+        return f"{self._facts.name} with {self._facts.cores.value:.0f} GPU cores, predicted from counts"
+
+    @property
+    def ceilings(self) -> Ceilings:
+        return self._given.over(lambda: ceilings_of(self._facts.name, round(self._facts.cores.value)))
+
+    def compile(self, source: str | Unit, signatures: Sequence[KernelSignature]) -> "VirtualModule":
+        return VirtualModule(self._cpu.compile(source, signatures))
+
+    def stage(self, program: Program) -> "VirtualStage":
+        return VirtualStage(self._cpu.stage(program), self._facts.values())
+
+    def close(self) -> None:
+        self._cpu.close()
+
+
+class VirtualModule:
+    """A candidate for the software device. `remarks` are predictions of the programs that it was timed on last."""
+
+    def __init__(self, module: CpuModule) -> None:
+        self.module = module
+        self.predictions: list[Prediction] = []
+
+    @property
+    def warnings(self) -> Sequence[Diagnostic]:
+        return self.module.warnings
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        if not self.predictions:
+            return []
+        slowest = max(self.predictions, key=lambda prediction: prediction.seconds)
+        name, share = slowest.bottleneck
+        return [f"predicted on {slowest.gpu}: {100 * share:.0f} % of the time at the largest size is {name}"]
+
+    def close(self) -> None:
+        self.module.close()
+
+
+class VirtualStage:
+    """`current`: the execution whose results the outputs hold, None for none."""
+
+    def __init__(self, stage: CpuStage, gpu: GpuValues) -> None:
+        self._stage = stage
+        self._gpu = gpu
+        self.current: VirtualExecution | None = None
+
+    def bind(self, module: Module) -> "VirtualExecution":
+        if not isinstance(module, VirtualModule):
+            raise TypeError(f"a stage runs modules of its own device, not {type(module).__name__}")
+        return VirtualExecution(self, module, self._stage.bind(module.module))
+
+    def poison(self, pattern: int = 0xFF) -> None:
+        self.current = None
+        self._stage.poison(pattern)
+
+    def damage(self) -> str:
+        return self._stage.damage()
+
+    def outputs(self) -> tuple[Array, ...]:
+        return self._stage.outputs()
+
+    def close(self) -> None:
+        self._stage.close()
+
+    def predict(self, execution: CpuExecution) -> Prediction:
+        self.current = None  # counting leaves anything in the outputs
+        return predict(execution.profile(), self._gpu)
+
+    @property
+    def launch(self) -> float:
+        """Seconds that a GPU takes for a dispatch that does nothing."""
+        return float(self._gpu.launch)
+
+
+class VirtualExecution:
+    """Runs the program where its results are not there yet, and predicts how long the GPU would take."""
+
+    def __init__(self, stage: VirtualStage, module: VirtualModule, execution: CpuExecution) -> None:
+        self._stage = stage
+        self._module = module
+        self._execution = execution
+        self._prediction: Prediction | None = None
+
+    @property
+    def prediction(self) -> Prediction:
+        """Of one run. Raises Crash and TimeLimit where the candidate cannot be counted."""
+        if self._prediction is None:
+            self._prediction = self._stage.predict(self._execution)
+            self._module.predictions.append(self._prediction)
+        return self._prediction
+
+    def run(self) -> Elapsed:
+        seconds, wall = self.prediction.seconds, 0.0
+        if self._stage.current is not self:
+            wall = self._execution.run().wall
+            self._stage.current = self
+        return Elapsed(seconds, wall)
+
+    def launch_cost(self) -> Elapsed:
+        dispatches = sum(dispatch.profile.dispatches for dispatch in self.prediction.dispatches)
+        return Elapsed(self._stage.launch * dispatches, 0.0)
