@@ -38,7 +38,8 @@ class GpuFacts:
     threadgroup memory. system_cache, system_bandwidth, memory_bandwidth: of the chip. launch: seconds of a dispatch in
     a command buffer. collision: cycles of each lane at one address. spill, private: cycles of a word of 32 lanes stored
     or loaded. spill_wait: for each such word of a simdgroup. register_budget: values of 32 bits that a thread can hold,
-    whatever it declares. reserved: registers of 32 bits that a thread needs besides its values.
+    whatever it declares. crowding: share of a block's loads that are moved before all else. reserved: registers of 32
+    bits that a thread needs besides its values.
     """
 
     name: str
@@ -55,21 +56,22 @@ class GpuFacts:
     core_bandwidth: Fact = Fact(64, _MEMORY)
     gpu_bandwidth: Fact = Fact(32, _MEMORY)
     fetch: Fact = Fact(64, "assumed: half a line", published=False)
-    sharing: Fact = Fact(0.5, _GUESS, published=False)
+    sharing: Fact = Fact(0.75, _GUESS, published=False)
     system_bandwidth: Fact = Fact(320e9, "assumed from the 15 to 20 bytes a cycle of metal-benchmarks", published=False)
     cached_wait: Fact = Fact(120, _GUESS, published=False)
-    memory_wait: Fact = Fact(300, _GUESS, published=False)
-    threadgroup_wait: Fact = Fact(30, _GUESS, published=False)
+    memory_wait: Fact = Fact(500, _GUESS, published=False)
+    threadgroup_wait: Fact = Fact(60, _GUESS, published=False)
     barrier_wait: Fact = Fact(30, _GUESS, published=False)
     bank_turn: Fact = Fact(1, _GUESS, published=False)
     launch: Fact = Fact(2.2e-6, _GUESS, published=False)
     collision: Fact = Fact(24, _GUESS, published=False)
     spill: Fact = Fact(4, "assumed: 128 bytes at 32 bytes a cycle", published=False)
-    spill_wait: Fact = Fact(80, "assumed: a load that the cache holds, a third of it hidden", published=False)
+    spill_wait: Fact = Fact(10, "assumed: most of a cached load's wait is hidden", published=False)
     register_budget: Fact = Fact(
         80, "assumed: values of LLVM's text that fit beside what a compiler adds", published=False
     )
     private: Fact = Fact(4, "assumed: 128 bytes at 32 bytes a cycle", published=False)
+    crowding: Fact = Fact(0.25, _GUESS, published=False)
     reserved: Fact = Fact(8, _GUESS, published=False)
 
     def facts(self) -> Mapping[str, Fact]:

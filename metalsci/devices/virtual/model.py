@@ -159,7 +159,8 @@ def _spilled(profile: DispatchProfile, gpu: GpuValues) -> float:
     whatever needs more. Apple's compiler moves loads as far up as it can."""
     budget = min(gpu.register_budget, register_limit(profile.limit) - gpu.reserved)
     counters = profile.counters
-    return max(_between(BUDGETS, counters.spilled, budget), _between(BUDGETS, counters.crowded, budget))
+    crowded = gpu.crowding * _between(BUDGETS, counters.crowded, budget)
+    return max(_between(BUDGETS, counters.spilled, budget), crowded)
 
 
 def _own_bytes(profile: DispatchProfile, place: Occupancy) -> float:

@@ -60,7 +60,7 @@ class Prediction:
         return name, min(1.0, seconds / self.seconds)
 
 
-class Order(StrEnum):
+class PredictedOrder(StrEnum):
     FASTER = "faster"
     SLOWER = "slower"
     UNDECIDED = "undecided"
@@ -74,11 +74,11 @@ class Comparison:
     throughput_speedup: float
 
     @property
-    def order(self) -> Order:
+    def order(self) -> PredictedOrder:
         low, high = sorted((self.speedup, self.throughput_speedup))
         if 1 / CLOSEST < self.speedup < CLOSEST or (high / low > APART and (low < 1 < high)):
-            return Order.UNDECIDED
-        return Order.FASTER if self.speedup > 1 else Order.SLOWER
+            return PredictedOrder.UNDECIDED
+        return PredictedOrder.FASTER if self.speedup > 1 else PredictedOrder.SLOWER
 
 
 def predict(profile: Profile, gpu: GpuFacts | GpuValues) -> Prediction:

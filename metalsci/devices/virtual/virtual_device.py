@@ -3,7 +3,7 @@
 A prediction is the same on every machine and in every run: nothing is repeated, nothing is noisy.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from metalsci.devices.apple.chips import ceilings_of
 from metalsci.devices.ceilings import Ceilings, GivenCeilings
@@ -19,10 +19,15 @@ from metalsci.msl.language.signature import KernelSignature
 
 
 class VirtualDevice:
-    """A GPU of which only facts are there.
+    """An Apple GPU of which only facts are there: its times are predicted from counts of cpu_metal.
 
-    chip: one of `gpu_facts.GPUS`. gpu_cores: None for its largest configuration. threads, time_limit: of cpu_metal,
-    which runs the kernels. ceilings: GB/s and GFLOP/s to use instead of the data sheet's.
+    - chip: one of those whose facts are published: M1, M1 Pro, M1 Max, M1 Ultra, M2, M2 Pro, M2 Max.
+    - gpu_cores: of the chip's configurations; null for its largest.
+    - threads: worker threads of cpu_metal, which runs the kernels; null for every core that this process may use.
+    - math_mode: fast (as in the published sweeps) or safe.
+    - time_limit: seconds for one run of a task's program on cpu_metal; a candidate that takes longer is killed.
+    - ceilings: of the roofline, instead of the data sheet's.
+
     Raises UnknownGpuError for a chip without facts.
     """
 
@@ -34,11 +39,11 @@ class VirtualDevice:
         threads: int | None = None,
         math_mode: MathMode = MathMode.fast,
         time_limit: float = 10.0,
-        ceilings: Mapping[str, float | None],
+        ceilings: GivenCeilings = GivenCeilings(),
     ) -> None:
         self._facts = facts_of(chip, gpu_cores)
-        self._given = GivenCeilings(**ceilings)
-        self._cpu = CpuDevice(threads=threads, math_mode=math_mode, time_limit=time_limit, ceilings=ceilings)
+        self._given = ceilings
+        self._cpu = CpuDevice(threads=threads, math_mode=math_mode, time_limit=time_limit)
 
     @property
     def name(self) -> str:

@@ -8,7 +8,7 @@ import pytest
 from metalsci import cpu_metal
 from metalsci.devices.virtual.gpu_facts import GPUS, UnknownGpuError, facts_of
 from metalsci.devices.virtual.model import dispatch_time
-from metalsci.devices.virtual.prediction import Comparison, Order, Prediction, compare, predict
+from metalsci.devices.virtual.prediction import Comparison, PredictedOrder, Prediction, compare, predict
 
 _M1_PRO = facts_of("M1 Pro")
 _THREADS = 1 << 16
@@ -36,8 +36,8 @@ def _predicted(device: cpu_metal.Device, body: str, before: str = "", group: int
 def test_uncoalesced_accesses_are_slower(device: cpu_metal.Device) -> None:
     coalesced = _predicted(device, "y[i] = x[i] + 1;")
     strided = _predicted(device, "y[i * 32] = x[i * 32] + 1;")
-    assert compare(coalesced, strided).order is Order.FASTER
-    assert compare(strided, coalesced).order is Order.SLOWER
+    assert compare(coalesced, strided).order is PredictedOrder.FASTER
+    assert compare(strided, coalesced).order is PredictedOrder.SLOWER
 
 
 def test_one_thread_at_work_in_a_threadgroup_is_slower_than_all(device: cpu_metal.Device) -> None:
@@ -84,15 +84,15 @@ def test_predictions_repeat_to_the_letter(device: cpu_metal.Device) -> None:
 @pytest.mark.parametrize(
     ("latency", "throughput", "order"),
     [
-        (1.15, 1.15, Order.UNDECIDED),
-        (1.3, 1.25, Order.FASTER),
-        (0.5, 0.6, Order.SLOWER),
-        (2.0, 0.9, Order.UNDECIDED),
-        (3.0, 1.1, Order.FASTER),
+        (1.15, 1.15, PredictedOrder.UNDECIDED),
+        (1.3, 1.25, PredictedOrder.FASTER),
+        (0.5, 0.6, PredictedOrder.SLOWER),
+        (2.0, 0.9, PredictedOrder.UNDECIDED),
+        (3.0, 1.1, PredictedOrder.FASTER),
     ],
 )
 def test_close_predictions_and_those_that_two_models_order_differently_are_undecided(
-    latency: float, throughput: float, order: Order
+    latency: float, throughput: float, order: PredictedOrder
 ) -> None:
     assert Comparison(latency, throughput).order is order
 

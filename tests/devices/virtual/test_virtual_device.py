@@ -15,13 +15,12 @@ kernel void twice(device const float *x [[buffer(0)]], device float *y [[buffer(
     y[i] = 2 * x[i];
 }
 """
-_NOTHING = {"bandwidth": None, "fp32": None}
 _SIGNATURES = parse(_SOURCE).kernels
 
 
 @pytest.fixture
 def device() -> Iterator[VirtualDevice]:
-    device = VirtualDevice(threads=1, ceilings=_NOTHING)
+    device = VirtualDevice(threads=1)
     yield device
     device.close()
 
@@ -72,7 +71,7 @@ def test_a_second_device_predicts_the_same(device: VirtualDevice) -> None:
     def seconds(device: VirtualDevice) -> float:
         return device.stage(_program()).bind(device.compile(_SOURCE, _SIGNATURES)).run().seconds
 
-    other = VirtualDevice(threads=2, ceilings=_NOTHING)
+    other = VirtualDevice(threads=2)
     try:
         assert seconds(device) == seconds(other)
     finally:
@@ -92,4 +91,4 @@ def test_the_name_says_that_it_predicts_and_ceilings_are_the_data_sheet_s(device
 
 def test_a_chip_without_facts_is_refused() -> None:
     with pytest.raises(DeviceError, match=r"set device\.chip to one of M1, M1 Pro"):
-        VirtualDevice(chip="M5", ceilings=_NOTHING)
+        VirtualDevice(chip="M5")
