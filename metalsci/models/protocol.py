@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from metalsci.msl.text.quoting import visible
 from metalsci.msl.text.spelling import spelling
 
 _MARKER = re.compile(r"^\s*(?:[-*#>]+|\d+[.)])\s+")  # of a list, a heading or a quotation
@@ -137,7 +138,7 @@ class Response:
     def headline(self) -> str:
         """The first line of its own prose, without list markers; empty where it begins with code."""
         prose = self.text.split("```")[0].split("~~~")[0].splitlines()
-        return next(filter(None, (_MARKER.sub("", line).strip() for line in prose)), "")
+        return visible(next(filter(None, (_MARKER.sub("", line).strip() for line in prose)), ""))
 
     @property
     def reply(self) -> Reply:

@@ -19,6 +19,7 @@ from metalsci.search.journal import Log
 from metalsci.search.proposal import BudgetEnded, Progress
 from metalsci.search.run_folder import RunFolder
 
+LONGEST = 1_000_000  # characters of an answer; the longest kernels have a fiftieth of that
 _CUTS = 3  # answers that break off in one iteration before the connection is given up
 
 
@@ -82,6 +83,7 @@ class Conversation:
                 except OutOfAnswersError as error:
                     progress(str(error))
                     raise BudgetEnded("answers") from error
+            response = shortened(response)
             return self._keep(Answered(prompt.iteration, time.perf_counter() - begin, response, prompt.digest), part)
 
     def _worst_case(self, prompt: Prompt) -> Expense:
@@ -111,9 +113,17 @@ class Conversation:
             return
         if text := path.read_bytes().decode(errors="ignore"):
             ahead = replace(prompt, said=join([p.response for p in parts]).text) if parts else prompt
-            interrupted = Answered(prompt.iteration, 0.0, self.model.interrupted(ahead, text), ahead.digest)
+            interrupted = Answered(prompt.iteration, 0.0, self.model.interrupted(ahead, text[:LONGEST]), ahead.digest)
             parts.append(self._keep(interrupted, len(parts)))
         path.unlink(missing_ok=True)
+
+
+def shortened(response: Response) -> Response:
+    """An answer of more than LONGEST characters is cut off there, before anybody reads it."""
+    if max(len(response.text), len(response.reasoning)) <= LONGEST:
+        return response
+    stop = Stop.LENGTH if len(response.text) > LONGEST else response.stop
+    return replace(response, text=response.text[:LONGEST], reasoning=response.reasoning[:LONGEST], stop=stop)
 
 
 def wants_more(parts: Sequence[Response]) -> bool:
@@ -122,6 +132,8 @@ def wants_more(parts: Sequence[Response]) -> bool:
     if not parts:
         return True
     last = parts[-1].stop
+    if sum(len(part.text) for part in parts) >= LONGEST:
+        return False
     too_long = [p.stop for p in parts].count(Stop.LENGTH)
     return (last is Stop.CUT or (last is Stop.LENGTH and too_long == 1)) and not complete(join(parts).text)
 

@@ -14,6 +14,7 @@ from metalsci.evaluation.paired import Contender, Duel
 from metalsci.evaluation.results import Outcome
 from metalsci.files.locations import shown
 from metalsci.gate.verdicts import GateResult, Verdict
+from metalsci.msl.text.quoting import visible
 from metalsci.search.archive import Archive, Entry
 from metalsci.tracking.protocol import Observer, RunInfo
 from metalsci.tracking.summary import Summary
@@ -103,7 +104,7 @@ class ConsoleView(Observer):
         self._progress.stop()
 
     def say(self, text: str, style: str = "") -> None:
-        self._console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(visible(text), style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 def make_console() -> Console:
@@ -116,9 +117,9 @@ def _note(entry: Entry) -> str:
     evaluation = entry.evaluation
     if evaluation.outcome is Outcome.COMPILE_ERROR and evaluation.diagnostics:
         first = evaluation.diagnostics[0]
-        return f"{first.line}:{first.column} {first.message}"
+        return visible(f"{first.line}:{first.column} {first.message}")
     if not evaluation.outcome.correct:
-        return evaluation.message.replace("\n", " ")
+        return visible(evaluation.message.replace("\n", " "))
     if entry.reply is None:
         return "the seed kernel"
     return entry.reply.headline

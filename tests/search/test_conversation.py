@@ -13,6 +13,7 @@ from metalsci.models.errors import DeadlineError, ModelError, OutOfAnswersError
 from metalsci.models.protocol import Expense, LanguageModel, ModelCall, Prompt, Reply, Response, Stop, Usage
 from metalsci.msl.language.parse import parse
 from metalsci.search.budget import Budget, BudgetError
+from metalsci.search.conversation import LONGEST, shortened, wants_more
 from metalsci.search.run_folder import RunFolder
 from metalsci.task.definition import TaskView
 
@@ -200,3 +201,12 @@ def test_a_model_that_learns_is_told_its_gains_again_when_a_run_is_resumed(tmp_p
     again = Wire([])
     search(tmp_path, again, Budget(3))
     assert again.gains == first.gains
+
+
+def test_an_answer_is_cut_off_before_it_is_read():
+    long = Response("x" * (LONGEST + 5))
+    short = shortened(long)
+    assert len(short.text) == LONGEST
+    assert short.stop is Stop.LENGTH
+    assert not wants_more([short])
+    assert shortened(Response("short")) == Response("short")

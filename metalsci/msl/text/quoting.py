@@ -1,6 +1,23 @@
 """Text that others wrote, quoted in a prompt so that it stays data: nothing inside can end its fence."""
 
 import re
+import unicodedata
+
+_LAYOUT = "\n\t"
+
+
+def visible(text: str) -> str:
+    """The text with every character that a reader cannot see as its code point, such as ⟨U+202E⟩.
+
+    Escape sequences would act on a terminal, and marks of direction show a person another text than a compiler reads.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if c in _LAYOUT or not _hidden(c) else f"⟨U+{ord(c):04X}⟩" for c in text)
+
+
+def _hidden(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
 
 def fenced(source: str) -> str:

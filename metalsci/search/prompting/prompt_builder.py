@@ -7,7 +7,7 @@ from typing import Any
 
 from metalsci.models.protocol import Prompt
 from metalsci.models.tokens import estimate
-from metalsci.msl.text.quoting import fenced, inline
+from metalsci.msl.text.quoting import fenced, inline, visible
 from metalsci.search.archive import Archive, Entry
 from metalsci.search.prompting.feedback import Detail, describe
 from metalsci.search.prompting.stagnation import WINDOW, stagnates
@@ -82,7 +82,7 @@ class PromptBuilder:
             if self.max_tokens is None or estimate(system) + estimate(user) <= self.max_tokens:
                 break
         parent = archive[request.parents[0]].source or task.seed_kernel
-        return Prompt(system, user, request.id, parent, archive.tried, model=request.model or "")
+        return Prompt(system, visible(user), request.id, parent, archive.tried, model=request.model or "")
 
     def _with(self, parts: Mapping[str, bool | int | str]) -> "PromptBuilder":
         """Raises StrategyError for a part that there is not, or a value of another type."""
