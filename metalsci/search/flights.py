@@ -22,7 +22,7 @@ class Landed:
     """A job that has ended, with a proposal or an exception. seconds: how long it ran."""
 
     request: Request
-    result: Proposal | Exception
+    result: Proposal | BaseException
     seconds: float
 
 
@@ -44,8 +44,8 @@ class Flights(Protocol):
 def run(request: Request, job: Job, progress: Progress) -> Landed:
     begin = time.perf_counter()
     try:
-        result: Proposal | Exception = job(progress)
-    except Exception as error:  # the search decides what it means, after the other answers have landed
+        result: Proposal | BaseException = job(progress)
+    except BaseException as error:  # the search decides what it means; a thread that died in silence would be awaited
         result = error
     return Landed(request, result, time.perf_counter() - begin)
 

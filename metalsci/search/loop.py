@@ -169,6 +169,8 @@ class Search:
                 self._ended_by = self._ended_by or limit
             case Exception() as error:
                 self._error = self._error or error
+            case BaseException() as stop:
+                raise stop
             case proposal:
                 self._tell(self._judge(landed, proposal, archive), archive)
 

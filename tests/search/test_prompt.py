@@ -110,7 +110,7 @@ SWITCHES = {
 
 
 _DETAILS = [field.name for field in fields(Detail)]
-_PARTS = [field.name for field in fields(PromptBuilder) if field.name not in ("max_tokens", "detail")]
+_PARTS = [field.name for field in fields(PromptBuilder) if field.name not in ("max_tokens", "detail", "advice")]
 
 
 @pytest.mark.parametrize("switch", [*_DETAILS, *_PARTS])
@@ -156,6 +156,13 @@ def test_two_parents_are_shown_to_be_combined():
     assert "// attempt 1" in parent
     assert "// attempt 2" in other
     assert "undeclared identifier" in other
+
+
+def test_a_strategy_may_give_advice():
+    situation, request = situations()["first"]
+    user = PromptBuilder().build(TASK, situation, replace(request, parts={"advice": "Tile it."})).user
+    assert "## Advice\n\nTile it." in user
+    assert "## Advice" not in PromptBuilder().build(TASK, situation, request).user
 
 
 def test_a_request_may_change_parts_of_its_prompt():

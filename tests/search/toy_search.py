@@ -88,11 +88,12 @@ def search(
     strategy: Strategy | None = None,
     promotion: Promotion | None = None,
     flights: Flights | None = None,
+    journal: Journal | None = None,
 ) -> Finished:
     """Search in `folder`, going on where its journal ends."""
     watch = Stopwatch()
     account = Account(lambda: watch.total)
-    journal, files = Journal(folder / "journal.jsonl", "x", 7), RunFolder(folder)
+    journal, files = journal or Journal(folder / "journal.jsonl", "x", 7), RunFolder(folder)
     files.candidate(0, SEED)
     conversation = Conversation(model, budget, account, journal, files, watch)
     return Search(

@@ -61,6 +61,7 @@ class PromptBuilder:
     - attempts: the strategy's feedback, at least the last candidate, next to the kernel to improve on.
     - history: a line for each of that many attempts.
     - stagnation: the notice of the published harness after three attempts near the incumbent.
+    - advice: a sentence for the model, which a strategy may change from request to request.
     - max_tokens: an estimate above which parts are left out, the history first; null is no limit.
     """
 
@@ -69,6 +70,7 @@ class PromptBuilder:
     attempts: bool = True
     history: int = 8
     stagnation: bool = True
+    advice: str = ""
     # A usual prompt has 3,000 to 10,000; a candidate of 160 KB, repeated in two sections, made one of 50,000.
     max_tokens: int | None = 32_000
 
@@ -138,6 +140,8 @@ class PromptBuilder:
             sections.append(_recent(archive, lines))
         if self.stagnation and stagnates(archive):
             sections.append(_STAGNATION)
+        if self.advice:
+            sections.append(f"## Advice\n\n{self.advice}")
         sections.append(f"Write attempt {request.id}: a file that computes the same and scores higher.")
         return "\n\n".join(sections)
 

@@ -1,0 +1,100 @@
+"""What `python -m metalsci.strategies` does: reads conf/strategy, runs the comparison, prints tables."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from metalsci.cli.strategy_plot import plot_standings
+from metalsci.files.locations import data, shown
+from metalsci.search.comparison import CONTROL, MakeStrategy, MakeTerrain, Standing, compare
+from metalsci.search.journal import JournalError, read_recording
+from metalsci.search.landscapes.ladder import Ladder
+from metalsci.search.landscapes.landscape import Terrain
+from metalsci.search.landscapes.recorded_steps import RecordedSteps
+from metalsci.search.landscapes.rugged import Rugged
+from metalsci.search.strategies.protocol import Strategy
+from metalsci.tracking.console import make_console
+
+
+class StrategyUsageError(Exception):
+    """What was asked for does not exist; the message says what does."""
+
+
+def list_strategies() -> None:
+    """Print the options of conf/strategy with their first lines."""
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    for name, path in _options().items():
+        table.add_row(name, path.read_text().splitlines()[0].removeprefix("# "))
+    console = make_console()
+    console.print(table)
+    console.print("\nchoose one with: python -m metalsci.run strategy=NAME", highlight=False)
+
+
+def rank(
+    *, evaluations: int, runs: int, only: Sequence[str] | None, recorded: Sequence[Path], plot: Path | None
+) -> None:
+    """Print a table for each landscape. Raises StrategyUsageError."""
+    options = _options()
+    chosen = [*dict.fromkeys([CONTROL, *(only or options)])]
+    if unknown := [name for name in chosen if name not in options]:
+        raise StrategyUsageError(f"no strategy is called {unknown[0]}: there are {', '.join(options)}")
+    strategies: dict[str, MakeStrategy] = {name: partial(make_strategy, options[name]) for name in chosen}
+    terrains: dict[str, MakeTerrain] = {"rugged": lambda seed: Rugged(seed=seed), "ladder": lambda seed: Ladder()}
+    if recorded:
+        steps = _recorded(recorded)
+        terrains["recorded"] = lambda seed: steps
+    standings = compare(strategies, terrains, evaluations=evaluations, runs=runs)
+    console = make_console()
+    for landscape in terrains:
+        console.print(_table(landscape, [s for s in standings if s.landscape == landscape], evaluations, runs))
+    if plot is not None:
+        plot.write_text(plot_standings(standings))
+        console.print(f"plot: {shown(plot)}", highlight=False)
+
+
+def make_strategy(option: Path, seed: int) -> Strategy:
+    """A strategy as its yaml has it, with this random seed."""
+    config = OmegaConf.create({"seed": seed, "strategy": OmegaConf.load(option)})
+    strategy: Strategy = instantiate(config.strategy, _convert_="all")
+    return strategy
+
+
+def _options() -> dict[str, Path]:
+    return {path.stem: path for path in sorted((data("conf") / "strategy").glob("*.yaml"))}
+
+
+def _recorded(folders: Sequence[Path]) -> Terrain:
+    recordings = []
+    for folder in folders:
+        path = folder / "journal.jsonl" if folder.is_dir() else folder
+        try:
+            recordings.append(read_recording(path))
+        except (OSError, JournalError) as error:
+            raise StrategyUsageError(f"--recorded {folder} is not the folder of a run: {error}") from error
+    try:
+        return RecordedSteps("recorded", recordings)
+    except ValueError as error:
+        raise StrategyUsageError(str(error)) from error
+
+
+def _table(landscape: str, standings: Sequence[Standing], evaluations: int, runs: int) -> Table:
+    title = f"{landscape}: the incumbent after {evaluations} evaluations, {runs} runs; doublings over the seed kernel"
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("strategy", no_wrap=True)
+    for name in ("speed", "95 %", f"over {CONTROL}", "95 %"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("")
+    for standing in standings:
+        final, gain = standing.final, standing.gain
+        row = [standing.strategy, f"{final.mean:.2f}", f"{final.low:.2f}–{final.high:.2f}"]
+        if standing.strategy == CONTROL:
+            row += ["", ""]
+        else:
+            row += [f"{gain.mean:+.2f}", f"{gain.low:+.2f} to {gain.high:+.2f}"]
+        table.add_row(*row, standing.verdict)
+    return table

@@ -1,0 +1,58 @@
+"""A terrain made of recorded runs: what models did with a kernel of some speed is what they do again.
+
+A journal answers only the requests that were made. Other strategies ask for other parents; so an answer here is a step
+drawn from those that were recorded from parents about as fast. What is kept is how often answers fail and how far they
+rise or fall; what is lost is everything about the kernels themselves.
+"""
+
+import math
+import random
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+
+from metalsci.search.journal import Recording
+
+_FEWEST = 12  # steps to draw from
+
+
+class RecordedSteps:
+    """Candidates are speeds. Raises ValueError if the runs hold no step."""
+
+    start = "speed 0.0 draft 0;"
+
+    def __init__(self, name: str, recordings: Iterable[Recording]) -> None:
+        self.name = name
+        self._steps = sorted(_steps(recordings), key=lambda step: step[0])
+        if not self._steps:
+            raise ValueError(f"{name}: the recorded runs hold no answer to a request")
+        self._speeds = [speed for speed, _ in self._steps]
+
+    def child(self, parents: Sequence[str], rng: random.Random) -> str | None:
+        speed = max(self.worth(parent) for parent in parents)
+        rise = rng.choice(self._near(speed))
+        return None if rise is None else f"speed {speed + rise:.6f} draft {rng.getrandbits(40)};"
+
+    def worth(self, source: str) -> float:
+        found = re.match(r"speed (-?[\d.]+)", source)
+        return float(found[1]) if found else 0.0
+
+    def _near(self, speed: float) -> list[float | None]:
+        """The rises of the steps whose parents were closest in speed."""
+        count = min(len(self._steps), max(_FEWEST, len(self._steps) // 5))
+        middle = bisect_left(self._speeds, speed)
+        begin = min(max(0, middle - count // 2), len(self._steps) - count)
+        return [rise for _, rise in self._steps[begin : begin + count]]
+
+
+def _steps(recordings: Iterable[Recording]) -> Iterable[tuple[float, float | None]]:
+    """Of each recorded answer: the parent's speed over the seed kernel, and the rise from there; None if it failed.
+    Both are logarithms to base 2."""
+    for recording in recordings:
+        entries = {entry.iteration: entry for entry in recording.entries}
+        for entry in recording.entries:
+            if not entry.parents:
+                continue
+            parent, seed = entries[entry.parents[0]].score, entries[0].score
+            if parent > 0 and seed > 0:
+                yield math.log2(parent / seed), math.log2(entry.score / parent) if entry.score > 0 else None
