@@ -26,6 +26,7 @@ from metalsci.cli.config_errors import explain, refuse_unread
 from metalsci.cpu_metal.execute import isolation
 from metalsci.devices import ceilings
 from metalsci.devices.auto import has_metal
+from metalsci.devices.cpu.cpu_device import CpuDevice
 from metalsci.devices.errors import DeviceError
 from metalsci.devices.program import trace
 from metalsci.devices.protocol import Device
@@ -65,6 +66,7 @@ def examine(cfg: DictConfig, device: Device, ask_model: bool, lost: str) -> Iter
             "compiler": _compiler,
             "isolation": _isolation,
             "device": lambda: Examined("device", device.name),
+            **({"instructions": partial(_instructions, device)} if isinstance(device, CpuDevice) else {}),
             "ceilings": partial(_ceilings, device),
             "kernel": partial(_kernel, device),
             "keys": _keys,
@@ -112,6 +114,11 @@ def _isolation() -> Examined:
         *([f"landlock {state.landlock}: no files but a scratch folder"] if state.landlock else []),
     ]
     return Examined("isolation", "; ".join((*present, *state.lacking)))
+
+
+def _instructions(device: CpuDevice) -> Examined:
+    """Of the processor: what a kernel is compiled for, as far as it bears on its speed."""
+    return Examined("instructions", device.instructions)
 
 
 def _ceilings(device: Device) -> Examined:
@@ -196,10 +203,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         mark, style = ("to do", "bold red") if finding.advice else ("ok", "green")
         line = (
             Text(f"{mark:>5}  ", style=style)
-            .append(f"{finding.what:<10}", style="bold")
+            .append(f"{finding.what:<13}", style="bold")
             .append(finding.found, style="")
         )
-        console.print(line.append(f"\n{'':17}{finding.advice}" if finding.advice else "", style="red"))
+        console.print(line.append(f"\n{'':20}{finding.advice}" if finding.advice else "", style="red"))
         healthy &= not finding.advice
     sys.exit(0 if healthy else 1)
 

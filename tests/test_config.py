@@ -57,6 +57,7 @@ def test_task_folders_and_task_options_are_the_same():
         ("task.sizes=[]", "at least one"),
         ("task.sizes=[{NX: 8}]", "'NY'"),
         ("device.threads=0", "threads"),
+        ("device.architecture=a-toaster", "device.architecture=a-toaster.*choose .*native"),
         ("device.time_limit=0", "time_limit"),
         ("device.ceilings.bandwidth=-5", "bandwidth"),
         ("task.sizes=[{NX: -1, NY: 4, steps: 2}]", "NX=-1"),

@@ -14,11 +14,24 @@ def test_a_healthy_machine_gets_a_line_a_part_and_exit_status_zero():
     done = doctor()
     assert done.returncode == 0, done.stdout
     lines = {line.split()[1]: line for line in done.stdout.splitlines()}
-    parts = {"python", "MLX", "compiler", "isolation", "device", "ceilings", "kernel", "keys", "W&B", "disk"}
+    parts = {
+        "python",
+        "MLX",
+        "compiler",
+        "isolation",
+        "device",
+        "instructions",
+        "ceilings",
+        "kernel",
+        "keys",
+        "W&B",
+        "disk",
+    }
     assert set(lines) == parts
     assert all(line.split()[0] == "ok" for line in lines.values())
     assert "right" in lines["kernel"]
     assert "GB/s" in lines["ceilings"]
+    assert "native" in lines["instructions"]
     assert "seccomp" in lines["isolation"]
     assert "landlock" in lines["isolation"]
 

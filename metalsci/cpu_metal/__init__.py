@@ -1,5 +1,6 @@
 """A Metal compute device in software: compiles Metal source with Clang, runs it on the CPU in a process of its own."""
 
+from metalsci.cpu_metal.compile.architecture import ArchitectureError
 from metalsci.cpu_metal.compile.library import Argument, Kernel, Library
 from metalsci.cpu_metal.device import Device
 from metalsci.cpu_metal.errors import DeviceCrash, DeviceTimeout, DispatchError, PipelineError
@@ -10,6 +11,7 @@ from metalsci.cpu_metal.mlx.stand_in import MetalKernel, metal_kernel
 from metalsci.msl.diagnostics import CompileError, Finding
 
 __all__ = [
+    "ArchitectureError",
     "Argument",
     "Buffer",
     "BufferSlice",

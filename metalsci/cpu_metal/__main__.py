@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from metalsci.cpu_metal import CompileError, Device, Kernel
+from metalsci.cpu_metal import ArchitectureError, CompileError, Device, Kernel
 from metalsci.msl.diagnostics import Diagnostic, render
 from metalsci.msl.language.math_mode import MathMode
 
@@ -18,8 +18,12 @@ def main() -> int:
     parser.add_argument("--math-mode", choices=modes, default=MathMode.fast.value, help="default: %(default)s")
     parser.add_argument("--quiet", action="store_true", help="say nothing of what compiles")
     arguments = parser.parse_args()
+    try:
+        device = Device(threads=1)
+    except ArchitectureError as error:
+        parser.error(str(error))
     status = 0
-    with Device(threads=1) as device:
+    with device:
         for path in arguments.files:
             try:
                 source = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")

@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from metalsci.cpu_metal.compile.architecture import Architecture
 from metalsci.cpu_metal.compile.compiler import CheckedKernel, Compiler, CountedKernel
 from metalsci.cpu_metal.compile.kernel_cache import Cache, default_folder
 from metalsci.cpu_metal.compile.library import Kernel, Library, kernel
@@ -43,13 +44,21 @@ class Device:
 
     The process starts with the first run and again after a crash or a timeout; buffers and libraries outlive it.
     threads: workers, one a processor by default.
+    architecture: what kernels are compiled for, as Clang's -march names it; METALSCI_ARCHITECTURE or this processor by
+    default. Raises ArchitectureError for one that is unknown, or that this processor cannot run.
     """
 
     def __init__(
-        self, threads: int | None = None, *, cache: Cache | None = None, toolchain: Toolchain | None = None
+        self,
+        threads: int | None = None,
+        *,
+        architecture: str | None = None,
+        cache: Cache | None = None,
+        toolchain: Toolchain | None = None,
     ) -> None:
         self.threads = threads or processors()
-        self._compiler = Compiler(cache or Cache(default_folder()), toolchain or Toolchain())
+        toolchain = toolchain or Architecture.chosen(architecture).toolchain()
+        self._compiler = Compiler(cache or Cache(default_folder()), toolchain)
         self._session: _Session | None = None
         self._checked: weakref.WeakKeyDictionary[Kernel, CheckedKernel] = weakref.WeakKeyDictionary()
         self._counted: weakref.WeakKeyDictionary[Kernel, CountedKernel] = weakref.WeakKeyDictionary()

@@ -21,6 +21,7 @@ def choose(
     math_mode: MathMode = MathMode.fast,
     time_limit: float = 10.0,
     threads: int | None = None,
+    architecture: str | None = None,
     chip: str | None = None,
     gpu_cores: int | None = None,
     ceilings: GivenCeilings = GivenCeilings(),
@@ -30,6 +31,7 @@ def choose(
     - math_mode: fast (as in the published sweeps) or safe.
     - time_limit: seconds for one run of a task's program; a candidate that takes longer is killed.
     - threads: of cpu_metal; null for every core that this process may use.
+    - architecture: of cpu_metal, what kernels are compiled for; null for METALSCI_ARCHITECTURE or this processor.
     - chip: of the Apple GPU, such as "M4 Max", for its ceilings; null for the one that MLX reports.
     - gpu_cores: of the Apple GPU; null for the number that macOS reports.
     - ceilings: of the roofline, instead of those measured (cpu_metal) or of the data sheet (Apple).
@@ -42,4 +44,6 @@ def choose(
         )
     from metalsci.devices.cpu.cpu_device import CpuDevice
 
-    return CpuDevice(threads=threads, math_mode=math_mode, time_limit=time_limit, ceilings=ceilings)
+    return CpuDevice(
+        threads=threads, architecture=architecture, math_mode=math_mode, time_limit=time_limit, ceilings=ceilings
+    )

@@ -84,7 +84,9 @@ def check_seed(name: str, seed: int | None) -> None:
 
 def make_sanitizer(cfg: DictConfig) -> Sanitizer | None:
     """None where it is switched off, or where the software device cannot run."""
-    return CpuSanitizer(math_mode=cfg.device.math_mode) if cfg.sanitizer and sys.platform == "linux" else None
+    if not cfg.sanitizer or sys.platform != "linux":
+        return None
+    return CpuSanitizer(architecture=cfg.device.get("architecture"), math_mode=cfg.device.math_mode)
 
 
 def build(cfg: DictConfig) -> Parts:

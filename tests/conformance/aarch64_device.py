@@ -9,6 +9,7 @@ import os
 import pytest
 
 from metalsci.cpu_metal import device
+from metalsci.cpu_metal.compile.architecture import Architecture
 from metalsci.cpu_metal.compile.toolchain import Toolchain
 from metalsci.cpu_metal.execute.process import DeviceProcess
 
@@ -22,8 +23,7 @@ def pytest_configure(config: pytest.Config) -> None:
     how = interpreter(os.environ["METALSCI_AARCH64_ROOT"])
     architecture = os.environ["METALSCI_AARCH64_ARCHITECTURE"]
     patch = pytest.MonkeyPatch()
-    patch.setattr(
-        device, "Toolchain", functools.partial(Toolchain, target="aarch64-linux-gnu", architecture=architecture)
-    )
+    toolchain = Toolchain(target="aarch64-linux-gnu", architecture=architecture)
+    patch.setattr(Architecture, "toolchain", lambda _: toolchain)
     patch.setattr(device, "DeviceProcess", functools.partial(DeviceProcess, interpreter=how))
     config.add_cleanup(patch.undo)

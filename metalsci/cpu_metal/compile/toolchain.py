@@ -137,6 +137,16 @@ class Toolchain:
         how = [*self._machine, "-O0", "-fPIC", "-S", "-emit-llvm"]
         return self._run(["clang", *how, "-x", "ir", module, "-o", output], folder)
 
+    def macros(self) -> str:
+        """What Clang defines before it reads anything. Raises ToolchainError if it does not know the architecture."""
+        with TemporaryDirectory(prefix="metalsci-") as name:
+            folder = Path(name)
+            (folder / "empty.c").write_text("")
+            run = self._run(["clang", *self._machine, "-dM", "-E", "empty.c", "-o", "macros"], folder)
+            if run.code:
+                raise ToolchainError(run.messages)
+            return (folder / "macros").read_text()
+
     def build_prelude(self, output: Path, math_mode: MathMode) -> None:
         """Metal's headers, precompiled: they are ten times as long as most kernels."""
         # Timestamps would make a copy of the same headers another. What the headers make of templates is made here:

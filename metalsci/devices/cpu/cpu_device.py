@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from metalsci import cpu_metal
+from metalsci.cpu_metal.compile.architecture import NATIVE, Architecture, instructions, told
 from metalsci.cpu_metal.compile.wrapper import Mode
 from metalsci.cpu_metal.execute.host import MOST_WORKERS, processors
 from metalsci.cpu_metal.profiler.counters import Profile
@@ -51,6 +52,7 @@ class CpuDevice:
     """cpu_metal, the Metal device in software, on this machine.
 
     - threads: worker threads; null for every core that this process may use.
+    - architecture: what kernels are compiled for, such as x86-64-v3; null for METALSCI_ARCHITECTURE or this processor.
     - math_mode: fast (as in the published sweeps) or safe.
     - time_limit: seconds for one run of a task's program; a candidate that takes longer is killed.
     - ceilings: of the roofline, instead of the measured ones.
@@ -60,6 +62,7 @@ class CpuDevice:
         self,
         *,
         threads: int | None = None,
+        architecture: str | None = None,
         math_mode: MathMode = MathMode.fast,
         time_limit: float = 10.0,
         ceilings: GivenCeilings = GivenCeilings(),
@@ -72,11 +75,19 @@ class CpuDevice:
         self._math_mode = math_mode
         self._time_limit = time_limit
         self._given = ceilings
-        self._device = cpu_metal.Device(threads=self._threads)
+        self._architecture = Architecture.chosen(architecture, "device.architecture")
+        self._toolchain = self._architecture.toolchain()
+        self._device = cpu_metal.Device(threads=self._threads, toolchain=self._toolchain)
 
     @cached_property
     def name(self) -> str:
-        return f"cpu_metal on {self._threads} threads, {_processor()}"
+        of = "" if self._architecture.name == NATIVE else f" as {self._architecture.name}"
+        return f"cpu_metal on {self._threads} threads, {_processor()}{of}"
+
+    @property
+    def instructions(self) -> str:
+        """What kernels are compiled for, and the instructions that they may have."""
+        return f"{self._architecture.name}: {told(instructions(self._toolchain))}"
 
     @cached_property
     def ceilings(self) -> Ceilings:

@@ -61,11 +61,12 @@ class CpuSanitizer:
     def __init__(
         self,
         *,
+        architecture: str | None = None,
         math_mode: MathMode = MathMode.fast,
         seconds: float = 5.0,
         fresh: Callable[[], np.random.Generator] = np.random.default_rng,
     ) -> None:
-        self._device = cpu_metal.Device(threads=1)
+        self._device = cpu_metal.Device(threads=1, architecture=architecture)
         self._math_mode = math_mode
         self._seconds = seconds
         self._fresh = fresh

@@ -105,3 +105,13 @@ kernel void area_functions(device float *out [[buffer(0)]], device const float *
     out[1] = acosh(2 * ones[1]);
     out[2] = atanh(0.5f * ones[2]);
 }
+
+// gives 5.96046448e-8 5.96046448e-8 0.000244140625 0.000244140625
+kernel void rounded_once(device float *out [[buffer(0)]], device const float *ones [[buffer(1)]]) {
+    const float x = ones[0] + 0x1p-12f, sum = -(ones[0] + 0x1p-11f);
+    out[0] = fma(x, x, sum);
+    out[1] = fma(float2(x), float2(x), float2(sum)).y;
+    const half y = half(ones[0] + 0x1p-6f), other = -half(ones[0] + 0x1p-5f);
+    out[2] = fma(y, y, other);
+    out[3] = fma(half3(y), half3(y), half3(other)).z;
+}
