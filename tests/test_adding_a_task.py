@@ -41,7 +41,7 @@ def run(module: str, *arguments: str, home: Path) -> subprocess.CompletedProcess
     command = [sys.executable, "-m", module, "--config-dir", "conf", "task=mean3", *SMALL, *arguments]
     path = os.pathsep.join(filter(None, (str(home), os.environ.get("PYTHONPATH"))))
     env = {**os.environ, "PYTHONPATH": path}
-    return subprocess.run(command, cwd=home, env=env, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=home, env=env, capture_output=True, text=True, timeout=600)
 
 
 def test_its_seed_kernel_is_right_at_every_size(home):

@@ -7,7 +7,7 @@ from provider_server import OpenAIResponses, ProviderServer, Say
 
 def doctor(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "metalsci.doctor", *arguments]
-    return subprocess.run(command, env={**os.environ, **env}, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, env={**os.environ, **env}, capture_output=True, text=True, timeout=600)
 
 
 def test_a_healthy_machine_gets_a_line_a_part_and_exit_status_zero():

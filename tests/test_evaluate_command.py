@@ -21,7 +21,7 @@ SMALL = (
 
 def evaluate(*arguments, cwd):
     command = [sys.executable, "-m", "metalsci.evaluate", *arguments]
-    return subprocess.run(command, cwd=cwd, env=os.environ, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=cwd, env=os.environ, capture_output=True, text=True, timeout=600)
 
 
 def seed_kernel(**changes):

@@ -56,16 +56,20 @@ def test_an_endless_loop_is_killed_and_gone(device: Device, kernels: dict[str, K
     arguments = {0: out} if name == "forever" else {}
     device.restart()
     others, children = set(psutil.Process().children(recursive=True)), set()
+    over = threading.Event()
 
     def watch() -> None:
-        time.sleep(0.1)
-        children.update(set(psutil.Process().children(recursive=True)) - others)
+        while not children and not over.wait(0.01):
+            children.update(set(psutil.Process().children(recursive=True)) - others)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    with pytest.raises(DeviceTimeout, match=f"{name}, dispatch 0: not finished after 0.3 s"):
-        device.run([Dispatch(kernels[name], arguments, (64,), (64,))], timeout=0.3)
-    watcher.join()
+    try:
+        with pytest.raises(DeviceTimeout, match=f"{name}, dispatch 0: not finished after 0.3 s"):
+            device.run([Dispatch(kernels[name], arguments, (64,), (64,))], timeout=0.3)
+    finally:
+        over.set()
+        watcher.join()
     assert children
     assert not any(child.is_running() for child in children)
     assert still_works(device, kernels)
@@ -205,9 +209,9 @@ time.sleep(0.3)
 print(psutil.Process().children()[0].pid, flush=True)
 os._exit(1)
 """
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=600)
     pid = int(result.stdout)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -127,7 +127,7 @@ def test_the_command_line_takes_and_explains_it(home):
     command = [sys.executable, "-m", "metalsci.run", "--config-dir", "conf", "strategy=islands"]
 
     def run(*arguments):
-        return subprocess.run([*command, *arguments], cwd=home, env=env, capture_output=True, text=True, timeout=120)
+        return subprocess.run([*command, *arguments], cwd=home, env=env, capture_output=True, text=True, timeout=600)
 
     shown = run("--help")
     assert shown.returncode == 0, shown.stderr

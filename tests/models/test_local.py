@@ -235,7 +235,7 @@ def test_a_server_that_never_answers_is_stopped(settings):
     model = instantiate(OmegaConf.merge(settings, {"serve": words, "serve_timeout": 0.5}))
     with pytest.raises(ModelError, match=r"(?s)serve_timeout.*loading"), model:
         pass
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while descendants() - before:
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -61,7 +61,8 @@ def test_a_file_of_nothing_but_code_is_an_answer(manual, tmp_path):
     assert done.archive.last.source.strip() == source
 
 
-def test_a_file_is_taken_when_it_has_stopped_growing(manual, tmp_path):
+def test_a_file_is_taken_when_it_has_stopped_growing(tmp_path):
+    manual = Manual(poll=0.01, settle=1.0, show=False)  # long enough for a typist on a busy machine
     path = tmp_path / "01_answer.txt"
 
     def typist() -> None:

@@ -252,7 +252,7 @@ def test_waits_are_as_long_as_the_server_asks(connect):
     with model:
         begin = time.perf_counter()
         model.propose(PROMPT)
-        assert 0.3 <= time.perf_counter() - begin < 2
+        assert 0.3 <= time.perf_counter() - begin < 30
 
 
 def test_a_wait_that_is_too_long_stops_the_run(connect):

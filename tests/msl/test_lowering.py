@@ -298,7 +298,7 @@ kernel void f(device float *x) { uint grid_size = 2; x[0] = g(grid_size); }
     assert only(source).output_names == ("x",)
 
 
-def test_lowering_a_long_file_takes_less_than_20_ms():
+def test_lowering_takes_time_in_proportion_to_the_text():
     helper = """\
 inline float helper{0}(float a, float b) {{
     float c = a * b + {0}.0f;
@@ -312,15 +312,15 @@ kernel void step{0}(device const float *u [[buffer(0)]], device float *v [[buffe
     v[gid.x] = helper{0}(u[gid.x], {0}.0f);
 }}
 """
-    source = "".join(helper.format(i) for i in range(80)) + "".join(kernel.format(i) for i in range(3))
-    assert source.count("\n") > 300
 
-    def seconds():
-        started = time.perf_counter()
+    def seconds(helpers):
+        source = "".join(helper.format(i) for i in range(helpers)) + "".join(kernel.format(i) for i in range(3))
+        started = time.process_time()
         assert len(lower(parse(source))) == 3
-        return time.perf_counter() - started
+        return time.process_time() - started
 
-    assert min(seconds() for _ in range(7)) < 0.020
+    short, long = (min(seconds(helpers) for _ in range(5)) for helpers in (40, 320))
+    assert long < 8 * 3 * short
 
 
 def test_comments_and_directives_in_a_body_survive():

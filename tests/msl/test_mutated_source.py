@@ -46,6 +46,6 @@ def test_any_text(source):
 
 def test_a_file_of_many_kernels_takes_time_in_proportion_to_the_text_it_becomes():
     source = "".join(f"kernel void k{i}(device float *x) {{ x[0] = {i}; }}\n" for i in range(500))
-    started = time.perf_counter()
+    started = time.process_time()
     read(source)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5

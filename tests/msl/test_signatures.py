@@ -273,9 +273,9 @@ def test_what_cannot_be_understood_is_said(source, message):
     ],
 )
 def test_broken_source_raises_nothing(source):
-    started = time.perf_counter()
+    started = time.process_time()
     parse(source)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_a_broken_body_does_not_hide_the_signature():

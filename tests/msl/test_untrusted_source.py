@@ -131,6 +131,6 @@ def test_a_source_has_a_length_that_can_be_read():
 )
 def test_reading_takes_time_in_proportion_to_the_text(piece):
     source = piece * (200_000 // len(piece))
-    started = time.perf_counter()
+    started = time.process_time()
     found(source)
-    assert time.perf_counter() - started < 4
+    assert time.process_time() - started < 4

@@ -73,7 +73,7 @@ def test_with_a_login_a_run_is_online_and_a_server_that_fails_at_the_end_does_no
     env = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")} | {"HOME": str(tmp_path)}
     env |= {"WANDB_API_KEY": "0" * 40, "WANDB_BASE_URL": f"http://127.0.0.1:{server.server_port}"}
     command = [sys.executable, "-m", "metalsci.run", "experiment=smoke"]
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert f"W&B online: http://127.0.0.1:{server.server_port}/me/metalsci/runs/r" in done.stdout
     assert "held-out gate:" in done.stdout
