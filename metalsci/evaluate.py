@@ -15,10 +15,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from metalsci.cli.arguments import multirun_first
-from metalsci.files.locations import data, ensure_cache
+from metalsci.cli.arguments import UsageError, multirun_first
+from metalsci.files.locations import data, remove_empty
 from metalsci.files.whole_files import write_json
-from metalsci.run import EXIT_FAILED, check_settings, command, complain
+from metalsci.run import EXIT_FAILED, EXIT_USAGE, check_settings, command, complain
 
 log = logging.getLogger(__name__)
 
@@ -31,20 +31,20 @@ def _job(cfg: DictConfig) -> None:
     from metalsci.experiment.single_kernel import judge
     from metalsci.tracking.console import make_console
 
-    check_settings(cfg)
-    if lost := ensure_cache():
-        complain(lost)
     hydra_cfg = HydraConfig.get()
     folder = Path(hydra_cfg.runtime.output_dir)
     alone = hydra_cfg.mode is not RunMode.MULTIRUN
+    if not alone:
+        (folder / ".hydra").mkdir(parents=True, exist_ok=True)  # the table counts the jobs, those without a result too
     try:
+        check_settings(cfg)
         judgement = judge(cfg)
         write_json(folder / "evaluation.json", judgement)
-    except EXPECTED as error:
-        log.error("%s", error)
+    except (UsageError, *EXPECTED) as error:
         complain(str(error))
         if alone:
-            sys.exit(EXIT_FAILED)
+            remove_empty(folder, Path(cfg.paths.outputs))
+            sys.exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED)
         return
     if alone:
         show([judgement], make_console())

@@ -1,14 +1,24 @@
 """The entry point: `python -m metalsci.run task=lbm`. Composes the config with Hydra, runs the experiment, and turns
 whatever goes wrong into a message that says what, where and what to do."""
 
+import metalsci.cli.quiet_start  # noqa: F401  (first: what follows takes most of a second)
+
+# isort: split
+
+import io
 import logging
+import logging.config
+import math
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import hydra
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -16,9 +26,12 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from metalsci.cli.arguments import UsageError, expand_resume, multirun_first, refuse_null, take_packages
+from metalsci.cli.command_record import record_run, recorded
 from metalsci.cli.help import help_text
+from metalsci.cli.signals import Terminated, listen
+from metalsci.experiment.objective import objective
 from metalsci.experiment.schemas import register
-from metalsci.files.locations import data, ensure_cache, shown
+from metalsci.files.locations import data, ensure_cache, remove_empty, shown
 from metalsci.files.whole_files import read_json
 
 log = logging.getLogger(__name__)
@@ -27,57 +40,115 @@ GROUPS = (
     *("task", "model", "prompt", "strategy", "promotion", "device", "budget", "gate", "tracker", "paths"),
     "experiment",
 )
-EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
 
 
 @hydra.main(version_base="1.3", config_path=str(data("conf")), config_name="config")
-def _job(cfg: DictConfig) -> None:
+def _job(cfg: DictConfig) -> float:
+    """Run one experiment. Return its objective, for a sweeper; NaN if a job of a sweep has no result."""
     # Only a command that runs something imports what running takes: --help and --cfg stay quick.
     from metalsci.cli.failures import EXPECTED, advice
     from metalsci.experiment.search_run import run_experiment
 
-    check_settings(cfg)
-    if lost := ensure_cache():
-        complain(lost)
     hydra_cfg = HydraConfig.get()
     folder = Path(hydra_cfg.runtime.output_dir)
-    sweep = Path(hydra_cfg.sweep.dir).as_posix() if hydra_cfg.mode is RunMode.MULTIRUN else None
-    if sweep is not None and read_json(folder / "summary.json", dict) is not None:
-        return  # of a sweep that goes on
+    is_sweep = hydra_cfg.mode is RunMode.MULTIRUN
+    sweep = Path(hydra_cfg.sweep.dir).as_posix() if is_sweep else None
+    record = partial(_begin, folder, cfg, hydra_cfg)
+    is_accepted: list[bool] = []
+
+    def accept() -> None:
+        if not is_accepted:
+            record()
+            is_accepted.append(True)
+
     try:
-        run_experiment(cfg, folder, sweep)
-    except EXPECTED as error:
-        log.error("%s", error)
+        check_settings(cfg)
+        if sweep is not None:
+            if finished := _finished(folder, hydra_cfg):
+                return objective(finished, cfg.optimized_metric)
+            accept()  # so that the table knows of a job whatever becomes of it
+        run_experiment(cfg, folder, sweep, accept)
+    except (UsageError, *EXPECTED) as error:
         complain(f"{error}{advice(error, shown(folder))}")
+        if is_accepted:
+            log.error("%s", error)
+        else:
+            remove_empty(folder, Path(cfg.paths.outputs))
         if sweep is None:
-            sys.exit(EXIT_FAILED)
+            sys.exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED)
         # the rest of a sweep goes on; its table counts the runs without a result, and fails at the end
-    except KeyboardInterrupt:
-        log.error("interrupted")
-        complain(_ways_on(folder if sweep is None else Path(sweep), sweep is not None))
+        return math.nan
+    except KeyboardInterrupt as interrupt:
+        how = "terminated" if isinstance(interrupt, Terminated) else "interrupted"
+        if is_accepted:
+            log.error(how)
+            complain(f"{how}; {_ways_on(folder if sweep is None else Path(sweep), is_sweep)}")
         raise
-    except Exception:
+    except Exception as error:
         log.exception("a fault of metalsci itself")
-        raise
+        if sweep is None:
+            raise
+        complain(f"a fault of metalsci itself, in {shown(folder)}: {type(error).__name__}: {error}")
+        return math.nan  # an exception would cost the other jobs their table
+    summary = read_json(folder / "summary.json", dict[str, Any])
+    return objective(summary, cfg.optimized_metric) if summary else math.nan
+
+
+def _begin(folder: Path, cfg: DictConfig, hydra_cfg: HydraConf) -> None:
+    """Make the folder this run's: from here on it has a log, and can be resumed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    record_run(folder, cfg, hydra_cfg, sys.argv[1:])
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {"plain": {"format": "[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"}},
+            "handlers": {
+                "file": {
+                    "class": "logging.FileHandler",
+                    "filename": str(folder / "metalsci.log"),
+                    "formatter": "plain",
+                    "encoding": "utf-8",
+                }
+            },
+            "root": {"level": "INFO", "handlers": ["file"]},
+        }
+    )
+
+
+def _finished(folder: Path, hydra_cfg: HydraConf) -> dict[str, Any] | None:
+    """The summary of a job that has ended, of a sweep that goes on. Raises UsageError for that of another sweep."""
+    before = recorded(folder)
+    wanted = [*hydra_cfg.overrides.task]
+    if before is not None and not set(wanted) <= set(before):
+        raise UsageError(
+            f"{shown(folder)} holds a run with other settings; choose another folder with hydra.sweep.dir=FOLDER"
+        )
+    return read_json(folder / "summary.json", dict[str, Any])
 
 
 def _ways_on(folder: Path, is_sweep: bool) -> str:
-    """What to type after Ctrl-C: for a run, or for a sweep and each of its runs that has begun and not ended."""
+    """What to type after an interrupt: for a run, or for a sweep and each of its runs that has begun and not ended."""
     resume = "python -m metalsci.run resume="
     if not is_sweep:
-        return f"interrupted; go on with: {resume}{shown(folder)}"
-    from metalsci.tracking.sweep import unfinished
+        return f"go on with: {resume}{shown(folder)}"
+    from metalsci.cli.sweep_table import unfinished
 
     jobs = "".join(f"\n  {resume}{shown(job)}" for job in unfinished(folder))
-    return f"interrupted; go on with the sweep: {resume}{shown(folder)}\nor with one of its runs:{jobs}"
+    return f"go on with the sweep: {resume}{shown(folder)}\nor with one of its runs:{jobs}"
 
 
 def main() -> None:
     command("config", _job, lambda arguments: expand_resume(multirun_first(arguments)))
 
 
-def command(config_name: str, job: Callable[[], None], prepare: Callable[[list[str]], list[str]]) -> None:
+def command(config_name: str, job: Callable[[], object], prepare: Callable[[list[str]], list[str]]) -> None:
     """Run a Hydra job on the command line as `prepare` makes it; what goes wrong becomes a message and an exit code."""
+    listen()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a console in ASCII shows "?" for what it lacks
     register()
     logging.raiseExceptions = False  # a full disk has its message; that the log cannot have it too needs no traceback
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions reach the code below instead of Hydra's own report
@@ -90,8 +161,8 @@ def command(config_name: str, job: Callable[[], None], prepare: Callable[[list[s
         else:
             sys.stdout.write(help_text(config_name, sys.argv[1:]))
             sys.stdout.flush()
-    except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
+    except KeyboardInterrupt as interrupt:
+        sys.exit(EXIT_TERMINATED if isinstance(interrupt, Terminated) else EXIT_INTERRUPTED)
     except (HydraException, OmegaConfBaseException, UsageError) as error:
         from metalsci.cli.config_errors import explain
 
@@ -107,14 +178,15 @@ def command(config_name: str, job: Callable[[], None], prepare: Callable[[list[s
 
 
 def check_settings(cfg: DictConfig) -> None:
-    """Exits where something was added to a config that nothing reads."""
+    """Raises UsageError if something was added to a config that nothing reads; says what will use a substitute."""
     from metalsci.cli.config_errors import refuse_unread
 
-    try:
-        refuse_unread(cfg)
-    except UsageError as error:
-        complain(str(error))
-        sys.exit(EXIT_USAGE)
+    refuse_unread(cfg)
+    if lost := ensure_cache():
+        complain(lost)
+    threads, cores = cfg.device.get("threads"), os.cpu_count() or 1
+    if threads is not None and threads > cores:
+        complain(f"device.threads={threads}, and this machine has {cores} cores: threads will wait for one another")
 
 
 def complain(text: str) -> None:

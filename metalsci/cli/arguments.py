@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from metalsci.cli.command_record import recorded
 from metalsci.experiment.instantiation import PACKAGES
 from metalsci.files.whole_files import read_json
 
@@ -20,6 +21,7 @@ class ResumeError(UsageError):
 
 
 _MULTIRUN = ("-m", "--multirun")
+_SHOWN = {"--cfg", "-c", "--info", "-i"}
 
 
 def refuse_null(arguments: Sequence[str], groups: Sequence[str]) -> list[str]:
@@ -45,6 +47,8 @@ def take_packages(arguments: Sequence[str]) -> list[str]:
 def multirun_first(arguments: Sequence[str]) -> list[str]:
     """`task=lbm -m seed=0,1` as `-m task=lbm seed=0,1`: Hydra's parser takes no flag between overrides."""
     flags = [a for a in arguments if a in _MULTIRUN]
+    if flags and not _SHOWN.isdisjoint(arguments):
+        raise UsageError("--cfg and --info show one run: leave out -m, and give each key one value")
     return [*flags[:1], *(a for a in arguments if a not in _MULTIRUN)]
 
 
@@ -61,11 +65,13 @@ def expand_resume(arguments: Sequence[str]) -> list[str]:
     if len(folders) > 1 or not set(_MULTIRUN).isdisjoint(rest):
         raise ResumeError("resume takes one folder, of a run or of a sweep, and no -m")
     folder = Path(folders[0])
-    if (folder / "multirun.yaml").is_file():
-        recorded = _load(folder / "multirun.yaml")["hydra"]["overrides"]["task"]
-        return [_MULTIRUN[0], *recorded, f"hydra.sweep.dir={_quoted(folder)}", *rest]
-    overrides = folder / ".hydra" / "overrides.yaml"
-    if not overrides.is_file() or not (folder / "journal.jsonl").is_file():
+    if (started := recorded(folder)) is not None and _is_sweep(folder):
+        return [_MULTIRUN[0], *take_packages(started), f"hydra.sweep.dir={_quoted(folder)}", *rest]
+    if (folder / "multirun.yaml").is_file():  # of a version before command.json
+        overrides = _load(folder / "multirun.yaml")["hydra"]["overrides"]["task"]
+        return [_MULTIRUN[0], *overrides, f"hydra.sweep.dir={_quoted(folder)}", *rest]
+    record = folder / ".hydra" / "overrides.yaml"
+    if not record.is_file() or not (folder / "journal.jsonl").is_file():
         raise ResumeError(
             f"{folder} is not the folder of a run, which holds journal.jsonl and .hydra/overrides.yaml, nor that of a "
             "sweep, which holds multirun.yaml"
@@ -74,7 +80,12 @@ def expand_resume(arguments: Sequence[str]) -> list[str]:
         raise ResumeError(f"the run in {folder} has ended; its result is in {folder / 'summary.json'}")
     if read_json(folder / "gate.json", dict) is not None and rest:
         raise ResumeError(f"the gate of the run in {folder} has spoken, once and for all; prolong nothing, start anew")
-    return [*(_load(overrides) or []), f"hydra.run.dir={_quoted(folder)}", *rest]
+    started = take_packages(started) if started is not None else _load(record) or []
+    return [*started, f"hydra.run.dir={_quoted(folder)}", *rest]
+
+
+def _is_sweep(folder: Path) -> bool:
+    return not (folder / "journal.jsonl").exists() and not (folder / ".hydra").exists()
 
 
 def _load(path: Path) -> Any:

@@ -25,12 +25,18 @@ class EvaluationsTable(Callback):
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         folder = Path(config.hydra.sweep.dir)
-        jobs = sorted((path.parent for path in folder.glob("*/.hydra")), key=lambda job: int(job.name.split("-")[0]))
+        jobs = sorted((path.parent for path in folder.rglob(".hydra")), key=_place)
         results = [job / "evaluation.json" for job in jobs]
         found = [judgement for path in results if (judgement := read_json(path, Judgement))]
         show(found, make_console())
         if len(found) < len(jobs) or not all(judgement.correct for judgement in found):
             sys.exit(1)  # Hydra turns a callback's exceptions into warnings
+
+
+def _place(job: Path) -> tuple[int, str]:
+    """In the order in which they were run: by the number in the folder's name, if it has one."""
+    number = job.name.split("-")[0]
+    return (int(number) if number.isdigit() else 0, job.as_posix())
 
 
 def show(judgements: Sequence[Judgement], console: Console) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
 
+from metalsci.experiment.objective import Metric
 from metalsci.experiment.typed_sources import register_sources
 from metalsci.files.locations import data, package
 
@@ -43,6 +44,7 @@ class RunConfig:
     - seed: of every random draw of the search; `seed kernel` is something else.
     - sanitizer: look for data races and the like in candidates that fail, and in those that would win.
     - run: the folder of a recorded run, for model=replay.
+    - optimized_metric: what a sweeper such as Optuna's makes larger: self_speedup, best_score, heldout_speedup or phi.
     - observers: further followers of a run, by name: +observers.csv._target_=mine.Csv.
     """
 
@@ -63,6 +65,7 @@ class RunConfig:
     sanitizer: bool = True
     seed: int = 0
     run: str | None = None
+    optimized_metric: Metric = Metric.self_speedup
 
 
 @dataclass

@@ -5,7 +5,7 @@ import json
 import statistics
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -100,8 +100,12 @@ def build(cfg: DictConfig) -> Parts:
     return Parts(problem=problem, sanitizer=make_sanitizer(cfg), observers=observers, **made)
 
 
-def run_experiment(cfg: DictConfig, folder: Path, sweep: str | None) -> Summary:
+def run_experiment(
+    cfg: DictConfig, folder: Path, sweep: str | None, accepted: Callable[[], None] = lambda: None
+) -> Summary:
     """Run it in `folder`, going on where its journal ends. `sweep` names the group of a sweep's runs.
+
+    accepted: called once the settings are usable and the folder is this run's; before, nothing in it has changed.
 
     Raises ConfigError for unusable settings, JournalError, SeedKernelError, GateError, ModelError and BudgetError as
     documented there, and OSError where the folder cannot be written. Whatever ends it, model, device and tracker are
@@ -120,6 +124,7 @@ def run_experiment(cfg: DictConfig, folder: Path, sweep: str | None) -> Summary:
         stack.push(lambda kind, *_: observers.close(failed=kind is not None))
         recording = _recording(parts.model)
         journal = Journal(folder / "journal.jsonl", _fingerprint(cfg, parts.problem), _inputs_seed(cfg, recording))
+        accepted()
         cfg = cfg.copy()
         cfg.inputs.seed = journal.inputs_seed
         if isinstance(parts.model, AbstractContextManager):

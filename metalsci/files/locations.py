@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryFile, mkdtemp
@@ -56,3 +57,13 @@ def ensure_cache() -> str:
             "next one starts without; METALSCI_CACHE=FOLDER names another"
         )
     return ""
+
+
+def remove_empty(folder: Path, root: Path) -> None:
+    """Remove a folder that nothing was written into, and those above it up to `root` that are empty with it."""
+    root = root.absolute()
+    folder = folder.absolute()
+    inside = [path for path in (folder, *folder.parents) if path.is_relative_to(root)] or [folder]
+    with suppress(OSError):  # one that holds something
+        for path in inside:
+            path.rmdir()

@@ -8,6 +8,7 @@ the end the summary gets `gate/verdict`, `gate/heldout_speedup` and the figures 
 """
 
 import hashlib
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 from metalsci.files.locations import shown
 from metalsci.msl.diagnostics import render
 from metalsci.search.archive import Archive, Entry
+from metalsci.tracking.patience import within
 from metalsci.tracking.protocol import Observer, RunInfo
 from metalsci.tracking.summary import Summary
 from metalsci.tracking.wandb_mode import WandbMode
@@ -23,30 +25,40 @@ from metalsci.tracking.wandb_mode import WandbMode
 if TYPE_CHECKING:
     from wandb import Run
 
+log = logging.getLogger(__name__)
+
 _LONGEST_TEXT = 4000  # characters of a metric
 _INIT_TIMEOUT = 30.0  # seconds; a server that does not answer by then must not cost the run
+# At the end a server that has gone silent costs at most the sum, and the run is marked as crashed there.
+_ARTIFACT_TIMEOUT, _FINISH_TIMEOUT, _CLOSE_TIMEOUT = 8.0, 15.0, 20.0
+_MODES = ("online", "offline", "disabled", "dryrun")
 
 
 class WandbTracker(Observer):
     """Weights & Biases.
 
-    - project: of the runs.
-    - entity: the team; null for the login's own.
+    - project: of the runs; null for WANDB_PROJECT, and metalsci if that is not set.
+    - entity: the team; null for WANDB_ENTITY or the login's own.
     - mode: auto is online if there is a login and offline if there is none, and gives way to WANDB_MODE.
     - group: null: the runs of a sweep share the sweep's name.
-    - tags: besides those of task and model.
+    - tags: besides those of task and model, and those of WANDB_TAGS.
+
+    WANDB_NAME, WANDB_JOB_TYPE and WANDB_DIR are heeded too, and WANDB_DISABLED=true.
     """
 
     def __init__(
         self,
         *,
-        project: str = "metalsci",
+        project: str | None = None,
         entity: str | None = None,
         mode: WandbMode = WandbMode.auto,
         group: str | None = None,
         tags: Sequence[str] = (),
     ) -> None:
-        self._project = project
+        wanted = os.environ.get("WANDB_MODE", "")
+        if mode is WandbMode.auto and wanted and wanted not in _MODES:
+            raise ValueError(f"WANDB_MODE={wanted}: W&B knows {', '.join(_MODES)}")
+        self._project = project or os.environ.get("WANDB_PROJECT") or "metalsci"
         self._entity = entity
         self._mode = mode
         self._group = group
@@ -61,21 +73,28 @@ class WandbTracker(Observer):
         self._task = info.task
         try:
             mode = self._decide()
+            if mode == "disabled":
+                return "W&B disabled"
             run = self._run = self._init(info, mode)
-        except (
-            wandb.errors.Error,
-            ValueError,
-        ) as error:  # unreachable, or a key or mode it refuses
+        # Unreachable; or a key or mode that it refuses; or a service that died under an earlier job of the sweep.
+        except (wandb.errors.Error, ValueError, OSError, RuntimeError) as error:
+            _forget_service()
             self._run = self._init(info, "offline")
-            return f"W&B offline, because it did not take the run: {str(error).splitlines()[0]}"
+            return f"W&B offline, because it did not take the run: {_first_line(error)}"
         return f"W&B {mode}: {run.url if mode == 'online' else shown(Path(run.dir).parent)}"
 
     def _decide(self) -> str:
         import wandb
 
+        if os.environ.get("WANDB_DISABLED", "").lower() in ("true", "1"):
+            return "disabled"
         if self._mode is not WandbMode.auto:
             return str(self._mode.value)
-        return os.environ.get("WANDB_MODE") or ("online" if wandb.login(prompt=False) else "offline")
+        wanted = os.environ.get("WANDB_MODE")
+        if wanted:
+            return "offline" if wanted == "dryrun" else wanted
+        logged_in = within(_INIT_TIMEOUT, lambda: wandb.login(prompt=False))
+        return "online" if logged_in else "offline"
 
     def _init(self, info: RunInfo, mode: str) -> "Run":
         import wandb
@@ -86,18 +105,20 @@ class WandbTracker(Observer):
             console="off",
             silent=True,
             init_timeout=_INIT_TIMEOUT,
+            finish_timeout=_FINISH_TIMEOUT,
         )
+        named = [tag.strip() for tag in os.environ.get("WANDB_TAGS", "").split(",") if tag.strip()]
         run = wandb.init(
             id=hashlib.sha256(str(info.folder.resolve()).encode()).hexdigest()[:12],  # a resumed run goes on as itself
             resume="allow",
             project=self._project,
             entity=self._entity,
-            name=info.name,
+            name=os.environ.get("WANDB_NAME") or info.name,
             group=self._group or info.group,
-            job_type="search",
-            tags=[f"task:{info.task}", f"model:{info.model}", *self._tags],
+            job_type=os.environ.get("WANDB_JOB_TYPE") or "search",
+            tags=[f"task:{info.task}", f"model:{info.model}", *self._tags, *named],
             config=dict(info.config),
-            dir=str(info.folder),
+            dir=os.environ.get("WANDB_DIR") or str(info.folder),
             mode=mode,  # type: ignore[arg-type]  # WANDB_MODE may hold any of wandb's modes, which it checks itself
             settings=settings,
         )
@@ -118,15 +139,39 @@ class WandbTracker(Observer):
         for file in files:
             artifact.add_file(str(file))
         try:
-            self._run.log_artifact(artifact)
+            run = self._run
+            within(_ARTIFACT_TIMEOUT, lambda: run.log_artifact(artifact))
         except (wandb.errors.Error, OSError, ValueError) as error:  # whatever became of the server meanwhile
-            return f"W&B did not take the kernels, which are in the run folder: {str(error).splitlines()[0]}"
+            return f"W&B did not take the kernels, which are in the run folder: {_first_line(error)}"
         return ""
 
     def close(self, failed: bool) -> None:
-        if self._run is not None:
-            self._run.finish(exit_code=1 if failed else 0)
-            self._run = None
+        """Finish the run. A service that does not is given up, so that the process ends and a sweep goes on."""
+        if self._run is None:
+            return
+        run, self._run = self._run, None
+        try:
+            within(_CLOSE_TIMEOUT, lambda: run.finish(exit_code=1 if failed else 0))
+        except Exception as error:  # also what W&B does not document, as when its service was killed
+            log.warning("W&B did not finish the run: %s", _first_line(error))
+            _forget_service()
+
+
+def _forget_service() -> None:
+    """End W&B's service, so that the next `init` of this process starts another.
+
+    A connection to a service that was killed, or that waits for a silent server, would be used again.
+    """
+    import wandb
+
+    try:
+        within(_CLOSE_TIMEOUT - _FINISH_TIMEOUT, wandb.teardown)
+    except (Exception, SystemExit) as error:  # it exits with the service's own status
+        log.warning("W&B's service did not end: %s", _first_line(error))
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _metrics(archive: Archive, entry: Entry) -> dict[str, object]:

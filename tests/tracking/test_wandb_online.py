@@ -6,8 +6,10 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import psutil
 import pytest
 
 USER = {"id": "u", "entity": "me", "username": "me", "email": "", "flags": "{}", "teams": {"edges": []}}
@@ -25,7 +27,12 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
+    quiet: threading.Event
+    over: threading.Event
+
     def do_POST(self):
+        if self.quiet.is_set():
+            self.over.wait()  # takes the request, and says nothing
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
@@ -49,6 +56,8 @@ class Handler(BaseHTTPRequestHandler):
         return self.answer({"data": data})
 
     def do_GET(self):
+        if self.quiet.is_set():
+            self.over.wait()
         self.answer({})
 
     def answer(self, value):
@@ -61,17 +70,62 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    handler = type("Recording", (Handler,), {"streamed": [], "mutations": []})
+    state = {"streamed": [], "mutations": [], "quiet": threading.Event(), "over": threading.Event()}
+    handler = type("Recording", (Handler,), state)
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
+    handler.over.set()
     server.shutdown()
     server.server_close()
 
 
+def environment(server, home):
+    env = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")} | {"HOME": str(home)}
+    return env | {"WANDB_API_KEY": "0" * 40, "WANDB_BASE_URL": f"http://127.0.0.1:{server.server_port}"}
+
+
+def start(*arguments, cwd, env):
+    command = [sys.executable, "-m", "metalsci.run", "experiment=smoke", *arguments]
+    return subprocess.Popen(command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(pattern, cwd, process):
+    deadline = time.monotonic() + 120
+    while not list(cwd.glob(pattern)):
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+
+
+def test_a_server_that_goes_silent_costs_half_a_minute_at_the_end_and_no_more(server, tmp_path):
+    process = start("hydra.run.dir=run", cwd=tmp_path, env=environment(server, tmp_path))
+    wait_for("run/01_result.json", tmp_path, process)
+    server.RequestHandlerClass.quiet.set()
+    wait_for("run/summary.json", tmp_path, process)
+    begin = time.monotonic()
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    assert time.monotonic() - begin < 60  # 28 s of limits; a loaded machine takes longer to start and to stop things
+    assert "W&B did not take the kernels" in out
+    assert "Traceback" not in err
+
+
+def test_a_service_that_is_killed_costs_neither_the_run_nor_the_next_job_of_the_sweep(tmp_path):
+    env = {**os.environ, "WANDB_MODE": "offline"}
+    process = start("-m", "seed=0,1", "hydra.sweep.dir=sweep", cwd=tmp_path, env=env)
+    wait_for("sweep/0/01_result.json", tmp_path, process)
+    (core,) = (child for child in psutil.Process(process.pid).children() if "wandb-core" in child.name())
+    core.kill()
+    _, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    assert all((tmp_path / "sweep" / job / "summary.json").exists() for job in "01")
+    assert list((tmp_path / "sweep" / "1").rglob("*.wandb"))
+    assert "Traceback" not in err
+
+
 def test_with_a_login_a_run_is_online_and_a_server_that_fails_at_the_end_does_not_cost_it(server, tmp_path):
-    env = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")} | {"HOME": str(tmp_path)}
-    env |= {"WANDB_API_KEY": "0" * 40, "WANDB_BASE_URL": f"http://127.0.0.1:{server.server_port}"}
+    env = environment(server, tmp_path)
     command = [sys.executable, "-m", "metalsci.run", "experiment=smoke"]
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr

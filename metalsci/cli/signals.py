@@ -1,0 +1,20 @@
+"""SIGTERM as Ctrl-C: the run ends in good order, and says how to go on. Slurm, docker and service managers send it."""
+
+import signal
+from types import FrameType
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end."""
+
+
+def _raise(signum: int, frame: FrameType | None) -> None:
+    # Once: what sends it again and again must not break off the good order.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Terminated
+
+
+def listen() -> None:
+    """Let both interrupts raise KeyboardInterrupt from here on."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _raise)
