@@ -33,7 +33,7 @@ from metalsci.devices.protocol import Device
 from metalsci.experiment.instantiation import ConfigError, make
 from metalsci.experiment.schemas import register
 from metalsci.files.locations import cache, ensure_cache
-from metalsci.models.http.keys import VARIABLES, env_file, key_ring
+from metalsci.models.http.keys import env_file, key_ring
 from metalsci.msl.diagnostics import CompileError, render
 from metalsci.msl.language.parse import parse
 
@@ -146,7 +146,7 @@ def _kernel(device: Device) -> Examined:
 
 def _keys() -> Examined:
     """Names of the keys that are set; never their values."""
-    present = [variable for variable in VARIABLES if key_ring().find([variable])]
+    present = key_ring().present()
     none = f"none in the environment or {env_file()}: model=rewrite needs none"
     return Examined("keys", ", ".join(present) or none)
 

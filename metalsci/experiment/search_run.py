@@ -32,6 +32,7 @@ from metalsci.gate.verdicts import GateResult
 from metalsci.models.http.keys import key_ring
 from metalsci.models.protocol import LanguageModel, Model
 from metalsci.models.replay import Replay
+from metalsci.msl.language.math_mode import MathMode
 from metalsci.search.account import Account
 from metalsci.search.archive import Entry
 from metalsci.search.budget import Budget
@@ -82,11 +83,16 @@ def check_seed(name: str, seed: int | None) -> None:
         raise ConfigError(f"{name}={seed}: a random seed is not negative")
 
 
+def math_mode_of(cfg: DictConfig) -> MathMode:
+    """Return the device's math mode: Metal's default for a device from outside that has no such setting."""
+    return MathMode(cfg.device.get("math_mode", MathMode.fast))
+
+
 def make_sanitizer(cfg: DictConfig) -> Sanitizer | None:
     """None where it is switched off, or where the software device cannot run."""
     if not cfg.sanitizer or sys.platform != "linux":
         return None
-    return CpuSanitizer(architecture=cfg.device.get("architecture"), math_mode=cfg.device.math_mode)
+    return CpuSanitizer(architecture=cfg.device.get("architecture"), math_mode=math_mode_of(cfg))
 
 
 def build(cfg: DictConfig) -> Parts:
@@ -304,8 +310,7 @@ class _Run:
         )
 
     def _export(self, best: Entry, incumbent: str, summary: Summary) -> list[Path]:
-        math_mode = self.cfg.device.math_mode
-        module = best_py(self.parts.problem, incumbent, summary, self.folder.path, math_mode)
+        module = best_py(self.parts.problem, incumbent, summary, self.folder.path, math_mode_of(self.cfg))
         return [
             self.folder.path / "00_seed.metal",
             self.folder.text("best.metal", incumbent),

@@ -1,13 +1,13 @@
 """A model without a network: it answers a prompt with rewrites of the parent, drawn by the run's seed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from metalsci.models.protocol import Prompt, Response
 from metalsci.msl.text.spelling import spelling
-from metalsci.optimizer.catalogue import Catalogue, default_catalogue
+from metalsci.optimizer.catalogue import Catalogue, CatalogueEntry, adjusted, default_catalogue
 from metalsci.optimizer.composer import Composer, Draft
 from metalsci.optimizer.syntax.source import Source
 
@@ -24,15 +24,21 @@ class Rewriter:
       would have got.
     - most_rewrites: a proposal composes 1 to so many rewrites, each with what it exposes.
     - boldness: share of proposals that may hold a rewrite which is often wrong.
+    - weights: how often a rewrite is drawn, by its name in the catalogue, instead of its usual weight; 0 leaves it out.
+    - transforms: further catalogue entries by name, each with `rewrite`, `weight` and, where wanted, `leads_to`,
+      `undoes` and `bold`; see docs/extending/transform.md.
     - catalogue: the rewrites there are.
     """
 
     seed: int
     most_rewrites: int = 4
     boldness: float = 0.1
+    weights: Mapping[str, float] = field(default_factory=dict)
+    transforms: Mapping[str, CatalogueEntry] = field(default_factory=dict)
     catalogue: Catalogue = field(default_factory=default_catalogue, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "catalogue", adjusted(self.catalogue, self.transforms, self.weights))
         if self.most_rewrites < 1:
             raise ValueError(f"model.most_rewrites={self.most_rewrites}: at least 1")
         if not 0 <= self.boldness <= 1:

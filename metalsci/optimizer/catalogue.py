@@ -1,7 +1,8 @@
 """Which rewrites there are, how often each is drawn, and which it makes worth trying next."""
 
+import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from metalsci.optimizer.change import Rewrite
 from metalsci.optimizer.transforms.algebra import ContractToFma, FactorOut, PairwiseSum
@@ -42,6 +43,28 @@ class CatalogueEntry:
 
 
 Catalogue = Mapping[str, CatalogueEntry]
+
+
+def adjusted(catalogue: Catalogue, added: Mapping[str, CatalogueEntry], weights: Mapping[str, float]) -> Catalogue:
+    """Return the catalogue with further entries and other weights; a weight of 0 leaves an entry out.
+
+    Raises ValueError for a weight of an entry that there is not, and for one below 0.
+    """
+    entries = {**catalogue, **added}
+    for name, weight in weights.items():
+        if name not in entries:
+            guesses = difflib.get_close_matches(name, entries, n=1) or sorted(entries)
+            raise ValueError(f"model.weights: no rewrite is called {name!r}; there is {', '.join(guesses)}")
+        if weight < 0:
+            raise ValueError(f"model.weights: {name!r} has weight {weight}; give 0 or more")
+        entries[name] = replace(entries[name], weight=weight)
+    kept = {name: entry for name, entry in entries.items() if entry.weight > 0}
+    return {name: replace(entry, leads_to=_restrict(entry.leads_to, kept)) for name, entry in kept.items()}
+
+
+def _restrict(leads_to: Mapping[str, float], kept: Catalogue) -> Mapping[str, float]:
+    return {name: probability for name, probability in leads_to.items() if name in kept}
+
 
 _CLEAN = {"simplification": 1.0, "copy propagation": 0.9, "dead declarations": 1.0}
 

@@ -13,15 +13,9 @@ from platformdirs import user_config_path
 
 from metalsci.models.errors import ModelError
 
-VARIABLES = (
-    "ANTHROPIC_API_KEY",
-    "ANTHROPIC_AUTH_TOKEN",
-    "OPENAI_API_KEY",
-    "OPENAI_ADMIN_KEY",
-    "GEMINI_API_KEY",
-    "GOOGLE_API_KEY",
-    "METALSCI_LOCAL_API_KEY",
-)
+# Names that end like this hold a key of some provider, whether or not metalsci knows it.
+_ENDINGS = ("_API_KEY", "_AUTH_TOKEN", "_ADMIN_KEY")
+_NOT_OURS = frozenset({"WANDB_API_KEY"})  # W&B's service is a child process and needs it
 
 
 def env_file() -> Path:
@@ -30,16 +24,30 @@ def env_file() -> Path:
 
 
 class KeyRing:
-    """The keys of this process, by variable."""
+    """The keys of this process, by variable: those whose names look like one, and those that providers declare."""
 
     def __init__(self) -> None:
         self._taken: dict[str, str] = {}
+        self._declared: set[str] = set()
+
+    def declare(self, variables: Sequence[str]) -> None:
+        """Withhold these variables too, whatever they are called."""
+        self._declared.update(variables)
+        self.withhold()
 
     def withhold(self) -> None:
         """Take every key out of the environment that child processes inherit."""
-        for variable in VARIABLES:
-            if value := os.environ.pop(variable, ""):
+        for variable in list(os.environ):
+            if self._holds_key(variable) and (value := os.environ.pop(variable)):
                 self._taken[variable] = value.strip()
+
+    def present(self) -> Sequence[str]:
+        """Name the variables that hold a key, in the environment or in the .env file, sorted."""
+        self.withhold()
+        return sorted({*self._taken, *self._filed()})
+
+    def _holds_key(self, variable: str) -> bool:
+        return variable in self._declared or (variable.endswith(_ENDINGS) and variable not in _NOT_OURS)
 
     def find(self, variables: Sequence[str]) -> str | None:
         """The first of `variables` that is set: in the environment, else in the .env file."""
@@ -70,7 +78,7 @@ class KeyRing:
         from dotenv import dotenv_values
 
         values = dotenv_values(env_file(), interpolate=False) if env_file().is_file() else {}
-        return {variable: value for variable in VARIABLES if (value := values.get(variable))}
+        return {variable: value for variable, value in values.items() if value and self._holds_key(variable)}
 
 
 @cache

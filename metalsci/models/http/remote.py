@@ -103,6 +103,7 @@ class RemoteModel:
         self._price = price
         self._max_output_tokens = max_output_tokens
         self._keys = key_ring()
+        self._keys.declare(provider.variables)  # before the first child process starts
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""docs/adding_a_task.md, followed to the letter in a temporary folder, outside the repository."""
+"""docs/extending/task.md, followed to the letter in a temporary folder, outside the repository."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import pytest
 
 from metalsci.files.locations import data
 
-DOCUMENT = data("conf").parent / "docs" / "adding_a_task.md"
+DOCUMENT = data("conf").parent / "docs" / "extending" / "task.md"
 SMALL = (
     "task.sizes=[{N: 3000, steps: 2}]", "task.heldout={N: 2001, steps: 3}", "device=cpu",
     "device.ceilings.bandwidth=10", "device.ceilings.fp32=100", "repeats.warmup=1", "repeats.timed=2",
