@@ -1,0 +1,38 @@
+"""The documents: no dead link, no path or module that is not there, and an index that names every page."""
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from metalsci.files.locations import data
+
+ROOT = data("conf").parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")])
+LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+MODULE = re.compile(r"python -m (?P<module>metalsci(?:\.\w+)*)")
+FILE = re.compile(r"`(?P<path>(?:metalsci|tasks|tests|conf|benchmarks|docs)/[\w/.]+\.\w+)`")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_link_and_no_path_is_dead(page: Path):
+    text = page.read_text(encoding="utf-8")
+    for target in LINK.findall(text):
+        if "://" not in target and not target.startswith(("#", "mailto:")):
+            assert (page.parent / target.partition("#")[0]).exists(), f"{page.name}: {target}"
+    for path in FILE.findall(text):
+        if "NAME" not in path and page.parent.name != "extending":  # whose examples stand outside the repository
+            assert (ROOT / path).exists(), f"{page.name}: {path}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_exists(page: Path):
+    for module in set(MODULE.findall(page.read_text(encoding="utf-8"))) - {"metalsci.NAME"}:
+        assert find_spec(module) is not None, f"{page.name}: python -m {module}"
+
+
+def test_the_index_names_every_page():
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    for page in (ROOT / "docs").glob("*.md"):
+        assert page.name == "README.md" or f"({page.name})" in index, page.name
