@@ -1,11 +1,11 @@
-// Idea: fewer threads that do more, and none that waits. One thread counts a block; one in sixteen places sixteen elements, so that
-// the elements before them are counted once for all of them. The scan is done by all threads of its group: each sums
-// a stretch of blocks, adds what stretches before it have, and goes over its own again.
+// Idea: fewer threads that do more, and none that waits. One thread counts a block, and one places a block: it packs what it keeps into
+// an array of its own, where the next element overwrites one that is not kept, so that no branch hangs on the data, and
+// then copies it out in a row. The scan is done by all threads of its group: each sums a stretch of blocks, adds what
+// stretches before it have, and goes over its own again.
 #include <metal_stdlib>
 using namespace metal;
 
 constant uint BLOCK = 256;
-constant uint STRETCH = 16;
 
 kernel void compact_count(device const float *x         [[buffer(0)]],
                           device       uint  *count     [[buffer(1)]],
@@ -47,13 +47,14 @@ kernel void compact_scatter(device const float *x         [[buffer(0)]],
                             constant     uint  &N         [[buffer(3)]],
                             constant     float &threshold [[buffer(4)]],
                             uint i [[thread_position_in_grid]]) {
-    if (i % STRETCH != 0) return;
-    const uint start = i / BLOCK * BLOCK;
-    uint place = first[i / BLOCK];
-    for (uint t = start; t < i; ++t) place += x[t] > threshold ? 1 : 0;
-    const uint end = min(N, i + STRETCH);
+    if (i % BLOCK != 0) return;
+    float kept[BLOCK];
+    const uint end = min(N, i + BLOCK);
+    uint count = 0;
     for (uint t = i; t < end; ++t) {
-        const float value = x[t];
-        if (value > threshold) out[place++] = value;
+        kept[count] = x[t];
+        count += x[t] > threshold ? 1 : 0;
     }
+    const uint place = first[i / BLOCK];
+    for (uint t = 0; t < count; ++t) out[place + t] = kept[t];
 }

@@ -1,5 +1,6 @@
 // Idea: the stencil divided by its centre: psi' is a weighted sum of the four neighbours and the source, whose weights need one
-// division a cell (by R) instead of six; a thread of the reduction reads whole rows instead of scattered cells.
+// division a cell (by R) instead of six. Only the row decides where a thread branches, and the cells at its two ends are
+// selected away, so that nothing is masked. A thread of the reduction reads whole rows instead of scattered cells.
 #include <metal_stdlib>
 using namespace metal;
 
@@ -43,11 +44,10 @@ kernel void gradshaf_step(device const float *psi_in   [[buffer(0)]],
                           uint2 gid [[thread_position_in_grid]]) {
     const uint i = gid.x;
     const uint j = gid.y;
-    if (i >= NR || j >= NZ) return;
 
     const uint c = j * NR + i;
     const float psi = psi_in[c];
-    if (i == 0 || j == 0 || i == NR - 1 || j == NZ - 1) {
+    if (j == 0 || j == NZ - 1) {
         psi_out[c] = psi;
         return;
     }
@@ -64,5 +64,5 @@ kernel void gradshaf_step(device const float *psi_in   [[buffer(0)]],
     sum = fma(r2, west + east, sum);
     sum = fma(tilt, west - east, sum);
     sum = fma(z2, psi_in[c - NR] + psi_in[c + NR], sum);
-    psi_out[c] = fma(scale, sum, (1.0f - omega) * psi);
+    psi_out[c] = i == 0 || i == NR - 1 ? psi : fma(scale, sum, (1.0f - omega) * psi);
 }

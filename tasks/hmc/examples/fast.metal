@@ -1,9 +1,12 @@
-// Idea: one instance of the step for each even d up to 32, with d a constant, and vectors of four: the sums of a matrix
-// product stay in registers. All dimensions are there, so none falls back on one that it does not fit. A d that is no multiple of four
-// is padded with zeros, which stay zero. The position before the step is read again where the proposal is refused, rather
-// than kept; the potential energies come with the gradients that are needed anyway.
+// Idea: 32 chains to a thread, side by side in vector lanes, from the random numbers to the acceptance. An entry of A is read as
+// one scalar for all of them, two rows of the product at a time, so that nothing is gathered and the sums stay in
+// registers; d is an ordinary loop bound. The potential energies come with the gradients that are needed anyway. That
+// suits a processor with a few wide cores; a GPU wants a thread a chain at least: see gpu.metal.
 #include <metal_stdlib>
 using namespace metal;
+
+constant uint MAX_D = 32;
+constant uint LANES = 32;
 
 static uint mix(uint x) {
     x = (x ^ (x >> 16)) * 0x85EBCA6Bu;
@@ -11,74 +14,35 @@ static uint mix(uint x) {
     return x ^ (x >> 16);
 }
 
-static float uniform01(uint chain_key, uint counter) {
-    return float(mix(mix(chain_key ^ counter)) >> 8) * 0x1.0p-24f;
-}
+static float uniform01(uint key, uint counter) { return float(mix(mix(key ^ counter)) >> 8) * 0x1.0p-24f; }
 
-// Row j of A, four of its entries from column 4*i on.
-template <uint D>
-static float4 entries(device const float *A, uint j, uint i) {
-    device const float *at = A + j * D + 4 * i;
-    if (4 * i + 4 <= D) return float4(*(device const packed_float4 *)at);
-    return float4(at[0], at[1], 0.0f, 0.0f);
-}
-
-// g = A q, four columns at a time, which for a symmetric A are its rows.
-template <uint D>
-static void gradient(thread float4 *g, thread const float4 *q, device const float *A) {
-    constexpr uint V = (D + 3) / 4;
-    for (uint i = 0; i < V; ++i) g[i] = 0.0f;
-#pragma clang loop unroll(disable)
-    for (uint block = 0; block < V; ++block) {
-        const uint j = 4 * block;
-        const float4 s = q[block];
-        for (uint i = 0; i < V; ++i) g[i] += entries<D>(A, j, i) * s.x + entries<D>(A, j + 1, i) * s.y;
-        if (j + 2 < D) {
-            for (uint i = 0; i < V; ++i) g[i] += entries<D>(A, j + 2, i) * s.z + entries<D>(A, j + 3, i) * s.w;
+// p -= dt A q for all lanes, and energy += q.A q.
+static void kick(thread float *p, thread const float *q, thread float *energy, device const float *A, uint d, float dt) {
+    for (uint i = 0; i < d; i += 2) {
+        float a[LANES], b[LANES];
+        for (uint l = 0; l < LANES; ++l) a[l] = b[l] = 0.0f;
+        // The lanes are to become vectors, not the terms of the sum.
+#pragma clang loop vectorize(disable)
+        for (uint j = 0; j < d; ++j) {
+            const float first = A[i * d + j], second = A[(i + 1) * d + j];
+            for (uint l = 0; l < LANES; ++l) {
+                a[l] += first * q[j * LANES + l];
+                b[l] += second * q[j * LANES + l];
+            }
+        }
+        for (uint l = 0; l < LANES; ++l) {
+            energy[l] += a[l] * q[i * LANES + l] + b[l] * q[(i + 1) * LANES + l];
+            p[i * LANES + l] -= dt * a[l];
+            p[(i + 1) * LANES + l] -= dt * b[l];
         }
     }
 }
 
-template <uint D>
-static float twice(thread const float4 *q, thread const float4 *g, thread const float4 *p) {
-    constexpr uint V = (D + 3) / 4;
-    float4 sum = 0.0f;
-    for (uint i = 0; i < V; ++i) sum += q[i] * g[i] + p[i] * p[i];
-    return sum.x + sum.y + sum.z + sum.w;
-}
-
-template <uint D>
-static void step(device const float *q_in, device float *q_out, device const uint *accept_in, device uint *accept_out,
-                 device const float *A, uint L, float eps, uint base, uint seed, uint chain) {
-    constexpr uint V = (D + 3) / 4;
-    const uint key = seed + chain * 0x9E3779B9u;
-    float4 q[V], p[V], g[V];
-    q[V - 1] = 0.0f;
-    p[V - 1] = 0.0f;
-    for (uint i = 0; i < D; i += 2) {
-        q[i / 4][i % 4] = q_in[chain * D + i];
-        q[i / 4][i % 4 + 1] = q_in[chain * D + i + 1];
-        const float r = sqrt(-2.0f * log(max(uniform01(key, base + i), 1e-7f)));
-        const float angle = 2.0f * M_PI_F * uniform01(key, base + i + 1);
-        p[i / 4][i % 4] = r * cos(angle);
-        p[i / 4][i % 4 + 1] = r * sin(angle);
+static void add_kinetic(thread float *energy, thread const float *p, uint d) {
+    for (uint i = 0; i < d; ++i) {
+        for (uint l = 0; l < LANES; ++l) energy[l] += p[i * LANES + l] * p[i * LANES + l];
     }
-    gradient<D>(g, q, A);
-    const float H0 = twice<D>(q, g, p);
-    for (uint i = 0; i < V; ++i) p[i] -= 0.5f * eps * g[i];
-    for (uint l = 0; l < L; ++l) {
-        for (uint i = 0; i < V; ++i) q[i] += eps * p[i];
-        gradient<D>(g, q, A);
-        const float kick = l + 1 < L ? eps : 0.5f * eps;
-        for (uint i = 0; i < V; ++i) p[i] -= kick * g[i];
-    }
-    const float dH = 0.5f * (twice<D>(q, g, p) - H0);
-    const bool accepted = isfinite(dH) && log(max(uniform01(key, base + D), 1e-30f)) < -dH;
-    for (uint i = 0; i < D; ++i) q_out[chain * D + i] = accepted ? q[i / 4][i % 4] : q_in[chain * D + i];
-    accept_out[chain] = accept_in[chain] + (accepted ? 1 : 0);
 }
-
-#define CASE(D) case D: step<D>(q_in, q_out, accept_in, accept_out, A, L, eps, base, seed, chain_idx); break;
 
 kernel void hmc_step(device const float *q_in         [[buffer(0)]],
                      device       float *q_out        [[buffer(1)]],
@@ -92,10 +56,39 @@ kernel void hmc_step(device const float *q_in         [[buffer(0)]],
                      constant     uint  &hmc_step_idx [[buffer(9)]],
                      constant     uint  &seed         [[buffer(10)]],
                      uint chain_idx [[thread_position_in_grid]]) {
-    if (chain_idx >= K) return;
+    if (chain_idx >= K || chain_idx % LANES != 0) return;
+    float q[MAX_D * LANES], p[MAX_D * LANES], before[LANES], after[LANES];
     const uint base = hmc_step_idx * (d + 1);
-    switch (d) {
-        CASE(2) CASE(4) CASE(6) CASE(8) CASE(10) CASE(12) CASE(14) CASE(16)
-        CASE(18) CASE(20) CASE(22) CASE(24) CASE(26) CASE(28) CASE(30) CASE(32)
+    const uint D = min(d, MAX_D);
+    for (uint i = 0; i < D; i += 2) {
+        for (uint l = 0; l < LANES; ++l) {
+            const uint key = seed + (chain_idx + l) * 0x9E3779B9u;
+            const float r = sqrt(-2.0f * log(max(uniform01(key, base + i), 1e-7f)));
+            const float angle = 2.0f * M_PI_F * uniform01(key, base + i + 1);
+            p[i * LANES + l] = r * cos(angle);
+            p[(i + 1) * LANES + l] = r * sin(angle);
+        }
+        for (uint l = 0; l < LANES; ++l) {              // beyond the last chain it is done again, and not stored
+            const uint chain = min(chain_idx + l, K - 1);
+            q[i * LANES + l] = q_in[chain * d + i];
+            q[(i + 1) * LANES + l] = q_in[chain * d + i + 1];
+        }
+    }
+    for (uint l = 0; l < LANES; ++l) before[l] = after[l] = 0.0f;
+    add_kinetic(before, p, D);
+    kick(p, q, before, A, D, 0.5f * eps);
+    for (uint step = 1; step <= L; ++step) {
+        for (uint i = 0; i < D * LANES; ++i) q[i] += eps * p[i];
+        for (uint l = 0; l < LANES; ++l) after[l] = 0.0f;
+        kick(p, q, after, A, D, step < L ? eps : 0.5f * eps);
+    }
+    add_kinetic(after, p, D);
+    for (uint l = 0; l < LANES && chain_idx + l < K; ++l) {
+        const uint chain = chain_idx + l;
+        const float dH = 0.5f * (after[l] - before[l]);
+        const float u = uniform01(seed + chain * 0x9E3779B9u, base + d);
+        const bool accepted = isfinite(dH) && log(max(u, 1e-30f)) < -dH;
+        for (uint i = 0; i < D; ++i) q_out[chain * d + i] = accepted ? q[i * LANES + l] : q_in[chain * d + i];
+        accept_out[chain] = accept_in[chain] + (accepted ? 1 : 0);
     }
 }

@@ -1,6 +1,7 @@
 // Idea: restriction after the operator is one stencil. Weighting 3 x 3 residuals of five points each is 45 reads of u; the weights
-// of the composition are 8 at the centre, 2 beside it, -2 at distance two, -1 a knight's move away and 0 on the
-// diagonals: 17 reads. Smoothing and prolongation lose their divisions.
+// of the composition are 8 at the centre, 2 next to it, -2 at distance two, -1 a knight's move away and 0 on the
+// diagonals: 17 reads. Smoothing and prolongation lose their divisions, and the guards that would mask their stores:
+// the host dispatches one thread a point, and the ends of a row are selected away.
 #include <metal_stdlib>
 using namespace metal;
 
@@ -10,17 +11,17 @@ kernel void mg_smooth(device const float *u_in  [[buffer(0)]],
                       constant     uint  &n     [[buffer(3)]],
                       constant     float &omega [[buffer(4)]],
                       uint2 gid [[thread_position_in_grid]]) {
-    if (gid.x > n || gid.y > n) return;
     const uint row = n + 1;
     const uint c = gid.y * row + gid.x;
     const float u = u_in[c];
-    if (gid.x == 0 || gid.y == 0 || gid.x == n || gid.y == n) {
+    if (gid.y == 0 || gid.y == n) {
         u_out[c] = u;
         return;
     }
     const float quarter = 0.25f * omega;
     const float around = (u_in[c - 1] + u_in[c + 1]) + (u_in[c - row] + u_in[c + row]);
-    u_out[c] = fma(quarter, fma(f[c], 1.0f / (float(n) * float(n)), around), (1.0f - omega) * u);
+    const float smooth = fma(quarter, fma(f[c], 1.0f / (float(n) * float(n)), around), (1.0f - omega) * u);
+    u_out[c] = gid.x == 0 || gid.x == n ? u : smooth;
 }
 
 kernel void mg_restrict(device const float *u   [[buffer(0)]],
@@ -29,7 +30,6 @@ kernel void mg_restrict(device const float *u   [[buffer(0)]],
                         constant     uint  &n   [[buffer(3)]],
                         uint2 gid [[thread_position_in_grid]]) {
     const uint n_c = n / 2;
-    if (gid.x > n_c || gid.y > n_c) return;
     const uint c = gid.y * (n_c + 1) + gid.x;
     if (gid.x == 0 || gid.y == 0 || gid.x == n_c || gid.y == n_c) {
         f_c[c] = 0.0f;
@@ -53,7 +53,6 @@ kernel void mg_prolong(device const float *u_in  [[buffer(0)]],
                        device       float *u_out [[buffer(2)]],
                        constant     uint  &n     [[buffer(3)]],
                        uint2 gid [[thread_position_in_grid]]) {
-    if (gid.x > n || gid.y > n) return;
     const uint c = gid.y * (n + 1) + gid.x;
     const uint row = n / 2 + 1;
     const uint west = gid.x >> 1, east = (gid.x + 1) >> 1;

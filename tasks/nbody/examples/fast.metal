@@ -1,8 +1,10 @@
-// Idea: a thread takes four bodies at a time and turns their four positions into vectors of x, y and z, so that all
-// arithmetic, reciprocal square root included, is on full vectors, with no component of a float3 idle. What N leaves
-// over after fours is done one by one.
+// Idea: sixteen bodies to a thread, side by side in vector lanes. A body j is read once for all sixteen, as scalars, so that nothing
+// is gathered or shuffled, and the sums stay in registers; 1/sqrt is taken once a pair. Threads between multiples of
+// sixteen have nothing to do. That suits a processor with a few wide cores; a GPU wants a thread a body: see gpu.metal.
 #include <metal_stdlib>
 using namespace metal;
+
+constant uint LANES = 16;
 
 kernel void nbody_step(device const float4 *pos_in  [[buffer(0)]],
                        device       float4 *pos_out [[buffer(1)]],
@@ -14,29 +16,31 @@ kernel void nbody_step(device const float4 *pos_in  [[buffer(0)]],
                        constant     float  &eps     [[buffer(7)]],
                        constant     float  &G       [[buffer(8)]],
                        uint i [[thread_position_in_grid]]) {
-    if (i >= N) return;
-    const float3 here = pos_in[i].xyz;
+    if (i >= N || i % LANES != 0) return;
+    device const float *pos = (device const float *)pos_in;
     const float eps2 = eps * eps;
-    float4 ax = 0.0f, ay = 0.0f, az = 0.0f;
-    const uint fours = N & ~3u;
-    for (uint j = 0; j < fours; j += 4) {
-        const float4 a = pos_in[j], b = pos_in[j + 1], c = pos_in[j + 2], d = pos_in[j + 3];
-        const float4 dx = float4(a.x, b.x, c.x, d.x) - here.x;
-        const float4 dy = float4(a.y, b.y, c.y, d.y) - here.y;
-        const float4 dz = float4(a.z, b.z, c.z, d.z) - here.z;
-        const float4 inverse = rsqrt(dx * dx + dy * dy + dz * dz + eps2);
-        const float4 w = float4(mass[j], mass[j + 1], mass[j + 2], mass[j + 3]) * (inverse * inverse * inverse);
-        ax += w * dx;
-        ay += w * dy;
-        az += w * dz;
+    float x[LANES], y[LANES], z[LANES], ax[LANES], ay[LANES], az[LANES];
+    for (uint l = 0; l < LANES; ++l) {
+        const uint at = 4 * min(i + l, N - 1);          // beyond the last body it is done again, and not stored
+        x[l] = pos[at];
+        y[l] = pos[at + 1];
+        z[l] = pos[at + 2];
+        ax[l] = ay[l] = az[l] = 0.0f;
     }
-    float3 force = float3(ax.x + ax.y + ax.z + ax.w, ay.x + ay.y + ay.z + ay.w, az.x + az.y + az.z + az.w);
-    for (uint j = fours; j < N; ++j) {
-        const float3 d = pos_in[j].xyz - here;
-        const float inverse = rsqrt(dot(d, d) + eps2);
-        force += mass[j] * inverse * inverse * inverse * d;
+    for (uint j = 0; j < N; ++j) {
+        const float px = pos[4 * j], py = pos[4 * j + 1], pz = pos[4 * j + 2], m = mass[j];
+        for (uint l = 0; l < LANES; ++l) {
+            const float dx = px - x[l], dy = py - y[l], dz = pz - z[l];
+            const float inverse = 1.0f / sqrt(dx * dx + dy * dy + dz * dz + eps2);
+            const float w = m * (inverse * inverse * inverse);
+            ax[l] += w * dx;
+            ay[l] += w * dy;
+            az[l] += w * dz;
+        }
     }
-    const float3 v = vel_in[i].xyz + G * dt * force;
-    vel_out[i] = float4(v, 0.0f);
-    pos_out[i] = float4(here + v * dt, 0.0f);
+    for (uint l = 0; l < LANES && i + l < N; ++l) {
+        const float3 v = vel_in[i + l].xyz + G * dt * float3(ax[l], ay[l], az[l]);
+        vel_out[i + l] = float4(v, 0.0f);
+        pos_out[i + l] = float4(float3(x[l], y[l], z[l]) + v * dt, 0.0f);
+    }
 }

@@ -1,6 +1,6 @@
-// Idea: only row and plane decide where a thread branches, and they are the same for all threads of a row: the cells at its two
-// ends are computed like the others and selected away, so that nothing is masked. The update is two multiply-adds. There is
-// little to win: the seed kernel runs at the rate of the memory, or of the caches where the grid fits them.
+// Idea: nothing is masked. The host dispatches NX x NY x NZ threads, so that no guard is needed; only row and plane decide where a
+// thread branches, and they are the same for all threads of a row; the cells at its two ends are computed like the
+// others and selected away. The update is two multiply-adds.
 #include <metal_stdlib>
 using namespace metal;
 
@@ -13,7 +13,6 @@ kernel void wave_step(device const float *u_prev [[buffer(0)]],
                       constant     float &alpha  [[buffer(6)]],
                       uint3 gid [[thread_position_in_grid]]) {
     const uint i = gid.x, j = gid.y, k = gid.z;
-    if (i >= NX || j >= NY || k >= NZ) return;
     const uint plane = NX * NY;
     const uint c = k * plane + j * NX + i;
     device const float *u = u_curr + c;
