@@ -1,9 +1,11 @@
 """Kernels of the tasks on the software device: seed kernels and examples are right, races and refusals are not."""
 
+import numpy as np
 import pytest
 from hydra.utils import instantiate
 from races import RACES
 
+from metalsci.devices.cpu.cpu_sanitizer import CpuSanitizer
 from metalsci.evaluation.evaluator import Evaluator, Repeats
 from metalsci.evaluation.results import Outcome
 from metalsci.evaluation.stopwatch import Stopwatch
@@ -27,6 +29,8 @@ SIZES = {  # small and, where a task allows it, odd, so that groups at the edges
     "spmv": "{rows: 3001, exponent: 2.2, steps: 3}",
     "wave3d": "{NX: 21, NY: 18, NZ: 15, steps: 4}",
 }
+# Where every access is checked and statistics are not asked for.
+SMALLER = {"hmc": "{d: 10, K: 150, steps: 2}"}
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +61,28 @@ def test_the_seed_kernel_is_right(evaluate, task):
     assert evaluation.outcome is Outcome.SCORED, evaluation.message
 
 
+EXAMPLES = ["fast", "gpu"]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
 @pytest.mark.parametrize("task", sorted(SIZES))
-def test_the_example_is_right(evaluate, task):
-    source = text(task, "examples", "fast.metal")
+def test_the_example_is_right(evaluate, task, example):
+    source = text(task, "examples", f"{example}.metal")
     assert source.startswith("// Idea: ")
     evaluation = evaluate(task, source)
     assert evaluation.outcome is Outcome.SCORED, evaluation.message
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+@pytest.mark.parametrize("task", sorted(SIZES))
+def test_the_sanitizer_finds_nothing_in_the_example(composed, task, example):
+    problem = instantiate(composed(f"task={task}", f"task.sizes=[{SMALLER.get(task, SIZES[task])}]").task)
+    (size,) = problem.sizes
+    program = problem.task.trace(size, problem.task.inputs(size, np.random.default_rng(7)))
+    sanitizer = CpuSanitizer(seconds=60.0)
+    found = sanitizer.check(text(task, "examples", f"{example}.metal"), program)
+    sanitizer.close()
+    assert found.clean, found.all
 
 
 BARRIER = "threadgroup_barrier(mem_flags::mem_threadgroup);"
