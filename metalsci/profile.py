@@ -1,0 +1,88 @@
+"""What a kernel would do on an Apple GPU, without one: `python -m metalsci.profile task=fft3d kernel=mine.metal`.
+
+    task=NAME kernel=PATH [versus=PATH] [size=1]           a task's kernels; without `kernel` the seed kernel
+    source=PATH kernel=NAME threads=4096,1 threadgroup=64 0=float[4096] 1=float[4096] 2=uint:4096
+
+A task's size is its label or its number, by default the largest. Of any `.metal` file the arguments are given by buffer
+index: `type[count]` is a buffer of random numbers, `type:value` a value. `chip="M1 Max"` is another GPU than an M1 Pro;
+`--json` prints data; `--html FILE` writes a page with the annotated source. Times are predicted: docs/virtual_gpu.md.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from hydra.errors import HydraException
+from rich.console import Console
+
+from metalsci.cli.arguments import UsageError
+from metalsci.cli.config_errors import explain
+from metalsci.cli.profile_source import Profiled, profile_file, profile_task
+from metalsci.cli.profile_view import page, show, show_both
+from metalsci.cpu_metal.errors import DispatchError, PipelineError
+from metalsci.devices.errors import DeviceError
+from metalsci.devices.virtual.gpu_facts import facts_of
+from metalsci.experiment.instantiation import ConfigError
+from metalsci.files.locations import ensure_cache
+from metalsci.msl.diagnostics import CompileError, render
+from metalsci.task.loader import TaskError
+
+_EXPECTED = (HydraException, ConfigError, UsageError, TaskError, DeviceError, DispatchError, PipelineError, OSError)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Exits with 1 if the kernel does not compile or cannot be counted, with 2 if the arguments are wrong."""
+    about, _, rest = (__doc__ or "").partition("\n\n")
+    parser = argparse.ArgumentParser(
+        prog="python -m metalsci.profile",
+        description=about,
+        epilog=rest,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("settings", nargs="+", metavar="key=value")
+    parser.add_argument("--json", action="store_true", help="print what was counted and predicted as JSON")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with the annotated source")
+    told = parser.parse_args(arguments)
+    ensure_cache()
+    try:
+        found = _profiled(_settings(told.settings))
+    except CompileError as error:
+        parser.exit(1, render(error.diagnostics) + "\n")
+    except DispatchError as error:
+        parser.exit(1, f"{error}\n")
+    except _EXPECTED as error:
+        parser.error(explain(error))
+    if told.html:
+        told.html.write_text(page(found), encoding="utf-8")
+    if told.json:
+        sys.stdout.write(json.dumps([asdict(each.prediction) for each in found], indent=1) + "\n")
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    for each in found:
+        show(each, console)
+    if len(found) == 2:
+        show_both(found[0], found[1], console)
+
+
+def _settings(given: Sequence[str]) -> dict[str, str]:
+    """Raises UsageError for what is no `key=value`."""
+    if wrong := [each for each in given if "=" not in each]:
+        raise UsageError(f"'{wrong[0]}' is not of the form key=value; --help has examples")
+    return dict(each.split("=", 1) for each in given)
+
+
+def _profiled(settings: dict[str, str]) -> list[Profiled]:
+    gpu = facts_of(settings.pop("chip", "M1 Pro"))
+    if "source" in settings:
+        return [profile_file(settings, gpu)]
+    if "task" not in settings:
+        raise UsageError("give task=NAME, or source=PATH of a .metal file")
+    kernels = [settings.get("kernel"), *([settings["versus"]] if "versus" in settings else [])]
+    return [profile_task(settings["task"], kernel, settings.get("size"), gpu) for kernel in kernels]
+
+
+if __name__ == "__main__":
+    main()
