@@ -18,8 +18,8 @@ EXPERIMENTS = sorted(path.stem for path in (data("conf") / "experiment").glob("*
 
 
 def test_the_groups_are_those_of_a_run(composed):
-    settings = {"paths", "repeats", "seed", "run", "inputs", "sanitizer", "search", "observers", "optimized_metric"}
-    assert set(GROUPS) == set(composed()) - settings
+    settings = {"paths", "repeats", "seed", "run", "start", "inputs", "sanitizer", "search", "observers"}
+    assert set(GROUPS) == set(composed()) - settings - {"optimized_metric"}
     assert {group for group, _ in OPTIONS} == set(GROUPS)
 
 

@@ -7,7 +7,7 @@ from metalsci.gate.heldout import GateError
 from metalsci.models.errors import ModelError
 from metalsci.search.budget import BudgetError
 from metalsci.search.journal import JournalError
-from metalsci.search.loop import SeedKernelError
+from metalsci.search.loop import SeedKernelError, StartError
 from metalsci.search.request import StrategyError
 from metalsci.task.loader import TaskError
 
@@ -17,6 +17,7 @@ EXPECTED = (
     DeviceError,
     JournalError,
     SeedKernelError,
+    StartError,
     GateError,
     ModelError,
     BudgetError,

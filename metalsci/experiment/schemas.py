@@ -45,6 +45,7 @@ class RunConfig:
     - sanitizer: look for data races and the like in candidates that fail, and in those that would win.
     - run: the folder of a recorded run, for model=replay.
     - optimized_metric: what a sweeper such as Optuna's makes larger: self_speedup, best_score, heldout_speedup or phi.
+    - start: a .metal file, or the folder of a run, to start from; the seed kernel stays the baseline.
     - observers: further followers of a run, by name: +observers.csv._target_=mine.Csv.
     """
 
@@ -66,6 +67,7 @@ class RunConfig:
     seed: int = 0
     run: str | None = None
     optimized_metric: Metric = Metric.self_speedup
+    start: str | None = None
 
 
 @dataclass

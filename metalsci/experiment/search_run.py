@@ -129,13 +129,29 @@ def run_experiment(
         observers = Observers([view, *parts.observers], lambda sentence: view.say(sentence, "dim"))
         stack.push(lambda kind, *_: observers.close(failed=kind is not None))
         recording = _recording(parts.model)
-        journal = Journal(folder / "journal.jsonl", _fingerprint(cfg, parts.problem), _inputs_seed(cfg, recording))
+        start = start_source(cfg.start)
+        fingerprint = _fingerprint(cfg, parts.problem, start)
+        journal = Journal(folder / "journal.jsonl", fingerprint, _inputs_seed(cfg, recording))
         accepted()
         cfg = cfg.copy()
         cfg.inputs.seed = journal.inputs_seed
         if isinstance(parts.model, AbstractContextManager):
             stack.enter_context(parts.model)  # a run that stops here for want of a key has a journal to resume
-        return _Run(cfg, parts, RunFolder(folder), journal, recording, observers, watch).to_the_end(sweep)
+        run = _Run(cfg, parts, RunFolder(folder), journal, recording, observers, watch, start)
+        return run.to_the_end(sweep)
+
+
+def start_source(path: str | None) -> str | None:
+    """Read `start=PATH`: a .metal file, or the folder of a run, whose best kernel it is. Raises ConfigError."""
+    if path is None:
+        return None
+    file = Path(path) / "best.metal" if Path(path).is_dir() else Path(path)
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"start={path}: give a .metal file or the folder of a run that has ended ({error})"
+        ) from error
 
 
 def _recording(model: Model | LanguageModel) -> Recording | None:
@@ -176,6 +192,7 @@ class _Run:
         recording: Recording | None,
         observers: Observers,
         watch: Stopwatch,
+        start: str | None,
     ) -> None:
         self.cfg = cfg
         self.parts = parts
@@ -184,6 +201,7 @@ class _Run:
         self.recording = recording
         self.observers = observers
         self.watch = watch
+        self.start = start
 
     def to_the_end(self, sweep: str | None) -> Summary:
         problem, device, seed = self.parts.problem, self.parts.device, self.journal.inputs_seed
@@ -230,6 +248,8 @@ class _Run:
         account = Account(lambda: self.watch.total)
         conversation = Conversation(model, budget, account, self.journal, self.folder, self.watch)
         self.folder.candidate(0, task.seed_kernel)
+        if self.start is not None:
+            self.folder.text("00_start.metal", self.start)
         return Search(
             task=task,
             propose=Proposer(task, conversation, self.folder, self.parts.prompt, self._prepare),
@@ -239,6 +259,7 @@ class _Run:
             journal=self.journal,
             promotion=promotion,
             learner=model,
+            start=self.start,
             account=account,
             flights=AsRecorded(self.recording.schedule) if self.recording else self.parts.search.flights(),
             watchers=(self.observers,),
@@ -295,7 +316,7 @@ class _Run:
             inputs_seed=self.journal.inputs_seed,
             ended_by=finished.ended_by,
             spent=finished.spent,
-            iterations=len(archive) - 1,
+            iterations=archive.attempts,
             outcomes=Counter(str(e.evaluation.outcome) for e in archive.proposals),
             best_iteration=archive.incumbent.iteration,
             seed_score=seed_score,
@@ -325,13 +346,15 @@ def _framework(entry: Entry) -> float:
     return entry.seconds["total"] - sum(entry.seconds.get(phase, 0.0) for phase in _WORK)
 
 
-def _fingerprint(cfg: DictConfig, problem: Problem) -> str:
+def _fingerprint(cfg: DictConfig, problem: Problem, start: str | None) -> str:
     """What two runs must share for one to go on with the other's journal."""
     task = OmegaConf.masked_copy(cfg.task, ["name", "sizes", "heldout", "physics", "tolerance"])
     groups = ("model", "prompt", "strategy", "promotion", "device", "inputs", "repeats")
     same = [task, *(cfg[group] for group in groups)]
     settings = [_less_means(OmegaConf.to_container(part, resolve=True, enum_to_str=True)) for part in same]
-    text = json.dumps([settings, cfg.seed, cfg.sanitizer, problem.task.seed_kernel, problem.task.brief], sort_keys=True)
+    text = json.dumps(
+        [settings, cfg.seed, cfg.sanitizer, problem.task.seed_kernel, problem.task.brief, start], sort_keys=True
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -55,7 +55,8 @@ class Entry:
 
 
 class Archive:
-    """Append-only. `archive[id]` is the entry of a request, `archive[0]` the seed kernel."""
+    """Append-only. `archive[id]` is the entry of a request. `archive[0]` is where the search starts: the seed kernel,
+    or the kernel that was given as a start."""
 
     def __init__(self, seed: Entry) -> None:
         self._entries: list[Entry] = []
@@ -66,7 +67,15 @@ class Archive:
         self._best: list[Entry] = []
         self._correct: list[Entry] = []
         self._incumbent = seed
+        self._given = 1
+        self._promoted_at = 1
         self._append(seed)
+
+    def start_from(self, entry: Entry) -> None:
+        """Begin with another kernel than the seed kernel, which stays the baseline of all speedups."""
+        self._append(entry)
+        self._incumbent = entry
+        self._given = self._promoted_at = 2
 
     def add(self, entry: Entry) -> None:
         """Append an entry. A promoted one becomes the incumbent."""
@@ -75,6 +84,7 @@ class Archive:
             self._correct.append(entry)
         if entry.promoted:
             self._incumbent = entry
+            self._promoted_at = len(self._entries)
 
     def _append(self, entry: Entry) -> None:
         self._entries.append(entry)
@@ -88,8 +98,18 @@ class Archive:
             self._tried = Tried(self._ordinals, len(self._first), chained)
 
     def __len__(self) -> int:
-        """Count the entries, the seed kernel's too."""
+        """Count the entries, those of seed kernel and start too."""
         return len(self._entries)
+
+    @property
+    def attempts(self) -> int:
+        """Count the proposals."""
+        return len(self._entries) - self._given
+
+    @property
+    def stale(self) -> int:
+        """Count the proposals since the incumbent was promoted."""
+        return len(self._entries) - self._promoted_at
 
     def __getitem__(self, iteration: int) -> Entry:
         return self._by_id[iteration]
@@ -104,8 +124,8 @@ class Archive:
 
     @property
     def proposals(self) -> Sequence[Entry]:
-        """A copy of the entries without the seed kernel, for reports."""
-        return self._entries[1:]
+        """A copy of the entries without seed kernel and start, for reports."""
+        return self._entries[self._given :]
 
     @property
     def seed(self) -> Entry:
@@ -127,7 +147,7 @@ class Archive:
 
     def recent(self, count: int) -> Sequence[Entry]:
         """The last `count` proposals, oldest first."""
-        return self._entries[max(1, len(self._entries) - count) :]
+        return self._entries[max(self._given, len(self._entries) - count) :]
 
     def recent_correct(self, count: int) -> Sequence[Entry]:
         """The last `count` correct proposals, oldest first."""

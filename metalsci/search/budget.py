@@ -33,20 +33,32 @@ class Budget:
     - minutes: wall clock of this process.
     - tokens: sent and generated; a call that could overdraw them is not made.
     - dollars: at the prices of the model's config; a call that could overdraw them is not made.
+    - target: a speedup over the seed kernel, by the search's own scores; reaching it ends the search.
+    - patience: proposals without a new incumbent.
     """
 
     iterations: int
     minutes: float | None = None
     tokens: int | None = None
     dollars: float | None = None
+    target: float | None = None
+    patience: int | None = None
 
     def __post_init__(self) -> None:
         if self.iterations < 1:
             raise ValueError(f"budget.iterations={self.iterations}: a search needs at least one iteration")
-        for what in ("minutes", "tokens", "dollars"):
+        for what in ("minutes", "tokens", "dollars", "target", "patience"):
             limit = getattr(self, what)
             if limit is not None and limit <= 0:
-                raise ValueError(f"budget.{what}={limit}: give a positive number of {what}, or null for no limit")
+                raise ValueError(f"budget.{what}={limit}: give a positive number, or null for no limit")
+
+    def reached(self, speedup: float, stale: int) -> str | None:
+        """Whether there is enough: the incumbent's speedup, or proposals since it was promoted."""
+        if self.target is not None and speedup >= self.target:
+            return "target"
+        if self.patience is not None and stale >= self.patience:
+            return "patience"
+        return None
 
     def ended_by(self, spent: Spent) -> str | None:
         """Which limit has been reached; None while the search may ask for more."""

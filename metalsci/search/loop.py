@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from metalsci.evaluation.promotion.protocol import Promotion
+from metalsci.evaluation.promotion.protocol import Decision, Promotion
 from metalsci.evaluation.promotion.strict import Strict
 from metalsci.evaluation.results import Evaluation, Outcome
 from metalsci.models.protocol import Chooser, Learner
@@ -28,6 +28,10 @@ from metalsci.task.definition import TaskView
 
 class SeedKernelError(Exception):
     """The task's own seed kernel does not score, so there is nothing to improve on."""
+
+
+class StartError(Exception):
+    """The kernel that was given as a start does not score; the message says why."""
 
 
 class Watcher(Protocol):
@@ -56,6 +60,7 @@ class Search:
     propose, evaluate: see metalsci.search.proposal.
     promotion: decides when a challenger becomes the incumbent.
     learner: the model, where it wants to know what came of its answers or chooses among members.
+    start: source of the first incumbent; None for the seed kernel, which stays the baseline of all speedups.
     flights: how many answers may be under way.
     record: takes each new entry once it is journalled, e.g. to write it into a folder.
     """
@@ -71,6 +76,7 @@ class Search:
         journal: Log,
         promotion: Promotion | None = None,
         learner: object = None,
+        start: str | None = None,
         account: Account | None = None,
         flights: Flights | None = None,
         watchers: Sequence[Watcher] = (),
@@ -83,6 +89,7 @@ class Search:
         self.strategy = CheckedStrategy(strategy, learner if isinstance(learner, Chooser) else None)
         self.budget = budget
         self.journal = journal
+        self.start = start
         self.learner = learner if isinstance(learner, Learner) else None
         self.account = account or Account()
         self.flights = InTurn() if flights is None else flights  # none under way is false
@@ -106,45 +113,63 @@ class Search:
             self._land(self.flights.take(), archive)
         if self._error is not None:
             raise self._error
-        return Finished(archive, self._ended_by or "iterations", self.account.spent(len(archive) - 1))
+        return Finished(archive, self._ended_by or "iterations", self.account.spent(archive.attempts))
 
     def _repeat(self) -> Archive:
         """Ask and tell what the journal holds, in the recorded order; start what it holds no evaluation of."""
         archive: Archive | None = None
+        given: list[Entry] = []
         for event in self.journal.events():
             if isinstance(event, Answered):
                 self.account.add(event.response)
-            elif archive is None:
-                assert isinstance(event, Entry)  # the seed kernel is judged before anything is asked
-                archive = self._begin(event)
-            elif isinstance(event, Entry):
+                continue
+            if isinstance(event, Entry) and event.iteration == 0:
+                given.append(event)
+                continue
+            archive = archive or self._begin(given)
+            if isinstance(event, Entry):
                 self._tell(event, archive)
-            else:
-                self.strategy.ask_again(archive, event)
-                for request in event.requests:
-                    if request.id not in self.journal.judged:
-                        heard = self.journal.heard.get(request.id, ())
-                        self._start(request, self.propose(request, archive, heard))
-        return archive or self._begin(self._judge_seed())
+                continue
+            self.strategy.ask_again(archive, event)
+            for request in event.requests:
+                if request.id not in self.journal.judged:
+                    heard = self.journal.heard.get(request.id, ())
+                    self._start(request, self.propose(request, archive, heard))
+        return archive or self._begin(given)
 
-    def _begin(self, seed: Entry) -> Archive:
+    def _begin(self, recorded: Sequence[Entry]) -> Archive:
+        """Judge seed kernel and start, unless that is recorded. Raises SeedKernelError and StartError."""
+        seed = recorded[0] if recorded else self._judge_given(self.task.seed_kernel, "seed kernel", None)
         if not seed.correct:
-            raise SeedKernelError(self._seed_complaint(seed.evaluation))
+            told = self._complaint(seed.evaluation, self.task.seed_kernel)
+            raise SeedKernelError(f"the seed kernel of task {self.task.name} does not score {told}")
         archive = Archive(seed)
         self._announce(archive)
+        if self.start is not None:
+            as_given = Decision(True, "given as the start")
+            start = recorded[1] if len(recorded) > 1 else self._judge_given(self.start, "start", as_given)
+            if not start.correct:
+                raise StartError(
+                    f"the kernel given as start does not score {self._complaint(start.evaluation, self.start)}"
+                )
+            archive.start_from(start)
+            self._announce(archive)
         return archive
 
-    def _judge_seed(self) -> Entry:
-        source = self.task.seed_kernel
+    def _judge_given(self, source: str, name: str, decision: Decision | None) -> Entry:
         begin = time.perf_counter()
-        evaluation = self.evaluate(source, self._progress("seed kernel"))
+        evaluation = self.evaluate(source, self._progress(name))
         seconds = {**evaluation.phases, "total": time.perf_counter() - begin}
-        return self._keep(Entry(0, source, evaluation, seconds=seconds, spelling=spelling(source)), None)
+        entry = Entry(0, source, evaluation, seconds=seconds, decision=decision, spelling=spelling(source))
+        return self._keep(entry, None)
 
     def _ask(self, archive: Archive) -> None:
         """Ask for as many requests as the budget and the answers under way leave room for."""
         while self._ended_by is None and self._error is None and len(self.flights) < self.flights.most:
-            self._ended_by = self.budget.ended_by(self.account.spent(self.strategy.asked))
+            speedup = archive.self_speedup(archive.incumbent) or 0.0
+            self._ended_by = self.budget.reached(speedup, archive.stale) or self.budget.ended_by(
+                self.account.spent(self.strategy.asked)
+            )
             if self._ended_by is not None:
                 return
             room = min(self.flights.most - len(self.flights), self.budget.iterations - self.strategy.asked)
@@ -227,6 +252,6 @@ class Search:
         for watcher in self.watchers:
             watcher.entry(archive)
 
-    def _seed_complaint(self, evaluation: Evaluation) -> str:
-        told = render(evaluation.diagnostics, self.task.seed_kernel, "caret") or f"  {evaluation.message}"
-        return f"the seed kernel of task {self.task.name} does not score ({evaluation.outcome}):\n{told}"
+    def _complaint(self, evaluation: Evaluation, source: str) -> str:
+        told = render(evaluation.diagnostics, source, "caret") or f"  {evaluation.message}"
+        return f"({evaluation.outcome}):\n{told}"

@@ -36,6 +36,7 @@ class RunFolder:
         self._write(f"{iteration:02}_{'candidate' if iteration else 'seed'}.metal", source)
 
     def result(self, entry: Entry) -> None:
+        started = entry.iteration == 0 and entry.promoted
         record: dict[str, Any] = {"schema": RESULT_SCHEMA, "iteration": entry.iteration, "seconds": entry.seconds}
         record |= msgspec.to_builtins(entry.evaluation)
         for size, told in zip(entry.evaluation.sizes, record["sizes"], strict=True):
@@ -48,7 +49,7 @@ class RunFolder:
         if entry.reply is not None:
             record["answer"] = msgspec.to_builtins(entry.reply)
         encoded = msgspec.json.format(msgspec.json.encode(record), indent=2).decode()
-        self._write(f"{entry.iteration:02}_result.json", encoded + "\n")
+        self._write(f"{entry.iteration:02}_{'start_' if started else ''}result.json", encoded + "\n")
 
     def json(self, name: str, value: object) -> Path:
         """Write a result of the run, on disk when this returns."""

@@ -64,7 +64,7 @@ class ConsoleView(Observer):
         row = self._row(archive, entry)
         log.info(row.plain)
         self._console.print(row, no_wrap=True, overflow="ellipsis")
-        self._progress.update(self._bar, completed=len(archive) - 1)
+        self._progress.update(self._bar, completed=archive.attempts)
 
     def _row(self, archive: Archive, entry: Entry) -> Text:
         speedup = archive.self_speedup(entry)
@@ -121,7 +121,7 @@ def _note(entry: Entry) -> str:
     if not evaluation.outcome.correct:
         return visible(evaluation.message.replace("\n", " "))
     if entry.reply is None:
-        return "the seed kernel"
+        return "the kernel given as the start" if entry.promoted else "the seed kernel"
     return entry.reply.headline
 
 

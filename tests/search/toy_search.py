@@ -89,6 +89,7 @@ def search(
     promotion: Promotion | None = None,
     flights: Flights | None = None,
     journal: Journal | None = None,
+    start: str | None = None,
 ) -> Finished:
     """Search in `folder`, going on where its journal ends."""
     watch = Stopwatch()
@@ -105,6 +106,7 @@ def search(
         journal=journal,
         promotion=promotion,
         learner=model,
+        start=start,
         account=account,
         flights=flights,
         watchers=(steps or Steps(),),

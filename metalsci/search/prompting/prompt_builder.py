@@ -108,7 +108,7 @@ class PromptBuilder:
         detail = self.detail
         short = replace(detail, sizes=False, findings=False, roofline=False, device=False)
         whole = _Attempts.WHOLE if self.attempts else _Attempts.NONE
-        for lines in range(min(self.history, len(archive) - 1), -1, -1):
+        for lines in range(min(self.history, archive.attempts), -1, -1):
             yield self._write(task, archive, request, lines, whole, detail)
         for attempts in (_Attempts.RESULTS, _Attempts.NONE):
             yield self._write(task, archive, request, 0, min(whole, attempts), detail)
