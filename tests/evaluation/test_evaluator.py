@@ -53,8 +53,10 @@ def test_the_seed_kernel_is_right_and_scored_at_every_size(evaluator, seed):
 
 def test_the_device_says_how_a_kernel_executes(evaluator, seed):
     assert "vector lanes along x" in evaluator.evaluate(seed).remarks[0]
-    waiting = seed.replace(STORE, "    threadgroup_barrier(mem_flags::mem_none);\n" + STORE)
-    assert "not vectorised" in evaluator.evaluate(waiting).remarks[0]
+    barrier = "threadgroup_barrier(mem_flags::mem_none);"
+    apart = seed.replace(STORE, f"    if (u_in[c] > 1e30f) {barrier} {barrier}\n" + STORE)
+    remark = evaluator.evaluate(apart).remarks[0]
+    assert "not vectorised" in remark and "a barrier where threads may go different ways" in remark
 
 
 @pytest.mark.parametrize(

@@ -120,11 +120,11 @@ class Compiler:
         kernels = [
             CompiledKernel(
                 signature,
-                BuiltKernel(Mode(mode), threadgroup_memory, stack),
+                BuiltKernel(Mode(mode), threadgroup_memory, stack, why, how),
                 (folder / f"{index}.so").read_bytes(),
                 origin,
             )
-            for index, (signature, (mode, threadgroup_memory, stack)) in enumerate(
+            for index, (signature, (mode, threadgroup_memory, stack, why, how)) in enumerate(
                 zip(parsed.kernels, facts["kernels"], strict=True)
             )
         ]
@@ -205,7 +205,7 @@ def _write(build: Build, folder: Path) -> None:
     """Fills a cache entry."""
     kernels, warnings = build.kernels(folder)
     facts = {
-        "kernels": [(k.mode, k.threadgroup_memory, k.stack) for k in kernels],
+        "kernels": [(k.mode, k.threadgroup_memory, k.stack, k.why, k.how) for k in kernels],
         "warnings": [(d.severity, d.line, d.column, d.message) for d in warnings],
     }
     (folder / _FACTS).write_text(json.dumps(facts), encoding="utf-8")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from metalsci.cpu_metal.compile.compiler import CompiledKernel, Origin
+from metalsci.cpu_metal.compile.pipeline import BuiltKernel
 from metalsci.cpu_metal.compile.wrapper import Mode, slots
 from metalsci.msl.diagnostics import Diagnostic
 from metalsci.msl.language.signature import AddressSpace, Indirection, Parameter
@@ -38,6 +39,7 @@ class Kernel:
     mode: Mode = field(repr=False)
     code: bytes = field(repr=False)
     stack: int = field(repr=False)
+    built: BuiltKernel = field(repr=False)
     origin: Origin = field(repr=False)
     thread_execution_width: int = SIMD_WIDTH
 
@@ -61,6 +63,7 @@ def kernel(compiled: CompiledKernel) -> Kernel:
         mode=compiled.built.mode,
         code=compiled.code,
         stack=compiled.built.stack,
+        built=compiled.built,
         origin=compiled.origin,
     )
 

@@ -10,11 +10,14 @@ from typing import TypeVar
 
 from metalsci.cpu_metal.compile.clang_diagnostics import diagnostics, files_read
 from metalsci.cpu_metal.compile.elf import ObjectFile, Variable, read_object, read_variables
+from metalsci.cpu_metal.compile.lanes.flow import RefusedError
+from metalsci.cpu_metal.compile.lanes.kernel import in_lanes
+from metalsci.cpu_metal.compile.lanes.steps import SIMDGROUP
 from metalsci.cpu_metal.compile.llvm.conversions import saturating
 from metalsci.cpu_metal.compile.llvm.division import without_traps
 from metalsci.cpu_metal.compile.symbols import ALLOWED, CHECKS, COUNTS, HELPERS, THREADGROUP_SECTION, WAITS
 from metalsci.cpu_metal.compile.toolchain import INCLUDE, Run, Toolchain, ToolchainError
-from metalsci.cpu_metal.compile.wrapper import Mode, bare_unit, needs_group, unit
+from metalsci.cpu_metal.compile.wrapper import Mode, ThreadExecution, bare_unit, needs_group, unit
 from metalsci.cpu_metal.execute.host import processors
 from metalsci.cpu_metal.legalize import ranks, rewrite
 from metalsci.cpu_metal.profiler.counted_build import CountedBuild, TooLongError, count
@@ -32,6 +35,7 @@ from metalsci.msl.text.lexer import SourceText
 _FILE = "kernel.metal"
 _MAX_DENSE_STACK = 16000  # runtime/runtime.h
 _WAIT_WORDS = re.compile(rb"_barrier\b|\b(?:simd|quad)_|\bsimdgroup_")
+_LOOP_WORDS = re.compile(rb"\b(?:for|while|do|goto)\b|_barrier\b|\b(?:simd|quad)_|\bsimdgroup_")
 _TO_MODULE = ("-S", "-emit-llvm", "-Xclang", "-disable-llvm-passes")
 # The sanitizer wants to know places in the source, and indices before they become addresses.
 _TO_CHECKED_MODULE = (*_TO_MODULE, "-gline-tables-only", "-gcolumn-info", "-fsanitize=array-bounds")
@@ -52,11 +56,14 @@ _ALLOCA = re.compile(r"^ +%\S+ = alloca ", re.MULTILINE)
 @dataclass(frozen=True)
 class BuiltKernel:
     """How a kernel's dispatches are cut up, its own threadgroup memory in bytes, and the bytes of stack that a thread
-    needs (0 where that cannot be told)."""
+    needs (0 where that cannot be told). why: it is not run in lanes; how: it is; empty where there is nothing to say.
+    """
 
     mode: Mode
     threadgroup_memory: int
     stack: int
+    why: str = ""
+    how: str = ""
 
 
 @dataclass(frozen=True)
@@ -161,9 +168,14 @@ class _Scratch:
 
     def kernel(self, index: int, signature: KernelSignature) -> tuple[BuiltKernel, Sequence[Diagnostic]]:
         """Compiles and links one kernel to `{index}.so`."""
-        guess = self._guess(signature)
+        try:
+            return self._in_lanes(index, signature)
+        except RefusedError as error:
+            why = str(error)
+        stacks = self._build.toolchain.execution is ThreadExecution.STACKS
+        guess = Mode.THREAD if stacks else self._guess(signature)
         compiled = self._object(index, signature, guess)
-        mode = _mode(compiled.object, signature)
+        mode = Mode.THREAD if stacks else _mode(compiled.object, signature)
         if mode is not guess:
             compiled = self._object(index, signature, mode)
         if compiled.vectorised_in_error:
@@ -171,7 +183,41 @@ class _Scratch:
         _check_object(compiled.object, self._source.users, ALLOWED)
         self._ran(lambda: self._build.toolchain.link(self.path, [f"{index}.o"], f"{index}.so"), signature)
         memory = compiled.object.sections.get(THREADGROUP_SECTION, 0)
-        return BuiltKernel(mode, memory, _stack(compiled.object)), compiled.messages
+        return BuiltKernel(mode, memory, _stack(compiled.object), why), compiled.messages
+
+    def _in_lanes(self, index: int, signature: KernelSignature) -> tuple[BuiltKernel, Sequence[Diagnostic]]:
+        """Compiles and links one kernel to run in lanes. Raises RefusedError where another way is better or needed."""
+        toolchain, math_mode = self._build.toolchain, self._build.math_mode
+        if toolchain.execution not in (ThreadExecution.LANES, ThreadExecution.FASTEST):
+            raise RefusedError("")
+        forced = toolchain.execution is ThreadExecution.LANES
+        if not (forced or _LOOP_WORDS.search(self._source.users.data)):
+            raise RefusedError("")  # LLVM vectorises the loop over such threads as well, and sooner
+        mode = Mode.GRID if self._guess(signature) is Mode.GRID else Mode.GROUP
+        text = unit(_FILE, signature, self._function(signature), mode, independent=False, lanes=True)
+        place = signature.line, signature.column
+        first, simple, output = f"{index}.ll", f"{index}.simple.ll", f"{index}.o"
+        _, found = self.clang(f"{index}.cl", text, [*_TO_MODULE, "-o", first], place)
+        divided, _ = without_traps(saturating((self.path / first).read_text(encoding="utf-8")))
+        (self.path / first).write_text(divided, encoding="utf-8")
+        try:
+            self._ran(lambda: toolchain.simplify(self.path, first, simple, math_mode), signature)
+            module = (self.path / simple).read_text(encoding="utf-8")
+            made = in_lanes(module, "metal_run", _lanes(module), is_row=mode is Mode.GRID)
+            if not (forced or made.regions > 1 or made.has_loops or made.width == SIMDGROUP):
+                raise RefusedError("")
+            (self.path / first).write_text(made.module, encoding="utf-8")
+            self._ran(lambda: toolchain.optimise(self.path, first, output, math_mode, _NOT_VECTORISED), signature)
+        except CompileError as error:
+            if forced:
+                raise
+            raise RefusedError("the compiler takes too long to make vectors of it") from error
+        compiled = read_object((self.path / output).read_bytes())
+        _check_object(compiled, self._source.users, ALLOWED)
+        self._ran(lambda: toolchain.link(self.path, [output], f"{index}.so"), signature)
+        parts = f", in {made.regions} parts between barriers" if made.regions > 1 else ""
+        how = f"{made.width} threads run at a time, in the lanes of vectors{parts}"
+        return BuiltKernel(mode, compiled.sections.get(THREADGROUP_SECTION, 0), 0, "", how), found
 
     def checked(self, signature: KernelSignature, output: Path) -> CheckedBuild:
         """Compiles, instruments and links one kernel to `output`; see sanitizer/."""
@@ -286,6 +332,15 @@ class _Scratch:
         match = re.search(rb"\bvoid\s+(\w+)\s*\(", self._source.users.data[slice(*signature.span)])
         name = match[1].decode() if match else signature.name
         return f"{name}<{', '.join(argument.value for argument in signature.template_arguments)}>"
+
+
+def _lanes(module: str) -> int:
+    """Threads of a vector: as many as there are floats in the machine's. Raises RefusedError where it has none."""
+    if "+avx512f" in module:
+        return 16
+    if "+avx2" in module:
+        return 8
+    raise RefusedError("this processor has no masks for vectors")
 
 
 def _mode(compiled: ObjectFile, signature: KernelSignature) -> Mode:

@@ -17,6 +17,7 @@ from typing import Self
 
 import ziglang
 
+from metalsci.cpu_metal.compile.wrapper import ThreadExecution
 from metalsci.cpu_metal.execute.host import Limits, processor
 from metalsci.cpu_metal.execute.host import target as this_machine
 from metalsci.msl.language.math_mode import MathMode
@@ -90,6 +91,8 @@ class Toolchain:
     """Clang's name of the machine that kernels run on."""
     architecture: str = "native"
     """What Clang's -march takes."""
+    execution: ThreadExecution = ThreadExecution.FASTEST
+    """How kernels are run; tests compare the ways."""
     launcher: Path | None = None
 
     def isolated(self, launcher: Path) -> Self:
@@ -104,7 +107,8 @@ class Toolchain:
     @cached_property
     def identity(self) -> str:
         """Changes whenever the same source might compile to something else."""
-        return f"ziglang {version('ziglang')} {self.target} {self.architecture} {processor()}"
+        machine = f"{self.target} {self.architecture} {processor()}"
+        return f"ziglang {version('ziglang')} {machine} {self.execution}"
 
     def compile_metal(
         self, folder: Path, unit: str, math_mode: MathMode, prelude: Path | None, flags: Sequence[str]
@@ -146,6 +150,12 @@ class Toolchain:
             if run.code:
                 raise ToolchainError(run.messages)
             return (folder / "macros").read_text()
+
+    def simplify(self, folder: Path, module: str, output: str, math_mode: MathMode) -> "Run":
+        """`module`, LLVM's text in `folder`, to `output`: inlined and simplified, but neither vectorised nor unrolled
+        further than whole loops."""
+        how = [*self._machine, "-O2", "-flto=thin", "-fPIC", *_MATH[math_mode], "-S", "-emit-llvm"]
+        return self._run(["clang", *how, "-x", "ir", module, "-o", output], folder)
 
     def build_prelude(self, output: Path, math_mode: MathMode) -> None:
         """Metal's headers, precompiled: they are ten times as long as most kernels."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 from metalsci.msl.language.signature import KernelSignature, Parameter
 
@@ -16,6 +16,19 @@ class Mode(IntEnum):
     """The group matters, but its threads never wait for one another: threads of a group in a loop, vectorised."""
     THREAD = 2
     """Threads of a group wait for one another: one stack a thread."""
+
+
+class ThreadExecution(StrEnum):
+    """How threads are run. A kernel that cannot be run as asked for is run as the next one says."""
+
+    FASTEST = "fastest"
+    """As is the fastest for each kernel."""
+    LANES = "lanes"
+    """A vector of threads at a time: compile/lanes."""
+    LOOPS = "loops"
+    """A loop over threads that never wait for one another, vectorised by LLVM."""
+    STACKS = "stacks"
+    """One stack a thread: what all others are compared with."""
 
 
 GRID_ATTRIBUTES = {
@@ -107,6 +120,39 @@ extern "C" __attribute__((visibility("default"))) void metal_run(
   ::{name}({arguments});
 }}
 """
+# One thread's code between two marks, which compile/lanes makes a vector of threads'. A row of the grid, or a group.
+_ROW_IN_LANES = """\
+extern "C" __attribute__((visibility("default"))) void metal_run(const metal::_Dispatch *d, uint first, uint last) {{
+  using namespace metal;
+  {bindings}
+  const uint gx = d->grid[0], gy = d->grid[1], tile = d->tile, tiles = (gx + tile - 1) / tile;
+  for (uint unit = first; unit < last; ++unit) {{
+    const uint row = unit / tiles, x0 = unit % tiles * tile, x1 = gx - x0 < tile ? gx : x0 + tile;
+    const uint y = row % gy, z = row / gy;
+    metal_lanes_begin(x1 - x0, 1, 1);
+    const uint x = x0 + metal_lane(0);
+    ::{name}({arguments});
+    metal_lanes_end();
+  }}
+}}
+"""
+_GROUP_IN_LANES = """\
+extern "C" __attribute__((visibility("default"))) void metal_run(const metal::_Dispatch *d, uint first, uint last) {{
+  using namespace metal;
+  {bindings}
+  for (uint unit = first; unit < last; ++unit) {{
+    const uint px = unit % d->groups[0], row = unit / d->groups[0], py = row % d->groups[1], pz = row / d->groups[1];
+    const uint x0 = px * d->group[0], y0 = py * d->group[1], z0 = pz * d->group[2];
+    const uint wx = min(d->group[0], d->grid[0] - x0), wy = min(d->group[1], d->grid[1] - y0);
+    const uint wz = min(d->group[2], d->grid[2] - z0);
+    metal_lanes_begin(wx, wy, wz);
+    const uint lx = metal_lane(0), ly = metal_lane(1), lz = metal_lane(2), index = metal_lane(3);
+    const uint x = x0 + lx, y = y0 + ly, z = z0 + lz;
+    ::{name}({arguments});
+    metal_lanes_end();
+  }}
+}}
+"""
 # What an instrumented kernel needs besides. The table has the bytes of an element of each argument; 0 ends it.
 _CHECKED = """\
 #include <metal_check>
@@ -116,6 +162,7 @@ extern "C" __attribute__((used)) __constant uint metal_elements[] = {{ {elements
 _IMAGE = "metal_image((ulong)__ehdr_start, (ulong)_end);"
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _TEMPLATES = {Mode.GRID: _GRID, Mode.GROUP: _GROUP, Mode.THREAD: _THREAD}
+_IN_LANES = {Mode.GRID: _ROW_IN_LANES, Mode.GROUP: _GROUP_IN_LANES}
 
 
 def needs_group(signature: KernelSignature) -> bool:
@@ -126,7 +173,14 @@ def needs_group(signature: KernelSignature) -> bool:
 
 
 def unit(
-    file: str, signature: KernelSignature, function: str, mode: Mode, *, independent: bool, checked: bool = False
+    file: str,
+    signature: KernelSignature,
+    function: str,
+    mode: Mode,
+    *,
+    independent: bool,
+    checked: bool = False,
+    lanes: bool = False,
 ) -> str:
     """A translation unit: the user's `file` and the wrapper of one of its kernels, which C++ calls `function`.
 
@@ -138,7 +192,7 @@ def unit(
         f"const {_bound(signature.parameters[i])}<_P<{i}>> b{i}(d->arguments[{slot}]);"
         for slot, i in enumerate(slots(signature))
     ]
-    wrapper = _TEMPLATES[mode].format(
+    wrapper = (_IN_LANES if lanes else _TEMPLATES)[mode].format(
         bindings="\n  ".join([_IMAGE, *bindings] if checked else bindings),
         name=function,
         arguments=", ".join(_arguments(signature)),

@@ -273,6 +273,9 @@ def _execution(kernel: cpu_metal.Kernel) -> str:
         Mode.GROUP: "threads of a group run in vector lanes, without waiting for one another",
         Mode.THREAD: "threads of a group wait for one another, so each runs on a stack of its own, not vectorised",
     }[kernel.mode]
+    how = kernel.built.how or how
+    if kernel.built.why and kernel.mode is Mode.THREAD:
+        how += f" (not run in the lanes of vectors: {kernel.built.why})"
     memory = kernel.threadgroup_memory
     return how + (f"; {memory:,} bytes of threadgroup memory" if memory else "")
 

@@ -110,6 +110,24 @@ class Function:
         return found
 
 
+_NAMED = re.compile(r"^(%(?:\"[^\"]+\"|[\w.$-]+)) = type (.*)$", re.MULTILINE)
+_MOST_NESTED = 16  # types within types
+
+
+def with_types_spelled_out(module: str, lines: Sequence[str]) -> list[str]:
+    """Write the bodies of the module's named types in place of their names."""
+    bodies = dict(_NAMED.findall(module))
+    if not bodies:
+        return list(lines)
+    names = re.compile("(?:" + "|".join(map(re.escape, sorted(bodies, key=len, reverse=True))) + r")(?![\w.$-])")
+    text = "\n".join(lines)
+    for _ in range(_MOST_NESTED):
+        text, count = names.subn(lambda found: bodies[found[0]], text)
+        if not count:
+            break
+    return text.split("\n")
+
+
 def function_of(module: str, name: str) -> Function | None:
     """Read the function `name` of a module; None without one."""
     lines = module.split("\n")

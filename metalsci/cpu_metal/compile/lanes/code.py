@@ -1,0 +1,147 @@
+"""Text of LLVM's that grows, with names of its own, and the vectors in it."""
+
+from dataclasses import dataclass, field
+
+from metalsci.cpu_metal.compile.llvm.text import operands, split_type
+from metalsci.cpu_metal.compile.llvm.value_types import type_of
+
+_SUFFIXES = {"half": "f16", "bfloat": "bf16", "float": "f32", "double": "f64", "ptr": "p0"}
+
+
+@dataclass
+class Code:
+    """Lines of a function's body. prefix: of all names; allocas: lines for the function's entry."""
+
+    prefix: str
+    width: int
+    lines: list[str] = field(default_factory=list)
+    allocas: list[str] = field(default_factory=list)
+    declared: dict[str, str] = field(default_factory=dict)
+    """Declarations of the intrinsics that are called, by name."""
+    _count: int = 0
+
+    def name(self) -> str:
+        self._count += 1
+        return f"%{self.prefix}{self._count}"
+
+    def new(self, text: str) -> str:
+        """Add an instruction with a value; give the value's name."""
+        name = self.name()
+        self.lines.append(f"  {name} = {text}")
+        return name
+
+    def do(self, text: str) -> None:
+        """Add an instruction without a value."""
+        self.lines.append(f"  {text}")
+
+    def label(self, label: str) -> None:
+        """Begin a block."""
+        self.lines.append(f"{label.removeprefix('%')}:")
+
+    def alloca(self, kind: str, align: int = 0) -> str:
+        name = self.name()
+        self.allocas.append(f"  {name} = alloca {kind}" + (f", align {align}" if align else ""))
+        return name
+
+    def vector(self, kind: str) -> str:
+        """The type of a value of `kind`, a scalar, in all lanes."""
+        return f"<{self.width} x {kind}>"
+
+    @property
+    def mask(self) -> str:
+        return self.vector("i1")
+
+    @property
+    def bits(self) -> str:
+        """An integer with a bit for each lane."""
+        return f"i{self.width}"
+
+    def splat(self, kind: str, value: str) -> str:
+        """Spread a scalar over the lanes."""
+        if not value.startswith(("%", "@")):
+            return constant_vector(kind, value)
+        first = self.new(f"insertelement {self.vector(kind)} poison, {kind} {value}, i64 0")
+        zeros = f"<{self.width} x i32> zeroinitializer"
+        return self.new(f"shufflevector {self.vector(kind)} {first}, {self.vector(kind)} poison, {zeros}")
+
+    def steps(self, kind: str, step: int) -> str:
+        """Give `step` times the lane, as a constant."""
+        bits = int(kind[1:])
+        values = [(lane * step) % (1 << bits) for lane in range(self.width)]
+        return "<" + ", ".join(f"{kind} {value}" for value in values) + ">"
+
+    def ramp(self, kind: str, start: str, step: int) -> str:
+        """Give `start` in lane 0, and `step` more in each further lane; of pointers, bytes."""
+        base = self.splat(kind, start)
+        if kind == "ptr":
+            return self.new(
+                f"getelementptr i8, {self.vector('ptr')} {base}, {self.vector('i64')} {self.steps('i64', step)}"
+            )
+        return self.new(f"add {self.vector(kind)} {base}, {self.steps(kind, step)}")
+
+    def as_bits(self, mask: str) -> str:
+        return self.new(f"bitcast {self.mask} {mask} to {self.bits}")
+
+    def any(self, mask: str) -> str:
+        """Whether a lane is set, as an i1."""
+        return self.new(f"icmp ne {self.bits} {self.as_bits(mask)}, 0")
+
+    def first(self, mask: str) -> str:
+        """The first lane that is set, as an i64."""
+        return self._lane("cttz", mask)
+
+    def last(self, mask: str) -> str:
+        """The last lane that is set, as an i64."""
+        leading = self._lane("ctlz", mask)
+        return self.new(f"sub i64 {self.width - 1}, {leading}")
+
+    def _lane(self, count: str, mask: str) -> str:
+        bits = self.as_bits(mask)
+        found = self.call(self.bits, f"llvm.{count}.{self.bits}", [f"{self.bits} {bits}", "i1 false"])
+        return self.new(f"zext {self.bits} {found} to i64")
+
+    def call(self, kind: str, name: str, given: list[str], flags: str = "", metadata: str = "") -> str:
+        """Call an intrinsic that gives a value."""
+        self.declare(kind, name, given)
+        return self.new(f"call {flags + ' ' if flags else ''}{kind} @{name}({', '.join(given)}){metadata}")
+
+    def run(self, name: str, given: list[str]) -> None:
+        """Call an intrinsic that gives nothing."""
+        self.declare("void", name, given)
+        self.do(f"call void @{name}({', '.join(given)})")
+
+    def declare(self, kind: str, name: str, given: list[str]) -> None:
+        self.declared[name] = f"declare {kind} @{name}({', '.join(split_type(each)[0] for each in given)})"
+
+
+def suffix(kind: str) -> str:
+    """What an intrinsic's name says of a type: `v8f32`."""
+    known = type_of(kind)
+    element = _SUFFIXES.get(known.element, known.element)
+    return f"v{known.count}{element}" if known.is_vector else element
+
+
+def constant_vector(kind: str, value: str) -> str:
+    """Spread a constant over the lanes."""
+    if value in ("zeroinitializer", "null"):
+        return "zeroinitializer"
+    if value in ("poison", "undef"):
+        return value
+    return f"splat ({kind} {value})"
+
+
+def constant_elements(kind: str, value: str) -> list[str]:
+    """Take a constant apart: a vector's elements, or the scalar itself."""
+    known = type_of(kind)
+    if not known.is_vector:
+        return [value]
+    if value.startswith("<"):
+        return [split_type(each)[1] for each in operands(value[1:-1])]
+    if value.startswith("splat"):
+        return [split_type(value[value.index("(") + 1 : -1])[1]] * known.count
+    return [value] * known.count
+
+
+def zero(kind: str) -> str:
+    """The zero of a scalar type."""
+    return {"ptr": "null", "i1": "false"}.get(kind, "0" if kind.startswith("i") else "0.0")

@@ -1,0 +1,350 @@
+"""Control flow for a vector of threads: real branches where all lanes go the same way, masks where they part.
+
+Nodes that lanes may run while others do not are laid out one after the other; each runs for the lanes in its mask, and
+is passed over where there are none. A loop among them goes on as long as a lane is left in it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from metalsci.cpu_metal.compile.lanes.flow import END, Edge, FlowNode, RefusedError, order
+from metalsci.cpu_metal.compile.lanes.steps import step, touches_memory
+from metalsci.cpu_metal.compile.lanes.values import Values
+from metalsci.cpu_metal.compile.llvm.instruction import Operand
+
+_CHEAP = 24  # instructions that are carried out sooner than it is asked whether a lane needs them
+
+
+@dataclass
+class _Loop:
+    header: str
+    items: list["_Loop | str"]
+    nodes: frozenset[str]
+
+
+@dataclass
+class _Group:
+    """Nodes under masks that are laid out together."""
+
+    nodes: set[str]
+    start: str
+    end: str
+
+
+@dataclass
+class Flow:
+    """Writes one region in one version. done: where a vector of threads goes at the region's end; exits: where it goes
+    for each further region; live: where the mask of the threads that have not ended is kept, empty where all are there.
+    """
+
+    values: Values
+    inside: Sequence[str]
+    done: str
+    exits: dict[str, str]
+    live: str
+    _labels: dict[str, str] = field(default_factory=dict)
+    _masks: dict[tuple[str, str], str] = field(default_factory=dict)
+    _groups: dict[str, _Group] = field(default_factory=dict)
+    _loops: list[_Loop] = field(default_factory=list)
+
+    def write(self, head: str) -> None:
+        """Write the region that begins with the node `head`."""
+        self._find_groups()
+        code = self.values.code
+        if head in self._groups:
+            raise RefusedError("a barrier where threads may go different ways")
+        code.do(f"br label {self._target(head)}")
+        for label in self.inside:
+            if label not in self._groups:
+                self._uniform(self.values.graph.nodes[label])
+        for group in {id(group): group for group in self._groups.values()}.values():
+            self._write_group(group)
+
+    def _find_groups(self) -> None:
+        known = self.values.known
+        for label in self.inside:
+            region = set(known.influenced.get(label, ()))
+            if not region:
+                continue
+            if not region <= set(self.inside):
+                raise RefusedError("a barrier where threads have gone different ways")
+            for group in {id(g): g for name in region if (g := self._groups.get(name))}.values():
+                region |= group.nodes
+            merged = _Group(region, self.values.code.name(), self.values.code.name())
+            for name in region:
+                self._groups[name] = merged
+
+    def _target(self, label: str) -> str:
+        """Where a branch to a node goes, when all lanes take it."""
+        if label == END:
+            return self.done
+        if label in self.exits:
+            return self.exits[label]
+        return self._labels.setdefault(label, self.values.code.name())
+
+    def _mask(self, label: str, purpose: str = "") -> str:
+        key = (label, purpose)
+        if key not in self._masks:
+            self._masks[key] = self.values.code.alloca(self.values.code.mask)
+        return self._masks[key]
+
+    def _begin(self, node: FlowNode) -> None:
+        for phi in node.phis:
+            self.values.leave(phi.result, phi.type)
+        for each in node.body:
+            step(self.values, each)
+
+    # Nodes that all lanes run.
+
+    def _uniform(self, node: FlowNode) -> None:
+        values, code = self.values, self.values.code
+        code.label(self._target(node.label))
+        values.enter(node.label)
+        values.mask = code.new(f"load {code.mask}, ptr {self.live}") if self.live else "splat (i1 true)"
+        values.full, values.full_or_dead = not self.live, True
+        self._begin(node)
+        if node.label in values.known.branches:
+            self._part(node)
+        elif node.condition is None:
+            self._go(node, node.edges[0])
+        else:
+            self._choose(node, node.condition)
+
+    def _choose(self, node: FlowNode, condition: Operand) -> None:
+        code, scalar = self.values.code, self.values.scalar(condition)
+        ways = [code.name() for _ in node.edges]
+        if node.cases:
+            cases = " ".join(f"{case}, label {way}" for case, way in zip(node.cases, ways[1:], strict=True))
+            code.do(f"switch {condition.type} {scalar}, label {ways[0]} [ {cases} ]")
+        else:
+            code.do(f"br i1 {scalar}, label {ways[0]}, label {ways[1]}")
+        # What is computed on one way is not there on the other.
+        scalars, vectors, left = dict(self.values.scalars), dict(self.values.vectors), dict(self.values.left)
+        for way, edge in zip(ways, node.edges, strict=True):
+            self.values.scalars, self.values.vectors, self.values.left = dict(scalars), dict(vectors), dict(left)
+            code.label(way)
+            self._go(node, edge)
+
+    def _go(self, node: FlowNode, edge: Edge) -> None:
+        """All lanes take an edge."""
+        code = self.values.code
+        if edge.ends:
+            code.do(f"store {code.mask} zeroinitializer, ptr {self.live}")
+            code.do(f"br label {self.done}")
+            return
+        for name, kind, value in self._incoming(node, edge):
+            self.values.keep_phi(name, kind, value)
+        group = self._groups.get(edge.target)
+        if group is None:
+            code.do(f"br label {self._target(edge.target)}")
+        else:
+            self._clear(group)
+            code.do(f"store {code.mask} {self.values.mask}, ptr {self._mask(edge.target)}")
+            code.do(f"br label {group.start}")
+
+    def _incoming(self, node: FlowNode, edge: Edge) -> list[tuple[str, str, str | list[str]]]:
+        """What an edge gives to the phis of its target, as scalars or vectors."""
+        values, found = self.values, []
+        if edge.target == END or edge.ends:
+            return []
+        for phi in values.graph.nodes[edge.target].phis:
+            at = phi.labels.index(node.label)
+            operand, scalar = phi.operands[at], values.known.shapes[phi.result].is_scalar
+            found.append((phi.result, phi.type, values.scalar(operand) if scalar else values.vector(operand)))
+        return found
+
+    def _part(self, node: FlowNode) -> None:
+        """Lanes take different edges."""
+        values, code = self.values, self.values.code
+        group = next((self._groups[edge.target] for edge in node.edges if edge.target in self._groups), None)
+        if group is not None:
+            self._clear(group)
+        self._take_edges(node)
+        if group is not None:
+            code.do(f"br label {group.start}")
+            return
+        targets = {edge.target for edge in node.edges if not edge.ends}
+        self._rejoin(targets)
+        values.enter(node.label)
+
+    def _rejoin(self, targets: set[str]) -> None:
+        """Go on where lanes come together again, if there are any."""
+        code = self.values.code
+        if len(targets) > 1:
+            raise RefusedError("threads that part come together in two places")
+        target = self._target(targets.pop()) if targets else self.done
+        if not self.live or target == self.done:
+            code.do(f"br label {target}")
+            return
+        alive = code.any(code.new(f"load {code.mask}, ptr {self.live}"))
+        code.do(f"br i1 {alive}, label {target}, label {self.done}")
+
+    def _clear(self, group: _Group) -> None:
+        code = self.values.code
+        for label in group.nodes:
+            code.do(f"store {code.mask} zeroinitializer, ptr {self._mask(label)}")
+
+    # Nodes under masks.
+
+    def _take_edges(self, node: FlowNode) -> None:
+        """Pass the lanes of a node on, each to the edge that it takes."""
+        values, code = self.values, self.values.code
+        taken = list(zip(node.edges, self._edge_masks(node), strict=True))
+        incoming = [self._incoming(node, edge) for edge, _ in taken]
+        for (edge, mask), phis in zip(taken, incoming, strict=True):
+            purpose = "next" if self._goes_back(node.label, edge.target) else ""
+            for name, kind, value in phis:
+                if isinstance(value, str):
+                    slot = values.slot(name, kind, 0, purpose)
+                    old = code.new(f"load {kind}, ptr {slot}")
+                    value = code.new(f"select i1 {code.any(mask)}, {kind} {value}, {kind} {old}")
+                else:
+                    value = values.blended(name, kind, value, mask, purpose)
+                values.keep_phi(name, kind, value, purpose)
+            if edge.ends:
+                self._end(mask)
+            elif edge.target in self._groups:
+                slot = self._mask(edge.target, purpose)
+                old = code.new(f"load {code.mask}, ptr {slot}")
+                code.do(f"store {code.mask} {code.new(f'or {code.mask} {old}, {mask}')}, ptr {slot}")
+
+    def _end(self, mask: str) -> None:
+        code = self.values.code
+        alive = code.new(f"load {code.mask}, ptr {self.live}")
+        left = code.new(f"select {code.mask} {mask}, {code.mask} zeroinitializer, {code.mask} {alive}")
+        code.do(f"store {code.mask} {left}, ptr {self.live}")
+
+    def _edge_masks(self, node: FlowNode) -> list[str]:
+        values, code, mask = self.values, self.values.code, self.values.mask
+        if node.condition is None:
+            return [mask]
+        condition = values.vector(node.condition)[0]
+        if not node.cases:
+            other = code.new(f"xor {code.mask} {condition}, splat (i1 true)")
+            return [self._both(mask, condition), self._both(mask, other)]
+        rest, found = mask, list[str]()
+        vector = code.vector(node.condition.type)
+        for case in node.cases:
+            same = code.new(f"icmp eq {vector} {condition}, splat ({case})")
+            found.append(self._both(mask, same))
+            rest = self._both(rest, code.new(f"xor {code.mask} {same}, splat (i1 true)"))
+        return [rest, *found]
+
+    def _both(self, mask: str, condition: str) -> str:
+        """The lanes of `mask` for which a condition holds; in others it may be poison."""
+        code = self.values.code
+        return code.new(f"select {code.mask} {mask}, {code.mask} {condition}, {code.mask} zeroinitializer")
+
+    def _goes_back(self, label: str, target: str) -> bool:
+        return any(loop.header == target and label in loop.nodes for loop in self._loops)
+
+    def _write_group(self, group: _Group) -> None:
+        code = self.values.code
+        graph = self.values.graph
+        items = self._items(group.nodes, set(group.nodes))
+        code.label(group.start)
+        self._line(items, group.end)
+        code.label(group.end)
+        parting = [graph.nodes[each] for each in self.inside if each not in group.nodes and self._feeds(each, group)]
+        outside = {
+            edge.target
+            for node in [*(graph.nodes[label] for label in group.nodes), *parting]
+            for edge in node.edges
+            if not edge.ends and edge.target not in group.nodes
+        }
+        self._rejoin(outside)
+
+    def _feeds(self, label: str, group: _Group) -> bool:
+        return label in self.values.known.branches and bool(self.values.known.influenced[label] & group.nodes)
+
+    def _items(self, nodes: set[str], cut: set[str]) -> "list[_Loop | str]":
+        """Bring nodes into an order in which each follows all that lead to it; loops become items of their own.
+
+        cut: nodes between which edges count; a loop's header is not among them for the edges that go back to it.
+        """
+        graph, loops = self.values.graph, self.values.known.loops
+        within = [loop for loop in loops if loop.nodes <= nodes and loop.header in cut]
+        outer = [loop for loop in within if not any(loop.nodes < other.nodes for other in within)]
+        owner = {label: loop.header for loop in outer for label in loop.nodes}
+        follows: dict[str, list[str]] = {}
+        for label in nodes:
+            own = owner.get(label, label)
+            follows.setdefault(own, [])
+            for target in graph.nodes[label].targets:
+                other = owner.get(target, target)
+                if target in cut and other != own and other not in follows[own]:
+                    follows[own].append(other)
+        reached = {target for targets in follows.values() for target in targets}
+        roots = [label for label in follows if label not in reached]
+        sequence = order("", {**follows, "": roots})[1:]
+        if len(sequence) < len(follows):
+            raise RefusedError("its loops have more than one entry")
+        items: list[_Loop | str] = []
+        by_header = {loop.header: loop for loop in outer}
+        for label in sequence:
+            if label in by_header:
+                inner = set(by_header[label].nodes)
+                loop = _Loop(label, [], by_header[label].nodes)
+                self._loops.append(loop)
+                loop.items = self._items(inner, inner - {label})
+                items.append(loop)
+            else:
+                items.append(label)
+        return items
+
+    def _line(self, items: "list[_Loop | str]", end: str) -> None:
+        starts = [self.values.code.name() for _ in items]
+        if starts:
+            self.values.code.do(f"br label {starts[0]}")
+        else:
+            self.values.code.do(f"br label {end}")
+        for item, start, following in zip(items, starts, [*starts[1:], end], strict=True):
+            if isinstance(item, str):
+                self._masked(self.values.graph.nodes[item], start, following)
+            else:
+                self._loop(item, start, following)
+
+    def _masked(self, node: FlowNode, start: str, following: str) -> None:
+        values, code = self.values, self.values.code
+        code.label(start)
+        mask = code.new(f"load {code.mask}, ptr {self._mask(node.label)}")
+        if len(node.body) > _CHEAP or any(touches_memory(each) for each in node.body):
+            run = code.name()
+            code.do(f"br i1 {code.any(mask)}, label {run}, label {following}")
+            code.label(run)
+        values.enter(node.label)
+        values.mask, values.full, values.full_or_dead = mask, False, False
+        self._begin(node)
+        self._take_edges(node)
+        code.do(f"br label {following}")
+
+    def _loop(self, loop: _Loop, start: str, following: str) -> None:
+        values, code = self.values, self.values.code
+        top, end, again = code.name(), code.name(), code.name()
+        code.label(start)
+        code.do(f"store {code.mask} zeroinitializer, ptr {self._mask(loop.header, 'next')}")
+        entering = code.any(code.new(f"load {code.mask}, ptr {self._mask(loop.header)}"))
+        code.do(f"br i1 {entering}, label {top}, label {following}")
+        code.label(top)
+        for label in loop.nodes - {loop.header}:
+            code.do(f"store {code.mask} zeroinitializer, ptr {self._mask(label)}")
+        self._line(loop.items, end)
+        code.label(end)
+        left = code.new(f"load {code.mask}, ptr {self._mask(loop.header, 'next')}")
+        code.do(f"store {code.mask} zeroinitializer, ptr {self._mask(loop.header, 'next')}")
+        code.do(f"br i1 {code.any(left)}, label {again}, label {following}")
+        code.label(again)
+        code.do(f"store {code.mask} {left}, ptr {self._mask(loop.header)}")
+        values.enter(loop.header)
+        for phi in values.graph.nodes[loop.header].phis:
+            self._advance(phi.result, phi.type)
+        code.do(f"br label {top}")
+
+    def _advance(self, name: str, kind: str) -> None:
+        """Make of what a phi of a loop's header is going to be what it is."""
+        values, code = self.values, self.values.code
+        if values.known.shapes[name].is_scalar:
+            value = code.new(f"load {kind}, ptr {values.slot(name, kind, 0, 'next')}")
+            values.keep_phi(name, kind, value)
+        else:
+            values.keep_phi(name, kind, values.loaded(name, kind, "next"))

@@ -1,0 +1,344 @@
+"""Control flow of the threads' code: nodes, loops, which nodes a branch decides about."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from metalsci.cpu_metal.compile.llvm.function import Block
+from metalsci.cpu_metal.compile.llvm.instruction import Instruction, Operand
+from metalsci.cpu_metal.compile.llvm.text import NAME
+
+END = "%end"
+"""Where threads end."""
+
+
+_DOUBLED = 64  # instructions of a shared end that is written twice
+
+
+class RefusedError(Exception):
+    """The kernel is not one for lanes; the message says why."""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A way out of a node. barrier: threads wait for one another on it. ends: threads that take it have ended, though
+    the others go on with `target`."""
+
+    target: str
+    barrier: bool = False
+    ends: bool = False
+
+
+@dataclass
+class FlowNode:
+    """A basic block. condition: of a branch (edges: true, false) or a switch (the default, then one for each case)."""
+
+    label: str
+    phis: list[Instruction]
+    body: list[Instruction]
+    edges: list[Edge]
+    condition: Operand | None = None
+    cases: Sequence[Operand] = ()
+
+    @property
+    def targets(self) -> list[str]:
+        return list(dict.fromkeys(edge.target for edge in self.edges))
+
+
+@dataclass
+class Graph:
+    """Nodes by label, the entry first. Threads end at END, which is no node."""
+
+    entry: str
+    nodes: dict[str, FlowNode] = field(default_factory=dict)
+
+    def predecessors(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {label: [] for label in [*self.nodes, END]}
+        for node in self.nodes.values():
+            for target in node.targets:
+                found[target].append(node.label)
+        return found
+
+    def successors(self) -> dict[str, list[str]]:
+        return {label: node.targets for label, node in self.nodes.items()} | {END: []}
+
+    def place(self) -> dict[str, str]:
+        """Give the node of each value that is defined here."""
+        found = {}
+        for node in self.nodes.values():
+            for each in [*node.phis, *node.body]:
+                if each.result:
+                    found[each.result] = node.label
+        return found
+
+
+def node_of(block: Block) -> FlowNode:
+    """Make a node of a block that ends with a branch. Raises RefusedError."""
+    *body, last = block.instructions
+    if last.opcode not in ("br", "switch"):
+        raise RefusedError(f"it ends with '{last.opcode}' in the middle")
+    phis = [each for each in body if each.opcode == "phi"]
+    rest = [each for each in body if each.opcode != "phi"]
+    edges = [Edge(label) for label in last.labels]
+    if len(set(last.labels)) == 1:
+        return FlowNode(block.label, phis, rest, edges[:1])
+    return FlowNode(block.label, phis, rest, edges, last.operands[0], last.operands[1:])
+
+
+def order(entry: str, successors: Mapping[str, Sequence[str]]) -> list[str]:
+    """Give what can be reached from `entry` in reverse postorder."""
+    seen, done = {entry}, list[str]()
+    stack: list[tuple[str, Iterator[str]]] = [(entry, iter(successors[entry]))]
+    while stack:
+        label, rest = stack[-1]
+        following = next(rest, None)
+        if following is None:
+            done.append(label)
+            stack.pop()
+        elif following not in seen:
+            seen.add(following)
+            stack.append((following, iter(successors[following])))
+    return done[::-1]
+
+
+def immediate_dominators(
+    entry: str, successors: Mapping[str, Sequence[str]], predecessors: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """Cooper, Harvey and Kennedy's way. What cannot be reached from `entry` is left out."""
+    sequence = order(entry, successors)
+    number = {label: index for index, label in enumerate(sequence)}
+    found = {entry: entry}
+    changed = True
+    while changed:
+        changed = False
+        for label in sequence[1:]:
+            known = [each for each in predecessors[label] if each in found]
+            common = known[0]
+            for other in known[1:]:
+                while common != other:
+                    while number[common] > number[other]:
+                        common = found[common]
+                    while number[other] > number[common]:
+                        other = found[other]
+            if found.get(label) != common:
+                found[label] = common
+                changed = True
+    return found
+
+
+def influence(graph: Graph, joined: Mapping[str, str], label: str) -> set[str]:
+    """Give the nodes that threads which part at `label` may run before they come together again.
+
+    joined: immediate postdominators.
+    """
+    stop = joined[label]
+    found: set[str] = set()
+    pending = [target for target in graph.nodes[label].targets if target != stop]
+    while pending:
+        current = pending.pop()
+        if current not in found:
+            found.add(current)
+            pending += [target for target in graph.nodes[current].targets if target != stop and target != END]
+    return found
+
+
+def joins(graph: Graph, sequence: Sequence[str], region: set[str], label: str, stop: str) -> set[str]:
+    """Give the nodes at which threads that parted at `label` may come from different sides."""
+    predecessors = graph.predecessors()
+    side: dict[str, str] = {target: target for target in graph.nodes[label].targets}
+    inside = [each for each in sequence if each in region] + [stop]
+    found: set[str] = set()
+    if stop in graph.nodes[label].targets:
+        side[stop] = stop + "'"
+    changed = True
+    while changed:
+        changed = False
+        for each in inside:
+            sides = {side[before] for before in predecessors[each] if before in region and before in side}
+            if each in graph.nodes[label].targets:
+                sides.add(stop + "'" if each == stop else each)
+            if not sides or each in found:
+                continue
+            new = sides.pop() if len(sides) == 1 else each
+            if sides:
+                found.add(each)
+            if side.get(each) != new:
+                side[each] = new
+                changed = True
+    return found
+
+
+@dataclass(frozen=True)
+class Loop:
+    header: str
+    nodes: frozenset[str]
+
+
+def loops(graph: Graph) -> list[Loop]:
+    """Find natural loops, one for each header. Raises RefusedError for flow that has others."""
+    successors, predecessors = graph.successors(), graph.predecessors()
+    dominators = immediate_dominators(graph.entry, successors, predecessors)
+    number = {label: index for index, label in enumerate(order(graph.entry, successors))}
+    found: dict[str, set[str]] = {}
+    for label, node in graph.nodes.items():
+        if label not in number:
+            continue
+        for target in node.targets:
+            if number[target] > number[label]:
+                continue
+            if not _dominates(dominators, target, label):
+                raise RefusedError("its loops have more than one entry")
+            body = found.setdefault(target, {target})
+            pending = [label]
+            while pending:
+                current = pending.pop()
+                if current not in body:
+                    body.add(current)
+                    pending += [each for each in predecessors[current] if each in number]
+    return [Loop(header, frozenset(nodes)) for header, nodes in found.items()]
+
+
+def _dominates(dominators: Mapping[str, str], above: str, label: str) -> bool:
+    while label != above:
+        if dominators[label] == label:
+            return False
+        label = dominators[label]
+    return True
+
+
+def postdominators(graph: Graph) -> dict[str, str]:
+    """Give where the ways out of each node come together. Raises RefusedError where threads may never end."""
+    successors, predecessors = graph.successors(), graph.predecessors()
+    found = immediate_dominators(END, predecessors, successors)
+    if any(label not in found for label in order(graph.entry, successors)):
+        raise RefusedError("it may never end")
+    return found
+
+
+def end_early(graph: Graph, varying: Iterable[str]) -> bool:
+    """Let threads that return early end where they do, so that the way of the others need not be one of two.
+
+    `if (i >= n) return;` would make of all that follows one arm of a branch. varying: labels of nodes whose branches
+    threads take differently. Tell whether something was changed.
+    """
+    for label in varying:
+        node = graph.nodes[label]
+        if len(node.edges) != 2 or any(edge.ends for edge in node.edges):
+            continue
+        for side in (0, 1):
+            first, other = node.edges[side].target, node.edges[1 - side].target
+            arm = _arm(graph, label, first, other)
+            if arm is None or not _ends_in(graph, label, side, arm):
+                continue
+            if first != END and arm:
+                arm = _own_arm(graph, label, side, arm)
+            for each in (graph.nodes[name] for name in [*arm, label]):
+                for index, edge in enumerate(each.edges):
+                    if edge.target == END and (each is not node or index == side):
+                        each.edges[index] = replace(edge, target=other, ends=True)
+            return True
+    return False
+
+
+def _ends_in(graph: Graph, start: str, side: int, arm: set[str]) -> bool:
+    return graph.nodes[start].edges[side].target == END or any(
+        edge.target == END for label in arm for edge in graph.nodes[label].edges
+    )
+
+
+def _arm(graph: Graph, start: str, first: str, other: str) -> set[str] | None:
+    """Give the nodes between an edge of `start` and the end, where threads that take it may end apart from others."""
+    if other == END:
+        return None
+    arm, rest = _reachable(graph, first), _reachable(graph, other)
+    waits = {label for label, node in graph.nodes.items() if any(edge.barrier for edge in node.edges)}
+    if start in arm or other in arm or arm & waits or not _leads_out(graph, start, rest - arm, arm):
+        return None
+    if first == END:
+        return set()
+    # What both come to is doubled, and lanes that have ended are kept apart: that pays where others have a long way.
+    both = [each for label in arm & rest for each in graph.nodes[label].body]
+    if any(each.callee.startswith("metal_") for each in both):
+        return None  # threads that come to one call are to come to it together
+    is_short = not any(_is_long(graph, each) for each in arm)
+    others = rest - arm
+    pays = bool(others & waits) or (is_short and any(_is_long(graph, each) for each in others))
+    return arm if pays and len(both) <= _DOUBLED else None
+
+
+def _leads_out(graph: Graph, start: str, rest: set[str], arm: set[str]) -> bool:
+    """Whether the others still come to an end in another way than by the branch of `start`."""
+    return any(
+        not edge.ends and (edge.target == END or edge.target in arm)
+        for label in rest - {start}
+        for edge in graph.nodes[label].edges
+    )
+
+
+def _reachable(graph: Graph, first: str) -> set[str]:
+    found: set[str] = set()
+    pending = [first]
+    while pending:
+        current = pending.pop()
+        if current != END and current not in found:
+            found.add(current)
+            pending += [edge.target for edge in graph.nodes[current].edges if not edge.ends]
+    return found
+
+
+def _is_long(graph: Graph, label: str) -> bool:
+    """Whether a node waits, or is part of a loop."""
+    node = graph.nodes[label]
+    return any(edge.barrier or label in _reachable(graph, edge.target) for edge in node.edges)
+
+
+def _own_arm(graph: Graph, start: str, side: int, arm: set[str]) -> set[str]:
+    """Double those nodes of an arm that can be reached in other ways too."""
+    predecessors = graph.predecessors()
+    shared = {each for each in arm if any(before not in arm and before != start for before in predecessors[each])}
+    shared = {each for first in shared for each in _reachable(graph, first)}
+    if graph.nodes[start].edges[side].target not in shared and not shared:
+        return arm
+    own = arm - shared
+    labels = {label: f"{label}.{start[1:]}.own" for label in shared}
+    names = {
+        each.result: f"{each.result}.{start[1:]}.own"
+        for label in shared
+        for each in [*graph.nodes[label].phis, *graph.nodes[label].body]
+        if each.result
+    }
+    for label, new in labels.items():
+        node = graph.nodes[label]
+        from_arm = {*own, start}
+        phis = []
+        for index, phi in enumerate(node.phis):
+            mine = [i for i, source in enumerate(phi.labels) if source in from_arm or source in shared]
+            others = [i for i, source in enumerate(phi.labels) if source not in from_arm]
+            phis.append(_renamed(_picked(phi, mine), names, labels))
+            node.phis[index] = _picked(phi, others)
+        body = [_renamed(each, names, labels) for each in node.body]
+        condition = node.condition and replace(
+            node.condition, value=names.get(node.condition.value, node.condition.value)
+        )
+        edges = [replace(edge, target=labels.get(edge.target, edge.target)) for edge in node.edges]
+        graph.nodes[new] = FlowNode(new, phis, body, edges, condition, node.cases)
+    for label in own:
+        node = graph.nodes[label]
+        node.edges = [replace(edge, target=labels.get(edge.target, edge.target)) for edge in node.edges]
+    node = graph.nodes[start]
+    node.edges[side] = replace(node.edges[side], target=labels.get(node.edges[side].target, node.edges[side].target))
+    return own | set(labels.values())
+
+
+def _picked(phi: Instruction, places: Sequence[int]) -> Instruction:
+    operands, labels = tuple(phi.operands[i] for i in places), tuple(phi.labels[i] for i in places)
+    return replace(phi, operands=operands, labels=labels)
+
+
+def _renamed(each: Instruction, names: Mapping[str, str], labels: Mapping[str, str]) -> Instruction:
+    return replace(
+        each,
+        text=NAME.sub(lambda found: names.get(found[0], found[0]), each.text),
+        result=names.get(each.result, each.result),
+        operands=tuple(replace(operand, value=names.get(operand.value, operand.value)) for operand in each.operands),
+        labels=tuple(labels.get(label, label) for label in each.labels),
+    )

@@ -1,0 +1,392 @@
+"""A kernel's wrapper, of which the part that is one thread's becomes a vector of threads'."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from metalsci.cpu_metal.compile.lanes.code import Code
+from metalsci.cpu_metal.compile.lanes.control import Flow
+from metalsci.cpu_metal.compile.lanes.flow import END, Graph, RefusedError, end_early
+from metalsci.cpu_metal.compile.lanes.memory import SCRATCH, SCRATCH_TYPE
+from metalsci.cpu_metal.compile.lanes.section import LANE, Section, regions, section, with_addresses_inside
+from metalsci.cpu_metal.compile.lanes.shapes import UNIFORM, VARYING, Divergence, Shape, divergence
+from metalsci.cpu_metal.compile.lanes.steps import EXCHANGE, SIMDGROUP, SIMDGROUP_BARRIER, exchanges
+from metalsci.cpu_metal.compile.lanes.values import MOST_VECTORS, OwnVariable, Values
+from metalsci.cpu_metal.compile.lanes.variables import shapes_of, variables
+from metalsci.cpu_metal.compile.lanes.widen import widen
+from metalsci.cpu_metal.compile.llvm.function import Function, definitions, with_types_spelled_out
+from metalsci.cpu_metal.compile.llvm.value_types import layout
+
+_MOST_MEMORY = 3 << 20  # bytes of a worker's stack, which has 8 MiB
+_MOST_INSTRUCTIONS = 2500  # LLVM takes about a second for them
+_X, _Y, _Z, _INDEX = range(4)
+
+
+@dataclass(frozen=True)
+class InLanes:
+    """A module of which a function runs a vector of threads at a time. regions: parts between barriers."""
+
+    module: str
+    width: int
+    regions: int
+    has_loops: bool
+    """Whether threads have loops, or variables in memory."""
+
+
+def in_lanes(module: str, name: str, width: int, *, is_row: bool) -> InLanes:
+    """Make the function `name` of a module run vectors of `width` threads, or of a simdgroup where it has such calls.
+
+    is_row: whether its threads are a row of the grid, of which the group does not matter. Raises RefusedError with the
+    reason where that cannot be done.
+    """
+    lines = module.split("\n")
+    definition = next((each for each in definitions(lines) if each.name == name), None)
+    if definition is None:
+        raise RefusedError("there is no such function")
+    if definition.last - definition.first > 2 * _MOST_INSTRUCTIONS:
+        raise RefusedError("it is too long")
+    function = Function.parse(with_types_spelled_out(module, lines[definition.first : definition.last + 1]))
+    found = with_addresses_inside(section(function))
+    length = sum(len(node.body) for node in found.graph.nodes.values())
+    if length > _MOST_INSTRUCTIONS:
+        raise RefusedError(f"it is {length:,} instructions long, of which LLVM would make vectors for too long a time")
+    callees = {each.callee for node in found.graph.nodes.values() for each in node.body}
+    width = SIMDGROUP if callees & {EXCHANGE, SIMDGROUP_BARRIER} else width
+    writer = _Writer(function, found, width, is_row)
+    body = writer.write()
+    text = "\n".join([*lines[: definition.first], *body, *lines[definition.last + 1 :]])
+    present = set(_declared(module))
+    new = [line for name, line in writer.declared.items() if name not in present]
+    return InLanes(text + "\n".join(["", *new, ""]), width, len(writer.heads), writer.has_loops)
+
+
+def _declared(module: str) -> list[str]:
+    return [
+        line.partition("@")[2].partition("(")[0]
+        for line in module.split("\n")
+        if line.startswith(("declare", "define"))
+    ]
+
+
+class _Writer:
+    def __init__(self, function: Function, found: Section, width: int, is_row: bool) -> None:
+        self._function, self._section, self._width, self._is_row = function, found, width, is_row
+        self._graph = found.graph
+        self._lanes = {
+            each.result: int(each.operands[0].value)
+            for node in self._graph.nodes.values()
+            for each in node.body
+            if each.callee == LANE
+        }
+        self._brought, self._own_lanes = exchanges(self._graph)
+        self._variables = variables(found.before, self._graph)
+        of_any = divergence(self._graph, self._given(joined=True))
+        while end_early(self._graph, sorted(of_any.branches)):
+            of_any = divergence(self._graph, self._given(joined=True))
+        self._in_general = of_any
+        self._in_rows = divergence(self._graph, self._given(joined=False))
+        self._region = regions(self._graph)
+        self.heads = list(dict.fromkeys(self._region.values()))
+        self._ends_early = any(edge.ends for node in self._graph.nodes.values() for edge in node.edges)
+        self._check()
+        self._crossing = self._find_crossing()
+        self.declared: dict[str, str] = {}
+        self._entry: list[str] = [f"  {SCRATCH} = alloca {SCRATCH_TYPE}, align 64"]
+        self._blocks: list[str] = []
+        self._one = Code("metal.w", width)
+        self._slots = [Code("metal.r", width), Code("metal.j", width)]
+        self._kept: list[dict[tuple[str, int, str], str]] = [{}, {}]
+        self._storage: dict[str, str] = {}
+        self._alive = ""
+
+    @property
+    def has_loops(self) -> bool:
+        return bool(self._in_general.loops or self._storage)
+
+    def _given(self, *, joined: bool) -> dict[str, Shape]:
+        """Shapes of a thread's place: in a row, or where a vector may reach over the ends of rows."""
+        given = shapes_of(self._variables)
+        given |= dict.fromkeys(self._brought, UNIFORM) | dict.fromkeys(self._own_lanes, Shape("strided", 1))
+        for name, axis in self._lanes.items():
+            ramp = axis in (_X, _INDEX) and (self._is_row or not joined)
+            given[name] = Shape("strided", 1) if ramp else VARYING if joined and not self._is_row else UNIFORM
+        return given
+
+    def _check(self) -> None:
+        for label in self._in_general.branches:
+            region = self._in_general.influenced[label]
+            if any(self._region.get(each) != self._region[label] for each in region):
+                raise RefusedError("a barrier where threads may go different ways")
+
+    def _find_crossing(self) -> frozenset[str]:
+        found: set[str] = set()
+        place = self._graph.place()
+        for label, node in self._graph.nodes.items():
+            for phi in node.phis:
+                sources = {self._region.get(source) for source in phi.labels}
+                if sources != {self._region[label]} or label in self.heads:
+                    found.add(phi.result)
+                for operand, source in zip(phi.operands, phi.labels, strict=True):
+                    if operand.value in place and self._region[place[operand.value]] != self._region[source]:
+                        found.add(operand.value)
+            used = [name for each in node.body for name in each.used]
+            used += [node.condition.value] if node.condition is not None else []
+            found |= {name for name in used if name in place and self._region[place[name]] != self._region[label]}
+        if len(self.heads) == 1:
+            return frozenset()
+        again, changed = {**self._graph_definitions()}, True
+        while changed:  # what is computed again in another region needs its operands there
+            changed = False
+            for name in list(found):
+                for known in (self._in_rows, self._in_general):
+                    shape = known.shapes.get(name)
+                    if shape is None or shape.exact or name not in again:
+                        continue
+                    new = {used for used in again[name] if used in place} - found
+                    found |= new
+                    changed = changed or bool(new)
+        return frozenset(found)
+
+    def _graph_definitions(self) -> Mapping[str, list[str]]:
+        return {each.result: each.used for node in self._graph.nodes.values() for each in node.body if each.result}
+
+    def write(self) -> list[str]:
+        """The function's lines."""
+        one = self._one
+        self._place_variables()
+        if self._ends_early and len(self.heads) > 1:
+            self._alive = one.alloca(f"[{MOST_VECTORS // self._width} x {one.bits}]", 64)
+        following = one.alloca("i32")
+        starts = {head: one.name() for head in self.heads}
+        self._begin(starts[self.heads[0]])
+        for head in self.heads:
+            self._write_region(head, starts, following)
+        codes = [one, *self._slots]
+        memory = sum(_bytes(line) for code in codes for line in code.allocas)
+        if memory > _MOST_MEMORY:
+            raise RefusedError(f"its threads would need {memory:,} bytes of memory of their own")
+        for code in codes:
+            self._entry += code.allocas
+            self.declared |= code.declared
+        return [self._function.head, *self._around(), *self._blocks, "}"]
+
+    def _around(self) -> list[str]:
+        """The blocks that are not the threads'."""
+        lines: list[str] = []
+        for number, block in enumerate(self._section.before):
+            lines.append(f"{block.label[1:]}:")
+            lines += self._entry if number == 0 else []
+            lines += [f"  {each.text}{each.metadata}" for each in block.instructions]
+            if block.label == self._section.marked:
+                lines.append("  br label %metal.group")
+        return lines
+
+    def _begin(self, first: str) -> None:
+        """How many threads there are, and vectors of them."""
+        one, (x, y, z) = self._one, self._section.size
+        one.label("%metal.group")
+        rows = one.new(f"mul i32 {y}, {z}")
+        threads = one.new(f"mul i32 {x}, {rows}")
+        # A vector of threads lies in a row where rows are made of whole vectors, or where there is one.
+        rest = one.new(f"and i32 {x}, {self._width - 1}")
+        whole = one.new(f"icmp eq i32 {rest}, 0")
+        single = one.new(f"icmp eq i32 {rows}, 1")
+        self._in_row = one.new(f"or i1 {whole}, {single}")
+        self._threads = threads
+        more = one.new(f"add i32 {threads}, {self._width - 1}")
+        self._tiles = one.new(f"lshr i32 {more}, {self._width.bit_length() - 1}")
+        one.do(f"br label {first}")
+        self._blocks += one.lines
+        one.lines.clear()
+
+    def _place_variables(self) -> None:
+        place = {name: {self._region[label] for label in self._used_in(name)} for name in self._variables}
+        for name, variable in self._variables.items():
+            if variable.shared:
+                continue
+            size = variable.size * self._width
+            crosses = len(place[name]) > 1 or len(self.heads) > 1
+            count = MOST_VECTORS // self._width if crosses else 1
+            self._storage[name] = self._one.alloca(f"[{count * size} x i8]", 64)
+
+    def _used_in(self, name: str) -> set[str]:
+        return {
+            label
+            for label, node in self._graph.nodes.items()
+            if any(name in each.used for each in [*node.phis, *node.body])
+        }
+
+    def _write_region(self, head: str, starts: Mapping[str, str], following: str) -> None:
+        """A loop over the vectors of threads."""
+        one = self._one
+        inside = [label for label in self._graph.nodes if self._region.get(label) == head]
+        targets = dict.fromkeys(
+            edge.target
+            for label in inside
+            for edge in self._graph.nodes[label].edges
+            if edge.target in self.heads and not edge.ends and (edge.target != head or self._goes_round(head))
+        )
+        exits = [target for target in targets if target in self.heads]
+        before, top, body, latch, done = starts[head], one.name(), one.name(), one.name(), one.name()
+        one.label(before)
+        if exits:
+            one.do(f"store i32 -1, ptr {following}")
+        one.do(f"br label {top}")
+        one.label(top)
+        tile, new = one.name(), one.name()
+        one.do(f"{tile} = phi i32 [ 0, {before} ], [ {new}, {latch} ]")
+        one.do(f"br i1 {one.new(f'icmp ult i32 {tile}, {self._tiles}')}, label {body}, label {done}")
+        one.label(body)
+        where = _Tile(tile, one.new(f"zext i32 {tile} to i64"), one.new(f"mul i32 {tile}, {self._width}"))
+        rest = one.new(f"sub i32 {self._threads}, {where.first}")
+        enough = one.new(f"icmp uge i32 {rest}, {self._width}")
+        rows, joined = one.name(), one.name()
+        storage = self._storage_of(where)
+        one.do(f"br i1 {one.new(f'and i1 {enough}, {self._in_row}')}, label {rows}, label {joined}")
+        ways = {target: one.name() for target in exits}
+        self._version(0, head, inside, rows, where, storage, latch, ways)
+        self._version(1, head, inside, joined, where, storage, latch, ways)
+        for number, target in enumerate(exits):
+            one.label(ways[target])
+            one.do(f"store i32 {number}, ptr {following}")
+            one.do(f"br label {latch}")
+        one.label(latch)
+        one.do(f"{new} = add i32 {tile}, 1")
+        one.do(f"br label {top}")
+        one.label(done)
+        cases = " ".join(f"i32 {i}, label {starts[target]}" for i, target in enumerate(exits))
+        if exits:
+            chosen = one.new(f"load i32, ptr {following}")
+            one.do(f"switch i32 {chosen}, label {self._section.after} [ {cases} ]")
+        else:
+            one.do(f"br label {self._section.after}")
+        self._blocks += one.lines
+        one.lines.clear()
+
+    def _goes_round(self, head: str) -> bool:
+        """Whether a region leads to itself over a barrier, which its own loops do not show."""
+        return any(
+            edge.barrier and edge.target == head
+            for label, node in self._graph.nodes.items()
+            if self._region.get(label) == head
+            for edge in node.edges
+        )
+
+    def _storage_of(self, where: "_Tile") -> dict[str, str]:
+        found = {}
+        for name, place in self._storage.items():
+            size = self._variables[name].size * self._width
+            if len(self.heads) > 1:
+                offset = self._one.new(f"mul i64 {where.wide}, {size}")
+                place = self._one.new(f"getelementptr i8, ptr {place}, i64 {offset}")
+            found[name] = place
+        return found
+
+    def _version(
+        self,
+        number: int,
+        head: str,
+        inside: list[str],
+        start: str,
+        where: "_Tile",
+        storage: dict[str, str],
+        latch: str,
+        ways: Mapping[str, str],
+    ) -> None:
+        """The region for a vector that lies in a row (0) or for any (1)."""
+        code, one = self._slots[number], self._one
+        known: Divergence = self._in_general if number else self._in_rows
+        values = Values(code, self._graph, known, self._crossing, self._variables, tile=where.wide)
+        values.widen = lambda each: widen(values, each)
+        values.slots = self._kept[number]
+        code.label(start)
+        done = code.name()
+        live = self._live(code, number, head, where, done)
+        values.fixed_scalars |= storage | dict.fromkeys(self._own_lanes, "0")
+        self._places(code, number, values, where)
+        exits = {target: code.name() for target in ways}
+        Flow(values, inside, done, exits, live).write(head)
+        for place, following in [(done, latch), *((exits[target], ways[target]) for target in ways)]:
+            code.label(place)
+            self._remember(code, live, where)
+            code.do(f"br label {following}")
+        one.lines += code.lines
+        code.lines.clear()
+
+    def _remember(self, code: Code, live: str, where: "_Tile") -> None:
+        """Keep which threads have not ended, for the next region."""
+        if self._alive:
+            bits = code.as_bits(code.new(f"load {code.mask}, ptr {live}"))
+            place = code.new(f"getelementptr {code.bits}, ptr {self._alive}, i64 {where.wide}")
+            code.do(f"store {code.bits} {bits}, ptr {place}")
+
+    def _live(self, code: Code, number: int, head: str, where: "_Tile", done: str) -> str:
+        """Where the mask of the threads is kept that are there and have not ended; empty if that is all of them."""
+        if not number and not self._ends_early:
+            return ""
+        live = code.alloca(code.mask)
+        if self._alive and head != self.heads[0]:
+            place = code.new(f"getelementptr {code.bits}, ptr {self._alive}, i64 {where.wide}")
+            bits, some = code.new(f"load {code.bits}, ptr {place}"), code.name()
+            code.do(f"store {code.mask} {code.new(f'bitcast {code.bits} {bits} to {code.mask}')}, ptr {live}")
+            code.do(f"br i1 {code.new(f'icmp ne {code.bits} {bits}, 0')}, label {some}, label {done}")
+            code.label(some)
+        elif number:
+            lane = code.ramp("i32", where.first, 1)
+            limit = code.splat("i32", self._threads)
+            there = code.new(f"icmp ult {code.vector('i32')} {lane}, {limit}")
+            code.do(f"store {code.mask} {there}, ptr {live}")
+        else:
+            code.do(f"store {code.mask} splat (i1 true), ptr {live}")
+        return live
+
+    def _places(self, code: Code, number: int, values: Values, where: "_Tile") -> None:
+        """Which threads the lanes are."""
+        x, y, _ = self._section.size
+        if self._is_row:
+            for name, axis in self._lanes.items():
+                values.fixed_scalars[name] = where.first if axis in (_X, _INDEX) else "0"
+        elif number == 0:
+            row = code.new(f"udiv i32 {where.first}, {x}")
+            start = code.new(f"mul i32 {row}, {x}")
+            layer = code.new(f"udiv i32 {row}, {y}")
+            above = code.new(f"mul i32 {layer}, {y}")
+            found = {_X: code.new(f"sub i32 {where.first}, {start}"), _Y: code.new(f"sub i32 {row}, {above}")}
+            found |= {_Z: layer, _INDEX: where.first}
+            values.fixed_scalars |= {name: found[axis] for name, axis in self._lanes.items()}
+        else:
+            index = code.ramp("i32", where.first, 1)
+            row, x_of = _divided(code, index, x)
+            layer, y_of = _divided(code, row, y)
+            vectors = {_X: x_of, _Y: y_of, _Z: layer, _INDEX: index}
+            values.fixed_vectors |= {name: [vectors[axis]] for name, axis in self._lanes.items()}
+
+
+def _divided(code: Code, vector: str, scalar: str) -> tuple[str, str]:
+    """Quotient and remainder of numbers below 2048, by way of floats, whose quotients do not round up to a whole."""
+    whole, floats = code.vector("i32"), code.vector("float")
+    divisor = code.splat("i32", scalar)
+    upper = code.new(f"uitofp {whole} {vector} to {floats}")
+    lower = code.new(f"uitofp {whole} {divisor} to {floats}")
+    quotient = code.new(f"fptoui {floats} {code.new(f'fdiv {floats} {upper}, {lower}')} to {whole}")
+    quotient = code.new(f"freeze {whole} {quotient}")
+    product = code.new(f"mul {whole} {quotient}, {divisor}")
+    return quotient, code.new(f"sub {whole} {vector}, {product}")
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """Which vector of threads runs. number: an i32; wide: an i64; first: the index of its first thread."""
+
+    number: str
+    wide: str
+    first: str
+
+
+def _bytes(line: str) -> int:
+    kind = line.partition(" = alloca ")[2].partition(", align")[0]
+    count, _, vector = kind.removeprefix("[").partition(" x ") if kind.startswith("[") else ("1", "", kind)
+    known = layout(vector.removesuffix("]") if kind.startswith("[") else vector)
+    return int(count) * (known.size if known is not None else 4)
+
+
+__all__ = ["END", "Graph", "InLanes", "OwnVariable", "in_lanes"]

@@ -1,0 +1,312 @@
+"""What a value is over the lanes: the same in all, growing from lane to lane, or anything."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from metalsci.cpu_metal.compile.lanes.flow import (
+    Graph,
+    Loop,
+    influence,
+    joins,
+    loops,
+    order,
+    postdominators,
+)
+from metalsci.cpu_metal.compile.llvm.instruction import Instruction, Operand
+from metalsci.cpu_metal.compile.llvm.value_types import layout, offset_of_field, type_of
+
+
+@dataclass(frozen=True)
+class Shape:
+    """kind: "uniform", "strided", "rows" (a pointer into a variable whose elements lie next to the other lanes') or
+    "varying". stride: from lane to lane, in bytes for pointers; of rows, bytes of an element. exact: whether lane l's
+    value is lane 0's and l strides, whichever lanes are active; an index of 32 bits that wrapped around is no such
+    value once it has been extended to 64.
+    """
+
+    kind: str
+    stride: int = 0
+    exact: bool = True
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether a scalar represents it: that of lane 0."""
+        return self.kind != "varying"
+
+
+UNIFORM = Shape("uniform")
+VARYING = Shape("varying")
+SIDE_EFFECTS = ("atomicrmw", "cmpxchg")
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """Shapes by value; branches that lanes take differently, and all that they decide about."""
+
+    shapes: Mapping[str, Shape]
+    branches: frozenset[str]
+    influenced: Mapping[str, frozenset[str]]
+    joined: Mapping[str, str]
+    loops: tuple[Loop, ...]
+    divergent: frozenset[str]
+    """Headers of loops that lanes leave at different times."""
+    place: Mapping[str, str]
+
+    def shape(self, operand: Operand, at: str) -> Shape:
+        """The shape of an operand of an instruction in the node `at`."""
+        if not operand.is_local:
+            return UNIFORM
+        if self.has_left(operand.value, at):
+            return VARYING
+        return self.shapes.get(operand.value, UNIFORM)
+
+    def has_left(self, value: str, at: str) -> bool:
+        """Whether lanes may have left the loop in which they computed `value` at different times."""
+        defined = self.place.get(value)
+        return defined is not None and any(
+            loop.header in self.divergent and defined in loop.nodes and at not in loop.nodes for loop in self.loops
+        )
+
+
+def divergence(graph: Graph, given: Mapping[str, Shape]) -> Divergence:
+    """Find shapes and divergence. given: shapes of what does not follow from operands."""
+    sequence = [label for label in order(graph.entry, graph.successors()) if label in graph.nodes]
+    joined, place, found_loops = postdominators(graph), graph.place(), tuple(loops(graph))
+    branches: set[str] = set()
+    parted: set[str] = set()
+    divergent: set[str] = set()
+    influenced: dict[str, frozenset[str]] = {}
+    while True:
+        known = Divergence(
+            _shapes(graph, sequence, given, parted, place, found_loops, divergent),
+            frozenset(branches),
+            influenced,
+            joined,
+            found_loops,
+            frozenset(divergent),
+            place,
+        )
+        new = [label for label in sequence if label not in branches and _parts(graph, known, label)]
+        if not new:
+            return known
+        for label in new:
+            branches.add(label)
+            region = influence(graph, joined, label)
+            influenced[label] = frozenset(region)
+            parted |= joins(graph, sequence, region, label, joined[label])
+            for loop in found_loops:
+                leaves = any(target not in loop.nodes for target in graph.nodes[label].targets)
+                if label in loop.nodes and (leaves or joined[label] not in loop.nodes):
+                    divergent.add(loop.header)
+
+
+def _parts(graph: Graph, known: Divergence, label: str) -> bool:
+    condition = graph.nodes[label].condition
+    return condition is not None and known.shape(condition, label).kind != "uniform"
+
+
+def _shapes(
+    graph: Graph,
+    sequence: list[str],
+    given: Mapping[str, Shape],
+    parted: set[str],
+    place: Mapping[str, str],
+    found_loops: tuple[Loop, ...],
+    divergent: set[str],
+) -> dict[str, Shape]:
+    shapes: dict[str, Shape] = dict(given)
+    left = [loop for loop in found_loops if loop.header in divergent]
+
+    def lookup(operand: Operand, at: str) -> Shape | None:
+        if not operand.is_local:
+            return UNIFORM
+        defined = place.get(operand.value)
+        if defined is None:
+            return shapes.get(operand.value, UNIFORM)
+        if any(defined in loop.nodes and at not in loop.nodes for loop in left):
+            return VARYING
+        return shapes.get(operand.value)
+
+    changed = True
+    while changed:
+        changed = False
+        for label in sequence:
+            node = graph.nodes[label]
+            for each in node.phis:
+                new = _phi(each, [lookup(o, f) for o, f in zip(each.operands, each.labels, strict=True)])
+                if new is not None and label in parted:
+                    new = VARYING
+                if new is not None and shapes.get(each.result) != new and each.result not in given:
+                    shapes[each.result] = _lower(shapes.get(each.result), new)
+                    changed = changed or shapes[each.result] == new
+            for each in node.body:
+                if not each.result or each.result in given:
+                    continue
+                operands = [lookup(operand, label) for operand in each.operands]
+                known = [shape for shape in operands if shape is not None]
+                if len(known) < len(operands):
+                    continue
+                new = shape_of(each, known)
+                if shapes.get(each.result) != new:
+                    lowered = _lower(shapes.get(each.result), new)
+                    changed = changed or shapes.get(each.result) != lowered
+                    shapes[each.result] = lowered
+    return shapes
+
+
+def _lower(old: Shape | None, new: Shape) -> Shape:
+    """Never go back up: the search for shapes is to end."""
+    if old is None or old == new:
+        return new
+    if old.kind == new.kind == "strided" and old.stride == new.stride:
+        return Shape("strided", old.stride, exact=False)
+    return VARYING
+
+
+def _phi(phi: Instruction, incoming: list[Shape | None]) -> Shape | None:
+    known = [shape for shape in incoming if shape is not None]
+    if not known:
+        return None
+    first = known[0]
+    for other in known[1:]:
+        first = _lower(first, other)
+    # A phi of values that are not exact would have to be computed again for each lane along the way that was taken.
+    return first if first.kind == "uniform" or (first.kind == "strided" and first.exact) else VARYING
+
+
+_Rule = Callable[[Instruction, list[Shape]], Shape]
+
+
+def shape_of(each: Instruction, operands: list[Shape]) -> Shape:
+    """Give the shape of an instruction's value by those of its operands."""
+    if each.opcode in SIDE_EFFECTS or each.opcode == "alloca":
+        return VARYING
+    if each.opcode == "call":
+        pure = each.callee.startswith("llvm.")
+        return UNIFORM if pure and all(shape == UNIFORM for shape in operands) else VARYING
+    if each.opcode == "load":
+        is_plain = not each.flags
+        return UNIFORM if operands[0] == UNIFORM and is_plain else VARYING
+    if all(shape == UNIFORM for shape in operands):
+        return UNIFORM
+    rule = _RULES.get(each.opcode)
+    return VARYING if rule is None or any(shape.kind == "varying" for shape in operands) else rule(each, operands)
+
+
+def _add(each: Instruction, operands: list[Shape]) -> Shape:
+    left, right = operands
+    if type_of(each.type).is_vector:
+        return VARYING
+    sign = -1 if each.opcode == "sub" else 1
+    return _strided(left.stride + sign * right.stride, left.exact and right.exact)
+
+
+def _or(each: Instruction, operands: list[Shape]) -> Shape:
+    return _add(each, operands) if "disjoint" in each.flags else VARYING
+
+
+def _multiply(each: Instruction, operands: list[Shape]) -> Shape:
+    for operand, other in ((1, 0), (0, 1)):
+        if (factor := constant(each.operands[operand])) is not None:
+            return _strided(operands[other].stride * factor, operands[other].exact)
+    return VARYING
+
+
+def _shift(each: Instruction, operands: list[Shape]) -> Shape:
+    bits = constant(each.operands[1])
+    return VARYING if bits is None else _strided(operands[0].stride << bits, operands[0].exact)
+
+
+def _extend(each: Instruction, operands: list[Shape]) -> Shape:
+    return Shape("strided", operands[0].stride, exact=False) if operands[0].kind == "strided" else VARYING
+
+
+def _truncate(each: Instruction, operands: list[Shape]) -> Shape:
+    return operands[0] if operands[0].kind == "strided" and operands[0].exact else VARYING
+
+
+def _select(each: Instruction, operands: list[Shape]) -> Shape:
+    condition, left, right = operands
+    same = condition == UNIFORM and left == right
+    return left if same and left.exact and left.kind == "strided" else VARYING
+
+
+def _freeze(each: Instruction, operands: list[Shape]) -> Shape:
+    return operands[0] if operands[0].kind == "strided" else VARYING
+
+
+def _pointer(each: Instruction, operands: list[Shape]) -> Shape:
+    base, *indices = operands
+    if base.kind == "rows":
+        return base if all(index == UNIFORM for index in indices) else VARYING
+    stride, exact = base.stride, base.exact
+    sizes = steps(each)
+    if sizes is None:
+        return VARYING
+    for size, index in zip(sizes, indices, strict=True):
+        if index.kind == "strided":
+            stride, exact = stride + size * index.stride, exact and index.exact
+    return _strided(stride, exact)
+
+
+def _strided(stride: int, exact: bool) -> Shape:
+    return Shape("strided", stride, exact) if stride else VARYING
+
+
+_RULES: dict[str, _Rule] = {
+    "add": _add,
+    "sub": _add,
+    "or": _or,
+    "mul": _multiply,
+    "shl": _shift,
+    "zext": _extend,
+    "sext": _extend,
+    "trunc": _truncate,
+    "select": _select,
+    "freeze": _freeze,
+    "getelementptr": _pointer,
+}
+
+
+def constant(operand: Operand) -> int | None:
+    value = operand.value
+    return int(value) if value.lstrip("-").isdigit() else None
+
+
+def steps(pointer: Instruction) -> list[int] | None:
+    """Give the bytes that each index of a GEP counts; of a constant index into a struct, 0: see `fixed`."""
+    kind, sizes = pointer.detail, list[int]()
+    for number, index in enumerate(pointer.operands[1:]):
+        if number:
+            if kind.startswith("{"):
+                if constant(index) is None:
+                    return None
+                kind = _field(kind, int(index.value))
+                sizes.append(0)
+                continue
+            kind = kind.partition(" x ")[2][:-1] if kind[:1] in "[<" else ""
+        known = layout(kind) if kind else None
+        if known is None:
+            return None
+        sizes.append(known.size)
+    return sizes
+
+
+def fixed(pointer: Instruction) -> int:
+    """Give the bytes that a GEP's indices into structs add."""
+    kind, total = pointer.detail, 0
+    for number, index in enumerate(pointer.operands[1:]):
+        if not number:
+            continue
+        if kind.startswith("{"):
+            total += offset_of_field(kind, int(index.value)) or 0
+            kind = _field(kind, int(index.value))
+        else:
+            kind = kind.partition(" x ")[2][:-1]
+    return total
+
+
+def _field(struct: str, index: int) -> str:
+    from metalsci.cpu_metal.compile.llvm.value_types import fields
+
+    return fields(struct)[index]

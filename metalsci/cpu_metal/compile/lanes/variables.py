@@ -1,0 +1,110 @@
+"""Variables of the threads that stay in memory, and how those of the lanes lie side by side."""
+
+from collections.abc import Iterable, Mapping
+
+from metalsci.cpu_metal.compile.lanes.flow import Graph, RefusedError
+from metalsci.cpu_metal.compile.lanes.shapes import Shape, constant, fixed, steps
+from metalsci.cpu_metal.compile.lanes.values import OwnVariable
+from metalsci.cpu_metal.compile.llvm.function import Block
+from metalsci.cpu_metal.compile.llvm.instruction import Instruction
+from metalsci.cpu_metal.compile.llvm.value_types import layout, type_of
+
+_LIFETIME = "llvm.lifetime."
+
+
+def variables(around: Iterable[Block], graph: Graph) -> dict[str, OwnVariable]:
+    """Find what threads keep in memory, by name; of what all share, that too. Raises RefusedError."""
+    outside = [each for block in around for each in block.instructions]
+    inside = [each for node in graph.nodes.values() for each in node.body]
+    phis = [each for node in graph.nodes.values() for each in node.phis]
+    found = {}
+    for each in outside:
+        if each.opcode != "alloca":
+            continue
+        uses = [use for use in [*inside, *phis] if each.result in use.used]
+        if not uses:
+            continue
+        known = layout(each.detail)
+        if known is None or each.operands:
+            raise RefusedError(f"a variable of type {each.detail}")
+        pointers = _pointers(each.result, [*inside, *phis])
+        if any(each.result in use.used and not use.callee.startswith(_LIFETIME) for use in outside):
+            if any(_writes(use, pointers) for use in inside):
+                raise RefusedError("a variable that is used outside of threads too")
+            found[each.result] = OwnVariable(known.size, 0, shared=True)
+        else:
+            found[each.result] = OwnVariable(known.size, _row_size(pointers, inside, phis))
+    return found
+
+
+def shapes_of(found: Mapping[str, OwnVariable]) -> dict[str, Shape]:
+    """Give the shapes of pointers to variables."""
+    given = {}
+    for name, variable in found.items():
+        if not variable.shared:
+            given[name] = Shape("rows", variable.rows) if variable.rows else Shape("strided", variable.size)
+    return given
+
+
+def _pointers(name: str, instructions: list[Instruction]) -> set[str]:
+    """What is computed from a pointer, as far as that is a pointer again."""
+    found, changed = {name}, True
+    while changed:
+        changed = False
+        for each in instructions:
+            if each.result and each.result not in found and each.type == "ptr" and found & set(each.used):
+                found.add(each.result)
+                changed = True
+    return found
+
+
+def _writes(use: Instruction, pointers: set[str]) -> bool:
+    if use.opcode == "load" or use.opcode == "getelementptr":
+        return False
+    if use.opcode == "call":
+        return not use.callee.startswith(_LIFETIME) and bool(pointers & set(use.used))
+    return bool(pointers & set(use.used))
+
+
+def _row_size(pointers: set[str], inside: list[Instruction], phis: list[Instruction]) -> int:
+    """Give the bytes of an element where all accesses are to elements of one size; else 0."""
+    sizes: set[int] = set()
+    far: set[str] = set()  # pointers by an index that lanes may not share
+    for each in inside:
+        used = pointers & set(each.used)
+        if not used:
+            continue
+        if each.opcode == "getelementptr":
+            if each.operands[0].value not in used or far & used or _strides(each) is None:
+                return 0
+            if any(constant(index) is None for index in each.operands[1:]):
+                far.add(each.result)
+        elif each.opcode in ("load", "store"):
+            kind = type_of(each.type if each.opcode == "load" else each.operands[0].type)
+            address = each.operands[-1].value
+            is_value = each.opcode == "store" and each.operands[0].value in used
+            if is_value or each.flags or not kind.count or kind.element == "i1" or (kind.is_vector and address in far):
+                return 0
+            sizes.add(kind.element_bytes)
+        elif not each.callee.startswith(_LIFETIME):
+            return 0
+    if len(sizes) != 1 or any(pointers & set(phi.used) for phi in phis):
+        return 0
+    (size,) = sizes
+    steps_of = [_strides(each) or [] for each in inside if each.opcode == "getelementptr" and each.result in pointers]
+    return size if all(step % size == 0 for steps in steps_of for step in steps) else 0
+
+
+def _strides(each: Instruction) -> list[int] | None:
+    """Bytes by which a GEP moves: for each index that is not constant its step, and all that is constant."""
+    sizes = steps(each)
+    if sizes is None:
+        return None
+    total, found = fixed(each), list[int]()
+    for size, index in zip(sizes, each.operands[1:], strict=True):
+        known = constant(index)
+        if known is None:
+            found.append(size)
+        else:
+            total += size * known
+    return [*found, total]
