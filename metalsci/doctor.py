@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 
+import msgspec
 import numpy as np
 from hydra.errors import HydraException
 from omegaconf import DictConfig
@@ -183,6 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         action="store_true",
         help="anew: this machine has changed, or was busy when they were measured",
     )
+    parser.add_argument("--json", action="store_true", help="print what was found as JSON on standard output")
     parser.add_argument("--version", action="version", version=f"metalsci {version('metalsci')}")
     parser.add_argument("--config-dir", "-cd", default=[], action="append", help="a folder with options of your own")
     parser.add_argument("--config-name", "-cn", default="config", help="another config than `config`")
@@ -196,10 +198,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(explain(error))
     if told.measure_ceilings:
         ceilings.forget()
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, quiet=told.json)
     healthy = True
+    found: list[Examined] = []
     ask_model = any(override.startswith("model=") for override in overrides)
     for finding in examine(cfg, device, ask_model, lost):
+        found.append(finding)
         mark, style = ("to do", "bold red") if finding.advice else ("ok", "green")
         line = (
             Text(f"{mark:>5}  ", style=style)
@@ -208,6 +212,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         console.print(line.append(f"\n{'':20}{finding.advice}" if finding.advice else "", style="red"))
         healthy &= not finding.advice
+    if told.json:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
     sys.exit(0 if healthy else 1)
 
 

@@ -1,7 +1,8 @@
-"""Judge one kernel outside any search: `python -m metalsci.evaluate task=fft3d kernel=mine.metal gate=true`.
+"""Judge kernels outside any search: `python -m metalsci.evaluate task=fft3d kernel=mine.metal gate=true`.
 
-Without `kernel` it is the task's seed kernel; with `gate=true` the held-out size is tried too. `-m 'task=glob(*)'`
-makes one table of all tasks. Exits with 1 if a kernel is wrong anywhere.
+Several, `kernel=[a.metal,b.metal]`, are judged on the same inputs, each in turn with the seed kernel. Without `kernel`
+it is the task's seed kernel; with `gate=true` the held-out size is tried too. `-m 'task=glob(*)'` makes one table of
+all tasks. `--json` prints the result as JSON. Exits with 1 if a kernel is wrong anywhere.
 """
 
 import logging
@@ -28,7 +29,7 @@ def _job(cfg: DictConfig) -> None:
     # Only a command that runs something imports what running takes: --help stays quick.
     from metalsci.cli.evaluation_table import show
     from metalsci.cli.failures import EXPECTED
-    from metalsci.experiment.single_kernel import judge
+    from metalsci.experiment.single_kernel import judge_all
     from metalsci.tracking.console import make_console
 
     hydra_cfg = HydraConfig.get()
@@ -38,20 +39,25 @@ def _job(cfg: DictConfig) -> None:
         (folder / ".hydra").mkdir(parents=True, exist_ok=True)  # the table counts the jobs, those without a result too
     try:
         check_settings(cfg)
-        judgement = judge(cfg)
-        write_json(folder / "evaluation.json", judgement)
+        judgements = judge_all(cfg)
+        result = judgements[0] if len(judgements) == 1 else judgements
+        write_json(folder / "evaluation.json", result)
     except (UsageError, *EXPECTED) as error:
         complain(str(error))
         if alone:
             remove_empty(folder, Path(cfg.paths.outputs))
             sys.exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED)
         return
-    if alone:
-        show([judgement], make_console())
-        if not judgement.correct:
-            sys.exit(EXIT_FAILED)
+    if not alone:
+        for judgement in judgements:
+            complain(f"{judgement.task}: {'right' if judgement.correct else 'wrong'}, {judgement.seconds:.1f} s")
+        return
+    if cfg.json:
+        sys.stdout.write((folder / "evaluation.json").read_text(encoding="utf-8").rstrip() + "\n")
     else:
-        complain(f"{judgement.task}: {'right' if judgement.correct else 'wrong'}, {judgement.seconds:.1f} s")
+        show(judgements, make_console())
+    if not all(judgement.correct for judgement in judgements):
+        sys.exit(EXIT_FAILED)
 
 
 def gate_as_heldout(arguments: Sequence[str]) -> list[str]:

@@ -25,7 +25,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from metalsci.cli.arguments import UsageError, expand_resume, multirun_first, refuse_null, take_packages
+from metalsci.cli.arguments import (
+    UsageError,
+    expand_resume,
+    json_as_setting,
+    multirun_first,
+    refuse_null,
+    take_packages,
+)
 from metalsci.cli.command_record import record_run, recorded
 from metalsci.cli.help import help_text
 from metalsci.cli.signals import Terminated, listen
@@ -92,6 +99,8 @@ def _job(cfg: DictConfig) -> float:
         complain(f"a fault of metalsci itself, in {shown(folder)}: {type(error).__name__}: {error}")
         return math.nan  # an exception would cost the other jobs their table
     summary = read_json(folder / "summary.json", dict[str, Any])
+    if cfg.json and summary and not is_sweep:
+        sys.stdout.write((folder / "summary.json").read_text(encoding="utf-8").rstrip() + "\n")
     return objective(summary, cfg.optimized_metric) if summary else math.nan
 
 
@@ -153,7 +162,7 @@ def command(config_name: str, job: Callable[[], object], prepare: Callable[[list
     logging.raiseExceptions = False  # a full disk has its message; that the log cannot have it too needs no traceback
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions reach the code below instead of Hydra's own report
     try:
-        sys.argv[1:] = prepare(take_packages(refuse_null(sys.argv[1:], GROUPS)))
+        sys.argv[1:] = prepare(json_as_setting(take_packages(refuse_null(sys.argv[1:], GROUPS))))
         if "--version" in sys.argv:
             sys.stdout.write(f"metalsci {version('metalsci')}\n")
         elif {"-h", "--help"}.isdisjoint(sys.argv):

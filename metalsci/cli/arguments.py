@@ -44,6 +44,11 @@ def take_packages(arguments: Sequence[str]) -> list[str]:
     return [a for a in arguments if not a.startswith("packages=")]
 
 
+def json_as_setting(arguments: Sequence[str]) -> list[str]:
+    """Spell `--json` as `json=true`: Hydra's parser knows only its own flags."""
+    return ["json=true" if argument == "--json" else argument for argument in arguments]
+
+
 def multirun_first(arguments: Sequence[str]) -> list[str]:
     """`task=lbm -m seed=0,1` as `-m task=lbm seed=0,1`: Hydra's parser takes no flag between overrides."""
     flags = [a for a in arguments if a in _MULTIRUN]

@@ -27,9 +27,16 @@ class EvaluationsTable(Callback):
         folder = Path(config.hydra.sweep.dir)
         jobs = sorted((path.parent for path in folder.rglob(".hydra")), key=_place)
         results = [job / "evaluation.json" for job in jobs]
-        found = [judgement for path in results if (judgement := read_json(path, Judgement))]
+        found: list[Judgement] = []
+        missing = 0
+        for path in results:
+            result = read_json(path, Judgement) or read_json(path, list[Judgement])
+            if result is None:
+                missing += 1
+            else:
+                found += result if isinstance(result, list) else [result]
         show(found, make_console())
-        if len(found) < len(jobs) or not all(judgement.correct for judgement in found):
+        if missing or not all(judgement.correct for judgement in found):
             sys.exit(1)  # Hydra turns a callback's exceptions into warnings
 
 
@@ -48,14 +55,24 @@ def show(judgements: Sequence[Judgement], console: Console) -> None:
         table.add_column(name, justify="right")
     for judgement in judgements:
         for row, judged in enumerate(judgement.sizes):
-            table.add_row("" if row else judgement.task, *_row(judged), end_section=row == len(judgement.sizes) - 1)
+            table.add_row(
+                "" if row else _label(judgement, judgements), *_row(judged), end_section=row == len(judgement.sizes) - 1
+            )
         if not judgement.sizes:
-            table.add_row(judgement.task, "", "compile error", end_section=True)
+            table.add_row(_label(judgement, judgements), "", "compile error", end_section=True)
     console.print(table)
     for judgement in judgements:
         _say(judgement, console)
     seconds = sum(judgement.seconds for judgement in judgements)
     console.print(f"error: in units of the tolerance; held-out sizes are marked *; {seconds:.0f} s", style="dim")
+
+
+def _label(judgement: Judgement, judgements: Sequence[Judgement]) -> str:
+    """Return the task, and the kernel's file where several of one task are judged."""
+    kernels = {other.kernel for other in judgements if other.task == judgement.task}
+    if len(kernels) == 1:
+        return judgement.task
+    return f"{judgement.task}: {Path(judgement.kernel).name}"
 
 
 def _row(judged: SizeJudgement) -> tuple[str, ...]:

@@ -46,6 +46,7 @@ class RunConfig:
     - run: the folder of a recorded run, for model=replay.
     - optimized_metric: what a sweeper such as Optuna's makes larger: self_speedup, best_score, heldout_speedup or phi.
     - start: a .metal file, or the folder of a run, to start from; the seed kernel stays the baseline.
+    - json: print the summary as JSON on standard output, and everything else on standard error; --json is short for it.
     - observers: further followers of a run, by name: +observers.csv._target_=mine.Csv.
     """
 
@@ -66,6 +67,7 @@ class RunConfig:
     sanitizer: bool = True
     seed: int = 0
     run: str | None = None
+    json: bool = False
     optimized_metric: Metric = Metric.self_speedup
     start: str | None = None
 
@@ -74,7 +76,8 @@ class RunConfig:
 class EvaluateConfig:
     """One kernel, judged outside any search.
 
-    - kernel: a .metal file, judged next to the seed kernel; null: the seed kernel itself.
+    - kernel: a .metal file or a list of them, judged next to the seed kernel; null: the seed kernel itself.
+    - json: print the result as JSON on standard output instead of a table; --json is short for it.
     - heldout: also the held-out size; gate=true is short for it.
     - sanitizer: look for data races and the like.
     """
@@ -86,8 +89,9 @@ class EvaluateConfig:
     inputs: InputsConfig = field(default_factory=InputsConfig)
     repeats: Any = MISSING
     sanitizer: bool = True
-    kernel: str | None = None
+    kernel: Any = None
     heldout: bool = False
+    json: bool = False
 
 
 def register() -> None:

@@ -49,7 +49,7 @@ from metalsci.search.scheduling import Scheduling
 from metalsci.search.strategies.protocol import Strategy
 from metalsci.task.input_seeds import fresh_seed
 from metalsci.task.loader import Problem
-from metalsci.tracking.console import ConsoleView
+from metalsci.tracking.console import ConsoleView, make_console
 from metalsci.tracking.observers import Observers
 from metalsci.tracking.protocol import Observer, RunInfo
 from metalsci.tracking.summary import Summary
@@ -125,7 +125,7 @@ def run_experiment(
         if parts.sanitizer:
             stack.callback(parts.sanitizer.close)
         stack.enter_context(_alone_in(folder))
-        view = ConsoleView(parts.budget.iterations)
+        view = ConsoleView(parts.budget.iterations, make_console(stderr=cfg.json))
         observers = Observers([view, *parts.observers], lambda sentence: view.say(sentence, "dim"))
         stack.push(lambda kind, *_: observers.close(failed=kind is not None))
         recording = _recording(parts.model)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 
 from metalsci.devices.cpu.cpu_sanitizer import Findings
 from metalsci.evaluation.evaluator import Evaluator
@@ -51,6 +51,24 @@ class Judgement:
     @property
     def correct(self) -> bool:
         return bool(self.sizes) and all(size.result.outcome.correct for size in self.sizes)
+
+
+def judge_all(cfg: DictConfig) -> list[Judgement]:
+    """Judge every kernel that `kernel` names, on the same inputs. Raises what `judge` raises."""
+    kernels = list(cfg.kernel) if isinstance(cfg.kernel, ListConfig) else [cfg.kernel]
+    if not kernels:
+        raise ConfigError("kernel=[]: name a .metal file or several, or leave it out for the seed kernel")
+    for kernel in kernels:
+        _read(kernel)  # before anything runs
+    cfg = cfg.copy()
+    check_seed("inputs.seed", cfg.inputs.seed)
+    if cfg.inputs.seed is None:
+        cfg.inputs.seed = fresh_seed()
+    judgements = []
+    for kernel in kernels:
+        cfg.kernel = kernel
+        judgements.append(judge(cfg))
+    return judgements
 
 
 def judge(cfg: DictConfig) -> Judgement:
@@ -132,9 +150,11 @@ def _less_luck(judged: Sides, found: Findings) -> Sides:
     ]
 
 
-def _read(kernel: str | None) -> str | None:
+def _read(kernel: object) -> str | None:
     if kernel is None:
         return None
+    if not isinstance(kernel, str):
+        raise ConfigError(f"kernel={kernel}: name a .metal file, or a list of them")
     try:
         return Path(kernel).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

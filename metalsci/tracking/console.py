@@ -107,9 +107,10 @@ class ConsoleView(Observer):
         self._console.print(visible(text), style=style, highlight=False, markup=False, soft_wrap=True)
 
 
-def make_console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=_PLAIN_WIDTH)
+def make_console(*, stderr: bool = False) -> Console:
+    """Return a console on standard output, or on standard error if the output belongs to a program that reads it."""
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=_PLAIN_WIDTH)
 
 
 def _note(entry: Entry) -> str:
