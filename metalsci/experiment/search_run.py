@@ -25,6 +25,7 @@ from metalsci.evaluation.sanitizer_policy import Sanitized
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.experiment.best_module import best_py
 from metalsci.experiment.instantiation import ConfigError, make
+from metalsci.experiment.seal import seal
 from metalsci.files.locations import shown
 from metalsci.files.whole_files import read_json
 from metalsci.gate.heldout import HeldOutGate
@@ -216,6 +217,7 @@ class _Run:
         summary = self._summary(finished, duels, gate)
         files = self._export(best, incumbent, summary)
         self.observers.finish(summary, files)
+        seal(self.folder.path)
         return summary
 
     def _begin(self, sweep: str | None) -> None:

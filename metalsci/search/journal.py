@@ -5,8 +5,8 @@
     answered                one part of a model's answer, before anything else happens to it
     judged                  the evaluation of a request's answer; the strategy is told now
 
-The order of `asked` and `judged` is the order of `ask` and `tell`, which a resumed run repeats. A text is written once:
-a candidate that stands in its answer is a place there.
+Each line carries a link of a hash chain: see hash_chain.py. The order of `asked` and `judged` is the order of `ask` and
+`tell`, which a resumed run repeats. A text is written once: a candidate that stands in its answer is a place there.
 """
 
 import os
@@ -25,6 +25,7 @@ from metalsci.models.continuation import join
 from metalsci.models.protocol import Response
 from metalsci.models.record import Answered
 from metalsci.search.archive import Entry
+from metalsci.search.hash_chain import last_link, linked
 from metalsci.search.request import Request
 
 SCHEMA = 3
@@ -100,6 +101,7 @@ class Journal:
         self._lock = threading.Lock()  # answers that arrive side by side
         if path.exists():
             _drop_torn_line(path)
+        self._link = last_link(path) if path.exists() else ""
         if not path.exists() or not path.stat().st_size:
             path.write_bytes(b"")
             self._append(Began(fingerprint, inputs_seed))
@@ -129,9 +131,9 @@ class Journal:
 
     def _append(self, record: Record) -> None:
         """On disk when this returns. Raises OSError (disk full, read-only) with nothing half-written after it."""
-        line = msgspec.json.encode(record) + b"\n"
         with self._lock, self.path.open("ab") as file:
             end = file.tell()
+            line, link = linked(msgspec.json.encode(record), self._link)
             try:
                 file.write(line)
                 file.flush()
@@ -139,6 +141,7 @@ class Journal:
             except OSError:
                 os.truncate(self.path, end)
                 raise
+            self._link = link
 
 
 class MemoryJournal:

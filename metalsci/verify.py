@@ -1,0 +1,36 @@
+"""Does a run's result hold? `python -m metalsci.verify RUN` looks at the folder and runs again what decided.
+
+It says of each claim held, not held or not decidable, with the figures side by side, and exits with 1 if one does not
+hold. `--files` looks at the files alone.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from metalsci.files.whole_files import write_json
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m metalsci.verify", description=__doc__)
+    parser.add_argument("run", type=Path, help="the folder of a run that has ended")
+    parser.add_argument("--files", action="store_true", help="look at the files alone, and measure nothing")
+    arguments = parser.parse_args()
+    from metalsci.experiment.certificate import Certificate, Held, look, verify
+    from metalsci.experiment.instantiation import ConfigError
+
+    try:
+        certificate = Certificate(tuple(look(arguments.run))) if arguments.files else verify(arguments.run)
+    except (ConfigError, OSError) as error:
+        sys.stderr.write(f"metalsci: {error}\n")
+        sys.exit(2)
+    for claim in certificate.claims:
+        sys.stdout.write(f"{claim.held!s:14} {claim.what}: told {claim.told}; found {claim.found}\n")
+    sys.stdout.write(f"{certificate.held}\n")
+    if not arguments.files:
+        write_json(arguments.run / "verified.json", certificate)
+    sys.exit(1 if certificate.held is Held.NOT_HELD else 0)
+
+
+if __name__ == "__main__":
+    main()
