@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run tasks examples test test-full conformance lint test-apple clean help
+.PHONY: run tasks examples test test-full attacks conformance lint test-apple clean help
 
 help:           ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ lint: $(VENV)/.installed-dev      ## style, types, the direction of imports
 
 test-full: $(VENV)/.installed-dev ## tasks at the benchmark's own sizes, about 10 minutes
 	$(BIN)/python -m pytest tests/tasks -m full --timeout 1800
+
+attacks: $(VENV)/.installed-dev   ## every kernel that tries to win without being faster, about 10 minutes
+	$(BIN)/python -m pytest tests/attacks -m attacks --timeout 600
 
 conformance: $(VENV)/.installed-dev ## the software device against Metal's specification, the long part
 	$(BIN)/python -m pytest tests -m conformance --timeout 3600

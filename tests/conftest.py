@@ -9,11 +9,11 @@ from omegaconf import DictConfig
 from metalsci.experiment.schemas import register
 from metalsci.files.locations import data
 
-_LONG = ("full", "conformance")
+_LONG = ("full", "conformance", "attacks")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Long tests run where they are asked for, with `-m full` or `-m conformance`."""
+    """Long tests run where they are asked for, with `-m full`, `-m conformance` or `-m attacks`."""
     left_out = [marker for marker in _LONG if marker not in config.getoption("-m")]
     long = [item for item in items if any(map(item.get_closest_marker, left_out))]
     if long:

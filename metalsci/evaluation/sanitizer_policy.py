@@ -65,8 +65,10 @@ def look(sanitizer: Sanitizer, bench: Bench, source: str | Unit) -> Findings:
 
 
 def look_at_small(sanitizer: Sanitizer, bench: Bench, source: str | Unit) -> Findings:
-    """What it finds on small problems, looked at whole; on the bench's own where the task draws none."""
-    small = bench.drawn_programs()[-_SMALL:] or [bench.program]
+    """What it finds on small problems, looked at whole; in a sample of the bench's own where the task draws none."""
+    small = bench.drawn_programs()[-_SMALL:]
+    if not small:
+        return sanitizer.sample(source, bench.program)
     return _first(sanitizer.check(source, program) for program in small)
 
 

@@ -16,6 +16,10 @@ class FFT3D(Task):
     def probes(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
         yield Probe("rough", size, {"x": rough(rng, (size.N,) * 3 + (2,))})
 
+    def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
+        N = int(rng.choice([4, 8, 16]))
+        yield Probe("another size", size.replace(N=N), {"x": rough(rng, (N,) * 3 + (2,))})
+
     def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
         x = inputs["x"]
         for kernel in (kernels.fft3d_x, kernels.fft3d_y, kernels.fft3d_z):
