@@ -16,6 +16,7 @@ from metalsci.experiment.schemas import register
 from metalsci.experiment.seal import changed, contradictions
 from metalsci.experiment.search_run import make_sanitizer
 from metalsci.files.whole_files import read_json
+from metalsci.msl.language.math_mode import MathMode
 from metalsci.task.input_seeds import fresh_seed
 
 _CLOSE = 1.25  # factor between two measurements of one speedup, on a machine that is not quiet
@@ -70,6 +71,7 @@ def verify(folder: Path) -> Certificate:
     register()
     cfg = OmegaConf.load(folder / "config.yaml")
     assert isinstance(cfg, DictConfig)
+    cfg.device.math_mode = MathMode(cfg.device.math_mode)  # a file without a schema holds its name
     summary = read_json(folder / "summary.json", dict) or {}
     return Certificate((*claims, *_again(cfg, folder, summary)))
 
