@@ -39,6 +39,25 @@ class Elapsed:
     wall: float
 
 
+@dataclass(frozen=True)
+class Machine:
+    """What a model is told of a device: facts, a sentence each, and what else to try when a search stagnates.
+
+    Without figures that change from run to run, but for the ceilings, so that a prompt can be written again.
+    """
+
+    facts: tuple[str, ...] = ()
+    ideas: str = ""
+
+
+@runtime_checkable
+class Described(Protocol):
+    """A device that can say what makes a kernel fast on it."""
+
+    @property
+    def machine(self) -> Machine: ...
+
+
 class Execution(Protocol):
     """A module bound to a stage, ready to run."""
 

@@ -21,6 +21,7 @@ class Outcome(StrEnum):
     EMPTY = "empty answer"
     REFUSED = "refused"
     TRUNCATED = "truncated answer"
+    BAD_EDIT = "bad edit"
     COMPILE_ERROR = "compile error"
     PIPELINE_ERROR = "pipeline error"
     CRASHED = "crashed"

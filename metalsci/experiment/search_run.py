@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from metalsci.devices.cpu.cpu_sanitizer import CpuSanitizer, Sanitizer
-from metalsci.devices.protocol import Device, Preparing
+from metalsci.devices.protocol import Described, Device, Machine, Preparing
 from metalsci.evaluation.evaluator import Evaluator, Repeats
 from metalsci.evaluation.paired import Duel, confirm, score_of, speedup_of
 from metalsci.evaluation.pairing import Pairing
@@ -132,7 +133,8 @@ def run_experiment(
         recording = _recording(parts.model)
         start = start_source(cfg.start)
         fingerprint = _fingerprint(cfg, parts.problem, start)
-        journal = Journal(folder / "journal.jsonl", fingerprint, _inputs_seed(cfg, recording))
+        machine = partial(_machine, parts.device, recording)
+        journal = Journal(folder / "journal.jsonl", fingerprint, _inputs_seed(cfg, recording), machine)
         accepted()
         cfg = cfg.copy()
         cfg.inputs.seed = journal.inputs_seed
@@ -140,6 +142,13 @@ def run_experiment(
             stack.enter_context(parts.model)  # a run that stops here for want of a key has a journal to resume
         run = _Run(cfg, parts, RunFolder(folder), journal, recording, observers, watch, start)
         return run.to_the_end(sweep)
+
+
+def _machine(device: Device, recording: Recording | None) -> Machine:
+    """What models are told of the device: as recorded, if a recorded run is repeated."""
+    if recording:
+        return recording.machine
+    return device.machine if isinstance(device, Described) else Machine()
 
 
 def start_source(path: str | None) -> str | None:
@@ -246,7 +255,8 @@ class _Run:
         promotion = self.parts.promotion.begin(Pairing(evaluator), self.parts.budget.iterations)
         if self.recording:
             evaluate, promotion = as_recorded(self.recording, evaluate), DecidedAsRecorded(self.recording, promotion)
-        task, model, budget = problem.task.view(problem.sizes), self.parts.model, self.parts.budget
+        task = replace(problem.task.view(problem.sizes), machine=self.journal.machine)
+        model, budget = self.parts.model, self.parts.budget
         account = Account(lambda: self.watch.total)
         conversation = Conversation(model, budget, account, self.journal, self.folder, self.watch)
         self.folder.candidate(0, task.seed_kernel)

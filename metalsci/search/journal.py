@@ -11,14 +11,15 @@ Each line carries a link of a hash chain: see hash_chain.py. The order of `asked
 
 import os
 import threading
-from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
 import msgspec
 
+from metalsci.devices.protocol import Machine
 from metalsci.evaluation.promotion.protocol import Decision
 from metalsci.evaluation.results import Evaluation
 from metalsci.models.continuation import join
@@ -38,10 +39,12 @@ class JournalError(Exception):
 
 class Began(msgspec.Struct, frozen=True, tag="began"):
     """First record. `fingerprint` stands for all that makes two runs the same: task, model, strategy, device, seed.
-    `inputs_seed` is that of the inputs on which the run judges its candidates."""
+    `inputs_seed` is that of the inputs on which the run judges its candidates, `machine` what its models are told of
+    the device: measured ceilings are part of that, and would differ when a run is resumed or replayed."""
 
     fingerprint: str
     inputs_seed: int = 0
+    machine: Machine = Machine()
     schema: int = SCHEMA
 
 
@@ -92,11 +95,13 @@ class Log(Protocol):
 class Journal:
     """A Log in a file. Opening it drops a torn last line, which a killed run leaves behind.
 
-    `inputs_seed` is what a new journal begins with, and then the one that this journal began with. Raises JournalError
-    if the file was begun with another fingerprint or schema.
+    `inputs_seed` and `machine` are what a new journal begins with, and then those that this journal began with. Raises
+    JournalError if the file was begun with another fingerprint or schema.
     """
 
-    def __init__(self, path: Path, fingerprint: str, inputs_seed: int) -> None:
+    def __init__(
+        self, path: Path, fingerprint: str, inputs_seed: int, machine: Callable[[], Machine] = Machine
+    ) -> None:
         self.path = path
         self._lock = threading.Lock()  # answers that arrive side by side
         if path.exists():
@@ -104,7 +109,7 @@ class Journal:
         self._link = last_link(path) if path.exists() else ""
         if not path.exists() or not path.stat().st_size:
             path.write_bytes(b"")
-            self._append(Began(fingerprint, inputs_seed))
+            self._append(Began(fingerprint, inputs_seed, machine()))
         began = _beginning(path, "choose another folder")
         if began.fingerprint != fingerprint:
             raise JournalError(
@@ -112,6 +117,7 @@ class Journal:
                 "resume it with the same settings, or choose another folder"
             )
         self.inputs_seed = began.inputs_seed
+        self.machine = began.machine
         self._end = path.stat().st_size
         self.judged = _judged(path, self._end)
         self.heard = _heard(path, self._end, self.judged)
@@ -168,6 +174,7 @@ class Recording:
     inputs_seed: int
     entries: tuple[Entry, ...]
     schedule: tuple[Asked | int, ...] = ()
+    machine: Machine = field(default_factory=Machine)
 
 
 def read_recording(path: Path) -> Recording:
@@ -182,7 +189,7 @@ def read_recording(path: Path) -> Recording:
             entries.append(event)
             if event.iteration:
                 schedule.append(event.iteration)
-    return Recording(began.inputs_seed, tuple(entries), tuple(schedule))
+    return Recording(began.inputs_seed, tuple(entries), tuple(schedule), began.machine)
 
 
 def _record(entry: Entry, answer: str | None) -> Judged:

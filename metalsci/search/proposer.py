@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 
 from metalsci.evaluation.results import Evaluation, Outcome
-from metalsci.models.protocol import Prompt
+from metalsci.models.protocol import Prompt, Response, Stop
 from metalsci.models.record import Answered
-from metalsci.search.answer import read_answer
+from metalsci.search.answer import Answer, read_answer
+from metalsci.search.answer_edits import EditError, apply_edits, has_edits
 from metalsci.search.archive import Archive
 from metalsci.search.conversation import Conversation
 from metalsci.search.prompting.prompt_builder import PromptBuilder
@@ -44,7 +45,7 @@ class Proposer:
     def _propose(self, prompt: Prompt, heard: Sequence[Answered], progress: Progress) -> Proposal:
         response, seconds = self._conversation.answer(prompt, heard, progress)
         self._folder.response(prompt.iteration, response)
-        answer = read_answer(response, self._kernels)
+        answer = self._read(response, prompt)
         if answer.source is None:
             failure = Evaluation(answer.outcome or Outcome.NO_CODE, answer.message)
             return Proposal(None, failure, response.text, response.reply, seconds)
@@ -52,3 +53,12 @@ class Proposer:
         if answer.source not in prompt.tried:
             self._prepare(answer.source)
         return Proposal(answer.source, None, response.text, response.reply, seconds, answer.unit)
+
+    def _read(self, response: Response, prompt: Prompt) -> Answer:
+        """The candidate of an answer: the whole file, or edits of the kernel that the prompt named."""
+        if response.stop is not Stop.END or not has_edits(response.text):
+            return read_answer(response, self._kernels)
+        try:
+            return Answer(apply_edits(response.text, prompt.parent))
+        except EditError as error:
+            return Answer(None, outcome=Outcome.BAD_EDIT, message=str(error))

@@ -16,6 +16,7 @@ import numpy as np
 
 from metalsci.devices.ceilings import Ceilings
 from metalsci.devices.program import Array, Kernels, Program, Symbol, trace
+from metalsci.devices.protocol import Machine
 from metalsci.msl.language.parse import parse
 from metalsci.msl.language.signature import KernelSignature
 from metalsci.task.comparison import Tolerance, explain, judge
@@ -99,6 +100,10 @@ class TaskView:
     seed_kernel: str
     signatures: tuple[KernelSignature, ...]
     sizes: tuple[str, ...]
+    numbers: tuple[str, ...] = ()
+    """Lines with the values that the host holds: extents of each size, physical constants."""
+    machine: Machine = field(default_factory=Machine)
+    """Where it runs."""
 
 
 _ARGUMENTS = (
@@ -134,7 +139,15 @@ class Task(ABC):
                 f"\n- The root mean square of all deviations must stay within {self.tolerance.rms:g} of that of the "
                 "expected values: single precision does, half precision does not."
             )
-        return TaskView(self.name, brief, self.seed_kernel, self.signatures, tuple(s.label for s in sizes))
+        return TaskView(
+            self.name, brief, self.seed_kernel, self.signatures, tuple(s.label for s in sizes), self._numbers(sizes)
+        )
+
+    def _numbers(self, sizes: Sequence[Size]) -> tuple[str, ...]:
+        lines = [f"{size.label}: {_assignments(size.extents)}" for size in sizes]
+        if self.physics:
+            lines.append(f"constants: {_assignments(self.physics)}")
+        return tuple(lines)
 
     def trace(self, size: Size, inputs: Mapping[str, Array]) -> Program:
         return trace(lambda symbols, kernels: self.program(size, symbols, kernels), inputs, self.signatures)
@@ -190,3 +203,7 @@ class Task(ABC):
         """What the physics conserves or fixes, of results or of a reference: mass, momentum, energy. Reported beside
         the error, never judged."""
         return {}
+
+
+def _assignments(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} = {value:g}" for name, value in values.items())

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from metalsci.devices.protocol import Machine
 from metalsci.evaluation.promotion.protocol import Decision
 from metalsci.evaluation.results import Evaluation, Outcome, Roofline, SizeResult, Timing
 from metalsci.models.protocol import Response, Stop, Usage
@@ -99,6 +100,13 @@ def test_the_inputs_stay_those_that_the_journal_began_with(path):
     assert Journal(path, "same", 7).inputs_seed == 7
     assert Journal(path, "same", 8).inputs_seed == 7
     assert read_recording(path).inputs_seed == 7
+
+
+def test_what_models_are_told_of_the_machine_stays_what_it_was(path):
+    first, other = Machine(("40 GB/s",), "tile"), Machine(("39 GB/s",))
+    assert Journal(path, "same", 7, lambda: first).machine == first
+    assert Journal(path, "same", 7, lambda: other).machine == first
+    assert read_recording(path).machine == first
 
 
 def test_reading_another_run_s_journal_leaves_it_as_it_is(path):

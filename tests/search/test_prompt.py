@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from toy_search import archive_of
 
+from metalsci.devices.protocol import Machine
 from metalsci.evaluation.results import Evaluation, Outcome, Roofline, SizeResult, Timing
 from metalsci.files.locations import data
 from metalsci.models.protocol import Response
@@ -26,7 +27,13 @@ from metalsci.task.definition import TaskView
 GOLDEN = Path(__file__).parent / "golden"
 FOLDER = data("tasks") / "heat2d"
 SEED = (FOLDER / "seed.metal").read_text()
-TASK = TaskView("heat2d", (FOLDER / "brief.md").read_text(), SEED, parse(SEED).kernels, ("256×256·50", "512×512·100"))
+MACHINE = Machine(
+    ("cpu_metal, a Metal device in software, on 8 threads of this processor: Example 9000.", "Ceilings: 40 GB/s."),
+    "let fewer threads do more each",
+)
+NUMBERS = ("256×256·50: NX = 256, NY = 256, steps = 50", "constants: alpha = 0.2")
+SIZES = ("256×256·50", "512×512·100")
+TASK = TaskView("heat2d", (FOLDER / "brief.md").read_text(), SEED, parse(SEED).kernels, SIZES, NUMBERS, MACHINE)
 
 
 def timed(label: str, ms: float, achieved: float) -> SizeResult:
@@ -96,6 +103,10 @@ def test_golden(name):
 
 # What each switch of the prompt takes away, in a history where it has something to show.
 SWITCHES = {
+    "edits": ("first", "<<<<<<< SEARCH"),
+    "machine": ("first", "Example 9000"),
+    "numbers": ("first", "alpha = 0.2"),
+    "freedom": ("first", "What is free:"),
     "pitfalls": ("first", "goes before the word `kernel`"),
     "sizes": ("first", "1.250 ms"),
     "diagnostics": ("compile_error", "undeclared identifier"),
@@ -110,14 +121,17 @@ SWITCHES = {
 
 
 _DETAILS = [field.name for field in fields(Detail)]
-_PARTS = [field.name for field in fields(PromptBuilder) if field.name not in ("max_tokens", "detail", "advice")]
+_PARTS = [
+    field.name for field in fields(PromptBuilder) if field.name not in ("max_tokens", "detail", "advice", "others")
+]
 
 
 @pytest.mark.parametrize("switch", [*_DETAILS, *_PARTS])
 def test_each_part_is_a_switch(switch):
     situation, part = SWITCHES[switch]
-    with_it, off = PromptBuilder(), {switch: 0 if switch == "history" else False}
-    without = PromptBuilder(detail=Detail(**off)) if switch in _DETAILS else replace(PromptBuilder(), **off)
+    with_it = PromptBuilder(edits=True)
+    off = {switch: 0 if switch == "history" else False}
+    without = PromptBuilder(detail=Detail(**off)) if switch in _DETAILS else replace(with_it, **off)
     shown = with_it.build(TASK, *situations()[situation])
     hidden = without.build(TASK, *situations()[situation])
     assert part in shown.system + shown.user
@@ -158,6 +172,40 @@ def test_two_parents_are_shown_to_be_combined():
     assert "undeclared identifier" in other
 
 
+def test_a_failure_that_is_a_parent_is_to_be_repaired():
+    user = PromptBuilder().build(TASK, archive(BEST, WRONG), Request((3,), id=4)).user
+    assert "## The kernel to repair" in user
+    assert "## The kernel to improve on" not in user
+    assert user.endswith("made right without giving up its idea.")
+
+
+def test_the_cause_of_a_failure_stays_in_the_lines_about_earlier_attempts():
+    user = PromptBuilder().build(TASK, *situations()["wrong"]).user
+    recent = user.split("## So far")[1]
+    assert "- 2: compile error: `attribute`" in recent
+    assert "- 3: wrong: `wrong at 512×512·100`" in recent
+
+
+def test_stagnation_has_ideas_that_fit_the_device():
+    situation = situations()["stagnation"]
+    assert "For instance: let fewer threads do more each." in PromptBuilder().build(TASK, *situation).user
+    elsewhere = PromptBuilder().build(replace(TASK, machine=Machine()), *situation).user
+    assert "simdgroup shuffles" in elsewhere
+
+
+def test_other_good_kernels_are_of_another_kind_if_there_is_one():
+    tiled = (
+        SEED.replace("uint2 gid", "uint2 gid")
+        + "// threadgroup float t[64];\nkernel void other() { threadgroup float t[64]; }"
+    )
+    found = archive(BEST, entry(2, scored(0.29)), entry(3, scored(0.21), source=tiled))
+    shown = replace(PromptBuilder(), others=1).build(TASK, found, Request((1,), id=4)).user
+    assert "## Another good kernel, attempt 3" in shown
+    assert "## Another good kernel" not in PromptBuilder().build(TASK, found, Request((1,), id=4)).user
+    two = replace(PromptBuilder(), others=2).build(TASK, found, Request((1,), id=4)).user
+    assert two.index("Another good kernel, attempt 3") < two.index("Another good kernel, attempt 2")
+
+
 def test_a_strategy_may_give_advice():
     situation, request = situations()["first"]
     user = PromptBuilder().build(TASK, situation, replace(request, parts={"advice": "Tile it."})).user
@@ -170,7 +218,7 @@ def test_a_request_may_change_parts_of_its_prompt():
     shown = PromptBuilder().build(TASK, situation, replace(request, parts={"history": 0, "findings": False}))
     assert "## So far" not in shown.user
     assert "reads element" not in shown.user
-    with pytest.raises(StrategyError, match="part 'hystory'; there are pitfalls, attempts"):
+    with pytest.raises(StrategyError, match="part 'hystory'; there are machine, numbers, freedom, edits"):
         PromptBuilder().build(TASK, situation, replace(request, parts={"hystory": 0}))
     with pytest.raises(StrategyError, match="part history to True, not a int"):
         PromptBuilder().build(TASK, situation, replace(request, parts={"history": True}))

@@ -22,11 +22,12 @@ import numpy as np
 
 from metalsci.devices.apple.apple_protocol import DIAGNOSTIC, CallChain, Step
 from metalsci.devices.apple.chips import ceilings_of
+from metalsci.devices.apple.gpu_machine import describe_gpu
 from metalsci.devices.buffer_plan import lay_out
 from metalsci.devices.ceilings import Ceilings, GivenCeilings
 from metalsci.devices.errors import Crash, DeviceError, KernelFailure, PipelineFailure, TimeLimit
 from metalsci.devices.program import Array, Program, fit_threadgroup
-from metalsci.devices.protocol import Elapsed, Module
+from metalsci.devices.protocol import Elapsed, Machine, Module
 from metalsci.devices.validation import accept
 from metalsci.msl.diagnostics import CompileError, Diagnostic, Severity
 from metalsci.msl.language.math_mode import MathMode
@@ -156,6 +157,10 @@ class AppleDevice:
     def _data_sheet(self) -> Ceilings:
         cores = self._gpu_cores or (None if self._chip else _gpu_cores())
         return ceilings_of(self.chip, cores)
+
+    @property
+    def machine(self) -> Machine:
+        return describe_gpu(self.name, self.ceilings)
 
     def compile(self, source: str | Unit, signatures: Sequence[KernelSignature]) -> "AppleModule":
         unit, warnings = accept(source, signatures)

@@ -1,11 +1,9 @@
 """The software device behind the device protocol."""
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
@@ -18,9 +16,10 @@ from metalsci.cpu_metal.sanitizer.group_sample import Groups
 from metalsci.devices import ceilings as roofline
 from metalsci.devices.buffer_plan import lay_out
 from metalsci.devices.ceilings import Ceilings, GivenCeilings
+from metalsci.devices.cpu.processor import describe_processor, processor_name
 from metalsci.devices.errors import Crash, PipelineFailure, TimeLimit
 from metalsci.devices.program import Array, Call, Program, Symbol, fit_threadgroup
-from metalsci.devices.protocol import Elapsed, Module
+from metalsci.devices.protocol import Elapsed, Machine, Module
 from metalsci.msl.diagnostics import CompileError, Diagnostic
 from metalsci.msl.language.math_mode import MathMode
 from metalsci.msl.language.parse import Unit
@@ -82,12 +81,16 @@ class CpuDevice:
     @cached_property
     def name(self) -> str:
         of = "" if self._architecture.name == NATIVE else f" as {self._architecture.name}"
-        return f"cpu_metal on {self._threads} threads, {_processor()}{of}"
+        return f"cpu_metal on {self._threads} threads, {processor_name()}{of}"
 
     @property
     def instructions(self) -> str:
         """What kernels are compiled for, and the instructions that they may have."""
         return f"{self._architecture.name}: {told(instructions(self._toolchain))}"
+
+    @cached_property
+    def machine(self) -> Machine:
+        return describe_processor(self._threads, processor_name(), self.ceilings)
 
     @cached_property
     def ceilings(self) -> Ceilings:
@@ -278,13 +281,3 @@ def _execution(kernel: cpu_metal.Kernel) -> str:
         how += f" (not run in the lanes of vectors: {kernel.built.why})"
     memory = kernel.threadgroup_memory
     return how + (f"; {memory:,} bytes of threadgroup memory" if memory else "")
-
-
-def _processor() -> str:
-    """The processor's marketing name, as the kernel of the operating system reports it."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return " ".join(line.partition(":")[2].split())
-    return os.uname().machine

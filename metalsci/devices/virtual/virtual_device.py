@@ -6,10 +6,11 @@ A prediction is the same on every machine and in every run: nothing is repeated,
 from collections.abc import Sequence
 
 from metalsci.devices.apple.chips import ceilings_of
+from metalsci.devices.apple.gpu_machine import describe_gpu
 from metalsci.devices.ceilings import Ceilings, GivenCeilings
 from metalsci.devices.cpu.cpu_device import CpuDevice, CpuExecution, CpuModule, CpuStage
 from metalsci.devices.program import Array, Program
-from metalsci.devices.protocol import Elapsed, Module
+from metalsci.devices.protocol import Elapsed, Machine, Module
 from metalsci.devices.virtual.gpu_facts import GpuValues, facts_of
 from metalsci.devices.virtual.prediction import Prediction, predict
 from metalsci.msl.diagnostics import Diagnostic
@@ -52,6 +53,10 @@ class VirtualDevice:
     @property
     def ceilings(self) -> Ceilings:
         return self._given.over(lambda: ceilings_of(self._facts.name, round(self._facts.cores.value)))
+
+    @property
+    def machine(self) -> Machine:
+        return describe_gpu(self.name, self.ceilings)
 
     def compile(self, source: str | Unit, signatures: Sequence[KernelSignature]) -> "VirtualModule":
         return VirtualModule(self._cpu.compile(source, signatures))

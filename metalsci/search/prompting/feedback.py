@@ -10,6 +10,7 @@ _MOST = 10  # diagnostics or findings; the first few say it all
 _ADVICE = {
     Outcome.NO_CODE: "Answer with one fenced code block that holds the whole file.",
     Outcome.AMBIGUOUS: "Answer with one fenced code block that holds the whole file.",
+    Outcome.BAD_EDIT: "Copy the lines to search for as they are, enough of them to be unique, or write the whole file.",
     Outcome.EMPTY: "Answer with one fenced code block that holds the whole file.",
     Outcome.TRUNCATED: "Keep the explanation to a few sentences, so that the whole file fits in the answer.",
     Outcome.REFUSED: "The task is to write a numerical kernel; answer with one fenced code block.",

@@ -8,6 +8,7 @@ from metalsci.search.strategies.beam import Beam
 from metalsci.search.strategies.islands import Islands
 from metalsci.search.strategies.map_elites import MapElites
 from metalsci.search.strategies.pareto import Pareto
+from metalsci.search.strategies.repair import Repair
 from metalsci.search.strategies.restarts import Restarts
 
 PLAIN = "kernel void k{}() {{}}"
@@ -91,6 +92,22 @@ def test_a_late_answer_of_a_climb_that_was_given_up_changes_nothing():
     (fresh,) = play.ask(1)
     play.tell(late, 9.0)
     assert play.ask(1)[0].parents == fresh.parents
+
+
+def test_a_failure_is_the_next_parent_until_it_is_right_or_given_up():
+    play = Play(Repair(tries=2))
+    (request,) = play.ask(1)
+    for _ in range(2):
+        broken = play.tell(request, None)
+        (request,) = play.ask(1)
+        assert request.parents == (broken,)
+    play.tell(request, None)
+    (request,) = play.ask(1)
+    assert request.parents == (0,)  # given up
+    broken = play.tell(request, None)
+    (request,) = play.ask(1)
+    play.tell(request, 2.0)
+    assert play.ask(1)[0].parents == (broken + 1,)  # right, and better
 
 
 def test_a_slower_kernel_of_another_kind_stays_an_elite():
