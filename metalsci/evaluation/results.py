@@ -71,15 +71,24 @@ class Timing:
 
 @dataclass(frozen=True)
 class Roofline:
-    """Achieved rate against its ceiling, both in `unit` (GB/s or GFLOP/s)."""
+    """Achieved rate against its ceiling, both in `unit` (GB/s or GFLOP/s).
+
+    reachable: the fraction that a perfect kernel of the task's algorithm would have; see metalsci.task.definition.Work.
+    """
 
     achieved: float
     ceiling: float
     unit: str
+    reachable: float = 1.0
 
     @property
     def fraction(self) -> float:
         return self.achieved / self.ceiling
+
+    @property
+    def left(self) -> float:
+        """How many times faster a perfect kernel would be."""
+        return self.reachable / self.fraction
 
 
 @dataclass(frozen=True)

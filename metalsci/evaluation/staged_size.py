@@ -141,7 +141,8 @@ class Bench:
         return elapsed
 
     def roofline(self, timing: Timing) -> Roofline:
-        return Roofline(self._work.amount * 1e-9 / timing.median, self._ceiling, self._work.bound.unit)
+        achieved = self._work.amount * 1e-9 / timing.median
+        return Roofline(achieved, self._ceiling, self._work.bound.unit, self._work.reachable)
 
     def close(self) -> None:
         for trial in self._trials:

@@ -61,10 +61,21 @@ class Bound(StrEnum):
 
 @dataclass(frozen=True)
 class Work:
-    """What one run of the program must do at least: bytes moved, or floating-point operations."""
+    """The work of one run of the program: bytes moved, or floating-point operations.
+
+    amount: as the benchmark counts it; scores are this over the ceiling.
+    needed: of the ceiling's own units, what a perfect kernel of the task's algorithm costs, None where that is
+        `amount`. A peak of FP32 counts a multiply-add in every slot, so an instruction that is none costs two.
+    """
 
     amount: float
     bound: Bound
+    needed: float | None = None
+
+    @property
+    def reachable(self) -> float:
+        """The fraction of the ceiling that a perfect kernel reaches in the benchmark's count."""
+        return 1.0 if self.needed is None else self.amount / self.needed
 
 
 @dataclass(frozen=True)

@@ -150,8 +150,16 @@ class HamiltonianMonteCarlo(Task):
         return {"mean potential energy": float(0.5 * np.mean(np.sum(q * (q @ inputs["A"]), axis=1)))}
 
     def work(self, size: Size, inputs: Mapping[str, Array]) -> Work:
+        """(L + 1)(2d² − d) operations a chain and step, as the benchmark has it: the L + 1 gradients.
+
+        Needed are these instructions, a dimension: d multiply-adds a gradient and one to kick; one a leap to drift; for
+        both energies 2 each; for its momentum 20 of the generator and, half of each for a pair of dimensions, a
+        logarithm, a root, a sine and a cosine (one each, as on a GPU), and 2 products.
+        """
         d, L = size.d, self.physics["L"]
-        return Work(size.K * size.steps * (L + 1) * (2 * d * d - d), Bound.FP32)
+        chains = size.K * size.steps
+        instructions = d * ((L + 1) * (d + 1) + L + 4 + 20 + 2 + 2)
+        return Work(chains * (L + 1) * (2 * d * d - d), Bound.FP32, needed=2.0 * chains * instructions)
 
 
 _DRAWN = 6  # single steps

@@ -130,3 +130,29 @@ def test_work_counts_the_bytes_or_operations_of_the_benchmark(composed, name):
     size = Size("small", SIZES[name])
     work = task.work(size, task.inputs(size, np.random.default_rng(3)))
     assert (work.amount, work.bound.unit) == WORK[name]
+
+
+def test_pairs_that_the_cells_of_lj_hold_are_counted(composed):
+    """Against a count over all pairs, cell by cell."""
+    task = instantiate(composed("task=lj").task).task
+    size = Size("small", {"N": 216, "M": 4, "L": 10.4, "steps": 3})
+    inputs = task.inputs(size, np.random.default_rng(3))
+    cell = np.minimum((inputs["pos"][:, :3] % size.L * (size.M / size.L)).astype(int), size.M - 1)
+    apart = np.abs(cell[:, None] - cell[None, :])
+    beside = (np.minimum(apart, size.M - apart) <= 1).all(axis=2).sum() - size.N
+    r = inputs["pos"][:, :3].astype(np.float64)
+    d = r[:, None] - r[None, :]
+    d -= size.L * np.round(d / size.L)
+    within = ((d**2).sum(axis=2) < task.physics["rcut"] ** 2).sum() - size.N
+    work = task.work(size, inputs)
+    assert work.amount == 20 * within * size.steps
+    assert work.needed == 2 * (7 * beside + 9 * within) * size.steps
+
+
+@pytest.mark.parametrize("name", ["nbody", "hmc", "lj"])
+def test_a_perfect_kernel_of_a_compute_task_stays_below_the_peak(composed, name):
+    """Rejected pairs, square roots and lone additions take slots that could hold a multiply-add."""
+    problem = instantiate(composed(f"task={name}").task)
+    for size in problem.sizes:
+        work = problem.task.work(size, problem.task.inputs(size, np.random.default_rng(3)))
+        assert 0.02 < work.reachable < 1.0

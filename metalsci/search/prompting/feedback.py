@@ -101,9 +101,9 @@ def _reading(evaluation: Evaluation) -> list[str]:
 
 
 def _left(roofline: Roofline) -> str:
-    if roofline.fraction >= 1:
-        return "at the measured ceiling or above it"
-    return f"up to {1 / roofline.fraction:.1f}x is left"
+    if roofline.left <= 1:
+        return "at what the measured ceiling allows or above it"
+    return f"up to {roofline.left:.1f}x is left"
 
 
 def _rest(count: int) -> list[str]:
