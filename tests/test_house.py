@@ -40,6 +40,13 @@ def test_no_module_name_stands_for_two_things():
     assert not named((path.stem, path) for path in MODULES if path.stem not in PROTOCOL_WORDS)
 
 
+def test_no_two_test_files_have_one_name():
+    """pytest imports them by name alone, and would collect neither."""
+    tests = Path(__file__).parent
+    names = [path.name for path in tests.rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_no_public_class_name_stands_for_two_things():
     classes = (
         (node.name, path)

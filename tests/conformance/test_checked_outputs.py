@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from accepted_programs import PROGRAMS, promises
 from hydra.utils import instantiate
-from test_accepted import KERNEL, PROGRAMS
 
 from metalsci.cpu_metal import Device, Dispatch, Kernel
 from metalsci.files.locations import data
@@ -34,10 +34,9 @@ def outputs(device: Device, kernel: Kernel, *, check: bool) -> npt.NDArray[np.fl
 
 @pytest.mark.parametrize("path", sorted(PROGRAMS.glob("*.metal")), ids=lambda path: path.stem)
 def test_accepted_programs(device: Device, path: Path) -> None:
-    source = path.read_text()
-    kernels = device.compile(source).kernels
-    for program in KERNEL.finditer(source):
-        kernel, count = kernels[program["name"]], len(program["values"].split())
+    kernels = device.compile(path.read_text()).kernels
+    for promise in promises(path):
+        kernel, count = kernels[promise.kernel], len(promise.values)
         plain, checked = outputs(device, kernel, check=False), outputs(device, kernel, check=True)
         np.testing.assert_allclose(checked[:count], plain[:count], rtol=1e-6, err_msg=kernel.name)
 
