@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run tasks examples test test-full attacks conformance lint test-apple clean help
+.PHONY: run tasks examples test test-full attacks conformance lint test-apple test-hydra clean help
 
 help:           ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -38,8 +38,21 @@ conformance: $(VENV)/.installed-dev ## the software device against Metal's speci
 test-apple: $(VENV)/.installed-dev ## the tests that need a real Apple GPU
 	$(BIN)/python -m pytest -m apple
 
+# What meets Hydra: schemas, refusals, resumes, sweeps, the commands.
+HYDRA_TESTS := tests/experiment tests/cli tests/test_config.py tests/test_cli.py tests/test_refusals.py \
+	tests/test_evaluate_command.py tests/test_adding_a_task.py tests/test_doctor.py
+
+test-hydra: test-hydra-1.3 test-hydra-1.4   ## the tests that meet Hydra, with 1.3 and with 1.4, each in its own environment
+
+test-hydra-%: pyproject.toml
+	test -x $(VENV)-hydra-$*/bin/python || $(PYTHON) -m venv $(VENV)-hydra-$*
+	$(VENV)-hydra-$*/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(VENV)-hydra-$*/bin/python -m pip install --quiet -e . --group dev "hydra-core>=$*.0rc0,<$*.999"
+	$(VENV)-hydra-$*/bin/python -c "import hydra; print('Hydra', hydra.__version__)"
+	$(VENV)-hydra-$*/bin/python -m pytest $(HYDRA_TESTS)
+
 clean:          ## remove what the targets above made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV)-hydra-* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else f"metalsci needs Python 3.11 to 3.13, and $(PYTHON) is {sys.version.split()[0]}: make PYTHON=python3.12 …")'

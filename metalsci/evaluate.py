@@ -11,20 +11,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from metalsci.cli.arguments import UsageError, multirun_first
-from metalsci.files.locations import data, remove_empty
+from metalsci.files.locations import remove_empty
 from metalsci.files.whole_files import write_json
 from metalsci.run import EXIT_FAILED, EXIT_USAGE, check_settings, command, complain
 
 log = logging.getLogger(__name__)
 
 
-@hydra.main(version_base="1.3", config_path=str(data("conf")), config_name="evaluate")
 def _job(cfg: DictConfig) -> None:
     # Only a command that runs something imports what running takes: --help stays quick.
     from metalsci.cli.evaluation_table import show

@@ -36,6 +36,8 @@ from metalsci.cli.arguments import (
 from metalsci.cli.command_record import record_run, recorded
 from metalsci.cli.help import help_text
 from metalsci.cli.signals import Terminated, listen
+from metalsci.experiment.hydra_versions import entry_options
+from metalsci.experiment.instantiation import packages
 from metalsci.experiment.objective import objective
 from metalsci.experiment.schemas import register
 from metalsci.files.locations import data, ensure_cache, remove_empty, shown
@@ -50,7 +52,6 @@ GROUPS = (
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
 
 
-@hydra.main(version_base="1.3", config_path=str(data("conf")), config_name="config")
 def _job(cfg: DictConfig) -> float:
     """Run one experiment. Return its objective, for a sweeper; NaN if a job of a sweep has no result."""
     # Only a command that runs something imports what running takes: --help and --cfg stay quick.
@@ -152,7 +153,7 @@ def main() -> None:
     command("config", _job, lambda arguments: expand_resume(multirun_first(arguments)))
 
 
-def command(config_name: str, job: Callable[[], object], prepare: Callable[[list[str]], list[str]]) -> None:
+def command(config_name: str, job: Callable[[DictConfig], object], prepare: Callable[[list[str]], list[str]]) -> None:
     """Run a Hydra job on the command line as `prepare` makes it; what goes wrong becomes a message and an exit code."""
     listen()
     for stream in (sys.stdout, sys.stderr):
@@ -166,7 +167,8 @@ def command(config_name: str, job: Callable[[], object], prepare: Callable[[list
         if "--version" in sys.argv:
             sys.stdout.write(f"metalsci {version('metalsci')}\n")
         elif {"-h", "--help"}.isdisjoint(sys.argv):
-            job()
+            options = entry_options(packages())
+            hydra.main(config_path=str(data("conf")), config_name=config_name, **options)(job)()
         else:
             sys.stdout.write(help_text(config_name, sys.argv[1:]))
             sys.stdout.flush()

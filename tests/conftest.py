@@ -6,6 +6,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
+from metalsci.experiment.hydra_versions import base
 from metalsci.experiment.schemas import register
 from metalsci.files.locations import data
 
@@ -36,7 +37,7 @@ def composed():
     register()
 
     def make(*overrides: str) -> DictConfig:
-        with initialize_config_dir(str(data("conf")), version_base="1.3"):
+        with initialize_config_dir(str(data("conf")), **base()):
             return compose("config", overrides=list(overrides))
 
     return make

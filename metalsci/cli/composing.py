@@ -8,6 +8,7 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
+from metalsci.experiment.hydra_versions import base
 from metalsci.files.locations import data
 
 _FOLDER, _NAME = ("--config-dir", "-cd"), ("--config-name", "-cn")
@@ -49,7 +50,7 @@ class ConfigChoice:
 
     @contextmanager
     def _initialized(self) -> Iterator[None]:
-        with initialize_config_dir(str(data("conf")), version_base="1.3"):
+        with initialize_config_dir(str(data("conf")), **base()):
             yield
 
     def _all_overrides(self) -> Iterator[str]:

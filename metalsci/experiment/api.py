@@ -26,6 +26,7 @@ from metalsci.evaluation.paired import Duel, confirm, speedup_of
 from metalsci.evaluation.results import Evaluation
 from metalsci.evaluation.sanitizer_policy import Sanitized, inspect
 from metalsci.evaluation.stopwatch import Stopwatch
+from metalsci.experiment.hydra_versions import base
 from metalsci.experiment.instantiation import ConfigError, make
 from metalsci.experiment.schemas import register
 from metalsci.experiment.search_run import make_sanitizer, run_experiment
@@ -254,7 +255,7 @@ def _composed(name: str, overrides: Sequence[str], *, hydra: bool = False) -> Di
 
     register()
     try:
-        with initialize_config_dir(str(data("conf")), version_base="1.3"):
+        with initialize_config_dir(str(data("conf")), **base()):
             return compose(name, overrides=list(overrides), return_hydra_config=hydra)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error)) from error

@@ -1,6 +1,5 @@
 """From the groups of a config to objects: which classes a config may name, and how their refusals read."""
 
-import inspect
 import os
 import traceback
 from collections.abc import Iterator
@@ -10,6 +9,8 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig
 from omegaconf.errors import OmegaConfBaseException
+
+from metalsci.experiment.hydra_versions import instantiate_options
 
 PACKAGES = "METALSCI_PACKAGES"
 
@@ -21,18 +22,15 @@ class ConfigError(Exception):
 def make(cfg: DictConfig, group: str) -> Any:
     """Make the object that one group of a config stands for. Raises ConfigError."""
     _refuse_foreign(cfg[group], group)
-    allowed: dict[str, Any] = {}
-    if "_execution_whitelist_" in inspect.signature(instantiate).parameters:  # Hydra 1.4; 1.5 demands it
-        allowed["_execution_whitelist_"] = [f"{package}.*" for package in _packages()]
     try:
-        return instantiate(cfg[group], **allowed)
+        return instantiate(cfg[group], **instantiate_options(packages()))
     except InstantiationException as error:  # Hydra 1.3 wraps what a constructor raises
         raise ConfigError(f"{group}: {_sentence(error.__cause__ or error)}") from error
     except Exception as error:  # Hydra 1.4 lets it through
         raise ConfigError(f"{group}: {_sentence(error)}") from error
 
 
-def _packages() -> tuple[str, ...]:
+def packages() -> tuple[str, ...]:
     """Packages whose classes a config may name: metalsci, and those that the user has declared.
 
     They are declared on the command line or in the environment, never in a yaml: one that somebody else wrote must not
@@ -44,7 +42,7 @@ def _packages() -> tuple[str, ...]:
 
 def _refuse_foreign(node: Any, path: str) -> None:
     """Raises ConfigError for a `_target_` of a package that the user has not declared."""
-    allowed = _packages()
+    allowed = packages()
     for place, target in _targets(node, path):
         package = target.partition(".")[0]
         if package not in allowed and not target.startswith(tuple(f"{name}." for name in allowed)):

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING, OmegaConf
+from omegaconf import MISSING
 
+from metalsci.experiment.hydra_versions import register_resolver
 from metalsci.experiment.objective import Metric
 from metalsci.experiment.typed_sources import register_sources
 from metalsci.files.locations import data, package
@@ -96,8 +97,8 @@ class EvaluateConfig:
 
 def register() -> None:
     """Make schemas, typed yamls and the resolvers metalsci.data and metalsci.package known; call before composing."""
-    OmegaConf.register_new_resolver("metalsci.data", lambda folder: str(data(folder)), replace=True)
-    OmegaConf.register_new_resolver("metalsci.package", lambda name: str(package(name)), replace=True)
+    register_resolver("metalsci.data", lambda folder: str(data(folder)))
+    register_resolver("metalsci.package", lambda name: str(package(name)))
     store = ConfigStore.instance()
     store.store(name="_run", node=RunConfig)
     store.store(name="_evaluate", node=EvaluateConfig)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +22,7 @@ from metalsci.tracking.summary import Summary
 log = logging.getLogger(__name__)
 
 _STYLES = {Verdict.GENERALIZES: "green", Verdict.TIED: "yellow", Verdict.UNDECIDED: "yellow"}  # red otherwise
+_AFTER = ("confirming", "held-out gate")  # steps that follow the search
 _PLAIN_WIDTH = 120  # where output is no terminal
 
 
@@ -33,14 +34,18 @@ class ConsoleView(Observer):
         self._progress = Progress(
             SpinnerColumn(),
             BarColumn(bar_width=24),
-            MofNCompleteColumn(),
+            TextColumn("{task.fields[reached]}"),
             TimeElapsedColumn(),
+            TimeRemainingColumn(compact=True),
             TextColumn("{task.description}"),
             console=self._console,
             transient=True,
             disable=not self._console.is_terminal,
         )
-        self._bar = self._progress.add_task("starting", total=iterations)
+        # Side by side and the gate count too: they take minutes, and a bar that is full stops its clock.
+        self._bar = self._progress.add_task("starting", total=iterations + len(_AFTER), reached=f"0/{iterations}")
+        self._iterations = iterations
+        self._dollars = 0.0
 
         self._progress.start()
 
@@ -56,6 +61,9 @@ class ConsoleView(Observer):
 
     def step(self, text: str) -> None:
         self._progress.update(self._bar, description=text)
+        for place, phase in enumerate(_AFTER):
+            if text.startswith(phase):
+                self._progress.update(self._bar, completed=self._iterations + place)
 
     def entry(self, archive: Archive) -> None:
         entry = archive.last
@@ -64,7 +72,13 @@ class ConsoleView(Observer):
         row = self._row(archive, entry)
         log.info(row.plain)
         self._console.print(row, no_wrap=True, overflow="ellipsis")
-        self._progress.update(self._bar, completed=archive.attempts)
+        reached = f"{archive.attempts}/{self._iterations}"
+        if best := archive.self_speedup(archive.incumbent):
+            reached += f" best {best:.2f}×"
+        self._dollars += (entry.reply.cost or 0.0) if entry.reply else 0.0
+        if self._dollars:
+            reached += f" ${self._dollars:.2f}"
+        self._progress.update(self._bar, completed=archive.attempts, reached=reached)
 
     def _row(self, archive: Archive, entry: Entry) -> Text:
         speedup = archive.self_speedup(entry)

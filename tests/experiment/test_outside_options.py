@@ -10,6 +10,7 @@ from hydra.errors import ConfigCompositionException
 
 from metalsci.cli.arguments import UsageError
 from metalsci.cli.config_errors import explain, refuse_unread
+from metalsci.experiment.hydra_versions import base
 from metalsci.experiment.instantiation import PACKAGES, ConfigError, make
 from metalsci.experiment.schemas import register
 from metalsci.files.locations import data
@@ -54,7 +55,7 @@ def composed(home):
     register()
 
     def composed(*overrides):
-        with initialize_config_dir(str(data("conf")), version_base="1.3"):
+        with initialize_config_dir(str(data("conf")), **base()):
             searched = f"hydra.searchpath=[file://{home / 'conf'}]"
             return compose("config", overrides=[searched, "strategy=islands", *overrides])
 

@@ -99,11 +99,12 @@ def test_a_folder_that_cannot_be_written_costs_nothing_but_time(task, tmp_path):
 def fill(folder, first):
     from hydra import compose, initialize_config_dir
 
+    from metalsci.experiment.hydra_versions import base
     from metalsci.experiment.schemas import register
     from metalsci.files.locations import data
 
     register()
-    with initialize_config_dir(str(data("conf")), version_base="1.3"):
+    with initialize_config_dir(str(data("conf")), **base()):
         task = instantiate(compose("config", overrides=["task=heat2d"]).task).task
     references = References(folder, limit=20_000, worth=0.0)
     for turn in range(40):
