@@ -1,0 +1,229 @@
+"""Kernels with barriers, loops and simdgroup functions in lanes; and faults put into the passes, which show."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from metalsci.cpu_metal import Device, Dispatch
+from metalsci.cpu_metal.compile.kernel_cache import Cache
+from metalsci.cpu_metal.compile.lanes import flow, kernel, shapes
+from metalsci.cpu_metal.compile.lanes.control import Flow
+from metalsci.cpu_metal.compile.lanes.values import Values
+from metalsci.cpu_metal.compile.toolchain import Toolchain
+from metalsci.cpu_metal.compile.wrapper import Mode, ThreadExecution
+
+HEADER = "#include <metal_stdlib>\nusing namespace metal;\n"
+KERNELS = {
+    "a tree sum in threadgroup memory": (
+        """
+kernel void k(device const int *s, device int *o,
+              uint i [[thread_position_in_grid]],
+              uint l [[thread_position_in_threadgroup]],
+              uint w [[threads_per_threadgroup]],
+              uint g [[threadgroup_position_in_grid]]) {
+ threadgroup int t[1024]; t[l] = s[i]; threadgroup_barrier(mem_flags::mem_threadgroup);
+ for (uint d = w/2;
+ d > 0;
+ d /= 2) { if (l < d) t[l] += t[l+d];
+ threadgroup_barrier(mem_flags::mem_threadgroup);
+ }
+ o[i] = t[0] + t[l]; }
+""",
+        (256,),
+    ),
+    "barriers in a loop": (
+        """
+kernel void k(device const int *s, device int *o,
+              uint i [[thread_position_in_grid]],
+              uint l [[thread_position_in_threadgroup]],
+              uint w [[threads_per_threadgroup]]) {
+ threadgroup int t[1024]; int a = s[i];
+ for (int q = 0;
+ q < 5;
+ ++q) { t[l] = a + q;
+ threadgroup_barrier(mem_flags::mem_threadgroup);
+ a += t[(l+1)%w];
+ threadgroup_barrier(mem_flags::mem_threadgroup);
+ }
+ o[i] = a; }
+""",
+        (256,),
+    ),
+    "threads that return before a barrier": (
+        """
+kernel void k(device const int *s, device int *o,
+              uint i [[thread_position_in_grid]],
+              uint l [[thread_position_in_threadgroup]],
+              uint w [[threads_per_threadgroup]]) {
+ threadgroup int t[1024]; t[l]=1; if (s[i] % 3 == 0) { o[i] = 7; return; } int a = s[i];
+ threadgroup_barrier(mem_flags::mem_threadgroup);
+ while (a > 2) { a = a/2; t[l]+=1; if (t[l] == 4) break; }
+ threadgroup_barrier(mem_flags::mem_threadgroup);
+ o[i] = a*100+t[l]; }
+""",
+        (100,),
+    ),
+    "a tile with neighbours": (
+        """
+kernel void k(device const int *s, device int *o,
+              uint2 p [[thread_position_in_grid]],
+              uint2 l [[thread_position_in_threadgroup]],
+              uint2 n [[threads_per_grid]]) {
+ threadgroup int t[16][16]; t[l.y][l.x]=s[p.y*n.x+p.x]; threadgroup_barrier(mem_flags::mem_threadgroup);
+ o[p.y*n.x+p.x] = t[(l.y+1)%4][l.x] * 3 + (l.x > 0 ? t[l.y][l.x-1] : -5); }
+""",
+        (16, 16),
+    ),
+    "functions of a simdgroup": (
+        """
+kernel void k(device const int *s, device int *o,
+              uint i [[thread_position_in_grid]],
+              uint l [[thread_index_in_threadgroup]],
+              uint n [[simdgroup_index_in_threadgroup]],
+              uint q [[thread_index_in_simdgroup]]) {
+ threadgroup int t[32]; int a = simd_sum(s[i]); t[n] = a; threadgroup_barrier(mem_flags::mem_threadgroup);
+ int b = simd_shuffle_xor(s[i], 3) + simd_prefix_exclusive_sum(int(l)); if (s[i] % 2) b += simd_max(s[i]);
+ float4 f = simd_shuffle_down(float4(s[i],l,2,3), 2);
+ for (int k = 0; k < 3; ++k) b += int(simd_sum(float(b % 100)));
+ o[i] = a + 1000*b + int(f.x + f.y) + t[0] + (simd_is_first() ? 1 : 0); }
+""",
+        (100,),
+    ),
+    "functions of a simdgroup where threads part": (
+        """
+kernel void k(device const int *s, device int *o,
+              uint2 p [[thread_position_in_grid]],
+              uint2 l [[thread_position_in_threadgroup]],
+              uint2 n [[threads_per_grid]]) {
+ int a = s[p.y*n.x+p.x];
+ if (l.x % 3 == 0) a += simd_sum(a);
+ o[p.y*n.x+p.x] = a + simd_broadcast(int(p.x), 1) + quad_shuffle_xor(a, 1);
+ }
+""",
+        (16, 16),
+    ),
+    "own arrays by an index that differs": (
+        """
+kernel void k(device const int *s, device int *o, constant int &n, uint i [[thread_position_in_grid]]) {
+ int a[16];
+ for (int q = 0;
+ q < n;
+ ++q) a[q] = s[i] * q;
+ int r = 0;
+ for (int q = 0;
+ q < n;
+ ++q) r += a[(q + s[i]) & 7];
+ float4 v = float4(s[i], 1, 2, 3); for (int q = 0; q < n; ++q) v = v.yzwx * 2.0f; o[i] = r + int(v.x); }
+""",
+        (64,),
+    ),
+    "values that arms of a branch give": (
+        """
+kernel void k(device const int *s, device int *o, constant int &n, uint i [[thread_position_in_grid]]) {
+    int r = 0, k;
+    if (s[i] & 1) {
+        for (int q = 0; q < n; ++q) r += s[q] ^ q;
+        k = n;
+    } else {
+        for (int q = 0; q < n; ++q) r -= s[q] * q;
+        k = 7;
+    }
+    o[i] = r * 10 + k;
+}
+""",
+        (64,),
+    ),
+    "vectors in a loop": (
+        """
+kernel void k(device const int4 *s, device int4 *o, constant int &n, uint i [[thread_position_in_grid]]) {
+ int4 a = s[i/4]; for (int q = 0; q < n; ++q) a = a.wxyz + s[q % 4]; if (i % 4 == 0) o[i/4] = a; }
+""",
+        (64,),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
+    cache = Cache(tmp_path_factory.mktemp("stacks"))
+    with Device(cache=cache, toolchain=Toolchain(execution=ThreadExecution.STACKS)) as device:
+        yield device
+
+
+@pytest.fixture
+def lanes(tmp_path: Path) -> Iterator[Device]:
+    with Device(cache=Cache(tmp_path), toolchain=Toolchain(execution=ThreadExecution.LANES)) as device:
+        yield device
+
+
+def run(device: Device, name: str, mode: Mode | None = None) -> np.ndarray:
+    source, group = KERNELS[name]
+    built = device.compile(HEADER + source, math_mode="safe").kernels["k"]
+    assert mode is None or built.mode is mode
+    threads = (777,) if len(group) == 1 else (37, 19)
+    given = np.random.default_rng(3).integers(0, 50, 4096).astype(np.int32)
+    out = device.buffer(np.zeros(4096, np.int32))
+    bound = {0: device.buffer(given), 1: out} | ({2: np.int32(8)} if "int &n" in source else {})
+    device.run([Dispatch(built, bound, threads=threads, threadgroup=group)], timeout=60)
+    return np.array(out.array)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_kernel_gives_in_lanes_what_it_gives_on_stacks(stacks: Device, lanes: Device, name: str) -> None:
+    waits = "_barrier" in KERNELS[name][0] or "simd_" in KERNELS[name][0]
+    got = run(lanes, name, Mode.GROUP if waits else Mode.GRID)
+    np.testing.assert_array_equal(got, run(stacks, name))
+
+
+def _take_masks_for_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Flow, "_both", lambda self, mask, condition: mask)
+
+
+def _let_early_returns_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Flow, "_end", lambda self, mask: None)
+
+
+def _forget_barriers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "regions", lambda graph: dict.fromkeys(graph.nodes, graph.entry))
+
+
+def _forget_that_threads_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shapes, "joins", lambda *given: set())
+
+
+def _keep_one_vector_across_barriers(monkeypatch: pytest.MonkeyPatch) -> None:
+    right: Callable[..., str] = Values.slot
+
+    def slot(values: Values, name: str, kind: str, index: int = 0, purpose: str = "") -> str:
+        values.tile = "0"
+        return right(values, name, kind, index, purpose)
+
+    monkeypatch.setattr(Values, "slot", slot)
+
+
+@pytest.mark.parametrize(
+    "fault, name",
+    [
+        (_take_masks_for_full, "threads that return before a barrier"),
+        (_let_early_returns_go_on, "threads that return before a barrier"),
+        (_forget_barriers, "barriers in a loop"),
+        (_forget_that_threads_part, "values that arms of a branch give"),
+        (_keep_one_vector_across_barriers, "barriers in a loop"),
+    ],
+)
+def test_a_fault_shows(
+    stacks: Device, lanes: Device, monkeypatch: pytest.MonkeyPatch, fault: Callable[..., None], name: str
+) -> None:
+    fault(monkeypatch)
+    assert (run(lanes, name) != run(stacks, name)).any()
+
+
+def test_flow_with_two_ways_in_is_refused() -> None:
+    graph = flow.Graph("a")
+    edges = {"a": ["b", "c"], "b": ["c"], "c": ["b", flow.END]}
+    for label, targets in edges.items():
+        graph.nodes[label] = flow.FlowNode(label, [], [], [flow.Edge(target) for target in targets])
+    with pytest.raises(flow.RefusedError, match="more than one entry"):
+        flow.loops(graph)
