@@ -19,6 +19,8 @@ from metalsci.cpu_metal.compile.llvm.value_types import layout
 _MOST_MEMORY = 3 << 20  # bytes of a worker's stack, which has 8 MiB
 _MOST_INSTRUCTIONS = 2500  # LLVM takes about a second for them
 _X, _Y, _Z, _INDEX = range(4)
+# What makes an address of others.
+_ADDRESSES = frozenset({"getelementptr", "phi", "select", "bitcast", "freeze", "addrspacecast"})
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class _Writer:
         self._ends_early = any(edge.ends for node in self._graph.nodes.values() for edge in node.edges)
         self._check()
         self._crossing = self._find_crossing()
+        self._check_exchanges()
         self.declared: dict[str, str] = {}
         self._entry: list[str] = [f"  {SCRATCH} = alloca {SCRATCH_TYPE}, align 64"]
         self._blocks: list[str] = []
@@ -116,6 +119,26 @@ class _Writer:
             region = self._in_general.influenced[label]
             if any(self._region.get(each) != self._region[label] for each in region):
                 raise RefusedError("a barrier where threads may go different ways")
+
+    def _check_exchanges(self) -> None:
+        """Refuse addresses of what lanes have brought to a call that are used in another region than the call.
+
+        LLVM moves a load behind the place where two ways meet: of an address in such memory, or of another. By then the
+        next vector of threads has written there.
+        """
+        addresses = set(self._brought)
+        while True:
+            new = {
+                each.result
+                for node in self._graph.nodes.values()
+                for each in [*node.phis, *node.body]
+                if each.opcode in _ADDRESSES and each.result not in addresses and addresses & set(each.used)
+            }
+            if not new:
+                break
+            addresses |= new
+        if addresses & self._crossing:
+            raise RefusedError("what lanes have exchanged is read behind a barrier")
 
     def _find_crossing(self) -> frozenset[str]:
         found: set[str] = set()

@@ -227,3 +227,26 @@ def test_flow_with_two_ways_in_is_refused() -> None:
         graph.nodes[label] = flow.FlowNode(label, [], [], [flow.Edge(target) for target in targets])
     with pytest.raises(flow.RefusedError, match="more than one entry"):
         flow.loops(graph)
+
+
+def test_what_lanes_exchange_is_not_read_when_the_next_vector_has_written_there(stacks: Device, lanes: Device) -> None:
+    """LLVM makes one load of both arms, behind them: fft3d at 64 and more elements a line was wrong by it."""
+    source = """
+kernel void k(device const float *s, device float *o, uint l [[thread_position_in_threadgroup]],
+              uint w [[threads_per_threadgroup]]) {
+ threadgroup float t[1024]; float a = s[l];
+ for (uint h = 1; h < w; h *= 2) { float b;
+ if (h < 32) { b = simd_shuffle_xor(a, ushort(h)); }
+ else { threadgroup_barrier(mem_flags::mem_threadgroup); t[l] = a;
+        threadgroup_barrier(mem_flags::mem_threadgroup); b = t[l ^ h]; }
+ a = a * 0.5f + b; }
+ o[l] = a; }
+"""
+    given = np.random.default_rng(5).standard_normal(128).astype(np.float32)
+    results = []
+    for device in (stacks, lanes):
+        built = device.compile(HEADER + source).kernels["k"]
+        out = device.empty((128,), np.float32)
+        device.run([Dispatch(built, {0: device.buffer(given), 1: out}, threads=(128,), threadgroup=(128,))])
+        results.append(np.array(out.array))
+    np.testing.assert_allclose(*results, rtol=1e-6)
