@@ -27,7 +27,7 @@ class RunTime:
 
 
 class WorkerClock:
-    """Processor time of each thread of a child process.
+    """Processor time of each thread of a child process, its first one aside, which runs Python and no kernel.
 
     Linux brings a thread's account up to date when the thread stops running or at a tick, some milliseconds apart. The
     account of the whole process is exact at any time, so that the two together say whether every thread's is complete.
@@ -38,7 +38,8 @@ class WorkerClock:
         self._process = ((~process) << 3) | _WHOLE_PROCESS
         self._accounts: list[int] = []
         try:
-            for thread in sorted(Path(f"/proc/{process}/task").iterdir()):
+            threads = sorted(Path(f"/proc/{process}/task").iterdir(), key=lambda thread: thread.name != str(process))
+            for thread in threads:
                 self._accounts.append(os.open(thread / "schedstat", os.O_RDONLY | os.O_CLOEXEC))
             self.read()
         except BaseException:
@@ -46,7 +47,7 @@ class WorkerClock:
             raise
 
     def read(self) -> Sequence[int]:
-        """Nanoseconds of every thread, and last what the process used beyond them: nothing, once all threads rest.
+        """Nanoseconds of every thread, the first one's first, and last what the process used beyond them: nothing, once all threads rest.
 
         A process that starts a thread unseen cannot hide what that one uses.
         """
@@ -58,9 +59,9 @@ class WorkerClock:
                 return (*threads, max(beyond, 0))
 
     def since(self, before: Sequence[int]) -> float:
-        """Seconds of the thread that used most since `before`, a reading."""
+        """Seconds of the worker that used most since `before`, a reading."""
         used = [now - then for now, then in zip(self.read(), before, strict=True)]
-        return 1e-9 * (max(used[:-1]) + max(used[-1], 0))
+        return 1e-9 * (max(used[1:-1]) + max(used[-1], 0))
 
     def close(self) -> None:
         for account in self._accounts:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-MOST_WORKERS = 256
-"""Of one device process: MAX_WORKERS of runtime/pool.c."""
+MOST_WORKERS = 255
+"""Of one device process: MAX_WORKERS of runtime/pool.c, less the place of its first thread."""
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ class DeviceProcess:
             )
             # Its time is limited by whoever asks. Data is private memory that can be written to: no buffers.
             limits = {
-                resource.RLIMIT_DATA: _MEMORY + threads * _ARENA,
+                resource.RLIMIT_DATA: _MEMORY + (threads + 1) * _ARENA,
                 resource.RLIMIT_FSIZE: _FILE_SIZE,
                 resource.RLIMIT_CORE: 0,
             }

@@ -149,9 +149,9 @@ def main() -> None:
     if runtime.metal_start(address) or runtime.metal_join():
         sys.exit(1)
     workers = int(sys.argv[4])
-    for _ in range(workers - 1):
+    for _ in range(workers):
         threading.Thread(target=join, args=(runtime,), daemon=True).start()
-    runtime.metal_await(workers)
+    runtime.metal_await(workers + 1)
     DeviceWorker(connection, runtime).serve()
     os._exit(0)
 

@@ -3,6 +3,8 @@
 // Every dispatch is divided before it starts: chunk c is for worker c modulo their number, whatever the others are doing.
 // So the processor time of a worker is that of its own share. It does not grow when the system sets another worker
 // aside, as it would if the others took over, and a kernel that gives one worker all the work is as slow as that worker.
+// The host's own thread, which runs Python between two command buffers, has no share: on a busy machine what it does
+// beside varies by more than small kernels take. It drives the sanitizer and the profiler.
 //
 // There is no rendezvous besides. `ticket` names the dispatch at work; whoever finishes the last chunk of it opens the
 // next one, and a worker without a chunk of its own holds nobody up.
@@ -22,6 +24,7 @@ struct Pool {
     _Alignas(64) u32 inside;     // workers that may be reading the command buffer
     _Alignas(64) u32 epoch;      // counts openings; what idle workers sleep on
     u32 sleepers;
+    u32 ended;                   // counts command buffers that are finished; what the host's thread sleeps on
     u32 stop;
     const struct Dispatch *commands;
     u32 count;
@@ -46,6 +49,8 @@ static void open_dispatch(u32 index) {
     pool.status->finished = index;
     if (index == pool.count) {
         announce(NO_DISPATCH);
+        __atomic_fetch_add(&pool.ended, 1, __ATOMIC_SEQ_CST);
+        futex_wake(&pool.ended, 1);
         return;
     }
     __atomic_store_n(&pool.unfinished, pool.commands[index].chunks, __ATOMIC_SEQ_CST);
@@ -68,7 +73,8 @@ static void run_share(struct Worker *worker, u32 index) {
     worker->commands = pool.commands;
     worker->status = pool.status;
     worker->dispatch = dispatch;
-    for (u32 chunk = worker->index; chunk < dispatch->chunks; chunk += pool.worker_count) {
+    const u32 workers = pool.worker_count - 1;  // all but the host's thread, which is the first
+    for (u32 chunk = worker->index - 1; chunk < dispatch->chunks; chunk += workers) {
         run_chunk(worker, dispatch, chunk);
         ++finished;
     }
@@ -97,19 +103,17 @@ static void sleep_unless_changed(u32 epoch) {
     __atomic_fetch_sub(&pool.sleepers, 1, __ATOMIC_SEQ_CST);
 }
 
-// Works until the pool stops; the first worker, which the host's own thread drives, until the command buffer is finished.
+// Works until the pool stops.
 static void work(void *argument) {
     struct Worker *worker = argument;
-    const int helper = worker != pool.workers[0];
     u32 waited = 0;
-    while (helper ? !__atomic_load_n(&pool.stop, __ATOMIC_SEQ_CST)
-                  : !idle(__atomic_load_n(&pool.ticket, __ATOMIC_SEQ_CST))) {
+    while (!__atomic_load_n(&pool.stop, __ATOMIC_SEQ_CST)) {
         const u32 epoch = __atomic_load_n(&pool.epoch, __ATOMIC_SEQ_CST);
         if (take(worker)) {
             waited = 0;
         } else if (++waited < SPIN) {
             relax();
-        } else if (!idle(__atomic_load_n(&pool.ticket, __ATOMIC_SEQ_CST)) || helper) {
+        } else {
             sleep_unless_changed(epoch);
             waited = 0;
         }
@@ -163,7 +167,7 @@ __attribute__((visibility("default"))) int metal_start(struct Status *status) {
     return 0;
 }
 
-// Adds the calling thread to the pool: the first, which `metal_run` then drives, returns at once; the others work until
+// Adds the calling thread to the pool: the first, which is the host's, returns at once; the others work until
 // `metal_stop`. Returns -1 when there is no memory for it.
 __attribute__((visibility("default"))) int metal_join(void) {
     struct Worker *worker = worker_create();
@@ -182,7 +186,7 @@ __attribute__((visibility("default"))) int metal_join(void) {
     return 0;
 }
 
-// Returns when so many have joined. A command buffer is divided by the number of workers, which must not depend on how
+// Returns when so many have joined, the host's thread among them. A command buffer is divided by the number of workers, which must not depend on how
 // fast they start.
 __attribute__((visibility("default"))) void metal_await(u32 workers) {
     u32 now;
@@ -193,8 +197,9 @@ __attribute__((visibility("default"))) void metal_run(const struct Dispatch *com
     pool.commands = commands;
     pool.count = count;
     ++pool.runs;
+    const u32 ended = __atomic_load_n(&pool.ended, __ATOMIC_SEQ_CST);
     open_dispatch(0);
-    call_on_stack(main_stack(pool.workers[0]), work, pool.workers[0]);
+    while (__atomic_load_n(&pool.ended, __ATOMIC_SEQ_CST) == ended) futex_wait(&pool.ended, ended);
     while (__atomic_load_n(&pool.inside, __ATOMIC_SEQ_CST)) relax();
 }
 
