@@ -47,9 +47,8 @@ class WorkerClock:
             raise
 
     def read(self) -> Sequence[int]:
-        """Nanoseconds of every thread, the first one's first, and last what the process used beyond them: nothing, once all threads rest.
-
-        A process that starts a thread unseen cannot hide what that one uses.
+        """Nanoseconds of every thread, the first one's first, and last what the process used beyond them: nothing, once
+        all threads rest. A process that starts a thread unseen cannot hide what that one uses.
         """
         give_up = time.perf_counter() + _SETTLE
         while True:

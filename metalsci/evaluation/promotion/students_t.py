@@ -66,3 +66,17 @@ def _fraction(a: float, b: float, x: float) -> float:
 
 def _not_zero(value: float) -> float:
     return value if abs(value) > _TINY else _TINY
+
+
+def beta_quantile(probability: float, a: float, b: float) -> float:
+    """The x below which a beta variable lies with that probability: an end of a binomial share's exact interval."""
+    if b <= 0:
+        return 1.0
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        if _beta(a, b, middle) < probability:
+            low = middle
+        else:
+            high = middle
+    return high
