@@ -1,12 +1,16 @@
-"""The two ceilings of the roofline model, and how they are measured on a device that has no data sheet.
+"""The ceilings of the roofline model, peak FP32 and bandwidth by footprint, and how they are measured on a device that
+has no data sheet.
 
 Williams, Waterman, Patterson: Roofline, CACM 52(4), 2009. A score is a fraction of one of these.
 """
 
+import math
+import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +22,9 @@ from metalsci.files.whole_files import read_json, write_json
 from metalsci.msl.language.parse import parse
 
 if TYPE_CHECKING:
-    from metalsci.devices.protocol import Device
+    from metalsci.devices.protocol import Device, Module
 
-# Bandwidth: a triad over three arrays that exceed the caches, 12 bytes moved per element.
+# Bandwidth: a triad over three arrays, 12 bytes moved per element.
 # FP32: eight independent chains of fused multiply-adds, enough to cover the latency of two FMA pipes, and nothing
 # between them and the registers. 2 * 8 * 64 FLOP per element against 8 bytes.
 _SOURCE = """#include <metal_stdlib>
@@ -38,50 +42,152 @@ kernel void chains(device const float *x, device float *out, uint i [[thread_pos
     out[i] = a + b + c + d + e + f + g + h;
 }
 """
-_TRIAD_ELEMENTS = 1 << 25
+_FOOTPRINTS = tuple(int(mib * 2**20) for mib in (0.25, 0.75, 2, 6, 16, 48, 128, 384))
+_MOVED = 16 << 20  # bytes that one run moves at least: with fewer, launching would count
 _CHAIN_ELEMENTS = 1 << 18
-_SECONDS = 0.6  # of repeating each kernel: long enough to meet a moment in which the machine does nothing else
+_WARM_UP = 2  # runs that touch every page and are not counted
+_RUNS = 10  # of a burst, of which the best counts
+_BURSTS = 4  # at most; two that agree are enough
+_AGREE = 0.05  # relative difference of the best two bursts
+_COPY = 64 << 20  # bytes
+_SECONDS = 8.0  # wall clock of all bursts of one kernel, past which it is unsettled
+
+
+@dataclass(frozen=True)
+class Level:
+    """Bandwidth in GB/s of programs that touch so many bytes."""
+
+    footprint: int
+    bandwidth: float
 
 
 @dataclass(frozen=True)
 class Ceilings:
-    """bandwidth in GB/s (10^9 bytes), fp32 in GFLOP/s; `source` says where the numbers come from."""
+    """bandwidth in GB/s (10^9 bytes) out of memory, fp32 in GFLOP/s; `source` says where the numbers come from.
+
+    - levels: bandwidth by footprint, the smallest first; empty for a data sheet, which knows memory only.
+    - spread: by how much the best runs of two bursts differ, at the worst. `unsettled` says why a measurement is not to
+      be relied on, and is empty if it is.
+    - runs, load, version: how many runs, at which load of the machine, by which version of metalsci.
+    """
 
     bandwidth: float
     fp32: float
     source: str
+    levels: tuple[Level, ...] = ()
+    spread: float = 0.0
+    unsettled: str = ""
+    runs: int = 0
+    load: float = 0.0
+    version: str = ""
+
+    def bandwidth_at(self, footprint: int) -> float:
+        """GB/s for a program that touches so many bytes: a roofline of several roofs, interpolated between them."""
+        if not self.levels:
+            return self.bandwidth
+        sizes = [math.log(level.footprint) for level in self.levels]
+        rates = [math.log(level.bandwidth) for level in self.levels]
+        return float(math.exp(np.interp(math.log(max(footprint, 1)), sizes, rates)))
+
+
+@dataclass(frozen=True)
+class _Best:
+    """Seconds of the best run of all bursts, and by how much the best two bursts differ."""
+
+    seconds: float
+    spread: float
+    runs: int
 
 
 def measure(device: "Device") -> Ceilings:
-    """Both ceilings by kernels that run on the device itself: the best of many repeats. Takes about two seconds."""
+    """All ceilings by kernels that run on the device itself, in the clock of its scores. Takes a few seconds.
+
+    Pages are touched before anything counts: the first run over fresh memory takes ten times as long as the next.
+    """
     signatures = parse(_SOURCE).kernels
     module = device.compile(_SOURCE, signatures)
-    rng = np.random.default_rng(0)
-
-    def best_seconds(elements: int, kernel: str, names: tuple[str, ...]) -> float:
-        def host(inputs: Mapping[str, Symbol], kernels: Kernels) -> tuple[Symbol, ...]:
-            run = getattr(kernels, kernel)
-            shape = ((elements,), np.float32)
-            return tuple(run(*inputs.values(), threads=(elements, 1, 1), threadgroup=(256, 1, 1), outputs=[shape]))
-
-        inputs = {name: rng.random(elements, dtype=np.float32) for name in names}
-        stage = device.stage(trace(host, inputs, signatures))
-        try:
-            execution = stage.bind(module)
-            end = time.perf_counter() + _SECONDS
-            best = execution.run().seconds
-            while time.perf_counter() < end:
-                best = min(best, execution.run().seconds)
-            return best
-        finally:
-            stage.close()
-
     try:
-        bandwidth = 12e-9 * _TRIAD_ELEMENTS / best_seconds(_TRIAD_ELEMENTS, "triad", ("x", "y"))
-        fp32 = 1024e-9 * _CHAIN_ELEMENTS / best_seconds(_CHAIN_ELEMENTS, "chains", ("x",))
+        triads = [_triad(device, module, footprint) for footprint in _FOOTPRINTS]
+        chains = _best(device, module, "chains", ("x",), _CHAIN_ELEMENTS, 1)
     finally:
         module.close()
-    return Ceilings(bandwidth, fp32, f"measured on this machine on {date.today().isoformat()}")
+    levels = tuple(Level(f, rate) for f, (rate, _) in zip(_FOOTPRINTS, triads, strict=True))
+    found = [best for _, best in triads] + [chains]
+    spread = max(best.spread for best in found)
+    memory = levels[-1].bandwidth
+    return Ceilings(
+        bandwidth=memory,
+        fp32=1024e-9 * _CHAIN_ELEMENTS / chains.seconds,
+        source=f"measured on this machine on {date.today().isoformat()}",
+        levels=levels,
+        spread=spread,
+        unsettled=_doubt(spread, memory, _copy_rate()),
+        runs=sum(best.runs for best in found),
+        load=os.getloadavg()[0],
+        version=version("metalsci"),
+    )
+
+
+def _triad(device: "Device", module: "Module", footprint: int) -> tuple[float, _Best]:
+    elements = footprint // 12
+    calls = max(1, math.ceil(_MOVED / footprint))
+    best = _best(device, module, "triad", ("x", "y"), elements, calls)
+    return 12e-9 * elements * calls / best.seconds, best
+
+
+def _best(device: "Device", module: "Module", kernel: str, names: tuple[str, ...], elements: int, calls: int) -> _Best:
+    """Of bursts of runs, until two agree or the time is over."""
+
+    def host(inputs: Mapping[str, Symbol], kernels: Kernels) -> tuple[Symbol, ...]:
+        run = getattr(kernels, kernel)
+        shape = ((elements,), np.float32)
+        grid = {"threads": (elements, 1, 1), "threadgroup": (256, 1, 1)}
+        read = list(inputs.values())
+        for _ in range(calls):
+            (out,) = run(*read, outputs=[shape], **grid)
+            read[-1] = out  # each call waits for the one before
+        return (out,)
+
+    rng = np.random.default_rng(0)
+    inputs = {name: rng.random(elements, dtype=np.float32) for name in names}
+    stage = device.stage(trace(host, inputs, parse(_SOURCE).kernels))
+    try:
+        execution = stage.bind(module)
+        for _ in range(_WARM_UP):
+            execution.run()
+        end = time.perf_counter() + _SECONDS
+        bursts: list[float] = []
+        while len(bursts) < _BURSTS and (len(bursts) < 2 or time.perf_counter() < end):
+            bursts.append(min(execution.run().seconds for _ in range(_RUNS)))
+            if len(bursts) > 1 and _spread(bursts) <= _AGREE:
+                break
+        return _Best(min(bursts), _spread(bursts), _RUNS * len(bursts))
+    finally:
+        stage.close()
+
+
+def _spread(bursts: list[float]) -> float:
+    first, second = sorted(bursts)[:2]
+    return second / first - 1
+
+
+def _copy_rate() -> float:
+    """GB/s at which this process copies memory that it has touched, bytes read and written."""
+    source, target = np.ones(_COPY, np.uint8), np.ones(_COPY, np.uint8)
+    best = math.inf
+    for _ in range(_RUNS):
+        begin = time.thread_time()
+        np.copyto(target, source)
+        best = min(best, time.thread_time() - begin)
+    return 2e-9 * _COPY / best
+
+
+def _doubt(spread: float, memory: float, copy: float) -> str:
+    if memory < copy / 2:
+        return f"{memory:.1f} GB/s is less than half of what a plain copy of memory reaches ({copy:.1f} GB/s)"
+    if spread > _AGREE:
+        return f"the best runs of two bursts differ by {100 * spread:.0f} %"
+    return ""
 
 
 def remembered(key: str) -> Path:
@@ -96,12 +202,16 @@ def forget() -> None:
 
 
 def cached(device: "Device", path: Path) -> Ceilings:
-    """`measure`, remembered in `path`: what a score refers to must not change from run to run."""
-    if stored := read_json(path, Ceilings):
+    """`measure`, remembered in `path`: what a score refers to must not change from run to run.
+
+    What is unsettled is not kept, so that the next run measures again.
+    """
+    if (stored := read_json(path, Ceilings)) and stored.levels:
         return stored
     ceilings = measure(device)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, ceilings)
+    if not ceilings.unsettled:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, ceilings)
     return ceilings
 
 
@@ -130,4 +240,5 @@ class GivenCeilings:
         ceilings = own()
         if self.bandwidth is None and self.fp32 is None:
             return ceilings
-        return Ceilings(self.bandwidth or ceilings.bandwidth, self.fp32 or ceilings.fp32, "overridden in the config")
+        given = replace(ceilings, fp32=self.fp32 or ceilings.fp32, source="overridden in the config")
+        return replace(given, bandwidth=self.bandwidth, levels=()) if self.bandwidth else given

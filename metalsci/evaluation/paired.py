@@ -4,15 +4,22 @@ Scores taken minutes apart differ by whatever else the machine was doing. Here b
 bench, and the speedup is the median over the rounds of the ratio of neighbours, with its quartiles.
 """
 
+import math
 import statistics
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from metalsci.devices.errors import CANDIDATE_FAULTS
 from metalsci.devices.protocol import Elapsed, Module
 from metalsci.evaluation.evaluator import Evaluator, Repeats
+from metalsci.evaluation.promotion.students_t import quantile
 from metalsci.evaluation.results import Invariant, Outcome, Roofline, SizeResult, Timing, score
 from metalsci.evaluation.staged_size import Attempt, Bench
+
+_FURTHER = 3  # times as many rounds as usual, if a duel is not clear by then
+_FEWEST = 3  # rounds to tell a spread from
+_NARROW = 0.05  # of the mean log ratio: half of its 95 % interval
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,7 @@ def duel(bench: Bench, seed: Module, challenger: Module, repeats: Repeats) -> Du
         return Duel(bench.size.label, contenders[0], contenders[1])
 
     times: list[list[Elapsed]] = [[], []]
-    for turn, timed in enumerate(repeats.rounds()):
+    for turn, timed in enumerate(_until_it_is_clear(repeats, times)):
         for side in (0, 1) if turn % 2 == 0 else (1, 0):
             try:
                 elapsed = bench.once(executions[side])
@@ -86,6 +93,20 @@ def duel(bench: Bench, seed: Module, challenger: Module, repeats: Repeats) -> Du
     both = [replace(c, timing=t, roofline=bench.roofline(t)) for c, t in zip(contenders, timings, strict=True)]
     ratios = Timing(tuple(s.seconds / c.seconds for s, c in zip(*times, strict=True)))
     return Duel(bench.size.label, both[0], both[1], ratios.median, ratios.quartiles)
+
+
+def _until_it_is_clear(repeats: Repeats, times: Sequence[Sequence[Elapsed]]) -> Iterator[bool]:
+    """The usual rounds, and further ones while chance may make a difference of 5 % or of the sign, up to a cap."""
+    begin = time.perf_counter()
+    yield from repeats.rounds()
+    for _ in range(_FURTHER * repeats.timed):
+        logs = [math.log(s.seconds / c.seconds) for s, c in zip(*times, strict=True)]
+        if len(logs) < _FEWEST or time.perf_counter() - begin > repeats.seconds:
+            return
+        reach = quantile(0.975, len(logs) - 1) * statistics.stdev(logs) / math.sqrt(len(logs))
+        if reach < max(_NARROW, abs(statistics.fmean(logs)) / 2):
+            return
+        yield True
 
 
 def confirm(evaluator: Evaluator, seed_kernel: str, incumbent: str) -> tuple[Duel, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from metalsci.devices.buffer_plan import lay_out
 from metalsci.devices.program import Array, Program
 from metalsci.devices.protocol import Device, Elapsed, Execution, Module, Stage
 from metalsci.evaluation.checks import ALL, Check
@@ -82,10 +83,11 @@ class Bench:
             self._work = task.work(size, timed.inputs)
         # Inputs for which nothing was drawn are those of every run, and so is their reference.
         draw = before if str(rng.bit_generator.state) != before else "nothing drawn"
-        self._ceiling = self._work.bound.ceiling(device.ceilings)
         probes = task.probes(size, rng) if Check.PROBES in checks else ()
         # Probes first: a wrong candidate fails sooner there, and says more.
         self._trials = [self._stage(p, f"{before} {i}") for i, p in enumerate(probes)] + [self._stage(timed, draw)]
+        footprint = sum(lay_out(self._trials[-1].program).sizes)
+        self._ceiling = self._work.bound.ceiling(device.ceilings, footprint)
         self._invariants = task.invariants(size, timed.inputs, self._trials[-1].want)
 
     def bind(self, module: Module) -> Attempt:

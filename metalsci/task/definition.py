@@ -46,7 +46,7 @@ class Size:
 
 
 class Bound(StrEnum):
-    """Which ceiling bounds a task: DRAM bandwidth (GB/s) or peak FP32 (GFLOP/s)."""
+    """Which ceiling bounds a task: bandwidth (GB/s) or peak FP32 (GFLOP/s)."""
 
     BANDWIDTH = "bandwidth"
     FP32 = "fp32"
@@ -55,8 +55,9 @@ class Bound(StrEnum):
     def unit(self) -> str:
         return "GB/s" if self is Bound.BANDWIDTH else "GFLOP/s"
 
-    def ceiling(self, ceilings: Ceilings) -> float:
-        return ceilings.bandwidth if self is Bound.BANDWIDTH else ceilings.fp32
+    def ceiling(self, ceilings: Ceilings, footprint: int) -> float:
+        """footprint: bytes that a program touches, which live in a cache or do not."""
+        return ceilings.bandwidth_at(footprint) if self is Bound.BANDWIDTH else ceilings.fp32
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,8 @@ class ConsoleView(Observer):
     def finish(self, summary: Summary, files: Sequence[Path]) -> str:
         self._progress.stop()
         self._console.print()
-        self._console.print(_table(summary.duels))
+        if summary.duels:
+            self._console.print(_table(summary.duels))
         self._console.print(
             f"self-speedup {summary.self_speedup:.2f}× (score {summary.seed_score:.4f} → {summary.best_score:.4f}), "
             f"found at iteration {summary.best_iteration} of {summary.iterations}",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from metalsci.devices.ceilings import Ceilings
 from metalsci.evaluation.paired import Duel
 from metalsci.gate.verdicts import GateResult
 from metalsci.search.budget import Spent
@@ -34,7 +35,7 @@ class Summary:
     self_speedup: float
     duels: tuple[Duel, ...]
     gate: GateResult
-    ceilings: Mapping[str, float | str]
+    ceilings: Ceilings
     seconds: Mapping[str, float]
     framework_ms_per_iteration: float
     versions: Mapping[str, str]
