@@ -1,8 +1,13 @@
+import hashlib
 import os
 import subprocess
 import sys
 
 from provider_server import OpenAIResponses, ProviderServer, Say
+
+from metalsci.devices.cpu.cpu_device import CpuDevice
+
+GIVEN = ("device.ceilings.bandwidth=40", "device.ceilings.fp32=200")  # on a busy machine a measurement is unsettled
 
 
 def doctor(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -11,7 +16,7 @@ def doctor(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_healthy_machine_gets_a_line_a_part_and_exit_status_zero():
-    done = doctor(METALSCI_ARCHITECTURE="")
+    done = doctor(*GIVEN, METALSCI_ARCHITECTURE="")
     assert done.returncode == 0, done.stdout
     lines = {line.split()[1]: line for line in done.stdout.splitlines()}
     parts = {
@@ -37,12 +42,16 @@ def test_a_healthy_machine_gets_a_line_a_part_and_exit_status_zero():
 
 
 def test_ceilings_show_their_date_and_are_measured_anew_when_asked(tmp_path):
-    doctor(METALSCI_CACHE=str(tmp_path))
-    (kept,) = tmp_path.glob("ceilings-*.json")
-    kept.write_text('{"bandwidth": 7.0, "fp32": 9.0, "source": "measured on this machine on 2001-02-03"}')
+    device = CpuDevice()
+    key = hashlib.sha256(f"{device.name} fast".encode()).hexdigest()[:16]
+    device.close()
+    kept = tmp_path / f"ceilings-{key}.json"
+    level = '[{"footprint": 1048576, "bandwidth": 7.0}]'
+    text = f'{{"bandwidth": 7.0, "fp32": 9.0, "source": "measured on this machine on 2001-02-03", "levels": {level}}}'
+    kept.write_text(text)
     assert "7.0 GB/s, 9 GFLOP/s (measured on this machine on 2001-02-03)" in doctor(METALSCI_CACHE=str(tmp_path)).stdout
     assert "2001" not in doctor("--measure-ceilings", METALSCI_CACHE=str(tmp_path)).stdout
-    assert "2001" not in kept.read_text()
+    assert not kept.exists() or "2001" not in kept.read_text()  # what is unsettled is not kept
 
 
 def test_keys_are_named_and_their_values_never_shown():
@@ -64,7 +73,7 @@ def test_what_is_broken_is_told_and_the_rest_is_still_examined(tmp_path):
 
 def test_a_model_is_asked_one_tiny_thing_when_it_is_named():
     server = ProviderServer(OpenAIResponses(), [Say("ready")])
-    done = doctor("model=gpt", f"model.transport.base_url={server.url}", OPENAI_API_KEY="sk-some-key")
+    done = doctor("model=gpt", *GIVEN, f"model.transport.base_url={server.url}", OPENAI_API_KEY="sk-some-key")
     server.close()
     assert done.returncode == 0, done.stdout
     (line,) = (line for line in done.stdout.splitlines() if line.split()[1] == "model")
