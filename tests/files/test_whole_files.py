@@ -2,6 +2,7 @@
 
 import ast
 import resource
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,13 +19,18 @@ class Point:
     y: float = 0.5
 
 
-@pytest.fixture
+@contextmanager
 def disk_of_a_hundred_bytes():
-    """The system refuses what goes beyond, in the middle of a write, as a full disk does."""
+    """The system refuses what goes beyond, in the middle of a write, as a full disk does.
+
+    Not a fixture: pytest writes its own output while those are up, which may go into a file.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("durable", [True, False])
@@ -35,9 +41,9 @@ def test_what_is_written_is_read_back_and_nothing_else_is_left(tmp_path, durable
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
-def test_a_full_disk_leaves_the_old_file_and_no_scratch(tmp_path, disk_of_a_hundred_bytes):
+def test_a_full_disk_leaves_the_old_file_and_no_scratch(tmp_path):
     path = write_bytes(tmp_path / "gate.json", b"old")
-    with pytest.raises(OSError, match="large"):
+    with disk_of_a_hundred_bytes(), pytest.raises(OSError, match="large"):
         write_bytes(path, bytes(200))
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["gate.json"]
