@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from metalsci.search.comparison import Interval, Standing
+from metalsci.search.strategy_comparison import Interval, Standing
 
 _WIDTH, _HEIGHT, _MARGIN, _LEGEND = 420, 300, 45, 130
 _POINTS = 30  # at which a band is drawn

@@ -11,13 +11,13 @@ from rich.table import Table
 
 from metalsci.cli.strategy_plot import plot_standings
 from metalsci.files.locations import data, shown
-from metalsci.search.comparison import CONTROL, MakeStrategy, MakeTerrain, Standing, compare
 from metalsci.search.journal import JournalError, read_recording
 from metalsci.search.landscapes.ladder import Ladder
 from metalsci.search.landscapes.landscape import Terrain
 from metalsci.search.landscapes.recorded_steps import RecordedSteps
 from metalsci.search.landscapes.rugged import Rugged
 from metalsci.search.strategies.protocol import Strategy
+from metalsci.search.strategy_comparison import CONTROL, MakeStrategy, MakeTerrain, Standing, compare
 from metalsci.tracking.console import make_console
 
 
@@ -29,7 +29,7 @@ def list_strategies() -> None:
     """Print the options of conf/strategy with their first lines."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for name, path in _options().items():
-        table.add_row(name, path.read_text().splitlines()[0].removeprefix("# "))
+        table.add_row(name, path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# "))
     console = make_console()
     console.print(table)
     console.print("\nchoose one with: python -m metalsci.run strategy=NAME", highlight=False)
@@ -53,7 +53,7 @@ def rank(
     for landscape in terrains:
         console.print(_table(landscape, [s for s in standings if s.landscape == landscape], evaluations, runs))
     if plot is not None:
-        plot.write_text(plot_standings(standings))
+        plot.write_text(plot_standings(standings), encoding="utf-8")
         console.print(f"plot: {shown(plot)}", highlight=False)
 
 

@@ -13,8 +13,8 @@ from typing import Self
 
 from metalsci.devices.errors import CANDIDATE_FAULTS, KernelFailure
 from metalsci.devices.protocol import Device, Module
-from metalsci.evaluation.checks import ALL, Check
 from metalsci.evaluation.results import Evaluation, Outcome, SizeResult, Timing, score
+from metalsci.evaluation.safeguards import ALL, Safeguard
 from metalsci.evaluation.staged_size import Attempt, Bench
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.msl.diagnostics import CompileError
@@ -75,7 +75,7 @@ class Evaluator:
         inputs_seed: int,
         repeats: Repeats,
         stopwatch: Stopwatch,
-        checks: frozenset[Check] = ALL,
+        checks: frozenset[Safeguard] = ALL,
     ) -> None:
         self.task = task
         self.device = device

@@ -10,13 +10,12 @@ import numpy as np
 from metalsci.devices.buffer_plan import lay_out
 from metalsci.devices.program import Array, Program
 from metalsci.devices.protocol import Device, Elapsed, Execution, Module, Stage
-from metalsci.evaluation.checks import ALL, Check
 from metalsci.evaluation.results import Invariant, Outcome, Roofline, SizeResult, Timing
+from metalsci.evaluation.safeguards import ALL, Safeguard
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.evaluation.vigil import Vigil
 from metalsci.task.comparison import Tolerance, judge
-from metalsci.task.definition import Check as Verdict
-from metalsci.task.definition import Probe, Size, Task
+from metalsci.task.definition import Check, Probe, Size, Task
 from metalsci.task.references import References
 
 _SAME = Tolerance(relative=1e-6)  # a device may flush denormals, even where it copies
@@ -67,7 +66,7 @@ class Bench:
         rng: np.random.Generator,
         stopwatch: Stopwatch,
         references: References | None = None,
-        checks: frozenset[Check] = ALL,
+        checks: frozenset[Safeguard] = ALL,
         fresh: Callable[[], np.random.Generator] = np.random.default_rng,
     ) -> None:
         self.task = task
@@ -83,7 +82,7 @@ class Bench:
             self._work = task.work(size, timed.inputs)
         # Inputs for which nothing was drawn are those of every run, and so is their reference.
         draw = before if str(rng.bit_generator.state) != before else "nothing drawn"
-        probes = task.probes(size, rng) if Check.PROBES in checks else ()
+        probes = task.probes(size, rng) if Safeguard.PROBES in checks else ()
         # Probes first: a wrong candidate fails sooner there, and says more.
         self._trials = [self._stage(p, f"{before} {i}") for i, p in enumerate(probes)] + [self._stage(timed, draw)]
         footprint = sum(lay_out(self._trials[-1].program).sizes)
@@ -152,7 +151,7 @@ class Bench:
 
     def verify_drawn(self, attempt: Attempt) -> SizeResult | None:
         """What is wrong at the first of the problems drawn for this candidate at which something is."""
-        if Check.DRAWN not in self._checks:
+        if Safeguard.DRAWN not in self._checks:
             return None
         with ExitStack() as cleanup:
             for problem in self.task.drawn(self.size, self._fresh()):
@@ -188,7 +187,7 @@ class Bench:
 
     def _judge(self, trial: Trial) -> SizeResult:
         with self._watch.phase("verification"):
-            if Check.GUARDS in self._checks and (damage := trial.stage.damage()):
+            if Safeguard.GUARDS in self._checks and (damage := trial.stage.damage()):
                 return SizeResult(self.size.label, Outcome.WRONG, _told(trial.problem, damage), unsound=True)
             got = trial.stage.outputs()
             verdict = trial.task.check(trial.problem.size, got, trial.want)
@@ -197,7 +196,7 @@ class Bench:
                 return SizeResult(self.size.label, Outcome.SCORED, verdict.detail, error)
             return SizeResult(self.size.label, Outcome.WRONG, self._explain(trial, verdict, got), error)
 
-    def _explain(self, trial: Trial, verdict: Verdict, got: Sequence[Array]) -> str:
+    def _explain(self, trial: Trial, verdict: Check, got: Sequence[Array]) -> str:
         """The check's findings, with which problem they are of and what else would have given these outputs."""
         problem = trial.problem
         return _told(problem, ". ".join([verdict.detail, *_guesses(trial, got)]))

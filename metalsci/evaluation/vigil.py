@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from metalsci.devices.program import Array
 from metalsci.devices.protocol import Stage
-from metalsci.evaluation.checks import Check
+from metalsci.evaluation.safeguards import Safeguard
 
 # Bytes that outputs hold before a timed run, other ones than the NaN of verified runs: a kernel may have been right by
 # what it found there. As single precision 3.4e38 and -1.7e38, as int8 127 and -2.
@@ -25,27 +25,27 @@ class Vigil:
     """complaint: what the first bad run did, None while all is well. repeatable: whether each run must give the same
     bits."""
 
-    def __init__(self, checks: frozenset[Check], rng: np.random.Generator, *, repeatable: bool) -> None:
+    def __init__(self, checks: frozenset[Safeguard], rng: np.random.Generator, *, repeatable: bool) -> None:
         self.complaint: str | None = None
         self._checks = checks
         self._rng = rng
-        self._repeatable = repeatable and Check.BITWISE in checks
+        self._repeatable = repeatable and Safeguard.BITWISE in checks
         self._verified: list[NDArray[np.uint8]] = []
 
     def remember(self, outputs: Sequence[Array]) -> None:
         """Those of the verified run, with which later ones are compared."""
-        if self._repeatable and Check.TURNS in self._checks:
+        if self._repeatable and Safeguard.TURNS in self._checks:
             self._verified = [_bytes(array).copy() for array in outputs]
 
     def before(self, stage: Stage) -> None:
-        if Check.POISON in self._checks:
+        if Safeguard.POISON in self._checks:
             stage.poison(int(self._rng.choice(_PATTERNS)))
 
     def after(self, stage: Stage) -> None:
         """Look at the run, if its turn was drawn."""
-        if self.complaint or Check.TURNS not in self._checks or self._rng.random() >= _LOOKED_AT:
+        if self.complaint or Safeguard.TURNS not in self._checks or self._rng.random() >= _LOOKED_AT:
             return
-        if Check.GUARDS in self._checks and (damage := stage.damage()):
+        if Safeguard.GUARDS in self._checks and (damage := stage.damage()):
             self.complaint = f"in a repeated run: {damage}"
         elif self._verified and not self._same(stage.outputs()):
             self.complaint = "a repeated run on the same inputs gave other bits than the first one"

@@ -79,7 +79,7 @@ def verify(folder: Path) -> Certificate:
 def _again(cfg: DictConfig, folder: Path, summary: dict[str, Any]) -> Sequence[Claim]:
     problem, device, gate, repeats = (make(cfg, group) for group in ("task", "device", "gate", "repeats"))
     sanitizer, watch, seed = make_sanitizer(cfg), Stopwatch(), fresh_seed()
-    best, seed_kernel = ((folder / name).read_text() for name in ("best.metal", "00_seed.metal"))
+    best, seed_kernel = ((folder / name).read_text(encoding="utf-8") for name in ("best.metal", "00_seed.metal"))
     try:
         if device.name != summary.get("device"):
             return [Claim("device", Held.NOT_DECIDABLE, str(summary.get("device")), device.name)]

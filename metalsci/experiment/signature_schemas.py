@@ -16,7 +16,13 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from metalsci.experiment.source_signatures import Parameter, SourceModule, SourceSignature, is_class, read_signature
+from metalsci.experiment.source_signatures import (
+    SourceModule,
+    SourceParameter,
+    SourceSignature,
+    is_class,
+    read_signature,
+)
 
 _ENUMS = frozenset({"Enum", "StrEnum", "IntEnum"})
 _ABSTRACT = frozenset({"Protocol", "ABC"})
@@ -64,7 +70,7 @@ def documents(target: str) -> SourceSignature | None:
     return read_signature(target)
 
 
-def _kind(parameter: Parameter) -> Any:
+def _kind(parameter: SourceParameter) -> Any:
     """A type that OmegaConf knows, or a _Part."""
     if parameter.annotation is None:
         return Any
@@ -147,7 +153,7 @@ def _union(kinds: list[Any]) -> Any:
     return typing.Union[tuple(kinds)]  # noqa: UP007  # made of values
 
 
-def _default(parameter: Parameter, kind: Any) -> Any:
+def _default(parameter: SourceParameter, kind: Any) -> Any:
     """What a schema's field starts with; _UNSAYABLE if only Python can say it."""
     expression = parameter.default
     if isinstance(expression, ast.Call) and getattr(expression.func, "id", "") == "field":

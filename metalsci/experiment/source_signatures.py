@@ -16,7 +16,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Parameter:
+class SourceParameter:
     """One parameter. `annotation` and `default` are expressions in the terms of `module`; None if there is none.
 
     doc: its part of the docstring. is_field: a dataclass field, whose default may be a call of `field`.
@@ -35,7 +35,7 @@ class SourceSignature:
 
     target: str
     summary: str
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[SourceParameter, ...]
     is_open: bool = False
 
 
@@ -167,13 +167,13 @@ def _of_class(target: str, module: SourceModule, node: ast.ClassDef) -> SourceSi
 
 
 def _of_fields(target: str, lineage: list[tuple[SourceModule, ast.ClassDef]], docs: str) -> SourceSignature:
-    found: dict[str, Parameter] = {}
+    found: dict[str, SourceParameter] = {}
     for module, node in reversed(lineage):  # a field keeps the place of the base class and takes the last default
         for statement in node.body if _is_dataclass(node) else []:
             match statement:
                 case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=default):
                     if _last_name(annotation) != "ClassVar":
-                        found[name] = Parameter(name, annotation, default, module)
+                        found[name] = SourceParameter(name, annotation, default, module)
     documented = _document(tuple(found.values()), docs)
     return SourceSignature(target, _summary(docs), documented)
 
@@ -185,7 +185,7 @@ def _of_function(target: str, module: SourceModule, node: ast.FunctionDef, docs:
     pairs = [*zip(positional, [*missing, *arguments.defaults], strict=True)]
     pairs += zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
     found = [
-        Parameter(argument.arg, argument.annotation, default, module)
+        SourceParameter(argument.arg, argument.annotation, default, module)
         for argument, default in pairs
         if argument.arg not in ("self", "cls")
     ]
@@ -213,7 +213,7 @@ def _summary(docs: str) -> str:
     return re.split(r"(?<=\.)\s|\n\n", docs.strip(), maxsplit=1)[0].replace("\n", " ")
 
 
-def _document(parameters: tuple[Parameter, ...], docs: str) -> tuple[Parameter, ...]:
+def _document(parameters: tuple[SourceParameter, ...], docs: str) -> tuple[SourceParameter, ...]:
     """Give each parameter its part of a docstring, which says `name: text` or `one, other: text`."""
     if not parameters:
         return ()
@@ -226,4 +226,4 @@ def _document(parameters: tuple[Parameter, ...], docs: str) -> tuple[Parameter, 
         # A paragraph after the last entry is not its own: what follows two blanks was a blank line.
         said = text[head.end() : end].split("  ")[0].strip()
         told |= dict.fromkeys(head[1].split(", "), said.removesuffix("."))
-    return tuple(Parameter(p.name, p.annotation, p.default, p.module, told.get(p.name, "")) for p in parameters)
+    return tuple(SourceParameter(p.name, p.annotation, p.default, p.module, told.get(p.name, "")) for p in parameters)

@@ -9,9 +9,9 @@ from honest_kernels import CONTROLS
 from hydra.utils import instantiate
 
 from metalsci.devices.cpu.cpu_sanitizer import CpuSanitizer
-from metalsci.evaluation.checks import ALL
 from metalsci.evaluation.evaluator import Evaluator, Repeats
 from metalsci.evaluation.results import Outcome
+from metalsci.evaluation.safeguards import ALL
 from metalsci.evaluation.sanitizer_policy import Sanitized
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.gate.heldout import HeldOutGate

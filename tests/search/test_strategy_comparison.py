@@ -9,13 +9,13 @@ from toy_search import Scripted, fence, search
 from metalsci.cli.strategy_plot import plot_standings
 from metalsci.cli.strategy_ranking import StrategyUsageError, rank
 from metalsci.search.budget import Budget
-from metalsci.search.comparison import Interval, compare
 from metalsci.search.journal import read_recording
 from metalsci.search.landscapes.ladder import Ladder
 from metalsci.search.landscapes.recorded_steps import RecordedSteps
 from metalsci.search.landscapes.rugged import Rugged
 from metalsci.search.strategies.best_of_n import BestOfN
 from metalsci.search.strategies.one_plus_one import OnePlusOne
+from metalsci.search.strategy_comparison import Interval, compare
 
 STRATEGIES = {"best_of_n": lambda seed: BestOfN(), "one_plus_one": lambda seed: OnePlusOne()}
 

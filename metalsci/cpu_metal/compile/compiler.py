@@ -161,10 +161,10 @@ class Compiler:
             target = replace(self.toolchain, target=_COUNTED_TARGET, architecture=_COUNTED_ARCHITECTURE)
             build = replace(self, toolchain=target)._build(parsed, origin.math_mode)
             counted = build.counted_kernel(signature, self.isolated(), folder / "0.so")
-            (folder / _FACTS).write_text(json.dumps(asdict(counted)))
+            (folder / _FACTS).write_text(json.dumps(asdict(counted)), encoding="utf-8")
 
         folder = self.cache.entry(key, write)
-        facts = json.loads((folder / _FACTS).read_text())
+        facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
         facts["blocks"] = tuple(
             BlockCost(
                 **{

@@ -247,14 +247,18 @@ class _Scratch:
         """Compiles, optimises, instruments and links one kernel to `output`; see profiler/."""
         text = unit(_FILE, signature, self._function(signature), Mode.THREAD, independent=False)
         self.clang("0.cl", text, [*_TO_COUNTED_MODULE, "-o", "0.ll"], (signature.line, signature.column))
-        (self.path / "1.ll").write_text(keep_calls(saturating((self.path / "0.ll").read_text())))
+        (self.path / "1.ll").write_text(
+            keep_calls(saturating((self.path / "0.ll").read_text(encoding="utf-8"))), encoding="utf-8"
+        )
         toolchain, math_mode = self._build.toolchain, self._build.math_mode
         self._ran(lambda: toolchain.optimise_text(self.path, "1.ll", "2.ll", math_mode), signature)
         try:
-            counted, build = count((self.path / "2.ll").read_text(), "metal_run", _FILE, self._source.original)
+            counted, build = count(
+                (self.path / "2.ll").read_text(encoding="utf-8"), "metal_run", _FILE, self._source.original
+            )
         except TooLongError as error:
             raise CompileError([Diagnostic(Severity.ERROR, signature.line, signature.column, str(error))]) from error
-        (self.path / "3.ll").write_text(counted)
+        (self.path / "3.ll").write_text(counted, encoding="utf-8")
         flags = _COUNTED if len(counted) < _LONG_TEXT else (*_COUNTED, "-O0")
         self._ran(lambda: machine.optimise(self.path, "3.ll", "0.o", math_mode, flags), signature)
         compiled = read_object((self.path / "0.o").read_bytes())

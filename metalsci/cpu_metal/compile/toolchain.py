@@ -145,11 +145,11 @@ class Toolchain:
         """What Clang defines before it reads anything. Raises ToolchainError if it does not know the architecture."""
         with TemporaryDirectory(prefix="metalsci-") as name:
             folder = Path(name)
-            (folder / "empty.c").write_text("")
+            (folder / "empty.c").write_text("", encoding="utf-8")
             run = self._run(["clang", *self._machine, "-dM", "-E", "empty.c", "-o", "macros"], folder)
             if run.code:
                 raise ToolchainError(run.messages)
-            return (folder / "macros").read_text()
+            return (folder / "macros").read_text(encoding="utf-8")
 
     def simplify(self, folder: Path, module: str, output: str, math_mode: MathMode) -> "Run":
         """`module`, LLVM's text in `folder`, to `output`: inlined and simplified, but neither vectorised nor unrolled

@@ -36,7 +36,9 @@ def _cache_sizes() -> str:
     sizes = []
     for index in sorted(_CACHES.glob("index*")):
         try:
-            kind, level, size = ((index / name).read_text().strip() for name in ("type", "level", "size"))
+            kind, level, size = (
+                (index / name).read_text(encoding="utf-8").strip() for name in ("type", "level", "size")
+            )
         except OSError:
             continue
         if kind != "Instruction":

@@ -67,7 +67,7 @@ class PredictedOrder(StrEnum):
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PredictedComparison:
     """Of a kernel with another one: how many times as fast it is, by both models, and whether that says anything."""
 
     speedup: float
@@ -89,6 +89,6 @@ def predict(profile: Profile, gpu: GpuFacts | GpuValues) -> Prediction:
     )
 
 
-def compare(one: Prediction, other: Prediction) -> Comparison:
+def compare(one: Prediction, other: Prediction) -> PredictedComparison:
     """How `one` does against `other`, which solves the same problem."""
-    return Comparison(other.seconds / one.seconds, other.throughput / one.throughput)
+    return PredictedComparison(other.seconds / one.seconds, other.throughput / one.throughput)

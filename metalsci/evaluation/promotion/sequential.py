@@ -70,7 +70,7 @@ class Design:
 
 
 @dataclass(frozen=True)
-class Finding:
+class SequentialResult:
     """What a test ended with. `effect` is the mean log ratio, `low` and `high` its 95 % interval, `noise` the standard
     deviation of a pair, `looks` how often the level was compared, `level` that of the last look."""
 
@@ -84,7 +84,7 @@ class Finding:
     level: float
 
 
-def compare(draw: Callable[[], float], design: Design, noise: float) -> Finding:
+def compare(draw: Callable[[], float], design: Design, noise: float) -> SequentialResult:
     """Draw pairs until the test ends. `noise` is what a pair is expected to vary by; the plan depends on it, the level
     does not."""
     values: list[float] = []
@@ -136,10 +136,12 @@ def _bound(values: list[float], confidence: float) -> float:
     return statistics.fmean(values) + quantile(confidence, len(values) - 1) * spread
 
 
-def _finding(ending: Ending, values: list[float], looks: int, allowed: float) -> Finding:
+def _finding(ending: Ending, values: list[float], looks: int, allowed: float) -> SequentialResult:
     mean = statistics.fmean(values)
     reach = _bound(values, (1 + _INTERVAL) / 2) - mean
-    return Finding(ending, len(values), looks, mean, mean - reach, mean + reach, statistics.stdev(values), allowed)
+    return SequentialResult(
+        ending, len(values), looks, mean, mean - reach, mean + reach, statistics.stdev(values), allowed
+    )
 
 
 def _is_power_of_two(count: int) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from metalsci.evaluation.promotion.protocol import Arena, Candidate, Decision, PairingFailed, Promotion
-from metalsci.evaluation.promotion.sequential import Design, Ending, Finding, compare
+from metalsci.evaluation.promotion.sequential import Design, Ending, SequentialResult, compare
 
 PLAINLY_SLOWER = 0.7  # of the incumbent's score: no noise makes such a challenger faster, so it is not run again
 _FIRST_PAIRS, _FURTHER_PAIRS = 8, 4  # of the incumbent with itself
@@ -89,7 +89,7 @@ class PairedTest:
         self._noise = [*self._noise, noise][-_REMEMBERED:]
 
 
-def decision(finding: Finding, design: Design) -> Decision:
+def decision(finding: SequentialResult, design: Design) -> Decision:
     """A finding as the journal keeps it: all ratios are speedups over the incumbent."""
     speedup, low, high = (math.exp(value) for value in (finding.effect, finding.low, finding.high))
     figures = {

@@ -8,7 +8,7 @@ import pytest
 from metalsci import cpu_metal
 from metalsci.devices.virtual.gpu_facts import GPUS, UnknownGpuError, facts_of
 from metalsci.devices.virtual.model import dispatch_time
-from metalsci.devices.virtual.prediction import Comparison, PredictedOrder, Prediction, compare, predict
+from metalsci.devices.virtual.prediction import PredictedComparison, PredictedOrder, Prediction, compare, predict
 
 _M1_PRO = facts_of("M1 Pro")
 _THREADS = 1 << 16
@@ -94,7 +94,7 @@ def test_predictions_repeat_to_the_letter(device: cpu_metal.Device) -> None:
 def test_close_predictions_and_those_that_two_models_order_differently_are_undecided(
     latency: float, throughput: float, order: PredictedOrder
 ) -> None:
-    assert Comparison(latency, throughput).order is order
+    assert PredictedComparison(latency, throughput).order is order
 
 
 def test_more_cores_are_faster(device: cpu_metal.Device) -> None:

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from metalsci.evaluation.promotion.sequential import Design, Ending, Finding, compare
+from metalsci.evaluation.promotion.sequential import Design, Ending, SequentialResult, compare
 
 
-def run(design: Design, effect: float, noise: float, seed: int, expected: float | None = None) -> Finding:
+def run(design: Design, effect: float, noise: float, seed: int, expected: float | None = None) -> SequentialResult:
     rng = np.random.default_rng(seed)
     return compare(lambda: float(rng.normal(effect, noise)), design, expected or noise)
 

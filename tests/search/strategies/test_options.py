@@ -13,12 +13,12 @@ from metalsci.files.locations import data
 from metalsci.models.protocol import Prompt, Response
 from metalsci.search.archive import Archive
 from metalsci.search.budget import Budget
-from metalsci.search.comparison import climb
 from metalsci.search.flights import SideBySide
 from metalsci.search.journal import Journal, read_recording
 from metalsci.search.landscapes.ladder import Ladder
 from metalsci.search.landscapes.landscape import Landscape
 from metalsci.search.strategies.protocol import Strategy
+from metalsci.search.strategy_comparison import climb
 
 OPTIONS = sorted(path.stem for path in (data("conf") / "strategy").glob("*.yaml"))
 KILLS = 200

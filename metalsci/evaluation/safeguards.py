@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-class Check(StrEnum):
+class Safeguard(StrEnum):
     """All are on in every evaluation, duel and gate; tests and benchmarks switch one off at a time."""
 
     POISON = "poison"
@@ -20,4 +20,4 @@ class Check(StrEnum):
     """Small problems are drawn for each candidate: other extents, other physics, other steps."""
 
 
-ALL = frozenset(Check)
+ALL = frozenset(Safeguard)
