@@ -44,7 +44,7 @@ def home(tmp_path, monkeypatch):
     (package / "islands.py").write_text(STRATEGY)
     group = tmp_path / "conf" / "strategy"
     group.mkdir(parents=True)
-    (group / "islands.yaml").write_text("_target_: archipelago.islands.Islands\nislands: 3\n")
+    (group / "archipelago.yaml").write_text("_target_: archipelago.islands.Islands\nislands: 3\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv(PACKAGES, "archipelago")
     return tmp_path
@@ -57,7 +57,7 @@ def composed(home):
     def composed(*overrides):
         with initialize_config_dir(str(data("conf")), **base()):
             searched = f"hydra.searchpath=[file://{home / 'conf'}]"
-            return compose("config", overrides=[searched, "strategy=islands", *overrides])
+            return compose("config", overrides=[searched, "strategy=archipelago", *overrides])
 
     return composed
 
@@ -83,11 +83,11 @@ def test_a_misspelt_key_or_a_wrong_value_is_refused_before_anything_is_made(comp
 
 
 def test_a_yaml_with_a_misspelt_key_is_refused_by_name(composed, home):
-    (home / "conf" / "strategy" / "islands.yaml").write_text("_target_: archipelago.islands.Islands\nisland: 3\n")
+    (home / "conf" / "strategy" / "archipelago.yaml").write_text("_target_: archipelago.islands.Islands\nisland: 3\n")
     with pytest.raises(ConfigCompositionException) as refusal:
         composed()
     told = explain(refusal.value)
-    assert "strategy/islands.yaml" in told
+    assert "strategy/archipelago.yaml" in told
     assert "did you mean islands?" in told
 
 
@@ -125,14 +125,14 @@ def test_a_part_of_an_option_is_no_way_around(composed):
 def test_the_command_line_takes_and_explains_it(home):
     env = {**os.environ, "PYTHONPATH": str(home)}
     env.pop(PACKAGES)
-    command = [sys.executable, "-m", "metalsci.run", "--config-dir", "conf", "strategy=islands"]
+    command = [sys.executable, "-m", "metalsci.run", "--config-dir", "conf", "strategy=archipelago"]
 
     def run(*arguments):
         return subprocess.run([*command, *arguments], cwd=home, env=env, capture_output=True, text=True, timeout=600)
 
     shown = run("--help")
     assert shown.returncode == 0, shown.stderr
-    assert "strategy: islands, one_plus_one" in shown.stdout
+    assert "strategy: archipelago, " in shown.stdout
     assert "# how many; at least one" in shown.stdout
     refused = run("strategy.islands=0", "tracker=none")
     assert refused.returncode == 1
