@@ -122,9 +122,13 @@ def _begin(folder: Path, cfg: DictConfig, hydra_cfg: HydraConf) -> None:
                     "encoding": "utf-8",
                 }
             },
-            "root": {"level": "INFO", "handlers": ["file"]},
+            "root": {"level": "DEBUG" if hydra_cfg.verbose is True else "INFO", "handlers": ["file"]},
         }
     )
+    if not isinstance(hydra_cfg.verbose, bool):  # hydra.verbose=[NAME,NAME]: these loggers only
+        names = [hydra_cfg.verbose] if isinstance(hydra_cfg.verbose, str) else hydra_cfg.verbose
+        for name in names:
+            logging.getLogger(name).setLevel(logging.DEBUG)
 
 
 def _finished(folder: Path, hydra_cfg: HydraConf) -> dict[str, Any] | None:

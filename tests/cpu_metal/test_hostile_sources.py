@@ -283,7 +283,7 @@ KERNELS = {
     ),
     "all of its stack": crash("for (volatile thread uint *p = (volatile thread uint *)&i;; ++p) *p = 0xffffffff;"),
     "its return address": crash(
-        "volatile float a[4];\nfor (int n = 0; n < 64; ++n) a[n] = n;\n"
+        "volatile float a[4];\nfor (int n = 0; n < (1 << 24); ++n) a[n] = n;\n"
         "threadgroup_barrier(mem_flags::mem_none);\nx[i] = a[i & 3];"
     ),
     "its scheduler": crash(

@@ -125,6 +125,8 @@ def _split_at_barriers(graph: Graph) -> None:
             at = next((i for i, each in enumerate(node.body) if each.callee == BARRIER), None)
             if at is None:
                 break
+            if any(operand.is_local for operand in node.body[at].operands):
+                raise RefusedError("a barrier of which threads say different things")  # a call by hand: no header does
             part += 1
             rest = f"{label}.b{part}"
             following = FlowNode(rest, [], node.body[at + 1 :], node.edges, node.condition, node.cases)
