@@ -119,6 +119,9 @@ class _Writer:
             region = self._in_general.influenced[label]
             if any(self._region.get(each) != self._region[label] for each in region):
                 raise RefusedError("a barrier where threads may go different ways")
+            # Who takes part then is who comes together: that is what stacks are for.
+            if any(each.callee == EXCHANGE for name in region for each in self._graph.nodes[name].body):
+                raise RefusedError("a function of a simdgroup where threads may go different ways")
 
     def _check_exchanges(self) -> None:
         """Refuse addresses of what lanes have brought to a call that are used in another region than the call.
