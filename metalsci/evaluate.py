@@ -16,9 +16,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from metalsci.cli.arguments import UsageError, multirun_first
+from metalsci.cli.exit_codes import EXIT_FAILED, EXIT_USAGE
 from metalsci.files.locations import remove_empty
 from metalsci.files.whole_files import write_json
-from metalsci.run import EXIT_FAILED, EXIT_USAGE, check_settings, command, complain
+from metalsci.run import check_settings, command, complain
 
 log = logging.getLogger(__name__)
 

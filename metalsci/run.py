@@ -34,6 +34,7 @@ from metalsci.cli.arguments import (
     take_packages,
 )
 from metalsci.cli.command_record import record_run, recorded
+from metalsci.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_TERMINATED, EXIT_USAGE
 from metalsci.cli.help import help_text
 from metalsci.cli.signals import Terminated, listen
 from metalsci.experiment.hydra_versions import entry_options
@@ -49,7 +50,6 @@ GROUPS = (
     *("task", "model", "prompt", "strategy", "promotion", "device", "budget", "gate", "tracker", "paths"),
     "experiment",
 )
-EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
 
 
 def _job(cfg: DictConfig) -> float:

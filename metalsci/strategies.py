@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-EXIT_USAGE = 2
+from metalsci.cli.exit_codes import EXIT_USAGE
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -18,7 +18,7 @@ EXPERIMENTS = sorted(path.stem for path in (data("conf") / "experiment").glob("*
 
 
 def test_the_groups_are_those_of_a_run(composed):
-    settings = {"paths", "repeats", "seed", "run", "start", "inputs", "sanitizer", "search", "observers"}
+    settings = {"paths", "repeats", "seed", "run", "start", "inputs", "sanitizer", "search", "observers", "json"}
     assert set(GROUPS) == set(composed()) - settings - {"optimized_metric"}
     assert {group for group, _ in OPTIONS} == set(GROUPS)
 
@@ -50,7 +50,7 @@ def test_task_folders_and_task_options_are_the_same():
     ("override", "message"),
     [
         ("budget.iterations=0", "at least one iteration"),
-        ("budget.minutes=-1", "positive number of minutes"),
+        ("budget.minutes=-1", r"budget.minutes=-1.0: give a positive number"),
         ("gate.regresses=1.2", "regresses <= generalizes"),
         ("repeats.timed=0", "repeats.timed"),
         ("repeats.warmup=0", "repeats.warmup"),

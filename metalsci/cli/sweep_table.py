@@ -17,6 +17,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from metalsci.cli.command_record import record_sweep
+from metalsci.cli.exit_codes import EXIT_FAILED, EXIT_USAGE
 from metalsci.files.whole_files import read_json, write_json, write_text
 
 Result = dict[str, Any]
@@ -30,7 +31,7 @@ _NO_RESULT = "no result: see its metalsci.log"
 
 
 class SweepTable(Callback):
-    """A Hydra callback, named in conf/hydra/default.yaml. Exits with 1 if a run has no result, or there is no run."""
+    """A Hydra callback, named in conf/hydra/default.yaml. Exits with 1 if a run has no result, with 2 if none began."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         record_sweep(Path(config.hydra.sweep.dir), sys.argv[1:])
@@ -42,11 +43,14 @@ class SweepTable(Callback):
 
         folder = Path(config.hydra.sweep.dir)
         results = {job.relative_to(folder).as_posix(): summary(job) for job in jobs(folder)}
+        console = make_console()
+        if not results:  # every run was refused, with its reason
+            console.print(f"no run of this sweep left a folder in {folder}", highlight=False, soft_wrap=True)
+            sys.exit(EXIT_USAGE)
         tables = {f"sweep {folder}": runs_table(results), "over the seeds": seeds_table(results)}
         write_json(folder / "sweep.json", results)
         write_text(folder / "sweep.csv", as_csv(results))
         write_text(folder / "sweep.md", "\n".join(f"## {title}\n\n{_markdown(t)}" for title, t in tables.items()))
-        console = make_console()
         for title, table in tables.items():
             shown = RichTable(title=title, title_justify="left", title_style="bold")
             for name in table[0]:
@@ -54,12 +58,9 @@ class SweepTable(Callback):
             for row in table[1:]:
                 shown.add_row(*row)
             console.print(shown)
-        if not results:
-            console.print(f"no run of this sweep left a folder in {folder}", highlight=False, soft_wrap=True)
-            sys.exit(1)
         if None in results.values():
             console.print(f"go on with: python -m metalsci.run resume={folder}", highlight=False, soft_wrap=True)
-            sys.exit(1)  # Hydra turns a callback's exceptions into warnings
+            sys.exit(EXIT_FAILED)  # Hydra turns a callback's exceptions into warnings
 
 
 def unfinished(folder: Path) -> list[Path]:

@@ -1,5 +1,6 @@
 """W&B online, against a server on loopback that speaks as much of its protocol as a run needs."""
 
+import contextlib
 import gzip
 import json
 import os
@@ -98,6 +99,17 @@ def wait_for(pattern, cwd, process):
         time.sleep(0.02)
 
 
+def service(process):
+    """Return W&B's own process of a run, as soon as there is one."""
+    while process.poll() is None:
+        for child in psutil.Process(process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):  # a compiler that has ended meanwhile
+                if "wandb-core" in child.name():
+                    return child
+        time.sleep(0.02)
+    raise AssertionError(process.communicate())
+
+
 def test_a_server_that_goes_silent_costs_half_a_minute_at_the_end_and_no_more(server, tmp_path):
     process = start("hydra.run.dir=run", cwd=tmp_path, env=environment(server, tmp_path))
     wait_for("run/01_result.json", tmp_path, process)
@@ -115,8 +127,7 @@ def test_a_service_that_is_killed_costs_neither_the_run_nor_the_next_job_of_the_
     env = {**os.environ, "WANDB_MODE": "offline"}
     process = start("-m", "seed=0,1", "hydra.sweep.dir=sweep", cwd=tmp_path, env=env)
     wait_for("sweep/0/01_result.json", tmp_path, process)
-    (core,) = (child for child in psutil.Process(process.pid).children() if "wandb-core" in child.name())
-    core.kill()
+    service(process).kill()
     _, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
     assert all((tmp_path / "sweep" / job / "summary.json").exists() for job in "01")
