@@ -57,13 +57,10 @@ static float2 by_stages(float2 value, threadgroup float2 *a, threadgroup float2 
 static float2 by_definition(float2 value, threadgroup float2 *a, uint i, uint N) {
     a[i] = value;
     threadgroup_barrier(mem_flags::mem_threadgroup);
-    const float angle = -2.0f * M_PI_F * float(i) / float(N);
-    const float2 turn = float2(cos(angle), sin(angle));
-    float2 w = float2(1.0f, 0.0f);
     float2 sum = 0.0f;
     for (uint n = 0; n < N; ++n) {
-        sum += times(a[n], w);
-        w = times(w, turn);
+        const float angle = -2.0f * M_PI_F * float(i * n % N) / float(N);
+        sum += times(a[n], float2(cos(angle), sin(angle)));
     }
     return sum;
 }
