@@ -14,6 +14,7 @@ from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
 
 from metalsci.experiment.instantiation import PACKAGES
+from metalsci.files.locations import remove_empty
 from metalsci.files.whole_files import read_json, write_json, write_text
 
 FILE = "command.json"
@@ -40,6 +41,15 @@ def record_sweep(folder: Path, arguments: Sequence[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     overrides = [a for a in arguments if "=" in a and not a.startswith("-") and not a.startswith("hydra.sweep.dir=")]
     write_json(folder / FILE, {"arguments": [*flags(arguments), *map(_absolute, overrides)]})
+
+
+def forget_sweep(folder: Path, root: Path) -> None:
+    """Remove the folder of a sweep of which no run began, with those above it up to `root` that are empty then."""
+    records = {folder / FILE, folder / "multirun.yaml"}
+    if folder.is_dir() and set(folder.iterdir()) <= records:
+        for record in records:
+            record.unlink(missing_ok=True)
+        remove_empty(folder, root)
 
 
 def recorded(folder: Path) -> list[str] | None:

@@ -16,7 +16,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from metalsci.cli.command_record import record_sweep
+from metalsci.cli.command_record import forget_sweep, record_sweep
 from metalsci.cli.exit_codes import EXIT_FAILED, EXIT_USAGE
 from metalsci.files.whole_files import read_json, write_json, write_text
 
@@ -45,7 +45,8 @@ class SweepTable(Callback):
         results = {job.relative_to(folder).as_posix(): summary(job) for job in jobs(folder)}
         console = make_console()
         if not results:  # every run was refused, with its reason
-            console.print(f"no run of this sweep left a folder in {folder}", highlight=False, soft_wrap=True)
+            console.print("no run of this sweep has begun", highlight=False, soft_wrap=True)
+            forget_sweep(folder, Path(config.paths.outputs))
             sys.exit(EXIT_USAGE)
         tables = {f"sweep {folder}": runs_table(results), "over the seeds": seeds_table(results)}
         write_json(folder / "sweep.json", results)

@@ -75,7 +75,7 @@ def test_the_csv_holds_figures_in_full():
     assert rows[1]["verdict"] is None
 
 
-@pytest.mark.parametrize(("summaries", "code"), [([result(), result(seed=1)], None), ([result(), None], 1), ([], 1)])
+@pytest.mark.parametrize(("summaries", "code"), [([result(), result(seed=1)], None), ([result(), None], 1)])
 def test_the_exit_code_tells_and_the_files_are_there(tmp_path, capsys, summaries, code):
     for number, summary in enumerate(summaries):
         job(tmp_path / f"lbm/{number}", summary)
@@ -89,3 +89,14 @@ def test_the_exit_code_tells_and_the_files_are_there(tmp_path, capsys, summaries
     assert len(json.loads((tmp_path / "sweep.json").read_text())) == len(summaries)
     assert (tmp_path / "sweep.csv").read_text().startswith("run,task,model,seed")
     assert (tmp_path / "sweep.md").read_text().count("## ") == 2
+
+
+def test_a_sweep_of_which_no_run_began_leaves_nothing_and_exits_like_a_refused_command(tmp_path):
+    sweep = tmp_path / "sweeps/today/noon"
+    config = OmegaConf.create({"hydra": {"sweep": {"dir": str(sweep)}}, "paths": {"outputs": str(tmp_path / "sweeps")}})
+    SweepTable().on_multirun_start(config)
+    assert list(sweep.iterdir())
+    with pytest.raises(SystemExit) as exit:
+        SweepTable().on_multirun_end(config)
+    assert exit.value.code == 2
+    assert not (tmp_path / "sweeps").exists()
