@@ -1,1 +1,1 @@
-"""Where kernels run: one protocol, the software device behind it, and the ceilings that scores refer to."""
+"""The devices that run kernels: one protocol, the software device behind it, and the ceilings that scores refer to."""

@@ -1,4 +1,4 @@
-"""`device=auto`: the Apple GPU where there is one, the software device everywhere else."""
+"""`device=auto`: the Apple GPU if there is one, the software device everywhere else."""
 
 import sys
 
@@ -8,7 +8,7 @@ from metalsci.msl.language.math_mode import MathMode
 
 
 def has_metal() -> bool:
-    """Whether MLX can use a GPU here. Only a Mac can say yes, so nothing else pays for the import."""
+    """Return True if MLX can use a GPU here. MLX is imported on a Mac only."""
     if sys.platform != "darwin":
         return False
     import mlx.core as mx

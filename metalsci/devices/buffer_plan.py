@@ -1,4 +1,4 @@
-"""Which array of a program lives in which buffer. A chain of a hundred steps needs two buffers, not a hundred."""
+"""The buffers of a program's arrays. A chain of a hundred steps needs two buffers, not a hundred."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -9,8 +9,12 @@ from metalsci.devices.program import Program, Symbol
 
 @dataclass(frozen=True)
 class BufferPlan:
-    """`buffer_of` maps a symbol's id to a buffer; `sizes` are the buffers' bytes; the first `inputs` of them hold the
-    program's inputs, which no output ever reuses."""
+    """Buffers for all arrays of a program.
+
+    buffer_of: from a symbol's id to a buffer.
+    sizes: the buffers' bytes.
+    inputs: that many buffers, the first ones, hold the program's inputs, which no output ever reuses.
+    """
 
     buffer_of: Mapping[int, int]
     sizes: tuple[int, ...]
@@ -18,7 +22,10 @@ class BufferPlan:
 
 
 def lay_out(program: Program) -> BufferPlan:
-    """Greedy reuse: an output takes a buffer of its size whose last reader has run. Results are kept to the end."""
+    """Assign arrays to buffers, greedily: an output reuses a buffer of its size after the buffer's last reader has run.
+
+    Results are kept to the end.
+    """
     last_use = {s.id: len(program.calls) for s in program.results}
     for step, call in reversed(list(enumerate(program.calls))):
         for symbol in (*call.arguments, *call.outputs):

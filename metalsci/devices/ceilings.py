@@ -1,7 +1,7 @@
-"""The ceilings of the roofline model, peak FP32 and bandwidth by footprint, and how they are measured on a device that
-has no data sheet.
+"""The ceilings of the roofline model: peak FP32, and bandwidth by footprint.
 
-Williams, Waterman, Patterson: Roofline, CACM 52(4), 2009. A score is a fraction of one of these.
+They are measured if a device has no data sheet. Williams, Waterman, Patterson: Roofline, CACM 52(4), 2009. A score is a
+fraction of one of these.
 """
 
 import math
@@ -82,7 +82,7 @@ class Ceilings:
     version: str = ""
 
     def bandwidth_at(self, footprint: int) -> float:
-        """GB/s for a program that touches so many bytes: a roofline of several roofs, interpolated between them."""
+        """Return GB/s for a program that touches so many bytes, interpolated between the measured levels."""
         if not self.levels:
             return self.bandwidth
         sizes = [math.log(level.footprint) for level in self.levels]
@@ -100,7 +100,7 @@ class _Best:
 
 
 def measure(device: "Device") -> Ceilings:
-    """All ceilings by kernels that run on the device itself, in the clock of its scores. Takes a few seconds.
+    """Measure all ceilings with kernels on the device itself, in the clock of its scores. Takes a few seconds.
 
     Pages are touched before anything counts: the first run over fresh memory takes ten times as long as the next.
     """
@@ -136,7 +136,7 @@ def _triad(device: "Device", module: "Module", footprint: int) -> tuple[float, _
 
 
 def _best(device: "Device", module: "Module", kernel: str, names: tuple[str, ...], elements: int, calls: int) -> _Best:
-    """Of bursts of runs, until two agree or the time is over."""
+    """Time bursts of runs until two agree or the time is over."""
 
     def host(inputs: Mapping[str, Symbol], kernels: Kernels) -> tuple[Symbol, ...]:
         run = getattr(kernels, kernel)
@@ -172,7 +172,7 @@ def _spread(bursts: list[float]) -> float:
 
 
 def _copy_rate() -> float:
-    """GB/s at which this process copies memory that it has touched, bytes read and written."""
+    """Measure GB/s at which this process copies memory that it has touched, bytes read and written."""
     source, target = np.ones(_COPY, np.uint8), np.ones(_COPY, np.uint8)
     best = math.inf
     for _ in range(_RUNS):
@@ -191,20 +191,23 @@ def _doubt(spread: float, memory: float, copy: float) -> str:
 
 
 def remembered(key: str) -> Path:
-    """Where the ceilings of a device with these settings are kept."""
+    """Return the file that keeps the ceilings of a device with these settings."""
     return cache() / f"ceilings-{key}.json"
 
 
 def forget() -> None:
-    """All ceilings that were measured on this machine; a device measures its own again when they are next asked for."""
+    """Remove all ceilings that were measured on this machine.
+
+    Each device measures its own again at the next request.
+    """
     for path in cache().glob(remembered("*").name):
         path.unlink(missing_ok=True)
 
 
 def cached(device: "Device", path: Path) -> Ceilings:
-    """`measure`, remembered in `path`: what a score refers to must not change from run to run.
+    """Measure, or read an earlier measurement from `path`: the reference of scores must not change between runs.
 
-    What is unsettled is not kept, so that the next run measures again.
+    An unsettled measurement is not kept, so that the next run measures again.
     """
     if (stored := read_json(path, Ceilings)) and stored.levels:
         return stored
@@ -234,7 +237,7 @@ class GivenCeilings:
                 )
 
     def over(self, own: Callable[[], Ceilings]) -> Ceilings:
-        """What is given in the place of the device's `own`, which are not asked for where both are given."""
+        """Return these ceilings, filled up from the device's `own`, which are not requested if both are given."""
         if self.bandwidth is not None and self.fp32 is not None:
             return Ceilings(self.bandwidth, self.fp32, "overridden in the config")
         ceilings = own()

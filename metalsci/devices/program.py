@@ -42,7 +42,7 @@ SCALARS: Mapping[str, np.dtype[np.generic]] = {
 
 @dataclass(frozen=True)
 class Symbol:
-    """An array that a program will hold: an input, or the output of one call. Row-major and contiguous."""
+    """An array of a program: an input, or the output of one call. Row-major and contiguous."""
 
     id: int
     shape: Shape
@@ -55,9 +55,12 @@ class Symbol:
 
 @dataclass(frozen=True)
 class Call:
-    """One dispatch. `arguments` and `outputs` fill the kernel's read-only and writable buffers, each in the order
-    of the signature; a scalar argument has the parameter's type. `init` is what every element of the outputs holds
-    before, None for nothing in particular. A threadgroup that does not `shrink` is dispatched whole or not at all."""
+    """One dispatch. A threadgroup that does not `shrink` is dispatched whole or not at all.
+
+    arguments, outputs: fill the kernel's read-only and writable buffers, each in the order of the signature. A scalar
+        argument has the parameter's type.
+    init: initial value of every element of the outputs; None leaves them undefined.
+    """
 
     kernel: str
     arguments: tuple[Symbol | np.generic, ...]
@@ -76,7 +79,7 @@ class Program:
 
 
 class Kernels:
-    """What host code calls: an attribute for each kernel of the task. Calling one records a dispatch."""
+    """The kernels of a task, as attributes that host code calls. Calling one records a dispatch."""
 
     def __init__(self, signatures: Iterable[KernelSignature]) -> None:
         self._signatures = {s.name: s for s in signatures}
@@ -111,7 +114,7 @@ class Kernels:
 def _bind(
     signature: KernelSignature, arguments: Sequence[Symbol | float | np.generic], outputs: int
 ) -> tuple[Symbol | np.generic, ...]:
-    """Arguments with scalars converted to the type that the signature gives them."""
+    """Match arguments with the signature and convert scalars to the types that it gives them."""
     readable = [p for p in signature.buffers if not p.writable]
     writable = len(signature.buffers) - len(readable)
     if (len(arguments), outputs) != (len(readable), writable):
@@ -132,7 +135,7 @@ Host = Callable[[Mapping[str, Symbol], "Kernels"], Sequence[Symbol]]
 
 
 def trace(host: Host, inputs: Mapping[str, Array], signatures: Iterable[KernelSignature]) -> Program:
-    """Run `host` once on symbols. Raises TypeError or AttributeError where it does not fit the signatures."""
+    """Run `host` once on symbols. Raises TypeError or AttributeError if it does not fit the signatures."""
     recorder = Kernels(signatures)
     symbols = {name: recorder.symbol(a.shape, a.dtype) for name, a in inputs.items()}
     results = host(symbols, recorder)
@@ -141,10 +144,10 @@ def trace(host: Host, inputs: Mapping[str, Array], signatures: Iterable[KernelSi
 
 
 def fit_threadgroup(threadgroup: Extent, limit: int | None, shrink: bool = True) -> Extent:
-    """The group the host dispatches when a kernel declares `max_total_threads_per_threadgroup(limit)`.
+    """Return the group that the host dispatches if a kernel declares `max_total_threads_per_threadgroup(limit)`.
 
     One-dimensional groups shrink to the limit, others by halving their outer axes, as in the benchmark. Raises
-    PipelineFailure where a group would have to and must not.
+    PipelineFailure if a group must not shrink and would have to.
     """
     x, y, z = threadgroup
     if limit is None:

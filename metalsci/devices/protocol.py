@@ -24,16 +24,19 @@ class Module(Protocol):
 
     @property
     def remarks(self) -> Sequence[str]:
-        """What the device says of how the kernels execute, a sentence each, for whoever writes the next ones."""
+        """The device's remarks on how the kernels execute, a sentence each, for the writer of the next ones."""
 
     def close(self) -> None:
-        """Unload it. Nothing of it stays in the device process."""
+        """Unload the module. Nothing of it stays in the device process."""
 
 
 @dataclass(frozen=True)
 class Elapsed:
-    """How long one run of a program took, launch included. `seconds`, by the device's clock, are what scores and
-    comparisons use; `wall` is the wall clock from submission to completion."""
+    """Duration of one run of a program, launch included.
+
+    seconds: by the device's clock; scores and comparisons use it.
+    wall: the wall clock from submission to completion.
+    """
 
     seconds: float
     wall: float
@@ -41,9 +44,9 @@ class Elapsed:
 
 @dataclass(frozen=True)
 class Machine:
-    """What a model is told of a device: facts, a sentence each, and what else to try when a search stagnates.
+    """Facts about a device for a model, a sentence each, and further ideas for a search that stagnates.
 
-    Without figures that change from run to run, but for the ceilings, so that a prompt can be written again.
+    Only the ceilings are figures that change from run to run, so that a prompt can be written again.
     """
 
     facts: tuple[str, ...] = ()
@@ -52,7 +55,7 @@ class Machine:
 
 @runtime_checkable
 class Described(Protocol):
-    """A device that can say what makes a kernel fast on it."""
+    """A device that can describe the properties that make a kernel fast on it."""
 
     @property
     def machine(self) -> Machine: ...
@@ -65,26 +68,33 @@ class Execution(Protocol):
         """Run all calls of the program in order, once."""
 
     def launch_cost(self) -> Elapsed:
-        """As many dependent calls of a kernel that does nothing, over the same grids: what of `run` no candidate can
-        win."""
+        """Time as many dependent calls of a kernel that does nothing, over the same grids.
+
+        No candidate can win this part of `run`.
+        """
 
 
 class Stage(Protocol):
     """A program with its inputs uploaded and its outputs allocated. One stage serves every candidate."""
 
     def bind(self, module: Module) -> Execution:
-        """Raises PipelineFailure where the module's kernels cannot be launched as the program asks."""
+        """Bind a module to the stage. Raises PipelineFailure if its kernels cannot be launched as the program asks."""
 
     def poison(self, pattern: int = 0xFF) -> None:
-        """Fill every byte of the outputs, of intermediate arrays and of what pads buffers with `pattern`, so that stale
-        data cannot pass. The default is NaN to every floating-point type, and the largest value to unsigned ones."""
+        """Fill every byte of the outputs, of intermediate arrays and of the padding of buffers with `pattern`.
+
+        So stale data cannot pass for results. The default is NaN to every floating-point type, and the largest value to
+        unsigned ones.
+        """
 
     def damage(self) -> str:
-        """What runs since the last `poison` did outside of their outputs: that an input is no longer what it was, or
-        that bytes next to a buffer were written. Empty where all is well."""
+        """Describe the damage that runs since the last `poison` did outside of their outputs; empty if there is none.
+
+        Damage is a changed input, or bytes written next to a buffer.
+        """
 
     def outputs(self) -> tuple[Array, ...]:
-        """The results of the last run, valid until the next one."""
+        """Return the results of the last run, valid until the next one."""
 
     def close(self) -> None: ...
 
@@ -97,7 +107,7 @@ class Device(Protocol):
     def ceilings(self) -> Ceilings: ...
 
     def compile(self, source: str | Unit, signatures: Sequence[KernelSignature]) -> Module:
-        """Raises CompileError when the source is refused or its kernels differ from `signatures`."""
+        """Compile a candidate. Raises CompileError if the source is refused or its kernels differ from `signatures`."""
 
     def stage(self, program: Program) -> Stage: ...
 
@@ -109,4 +119,4 @@ class Preparing(Protocol):
     """A device that can do a part of `compile` ahead, from any thread and while it runs another candidate."""
 
     def prepare(self, source: str, signatures: Sequence[KernelSignature]) -> None:
-        """Compile into the device's cache. Raises nothing for what a candidate does."""
+        """Compile into the device's cache. Raises nothing for a candidate's fault."""

@@ -1,1 +1,1 @@
-"""How a candidate is judged: compiled, compared with the reference, timed, and paired with another."""
+"""The judging of a candidate: it is compiled, compared with the reference, timed, and paired with another."""

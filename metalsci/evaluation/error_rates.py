@@ -50,7 +50,7 @@ class Toil:
 
 
 class Workshop:
-    """Runs kernels in turn, all of them bound once: a search here takes as long as its pairs. A context manager."""
+    """Runner of kernels in turn, all bound once: a search here takes as long as its pairs. A context manager."""
 
     def __init__(self, device: Device) -> None:
         self._device = device
@@ -91,7 +91,7 @@ class Workshop:
 
 @dataclass
 class Rates:
-    """What came of some searches: counts, and the pairs that tests of each kind took."""
+    """Results of some searches: counts, and the pairs that tests of each kind took."""
 
     load: int
     searches: int = 0
@@ -147,7 +147,7 @@ def measure(
 
 @contextmanager
 def busy(processes: int) -> Iterator[None]:
-    """Other processes that compute and stream memory all the time."""
+    """Start other processes that compute and stream memory all the time."""
     others = [multiprocessing.get_context("spawn").Process(target=_toil_on, daemon=True) for _ in range(processes)]
     for other in others:
         other.start()

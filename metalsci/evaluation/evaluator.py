@@ -1,7 +1,7 @@
 """The evaluator: compile a candidate, verify it at every size, time it, score it.
 
-Order matters: every size is verified before any is timed, so that a wrong candidate costs one run a size; and what the
-last timed run left behind is compared again, so that a kernel cannot be right only while it is watched.
+The order matters. Every size is verified before any is timed, so that a wrong candidate costs one run a size. The
+results of the last timed run are compared again, so that a kernel cannot be right only while it is watched.
 """
 
 import statistics
@@ -25,7 +25,7 @@ from metalsci.task.input_seeds import in_distribution
 
 @dataclass(frozen=True)
 class Repeats:
-    """How often a kernel runs before and inside the clock.
+    """Number of runs before and inside the clock.
 
     - warmup: runs before the clock; the first is the verified run.
     - timed: runs inside it; the median counts.
@@ -44,7 +44,7 @@ class Repeats:
             raise ValueError(f"repeats.seconds={self.seconds}: give seconds, 0 for as few runs as possible")
 
     def rounds(self) -> Iterator[bool]:
-        """One item for each further run, True for those inside the clock."""
+        """Yield an item for each further run, True for those inside the clock."""
         begin = time.perf_counter()
         for _ in range(self.warmup - 1):  # the verified run was the first
             if time.perf_counter() - begin < self.seconds:
@@ -62,7 +62,7 @@ Progress = Callable[[str], None]
 
 
 class Evaluator:
-    """Judges candidates of one task at a fixed list of sizes. A context manager: benches hold device memory.
+    """Judge of candidates of one task at a fixed list of sizes. A context manager: benches hold device memory.
 
     inputs_seed: of the inputs at every size; see metalsci.task.input_seeds.
     """
@@ -87,7 +87,7 @@ class Evaluator:
         self._benches: dict[int, Bench] = {}
 
     def bench(self, index: int) -> Bench:
-        """The bench of one size, staged at first use: a candidate that does not compile needs none."""
+        """Return the bench of one size, staged at first use: a candidate that does not compile needs none."""
         if index not in self._benches:
             rng = in_distribution(self._inputs_seed, index)
             size = self._sizes[index]
@@ -103,7 +103,7 @@ class Evaluator:
             return self.device.compile(source, self.task.signatures)
 
     def evaluate(self, source: str | Unit, progress: Progress = lambda _: None) -> Evaluation:
-        """Never raises for what a candidate does: every failure is an outcome with a message."""
+        """Evaluate a candidate. Never raises for its faults: every failure is an outcome with a message."""
         before = dict(self.stopwatch.seconds)
         evaluation = self._evaluate(source, progress)
         phases = {k: v - before.get(k, 0.0) for k, v in self.stopwatch.seconds.items() if v > before.get(k, 0.0)}
@@ -173,7 +173,7 @@ class Evaluator:
 
 
 def _launches(results: Sequence[SizeResult]) -> Iterator[str]:
-    """Where launching the calls costs so much that no kernel can win it back."""
+    """Warn of sizes at which launching the calls costs so much that no kernel can win it back."""
     for result in results:
         share = result.launch / result.timing.median if result.launch and result.timing else 0.0
         if share >= _WORTH_A_WORD:
@@ -181,7 +181,7 @@ def _launches(results: Sequence[SizeResult]) -> Iterator[str]:
 
 
 def _failed(failure: CompileError | KernelFailure, bench: Bench, results: Sequence[SizeResult]) -> Evaluation:
-    """The evaluation of a candidate that a device refused or lost at `bench`'s size."""
+    """Return the evaluation of a candidate that a device refused or lost at `bench`'s size."""
     outcome = Outcome.of(failure)
     here = SizeResult(bench.size.label, outcome, str(failure))
     # MLX compiles a kernel when it first runs

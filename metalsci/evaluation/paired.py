@@ -1,7 +1,7 @@
-"""Two kernels side by side: the only comparison that a noisy machine allows.
+"""Two kernels timed in turn: the only comparison that a noisy machine allows.
 
-Scores taken minutes apart differ by whatever else the machine was doing. Here both kernels run in turn on the same
-bench, and the speedup is the median over the rounds of the ratio of neighbours, with its quartiles.
+Scores taken minutes apart differ by the other load of the machine. Here both kernels run in turn on the same bench, and
+the speedup is the median over the rounds of the ratio of neighbours, with its quartiles.
 """
 
 import math
@@ -24,7 +24,7 @@ _NARROW = 0.05  # of the mean log ratio: half of its 95 % interval
 
 @dataclass(frozen=True)
 class Contender:
-    """How one side did. Without timing the outcome says why. The other fields are those of a SizeResult."""
+    """Result of one side. Without timing the outcome says why. The other fields are those of a SizeResult."""
 
     outcome: Outcome
     detail: str = ""
@@ -49,7 +49,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Duel:
-    """`speedup` is seed time over challenger time: median and quartiles over the rounds; None unless both are right."""
+    """Seed time over challenger time as `speedup`: median and quartiles over the rounds; None unless both are right."""
 
     label: str
     seed: Contender
@@ -59,7 +59,7 @@ class Duel:
 
 
 def duel(bench: Bench, seed: Module, challenger: Module, repeats: Repeats) -> Duel:
-    """Verify both, time them in turn, the other one first in every second round, and verify what the last runs left."""
+    """Verify both, time them in turn, the other one first in every second round, and verify the last runs' results."""
     modules = (seed, challenger)
     contenders: list[Contender] = []
     executions: list[Attempt] = []
@@ -96,7 +96,7 @@ def duel(bench: Bench, seed: Module, challenger: Module, repeats: Repeats) -> Du
 
 
 def _until_it_is_clear(repeats: Repeats, times: Sequence[Sequence[Elapsed]]) -> Iterator[bool]:
-    """The usual rounds, and further ones while chance may make a difference of 5 % or of the sign, up to a cap."""
+    """Yield the usual rounds, and up to a cap further ones while chance may make 5 % or turn the sign."""
     begin = time.perf_counter()
     yield from repeats.rounds()
     for _ in range(_FURTHER * repeats.timed):
@@ -110,7 +110,7 @@ def _until_it_is_clear(repeats: Repeats, times: Sequence[Sequence[Elapsed]]) -> 
 
 
 def confirm(evaluator: Evaluator, seed_kernel: str, incumbent: str) -> tuple[Duel, ...]:
-    """A duel at every size of the evaluator. Raises CompileError only if a source never compiled."""
+    """Time both kernels in turn at every size of the evaluator. Raises CompileError only if a source never compiled."""
     seed = evaluator.compile(seed_kernel)
     challenger = evaluator.compile(incumbent)
     try:
@@ -121,7 +121,7 @@ def confirm(evaluator: Evaluator, seed_kernel: str, incumbent: str) -> tuple[Due
 
 
 def speedup_of(duels: Sequence[Duel]) -> float:
-    """The self-speedup over all sizes: the geometric mean of the duels' speedups, zero unless all have one.
+    """Return the self-speedup over all sizes: the geometric mean of the duels' speedups, zero unless all have one.
 
     It is the ratio of the two scores, but each duel's ratio is taken between neighbours in time, so that a slow moment
     of the machine slows both sides.
@@ -131,5 +131,5 @@ def speedup_of(duels: Sequence[Duel]) -> float:
 
 
 def score_of(sides: Sequence[Contender]) -> float:
-    """S over the sizes of one side: the geometric mean of its fractions of the ceiling, zero unless all are right."""
+    """Return S of one side: the geometric mean of its fractions of the ceiling, zero unless all are right."""
     return score([SizeResult("", s.outcome, timing=s.timing, roofline=s.roofline) for s in sides])

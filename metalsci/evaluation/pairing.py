@@ -1,4 +1,4 @@
-"""Two candidates of one evaluator, run in turn: what a paired test draws from."""
+"""Two candidates of one evaluator, run in turn: the source of a paired test's draws."""
 
 import math
 import statistics
@@ -16,16 +16,19 @@ _WARM_UP = 2
 
 
 class Pairing:
-    """Runs pairs at every size of an evaluator."""
+    """Runner of pairs at every size of an evaluator."""
 
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
 
     @contextmanager
     def pair(self, incumbent: str, challenger: str) -> Iterator[Draw]:
-        """A draw is the mean over the sizes of the log of incumbent time over challenger time; the other one runs first
-        in every second pair. Of several runs of one side the shortest counts, since what disturbs a run only adds to
-        it. Raises PairingFailed, as each draw may."""
+        """Yield a function that draws a pair.
+
+        A draw is the mean over the sizes of the log of incumbent time over challenger time; the other one runs first in
+        every second pair. Of several runs of one side the shortest counts, since a disturbance can only lengthen a run.
+        Raises PairingFailed, as each draw may.
+        """
         modules = []
         try:
             with _as_failed_pairings():
@@ -63,7 +66,10 @@ class _Pair:
         return math.log(least[0] / least[1])
 
     def verify(self) -> None:
-        """Raises PairingFailed if the challenger left anything wrong behind: speed does not excuse it."""
+        """Verify the results of the last runs.
+
+        Raises PairingFailed if the challenger's are wrong: speed is no excuse.
+        """
         with _as_failed_pairings():
             self._run(self._sides[1])
             after = self._bench.compare(self._sides[1])

@@ -1,4 +1,4 @@
-"""The verdict on one candidate, as data: what came of it, at each size, with what score.
+"""The verdict on one candidate, as data: its outcome, its results at each size, its score.
 
 Plain frozen dataclasses, so that a result can be written as JSON, read back, compared and replayed.
 """
@@ -36,7 +36,7 @@ class Outcome(StrEnum):
 
     @classmethod
     def of(cls, failure: CompileError | KernelFailure) -> "Outcome":
-        """Return the outcome that a candidate's failure is."""
+        """Return the outcome of a candidate's failure."""
         return {
             CompileError: cls.COMPILE_ERROR,
             PipelineFailure: cls.PIPELINE_ERROR,
@@ -47,7 +47,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of the timed repeats, in the order they ran: by the device's clock, and beside it by the wall clock."""
+    """Seconds of the timed repeats, in the order they ran: by the device's clock, and by the wall clock."""
 
     seconds: tuple[float, ...]
     wall: tuple[float, ...] = ()
@@ -87,13 +87,13 @@ class Roofline:
 
     @property
     def left(self) -> float:
-        """How many times faster a perfect kernel would be."""
+        """Speedup that a perfect kernel would still have."""
         return self.reachable / self.fraction
 
 
 @dataclass(frozen=True)
 class Invariant:
-    """What the physics conserves or fixes, of the candidate's results and of the reference."""
+    """A quantity that the physics conserves or fixes, of the candidate's results and of the reference."""
 
     name: str
     got: float
@@ -102,9 +102,12 @@ class Invariant:
 
 @dataclass(frozen=True)
 class SizeResult:
-    """One size. `error` is in units of the tolerance, None where nothing finite could be compared. `launch` is the
-    launch cost: seconds, out of those of `timing`, that as many calls of an empty kernel take. `unsound`: it is
-    wrong for what it does, not for its results."""
+    """Result at one size.
+
+    error: in units of the tolerance, None if nothing finite could be compared.
+    launch: the launch cost, part of `timing`: seconds that as many calls of an empty kernel take.
+    unsound: the kernel is wrong for how it works, not for its results.
+    """
 
     label: str
     outcome: Outcome
@@ -119,9 +122,13 @@ class SizeResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One candidate. `score` is the geometric mean of the fractions of ceiling over the sizes, and zero unless the
-    outcome is `scored`; `phases` says where the seconds of the evaluation went. `findings` are a sanitizer's, of the
-    candidate, `remarks` what the device says of how it executed."""
+    """Result of one candidate.
+
+    score: geometric mean of the fractions of ceiling over the sizes, zero unless the outcome is `scored`.
+    phases: seconds of the evaluation by phase.
+    findings: a sanitizer's, of the candidate.
+    remarks: the device's, on how it executed.
+    """
 
     outcome: Outcome
     message: str = ""
@@ -134,7 +141,7 @@ class Evaluation:
 
 
 def score(results: Sequence[SizeResult]) -> float:
-    """S of the benchmark: the geometric mean of achieved/ceiling, zero if any size is not right."""
+    """Compute S of the benchmark: the geometric mean of achieved/ceiling, zero if any size is not right."""
     fractions = [r.roofline.fraction for r in results if r.outcome.correct and r.roofline is not None]
     if not results or len(fractions) < len(results):
         return 0.0

@@ -1,10 +1,10 @@
-"""What is asked of a candidate besides the right answer, by name, so that a test can show what each check is for."""
+"""The demands on a candidate besides the right answer, by name, so that a test can show the use of each check."""
 
 from enum import StrEnum
 
 
 class Safeguard(StrEnum):
-    """All are on in every evaluation, duel and gate; tests and benchmarks switch one off at a time."""
+    """Check of a candidate. All are on in every evaluation, duel and gate; tests switch one off at a time."""
 
     POISON = "poison"
     """Outputs, scratch and padding are overwritten before every run, timed or not, each time with another pattern."""

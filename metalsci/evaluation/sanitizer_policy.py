@@ -1,9 +1,11 @@
-"""Evaluation with a second opinion: a sanitizer looks at the candidates that fail, to say why, and at those that are
-right, because a kernel that does what Metal leaves undefined is right by luck.
+"""Evaluation with a second opinion by a sanitizer.
 
-Every correct candidate is looked at whole on small problems that are drawn for it, which shows early returns, missing
-barriers and groups that wait for each other. One that may win is also looked at in a sample of every size, since
-kernels branch on sizes.
+It checks the candidates that fail, to say why, and those that are right: a kernel that does anything that Metal leaves
+undefined is right by luck.
+
+Every correct candidate is checked whole on small problems that are drawn for it, which shows early returns, missing
+barriers and groups that wait for each other. One that may win is also checked in a sample of every size, since kernels
+branch on sizes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,7 +28,7 @@ _UNFINISHED = (
 
 
 class Sanitized:
-    """Evaluates as `evaluator` does, and looks at the candidate."""
+    """An evaluator that also has the candidate checked."""
 
     def __init__(self, evaluator: Evaluator, sanitizer: Sanitizer) -> None:
         self._evaluator = evaluator
@@ -34,7 +36,7 @@ class Sanitized:
         self._best = 0.0
 
     def evaluate(self, source: str | Unit, progress: Progress = lambda _: None) -> Evaluation:
-        """As `Evaluator.evaluate`, with findings."""
+        """Evaluate as `Evaluator.evaluate` does, with findings."""
         evaluation = self._evaluator.evaluate(source, progress)
         if not evaluation.outcome.correct and evaluation.outcome not in _TELLING:
             return evaluation
@@ -60,12 +62,12 @@ class Sanitized:
 
 
 def look(sanitizer: Sanitizer, bench: Bench, source: str | Unit) -> Findings:
-    """What the sanitizer finds on the first of a bench's problems on which it finds something, the timed one last."""
+    """Check a bench's problems, the timed one last. Return the findings on the first that has any."""
     return _first(sanitizer.check(source, program) for program in _probes_first(bench.programs()))
 
 
 def look_at_small(sanitizer: Sanitizer, bench: Bench, source: str | Unit) -> Findings:
-    """What it finds on small problems, looked at whole; in a sample of the bench's own where the task draws none."""
+    """Check small problems whole; if the task draws none, a sample of the bench's own."""
     small = bench.drawn_programs()[-_SMALL:]
     if not small:
         return sanitizer.sample(source, bench.program)
@@ -73,13 +75,13 @@ def look_at_small(sanitizer: Sanitizer, bench: Bench, source: str | Unit) -> Fin
 
 
 def inspect(sanitizer: Sanitizer, bench: Bench, source: str | Unit) -> Findings:
-    """Both looks at one size of a correct candidate."""
+    """Make both checks at one size of a correct candidate."""
     small = look_at_small(sanitizer, bench, source)
     return sanitizer.sample(source, bench.program) if small.clean else small
 
 
 def judged(evaluation: Evaluation, told: Sequence[Findings]) -> Evaluation:
-    """A correct evaluation after what was found, size by size: a finding condemns the sizes at which it holds."""
+    """Combine a correct evaluation with its findings, size by size: a finding condemns the sizes at which it holds."""
     findings = tuple(dict.fromkeys(finding for found in told for finding in found.all))
     sizes = list(evaluation.sizes)
     for i, found in enumerate(told):
@@ -96,14 +98,14 @@ def judged(evaluation: Evaluation, told: Sequence[Findings]) -> Evaluation:
 
 
 def condemned(found: Findings) -> Outcome | None:
-    """What becomes of a right result after this. A look that failed to build condemns nothing."""
+    """Return the outcome that replaces a right result. A check that failed to build condemns nothing."""
     if found.undefined:
         return Outcome.WRONG
     return Outcome.SUSPECT if found.unfinished else None
 
 
 def complaint(found: Findings) -> str:
-    """What is wrong with a kernel whose results are right."""
+    """Say what is wrong with a kernel whose results are right."""
     if found.undefined:
         return f"right by luck, since what it does is undefined in Metal: {found.undefined[0]}"
     return _UNFINISHED

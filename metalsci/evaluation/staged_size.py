@@ -23,8 +23,10 @@ _SAME = Tolerance(relative=1e-6)  # a device may flush denormals, even where it 
 
 @dataclass(frozen=True)
 class Trial:
-    """A problem that a candidate must solve, on the device and with what is right on this side of it. `task` has the
-    problem's own physics."""
+    """A problem that a candidate must solve: staged on the device, with the expected results on this side of it.
+
+    `task` has the problem's own physics.
+    """
 
     task: Task
     problem: Probe
@@ -37,7 +39,7 @@ class Trial:
 
 
 class Attempt:
-    """A module bound to every problem of a bench. As an execution it is that of the problem that is timed."""
+    """A module bound to every problem of a bench. As an execution it is that of the timed problem."""
 
     def __init__(self, module: Module, executions: Sequence[Execution], vigil: Vigil) -> None:
         self.module = module
@@ -52,10 +54,10 @@ class Attempt:
 
 
 class Bench:
-    """Holds the inputs on the device and the expected results on this side of it.
+    """Inputs on the device, and the expected results on this side of it.
 
-    rng: draws the inputs. The same generator state gives exactly the same problem. fresh: a new generator for what is
-    drawn for one candidate alone, after it was compiled.
+    rng: draws the inputs. The same generator state gives exactly the same problem.
+    fresh: a new generator for problems that are drawn for one candidate alone, after it was compiled.
     """
 
     def __init__(
@@ -94,23 +96,23 @@ class Bench:
         return Attempt(module, [trial.stage.bind(module) for trial in self._trials], vigil)
 
     def programs(self) -> dict[str, Program]:
-        """Each problem's program by the problem's name, which is empty for the one that is timed, the last."""
+        """Return each problem's program by the problem's name. The timed one is last, and its name is empty."""
         return {f"{i} {t.problem.name}" if t.problem.name else "": t.program for i, t in enumerate(self._trials)}
 
     @property
     def program(self) -> Program:
-        """Of the problem that is timed."""
+        """The program of the timed problem."""
         return self._trials[-1].program
 
     def drawn_programs(self) -> list[Program]:
-        """Programs of small problems, drawn anew."""
+        """Draw small problems and return their programs."""
         return [
             self.task.with_physics(problem.physics).trace(problem.size, problem.inputs)
             for problem in self.task.drawn(self.size, self._fresh())
         ]
 
     def verify(self, attempt: Attempt) -> SizeResult:
-        """One run of every problem over poisoned outputs, compared with the reference. Raises CANDIDATE_FAULTS."""
+        """Run every problem once over poisoned outputs and compare with the reference. Raises CANDIDATE_FAULTS."""
         for trial, execution in zip(self._trials[:-1], attempt.executions, strict=False):
             if wrong := self._try(trial, execution):
                 return wrong
@@ -124,14 +126,16 @@ class Bench:
             return replace(result, invariants=self._conserved())
 
     def compare(self, attempt: Attempt) -> SizeResult:
-        """What timed runs left behind: whether one of those that were looked at was wrong, and the outputs of the last
-        one against the reference. A kernel must not be right only while it is watched."""
+        """Check the timed runs: the ones that were looked at, and the outputs of the last one against the reference.
+
+        A kernel must not be right only while it is watched.
+        """
         if attempt.vigil.complaint:
             return SizeResult(self.size.label, Outcome.WRONG, attempt.vigil.complaint, unsound=True)
         return self._judge(self._trials[-1])
 
     def once(self, attempt: Attempt) -> Elapsed:
-        """How long one run of the problem that is timed takes. Nothing of the runs before it is left."""
+        """Time one run of the timed problem. Nothing of the runs before it is left."""
         stage = self._trials[-1].stage
         with self._watch.phase("verification"):
             attempt.vigil.before(stage)
@@ -150,7 +154,7 @@ class Bench:
             trial.stage.close()
 
     def verify_drawn(self, attempt: Attempt) -> SizeResult | None:
-        """What is wrong at the first of the problems drawn for this candidate at which something is."""
+        """Return the result at the first wrong one of the problems drawn for this candidate."""
         if Safeguard.DRAWN not in self._checks:
             return None
         with ExitStack() as cleanup:
@@ -162,7 +166,7 @@ class Bench:
         return None
 
     def _try(self, trial: Trial, execution: Execution) -> SizeResult | None:
-        """The result at one problem where it is wrong."""
+        """Return the result at one problem if it is wrong."""
         self._poisoned_run(trial, execution)
         result = self._judge(trial)
         return None if result.outcome.correct else result
@@ -174,7 +178,7 @@ class Bench:
             execution.run()
 
     def _stage(self, problem: Probe, draw: str | None) -> Trial:
-        """draw: which draw of the inputs this is, None for one that nobody will meet again."""
+        """Stage a problem. draw: number of the draw of the inputs, None for one that will not come again."""
         task = self.task.with_physics(problem.physics)
         with self._watch.phase("reference"):
             if draw is None:
@@ -197,7 +201,7 @@ class Bench:
             return SizeResult(self.size.label, Outcome.WRONG, self._explain(trial, verdict, got), error)
 
     def _explain(self, trial: Trial, verdict: Check, got: Sequence[Array]) -> str:
-        """The check's findings, with which problem they are of and what else would have given these outputs."""
+        """Explain the check's findings: to which problem they belong, and what else would have given these outputs."""
         problem = trial.problem
         return _told(problem, ". ".join([verdict.detail, *_guesses(trial, got)]))
 
@@ -208,7 +212,7 @@ class Bench:
 
 
 def _guesses(trial: Trial, got: Sequence[Array]) -> Iterable[str]:
-    """What would have given these outputs."""
+    """Yield causes that would have given these outputs."""
     problem = trial.problem
     for name, array in problem.inputs.items():
         if any(g.shape == array.shape and judge(g, array, _SAME)[0] <= 1.0 for g in got):
@@ -231,7 +235,7 @@ def _other_steps(trial: Trial, got: Sequence[Array]) -> Iterator[str]:
 
 
 def _told(problem: Probe, what: str) -> str:
-    """What is wrong, with the problem at which it shows: its kind, and its size and physics where they are its own."""
+    """Describe the fault and its problem: kind, and size and physics if they differ from the timed one's."""
     if not problem.name:
         return what
     size = problem.size

@@ -1,4 +1,4 @@
-"""Where the seconds of a run went, by phase."""
+"""Seconds of a run, by phase."""
 
 import threading
 import time
@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 
 class Stopwatch:
-    """Adds up wall-clock seconds by phase. Phases do not nest: a nested one would be counted twice.
+    """A sum of wall-clock seconds by phase. Phases do not nest: a nested one would be counted twice.
 
-    Threads may be in phases side by side, so that phases may add up to more than the total.
+    Several threads may be in phases at once, so phases may add up to more than the total.
     """
 
     def __init__(self) -> None:

@@ -22,8 +22,11 @@ _BLOCKS = 64  # of an array that are compared; what skips a twentieth of its wor
 
 
 class Vigil:
-    """complaint: what the first bad run did, None while all is well. repeatable: whether each run must give the same
-    bits."""
+    """Watch over runs.
+
+    complaint: the fault of the first bad run, None while all is well.
+    repeatable: each run must give the same bits.
+    """
 
     def __init__(self, checks: frozenset[Safeguard], rng: np.random.Generator, *, repeatable: bool) -> None:
         self.complaint: str | None = None
@@ -33,7 +36,7 @@ class Vigil:
         self._verified: list[NDArray[np.uint8]] = []
 
     def remember(self, outputs: Sequence[Array]) -> None:
-        """Those of the verified run, with which later ones are compared."""
+        """Keep the outputs of the verified run; later ones are compared with them."""
         if self._repeatable and Safeguard.TURNS in self._checks:
             self._verified = [_bytes(array).copy() for array in outputs]
 
@@ -42,7 +45,7 @@ class Vigil:
             stage.poison(int(self._rng.choice(_PATTERNS)))
 
     def after(self, stage: Stage) -> None:
-        """Look at the run, if its turn was drawn."""
+        """Check the run, if its turn was drawn."""
         if self.complaint or Safeguard.TURNS not in self._checks or self._rng.random() >= _LOOKED_AT:
             return
         if Safeguard.GUARDS in self._checks and (damage := stage.damage()):

@@ -1,1 +1,1 @@
-"""What the search never sees: held-out evaluation and the verdict."""
+"""The part that the search never sees: held-out evaluation and the verdict."""

@@ -1,4 +1,4 @@
-"""The held-out gate: does the winner generalise to a size that nobody searched on?
+"""The held-out gate: a check that the winner generalises to a size that nobody searched on.
 
 It runs once, after the search, on the seed kernel and the incumbent side by side: at the held-out size, on probes of
 it, and on several small problems of sizes that nobody scored.
@@ -31,13 +31,13 @@ _QUIET = (0.8, 1.25)  # quartiles within which a tie is one, and not a matter of
 
 
 class GateError(Exception):
-    """The seed kernel itself failed at the held-out size, so nothing can be said of the incumbent."""
+    """Failure of the seed kernel itself at the held-out size, so that nothing can be said of the incumbent."""
 
 
 class HeldOutGate:
     """Verdicts by the held-out self-speedup: at least `generalizes`, below `regresses`, or tied in between.
 
-    The seed kernel against itself, if a search found nothing, is tied whatever the clock says.
+    If a search found nothing, the seed kernel against itself is tied, whatever the clock says.
 
     - generalizes: held-out self-speedup from which a winner generalises.
     - regresses: below this it regresses; in between it is tied.
@@ -77,8 +77,10 @@ class HeldOutGate:
         sanitizer: Sanitizer | None = None,
         sizes: Sequence[Size] = (),
     ) -> GateResult:
-        """Raises GateError where the seed kernel fails; the incumbent's failures are verdicts. `sizes`: those that were
-        searched on, for the reason."""
+        """Judge the incumbent. Raises GateError if the seed kernel fails; the incumbent's failures are verdicts.
+
+        sizes: those that were searched on, for the reason.
+        """
         with ExitStack() as cleanup:
             bench = Bench(task, size, device, held_out(inputs_seed), watch)
             cleanup.callback(bench.close)
@@ -102,7 +104,7 @@ class HeldOutGate:
         return replace(judged, digests=digests, reason=reason(incumbent, sizes, size))
 
     def digests(self, task: Task, size: Size, device: Device, seed_kernel: str, incumbent: str) -> dict[str, str]:
-        """Of all that a verdict is about."""
+        """Compute digests of everything that a verdict is about."""
         settings = [self.generalizes, self.regresses, self._repeats.warmup, self._repeats.timed, self._repeats.seconds]
         told = {
             "task": [
@@ -120,7 +122,7 @@ class HeldOutGate:
         return {name: hashlib.sha256(msgspec.json.encode(value)).hexdigest()[:16] for name, value in told.items()}
 
     def another_kernel(self, earlier: GateResult) -> GateResult:
-        """What is said of a kernel that was not judged, because an earlier one of the same run was."""
+        """Return the result for a kernel that was not judged, because an earlier one of the same run was."""
         evidence = (
             "the gate has judged another kernel of this run, and judges once; gate.again=true judges this one, and "
             "marks the result as a second judgement"
@@ -129,7 +131,7 @@ class HeldOutGate:
         return GateResult(Verdict.UNDECIDED, earlier.size, unjudged, unjudged, evidence=evidence)
 
     def verdict(self, speedup: float, quartiles: tuple[float, float] | None) -> Verdict:
-        """By the median over the rounds; undecided where the quartiles leave it to noise."""
+        """Decide by the median over the rounds; undecided if the quartiles leave it to noise."""
         low, high = quartiles or (speedup, speedup)
         if speedup >= self.generalizes:
             return Verdict.GENERALIZES if low > 1 else Verdict.UNDECIDED
@@ -138,7 +140,7 @@ class HeldOutGate:
         return Verdict.TIED if _QUIET[0] < low and high < _QUIET[1] else Verdict.UNDECIDED
 
     def _told(self, result: Duel, found: Findings, *, is_seed: bool) -> GateResult:
-        """The verdict with its evidence."""
+        """Add evidence to the verdict."""
         told = GateResult(Verdict.WRONG, result.label, result.seed, result.challenger, findings=found.all)
         if result.speedup is None:
             side = result.challenger
@@ -162,7 +164,7 @@ class HeldOutGate:
 
 
 def _compiled(device: Device, task: Task, source: str, watch: Stopwatch, cleanup: ExitStack) -> Module | Contender:
-    """The module, or why there is none."""
+    """Compile a source. Return the module, or the reason why there is none."""
     try:
         with watch.phase("compile"):
             module = device.compile(source, task.signatures)
@@ -173,7 +175,7 @@ def _compiled(device: Device, task: Task, source: str, watch: Stopwatch, cleanup
 
 
 def _further(bench: Bench, challenger: Module) -> Contender | None:
-    """How it failed at one of the problems of sizes that nobody scored."""
+    """Return the failure at the first wrong problem of sizes that nobody scored."""
     try:
         attempt = bench.bind(challenger)
         for _ in range(_DRAWS):

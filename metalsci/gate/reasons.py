@@ -1,4 +1,4 @@
-"""Why a kernel may do worse at the held-out size: what its text says of sizes."""
+"""Possible reasons why a kernel does worse at the held-out size: the sizes that its text names."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ _SMALLEST = 8  # smaller numbers stand in every kernel
 
 
 def reason(source: str, sizes: Sequence[Size], heldout: Size) -> str:
-    """Which of the scored sizes the source names, and whether it names the held-out one; empty if it names none."""
+    """Say which scored sizes the source names, and whether it names the held-out one; empty if it names none."""
     numbers = _numbers(source)
     scored = sorted(_extents(sizes) & numbers)
     if not scored:

@@ -1,4 +1,4 @@
-"""What the gate can say, and what it says it with."""
+"""The verdicts of the gate, with their evidence."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,14 +27,15 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class GateResult:
-    """`evidence` is one sentence: the figures or the failure that the verdict rests on. `reason` says where the cause
-    may lie, and is empty where nothing is known.
+    """Verdict of the gate with its evidence.
 
+    evidence: one sentence: the figures or the failure that the verdict rests on.
+    reason: a possible cause; empty if nothing is known.
     heldout_speedup: the held-out self-speedup, the median over the rounds of the ratio of seed time to incumbent time,
-    with its quartiles; None when the incumbent did not run to a right answer.
+        with its quartiles; None if the incumbent did not run to a right answer.
     phi: Φ of the benchmark, the incumbent's fraction of the ceiling at the held-out size.
     findings: a sanitizer's.
-    digests: of what was judged: task, seed kernel, incumbent, device, settings.
+    digests: of everything that was judged: task, seed kernel, incumbent, device, settings.
     judgement: 1 for the first of a run, 2 for one that was asked for again.
     """
 

@@ -9,7 +9,7 @@ from metalsci.search.budget import Budget, Spent
 
 
 class Account:
-    """Adds up answers as they arrive. Safe to use by several threads.
+    """Running sum of the answers as they arrive. Safe to use by several threads.
 
     seconds: the wall clock of this process so far.
     """
@@ -32,15 +32,15 @@ class Account:
             )
 
     def spent(self, iterations: int) -> Spent:
-        """What was used so far, by that many iterations."""
+        """Return what that many iterations have used so far."""
         old = self._spent
         return Spent(iterations, self._seconds(), old.tokens, old.dollars, old.unpriced, old.estimated)
 
     @contextmanager
     def reserve(self, budget: Budget, ahead: Expense) -> Iterator[str | None]:
-        """Set the worst case of a call aside while it is under way. Yields the limit that forbids it, or None.
+        """Reserve the worst case of a call while it is under way. Yields the limit that forbids the call, or None.
 
-        Without a reservation, answers under way side by side would each see the whole budget.
+        Without a reservation, several answers that are under way would each see the whole budget.
         """
         with self._lock:
             tokens = self._reserved_tokens + ahead.tokens

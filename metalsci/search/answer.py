@@ -1,4 +1,4 @@
-"""From a model's answer to a candidate: which of its code blocks is the kernel, and is the answer whole?"""
+"""From a model's answer to a candidate: find the code block with the kernels, and tell whether the answer is whole."""
 
 import re
 from dataclasses import dataclass
@@ -16,8 +16,10 @@ _CODE_LINE = re.compile(
 
 @dataclass(frozen=True)
 class Answer:
-    """Either `source`, with what was parsed of it, or the outcome that says why there is none and a message for the
-    model. An unfenced answer is stripped of its prose after it was parsed, so it has no unit."""
+    """A candidate with its parsed unit, or the outcome that explains why there is none, with a message for the model.
+
+    An unfenced answer is stripped of its prose after parsing, so it has no unit.
+    """
 
     source: str | None
     unit: Unit | None = None
@@ -26,7 +28,7 @@ class Answer:
 
 
 def read_answer(response: Response, kernels: frozenset[str]) -> Answer:
-    """The one code block that defines kernels, or a typed failure."""
+    """Return the one code block that defines kernels, or a typed failure."""
     if response.stop is Stop.REFUSED:
         return Answer(None, None, Outcome.REFUSED, "the model, or its provider's content filter, declined to answer")
     if not response.text.strip():
@@ -37,9 +39,9 @@ def read_answer(response: Response, kernels: frozenset[str]) -> Answer:
 
 
 def _choose(text: str, kernels: frozenset[str]) -> Answer:
-    """Prose without a fence counts as code when it defines a kernel itself.
+    """Choose the code of an answer. Prose without a fence counts as code if it defines a kernel itself.
 
-    Several blocks are fine as long as only one holds all of the task's `kernels`; if none or more than one does, the
+    Several blocks are fine as long as only one holds all of the task's `kernels`. If none or more than one does, the
     choice would be a guess, and the answer is ambiguous.
     """
     found = blocks(text)
@@ -58,7 +60,7 @@ def _choose(text: str, kernels: frozenset[str]) -> Answer:
 
 
 def _code(text: str) -> str:
-    """An answer without a fence, less the prose before its first and after its last line of code."""
+    """Strip the prose around the code of an unfenced answer."""
     lines = text.splitlines(keepends=True)
     starts = [i for i, line in enumerate(lines) if _CODE_LINE.match(line)]
     ends = [i for i, line in enumerate(lines) if line.startswith("}")]

@@ -1,4 +1,4 @@
-"""An answer that edits a kernel instead of writing it again: search and replace blocks against the request's parent.
+"""Answers that edit a kernel instead of writing it again: search and replace blocks against the request's parent.
 
 <<<<<<< SEARCH
 lines that stand in the kernel exactly once
@@ -18,7 +18,7 @@ _BEGIN = re.compile(r"^<{5,9} ?SEARCH[ \t]*$", re.MULTILINE)
 
 
 class EditError(Exception):
-    """An edit that cannot be carried out; the message is for the model."""
+    """An edit that cannot be made; the message is for the model."""
 
 
 def has_edits(text: str) -> bool:
@@ -26,7 +26,7 @@ def has_edits(text: str) -> bool:
 
 
 def apply_edits(text: str, parent: str) -> str:
-    """Carry out the blocks of an answer, one after the other. Raises EditError."""
+    """Make the edits of an answer, one after the other. Raises EditError."""
     blocks = _BLOCK.findall(text)
     if len(blocks) < len(_BEGIN.findall(text)):
         raise EditError("a SEARCH block has no `=======` or no `>>>>>>> REPLACE` after it")

@@ -1,7 +1,7 @@
 """The archive: every candidate of a search, in the order in which the strategy was told of them.
 
-Each entry costs constant time, however long the search: what a strategy, a prompt or an observer asks for is kept up to
-date as entries arrive. (A walk over all entries for each of these made an iteration five times slower at 2,400 entries
+Each entry costs constant time, however long the search is: everything that a strategy, a prompt or an observer asks for
+is updated as entries arrive. (Walking over all entries each time made an iteration five times slower at 2,400 entries
 than at 400.)
 """
 
@@ -18,12 +18,12 @@ from metalsci.search.request import Request
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One candidate with what came of it. Entry 0 is the seed kernel, which no model wrote.
+    """One candidate with its results. Entry 0 is the seed kernel, which no model wrote.
 
     iteration: the id of its request, and the number of its files.
     source: None if the answer held no candidate. spelling: see metalsci.msl.text.spelling; empty without a source.
     reply: the facts of the model's answer; its text is in the journal.
-    seconds: wall-clock time by phase: those of the evaluation, and `model`.
+    seconds: wall-clock time by phase: the phases of the evaluation, and `model`.
     decision: the promotion rule's; None if it was not asked.
     """
 
@@ -46,7 +46,7 @@ class Entry:
 
     @property
     def promoted(self) -> bool:
-        """Whether it became the incumbent when it was judged."""
+        """True if it became the incumbent when it was judged."""
         return self.decision is not None and self.decision.promoted
 
     @property
@@ -55,8 +55,10 @@ class Entry:
 
 
 class Archive:
-    """Append-only. `archive[id]` is the entry of a request. `archive[0]` is where the search starts: the seed kernel,
-    or the kernel that was given as a start."""
+    """Append-only list of entries. `archive[id]` is the entry of a request.
+
+    `archive[0]` is the start of the search: the seed kernel, or the kernel that was given as a start.
+    """
 
     def __init__(self, seed: Entry) -> None:
         self._entries: list[Entry] = []
@@ -98,7 +100,7 @@ class Archive:
             self._tried = Tried(self._ordinals, len(self._first), chained)
 
     def __len__(self) -> int:
-        """Count the entries, those of seed kernel and start too."""
+        """Count the entries, including the seed kernel and the start."""
         return len(self._entries)
 
     @property
@@ -119,7 +121,7 @@ class Archive:
 
     @property
     def entries(self) -> Sequence[Entry]:
-        """All entries in the order of telling, the seed kernel first. Not to be changed."""
+        """All entries in the order of telling, the seed kernel first. Do not change them."""
         return self._entries
 
     @property
@@ -142,26 +144,26 @@ class Archive:
 
     @property
     def tried(self) -> Tried:
-        """The sources so far, as they stand now: what is added later is not among them."""
+        """The sources so far. It is a snapshot: later entries are not added to it."""
         return self._tried
 
     def recent(self, count: int) -> Sequence[Entry]:
-        """The last `count` proposals, oldest first."""
+        """Return the last `count` proposals, oldest first."""
         return self._entries[max(self._given, len(self._entries) - count) :]
 
     def recent_correct(self, count: int) -> Sequence[Entry]:
-        """The last `count` correct proposals, oldest first."""
+        """Return the last `count` correct proposals, oldest first."""
         return self._correct[max(0, len(self._correct) - count) :]
 
     def best(self, count: int) -> Sequence[Entry]:
-        """The `count` correct entries of the highest scores, the best first; of equal scores the earliest."""
+        """Return the `count` correct entries of the highest scores, best first; of equal scores the earliest."""
         return self._best[:count]
 
     def twin(self, spelling: str) -> Entry | None:
-        """The entry that brought a spelling first."""
+        """Return the first entry with this spelling."""
         ordinal = self._ordinals.get(spelling)
         return None if ordinal is None else self._first[ordinal]
 
     def self_speedup(self, entry: Entry) -> float | None:
-        """Score over the seed kernel's score; None for a candidate without one."""
+        """Return its score divided by the seed kernel's score; None for a candidate without one."""
         return entry.score / self.seed.score if entry.score and self.seed.score else None

@@ -14,7 +14,7 @@ from metalsci.search.strategies.protocol import Strategy
 
 
 class CheckedStrategy:
-    """A strategy whose every request can be journalled and answered.
+    """A strategy whose requests are all checked before they are journalled and answered.
 
     chooser: names the member of an ensemble for a request that names none; None without an ensemble.
     """
@@ -26,7 +26,7 @@ class CheckedStrategy:
         self.asked = 0
 
     def ask(self, archive: Archive, wanted: int) -> tuple[Request, ...]:
-        """Up to `wanted` numbered requests. Raises StrategyError."""
+        """Return up to `wanted` numbered requests. Raises StrategyError."""
         try:
             requests = list(self._strategy.ask(archive, wanted))
         except Exception as error:
@@ -52,7 +52,7 @@ class CheckedStrategy:
         )
 
     def tell(self, request: Request, evaluation: Evaluation) -> None:
-        """Raises StrategyError."""
+        """Pass an evaluation to the strategy. Raises StrategyError."""
         try:
             self._strategy.tell(request, evaluation)
         except Exception as error:
@@ -71,7 +71,7 @@ class CheckedStrategy:
             raise StrategyError(f"a request of strategy {self.name} cannot be journalled: {error}") from error
 
     def _check(self, request: Request, archive: Archive) -> None:
-        """Raises StrategyError for a request that nobody could answer."""
+        """Raise StrategyError for a request that nobody could answer."""
         if not request.parents:
             raise StrategyError(f"strategy {self.name} gave a request without parents; entry 0 is the seed kernel")
         unknown = [i for i in _ids(request) if i not in archive]

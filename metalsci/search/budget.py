@@ -1,5 +1,8 @@
-"""When a search ends. Checked before a model is asked, with what the call may use at most, so tokens and dollars are
-never overdrawn; minutes are, by no more than the iteration that is under way."""
+"""The budget: when a search ends.
+
+It is checked before a model is asked, with the most that the call may use, so tokens and dollars are never overdrawn.
+Minutes can be, by no more than the iteration that is under way.
+"""
 
 from dataclasses import dataclass
 
@@ -12,7 +15,7 @@ class BudgetError(Exception):
 
 @dataclass(frozen=True)
 class Spent:
-    """What a search has used. minutes are counted by this process; tokens and dollars over the whole journal.
+    """The amounts that a search has used. This process counts minutes; tokens and dollars cover the whole journal.
 
     unpriced: answers of unknown price, not in `dollars`. estimated: answers whose tokens no provider counted.
     """
@@ -53,7 +56,10 @@ class Budget:
                 raise ValueError(f"budget.{what}={limit}: give a positive number, or null for no limit")
 
     def reached(self, speedup: float, stale: int) -> str | None:
-        """Whether there is enough: the incumbent's speedup, or proposals since it was promoted."""
+        """Return the reason to stop, if the incumbent is fast enough or has stood for long enough; else None.
+
+        stale: proposals since the incumbent was promoted.
+        """
         if self.target is not None and speedup >= self.target:
             return "target"
         if self.patience is not None and stale >= self.patience:
@@ -61,7 +67,7 @@ class Budget:
         return None
 
     def ended_by(self, spent: Spent) -> str | None:
-        """Which limit has been reached; None while the search may ask for more."""
+        """Name the limit that has been reached; None while the search may ask for more."""
         if spent.iterations >= self.iterations:
             return "iterations"
         if self._late(spent):
@@ -69,9 +75,9 @@ class Budget:
         return None
 
     def forbids(self, spent: Spent, ahead: Expense) -> str | None:
-        """Which limit a call could overdraw that may use `ahead`, on top of what was spent; None if it may be made.
+        """Name the limit that a call could overdraw if it uses `ahead` on top of `spent`; None if it may be made.
 
-        Raises BudgetError where `ahead` has no known price and dollars are limited.
+        Raises BudgetError if `ahead` has no known price and dollars are limited.
         """
         if self._late(spent):
             return "minutes"

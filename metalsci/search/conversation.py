@@ -1,5 +1,7 @@
-"""The exchange with a model over one request: within the budget, on disk before anything else happens, continued where
-it was cut off."""
+"""The exchange with a model over one request.
+
+It stays within the budget, is on disk before anything else happens, and continues after a break.
+"""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +26,7 @@ _CUTS = 3  # answers that break off in one iteration before the connection is gi
 
 
 class Conversation:
-    """Asks a model. It keeps nothing between two requests, so several may be under way."""
+    """Dialogue with a model. It keeps nothing between two requests, so several may be under way."""
 
     def __init__(
         self,
@@ -43,7 +45,7 @@ class Conversation:
         self.stopwatch = stopwatch
 
     def answer(self, prompt: Prompt, heard: Sequence[Answered], progress: Progress) -> tuple[Response, float]:
-        """The whole answer, and the seconds it took. `heard` are its recorded parts, which are not asked for again.
+        """Return the whole answer, and the seconds it took. The recorded parts in `heard` are not asked for again.
 
         Raises BudgetEnded before a first call that the budget does not allow, ModelError as the model does.
         """
@@ -107,7 +109,7 @@ class Conversation:
         return time.monotonic() + 60 * self.budget.minutes - self.stopwatch.total
 
     def _recover(self, prompt: Prompt, parts: list[Answered]) -> None:
-        """What a killed process had received of an answer becomes a part of it, like any that broke off."""
+        """Turn the text that a killed process had received into a part of the answer, like any part that broke off."""
         path = self.folder.partial(prompt.iteration, len(parts))
         if not isinstance(self.model, LanguageModel) or not path.exists():
             return
@@ -119,7 +121,7 @@ class Conversation:
 
 
 def shortened(response: Response) -> Response:
-    """An answer of more than LONGEST characters is cut off there, before anybody reads it."""
+    """Cut off an answer of more than LONGEST characters, before anything reads it."""
     if max(len(response.text), len(response.reasoning)) <= LONGEST:
         return response
     stop = Stop.LENGTH if len(response.text) > LONGEST else response.stop
@@ -127,8 +129,10 @@ def shortened(response: Response) -> Response:
 
 
 def wants_more(parts: Sequence[Response]) -> bool:
-    """Nothing was asked yet; or the answer was cut off before its candidate was whole. Of answers that reached their
-    limit only the first is continued: a second one would reach it too."""
+    """Return True if nothing was asked yet, or the answer was cut off before its candidate was whole.
+
+    Of the answers that reached their limit only the first is continued: a second one would reach it too.
+    """
     if not parts:
         return True
     last = parts[-1].stop
@@ -140,7 +144,10 @@ def wants_more(parts: Sequence[Response]) -> bool:
 
 @contextmanager
 def _spool(path: Path) -> Iterator[Callable[[str], None]]:
-    """Writes the pieces of an answer as they arrive; what the file holds outlives this process. No piece, no file."""
+    """Write the pieces of an answer to a file as they arrive. No piece, no file.
+
+    The file outlives this process if it is killed.
+    """
     with ExitStack() as stack:
         files: list[TextIO] = []
 

@@ -1,7 +1,7 @@
 """The answers under way: begun in the order of asking, taken one at a time.
 
-Answers are awaited side by side. What comes of them is judged in the thread of the search, one after the other, so that
-no two candidates are timed at once.
+Several answers may be awaited at once. Their candidates are judged in the thread of the search, one after the other, so
+that no two are timed at once.
 """
 
 import queue
@@ -27,7 +27,7 @@ class Landed:
 
 
 class Flights(Protocol):
-    """How many answers may be awaited at once, and which of them is taken next."""
+    """A schedule: how many answers may be awaited at once, and which of them is taken next."""
 
     @property
     def most(self) -> int: ...
@@ -72,9 +72,9 @@ class SideBySide:
     """Up to `most` answers at once, each awaited by a thread of its own.
 
     in_order: take them in the order of asking, whichever arrives first. The requests of the search then depend on the
-    answers alone and not on their timing, so that a run can be repeated; a slow answer holds up those after it.
+        answers alone and not on their timing, so that a run can be repeated; a slow answer holds up those after it.
 
-    The threads are daemons: Ctrl-C ends the process without waiting for answers, whose pieces are on disk.
+    The threads are daemons: Ctrl-C ends the process without waiting for answers. Their pieces are on disk.
     """
 
     def __init__(self, most: int, *, in_order: bool) -> None:
@@ -108,8 +108,11 @@ class SideBySide:
 
 
 class AsRecorded:
-    """The schedule of a recorded run again, in the thread of the search: as many requests at a time as were asked for
-    then, taken in the order in which their answers arrived. After the recording's end, one at a time."""
+    """The schedule of a recorded run again, in the thread of the search.
+
+    It asks for as many requests at a time as the recorded run did, and takes them in the order in which their answers
+    arrived. After the end of the recording it asks for one at a time.
+    """
 
     def __init__(self, schedule: Iterable[Asked | int]) -> None:
         self._schedule = deque(schedule)

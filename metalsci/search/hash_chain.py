@@ -1,7 +1,7 @@
 """The hash chain of a journal: each line carries a digest of itself and of all lines before it.
 
-A line that was changed, taken away or put in breaks the chain where it stands. Lines of journals from before the chain
-carry no link, and are followed by ones that do when such a run goes on.
+Changing, removing or inserting a line breaks the chain at that place. Lines of journals from before the chain carry no
+link; lines that such a run adds later do.
 """
 
 import hashlib
@@ -12,13 +12,13 @@ _LINK = re.compile(rb',"link":"([0-9a-f]{32})"\}\n$')
 
 
 def linked(record: bytes, before: str) -> tuple[bytes, str]:
-    """The line of a record, a JSON object, after the link `before`; and its own link."""
+    """Return the line of a record (a JSON object) that follows the link `before`, and its own link."""
     link = _digest(before, record)
     return record[:-1] + b',"link":"' + link.encode() + b'"}\n', link
 
 
 def last_link(path: Path) -> str:
-    """Of the last line of a journal; empty if it has none."""
+    """Return the link of a journal's last line; empty if it has none."""
     last = b""
     with path.open("rb") as file:
         for last in file:  # noqa: B007  (only the last one counts)
@@ -28,7 +28,7 @@ def last_link(path: Path) -> str:
 
 
 def first_broken(path: Path) -> int | None:
-    """The number of the first line whose link does not follow from the lines before it; None if all do."""
+    """Return the number of the first line whose link does not follow from the lines before it; None if all do."""
     before = ""
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):

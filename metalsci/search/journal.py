@@ -1,4 +1,4 @@
-"""The journal: what a run has done, one JSON record a line, on disk before the next step. The run's only state.
+"""The journal: one JSON record for each step of a run, on disk before the next step. It is the run's only state.
 
     began                   which run this is
     asked                   requests of the strategy, before a model is asked
@@ -6,7 +6,8 @@
     judged                  the evaluation of a request's answer; the strategy is told now
 
 Each line carries a link of a hash chain: see hash_chain.py. The order of `asked` and `judged` is the order of `ask` and
-`tell`, which a resumed run repeats. A text is written once: a candidate that stands in its answer is a place there.
+`tell`, which a resumed run repeats. A text is written once: a candidate that stands in its answer is recorded as a
+place there.
 """
 
 import os
@@ -38,9 +39,13 @@ class JournalError(Exception):
 
 
 class Began(msgspec.Struct, frozen=True, tag="began"):
-    """First record. `fingerprint` stands for all that makes two runs the same: task, model, strategy, device, seed.
-    `inputs_seed` is that of the inputs on which the run judges its candidates, `machine` what its models are told of
-    the device: measured ceilings are part of that, and would differ when a run is resumed or replayed."""
+    """First record.
+
+    fingerprint: digest of everything that makes two runs the same: task, model, strategy, device, seed.
+    inputs_seed: of the inputs on which the run judges its candidates.
+    machine: the description of the device that models get. Measured ceilings are part of it, and would differ when a
+        run is resumed or replayed.
+    """
 
     fingerprint: str
     inputs_seed: int = 0
@@ -49,14 +54,14 @@ class Began(msgspec.Struct, frozen=True, tag="began"):
 
 
 class Asked(msgspec.Struct, frozen=True, tag="asked"):
-    """One call of `Strategy.ask`: how many requests were wanted, and those that came."""
+    """One call of `Strategy.ask`: the number of requests that were wanted, and the requests that came."""
 
     wanted: int
     requests: tuple[Request, ...]
 
 
 class Judged(msgspec.Struct, frozen=True, tag="judged"):
-    """An entry, less what other records hold. `source` is a text, or begin and end of it in the answer."""
+    """An entry without the facts that other records hold. `source` is a text, or begin and end of it in the answer."""
 
     id: int
     evaluation: Evaluation
@@ -71,10 +76,10 @@ Event = Asked | Answered | Entry
 
 
 class Log(Protocol):
-    """What a search needs of a journal; see Journal, which is a file, and MemoryJournal."""
+    """The part of a journal that a search needs; see Journal, which is a file, and MemoryJournal."""
 
     def events(self) -> Iterator[Event]:
-        """What was recorded before this search, in order."""
+        """Return the events that were recorded before this search, in order."""
 
     @property
     def judged(self) -> Container[int]:
@@ -95,7 +100,7 @@ class Log(Protocol):
 class Journal:
     """A Log in a file. Opening it drops a torn last line, which a killed run leaves behind.
 
-    `inputs_seed` and `machine` are what a new journal begins with, and then those that this journal began with. Raises
+    A new journal begins with `inputs_seed` and `machine`; for an existing one they are read from it. Raises
     JournalError if the file was begun with another fingerprint or schema.
     """
 
@@ -123,7 +128,7 @@ class Journal:
         self.heard = _heard(path, self._end, self.judged)
 
     def events(self) -> Iterator[Event]:
-        """What the file held when it was opened. Raises JournalError for a line that is no record."""
+        """Read the events that the file held when it was opened. Raises JournalError for a line that is no record."""
         return _events(self.path, self._end)
 
     def ask(self, asked: Asked) -> None:
@@ -136,7 +141,10 @@ class Journal:
         self._append(_record(entry, answer))
 
     def _append(self, record: Record) -> None:
-        """On disk when this returns. Raises OSError (disk full, read-only) with nothing half-written after it."""
+        """Write a record to disk before returning.
+
+        Raises OSError (disk full, read-only) and leaves no half-written line.
+        """
         with self._lock, self.path.open("ab") as file:
             end = file.tell()
             line, link = linked(msgspec.json.encode(record), self._link)
@@ -168,8 +176,10 @@ class MemoryJournal:
 
 @dataclass(frozen=True)
 class Recording:
-    """What a run has left behind: the seed of its inputs, its entries in the order of telling, and its schedule: what
-    was asked for, and the ids of the answers as they were judged."""
+    """A recorded run: the seed of its inputs, its entries in the order of telling, and its schedule.
+
+    The schedule holds the number of requests asked for each time, and the ids of the answers as they were judged.
+    """
 
     inputs_seed: int
     entries: tuple[Entry, ...]
@@ -178,7 +188,7 @@ class Recording:
 
 
 def read_recording(path: Path) -> Recording:
-    """Read another run's journal, which stays as it is. Raises JournalError for what is no journal of this version."""
+    """Read another run's journal without changing it. Raises JournalError if it is no journal of this version."""
     began = _beginning(path, "model.strict=false takes its answers all the same")
     entries: list[Entry] = []
     schedule: list[Asked | int] = []
@@ -202,7 +212,7 @@ def _record(entry: Entry, answer: str | None) -> Judged:
 
 
 def _events(path: Path, end: int) -> Iterator[Event]:
-    """Requests, parts of answers and entries; an entry is put together from its three records."""
+    """Yield requests, parts of answers and entries. An entry is put together from its three records."""
     decoder = msgspec.json.Decoder(Record)
     requests: dict[int, Request] = {}
     answers: dict[int, list[Response]] = {}
@@ -239,7 +249,7 @@ def _judged(path: Path, end: int) -> frozenset[int]:
 
 
 def _heard(path: Path, end: int, judged: Container[int]) -> dict[int, list[Answered]]:
-    """The parts of answers without a `judged` record. They are few, so the file is read again rather than kept."""
+    """Return the parts of answers without a `judged` record. They are few, so the file is read again for them."""
     heads = msgspec.json.Decoder(_Head)
     parts: dict[int, list[Answered]] = {}
     for _, line in _lines(path, end):
@@ -254,7 +264,7 @@ class _Head(msgspec.Struct):
 
 
 def _lines(path: Path, end: int) -> Iterator[tuple[int, bytes]]:
-    """Numbered whole lines of the first `end` bytes, less what a killed process left after the last newline."""
+    """Yield the numbered whole lines of the first `end` bytes, without a torn last line from a killed process."""
     at = 0
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
@@ -265,7 +275,7 @@ def _lines(path: Path, end: int) -> Iterator[tuple[int, bytes]]:
 
 
 def _beginning(path: Path, advice: str) -> Began:
-    """The first record. Raises JournalError if it is none, or of another version."""
+    """Return the first record. Raises JournalError if it is none, or of another version."""
     with path.open("rb") as file:
         first = file.readline()
     try:

@@ -35,19 +35,21 @@ class StartError(Exception):
 
 
 class Watcher(Protocol):
-    """Whoever follows a search: the console, a tracker."""
+    """Follower of a search: the console, or another observer."""
 
     def step(self, text: str) -> None:
-        """What is being done now, in a few words."""
+        """Show the current step, in a few words."""
 
     def entry(self, archive: Archive) -> None:
-        """An iteration ended; it is the archive's last entry."""
+        """Follow the end of an iteration; its entry is the archive's last one."""
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A search that ran to its end, and which limit ended it: that of the budget, or `answers` where the model had no
-    further one to give."""
+    """A search that ran to its end, and the limit that ended it.
+
+    The limit is the budget's, or `answers` if the model had no further one to give.
+    """
 
     archive: Archive
     ended_by: str
@@ -59,7 +61,7 @@ class Search:
 
     propose, evaluate: see metalsci.search.proposal.
     promotion: decides when a challenger becomes the incumbent.
-    learner: the model, where it wants to know what came of its answers or chooses among members.
+    learner: the model, if it wants to know the results of its answers or chooses among members.
     start: source of the first incumbent; None for the seed kernel, which stays the baseline of all speedups.
     flights: how many answers may be under way.
     record: takes each new entry once it is journalled, e.g. to write it into a folder.
@@ -99,11 +101,11 @@ class Search:
         self._error: Exception | None = None
 
     def run(self) -> Finished:
-        """Search until the budget ends. What the journal already holds is told again and costs nothing.
+        """Search until the budget ends. Entries that the journal already holds are told again and cost nothing.
 
-        Raises SeedKernelError when the seed kernel does not score, StrategyError for a strategy that fails, OSError
-        when the run folder cannot be written, and whatever the model raises when it cannot go on. The journal is whole
-        in each case, and answers that were under way have been kept.
+        Raises SeedKernelError if the seed kernel does not score, StrategyError for a strategy that fails, OSError if
+        the run folder cannot be written, and whatever the model raises if it cannot go on. The journal is whole in each
+        case, and answers that were under way have been kept.
         """
         archive = self._repeat()
         while True:
@@ -116,7 +118,7 @@ class Search:
         return Finished(archive, self._ended_by or "iterations", self.account.spent(archive.attempts))
 
     def _repeat(self) -> Archive:
-        """Ask and tell what the journal holds, in the recorded order; start what it holds no evaluation of."""
+        """Ask and tell again, in the recorded order; start the requests without an evaluation."""
         archive: Archive | None = None
         given: list[Entry] = []
         for event in self.journal.events():
@@ -188,7 +190,7 @@ class Search:
         self.flights.start(request, job, self._progress(f"iteration {request.id}"))
 
     def _land(self, landed: Landed, archive: Archive) -> None:
-        """Judge an answer and tell of it. A request without an answer stays open, for when the run is resumed."""
+        """Judge an answer and tell the strategy. A request without an answer stays open until the run is resumed."""
         match landed.result:
             case BudgetEnded(limit=limit):
                 self._ended_by = self._ended_by or limit

@@ -1,4 +1,4 @@
-"""What a search knows of whoever writes kernels: two functions between a request and a candidate."""
+"""The writer of kernels as a search knows it: two functions between a request and a candidate."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ Evaluate = Callable[[str | Unit, Progress], Evaluation]
 
 @dataclass(frozen=True)
 class Proposal:
-    """What came of a request.
+    """The answer to a request.
 
-    source: the candidate; None if the answer holds none, and `failure` then says why.
+    source: the candidate; None if the answer holds none, and `failure` then gives the reason.
     text: the whole answer, in which the source may stand. seconds: how long the model took.
-    unit: what was parsed of the source, if it was, so that it need not be parsed again.
+    unit: the parsed source if there is one, so that it need not be parsed again.
     """
 
     source: str | None
@@ -38,7 +38,7 @@ Job = Callable[[Progress], Proposal]
 
 
 class Propose(Protocol):
-    """Makes the job of a request. Called at the moment of asking, so that the job holds the archive as it was then.
+    """A maker of jobs from requests. It is called when the request is made, so the job sees the archive of that moment.
 
     A synthetic landscape needs no more than this:
 
@@ -48,11 +48,11 @@ class Propose(Protocol):
     """
 
     def __call__(self, request: Request, archive: Archive, heard: Sequence[Answered]) -> Job:
-        """heard: the parts of the answer that a killed process had recorded."""
+        """Make the job of a request. heard: the parts of the answer that a killed process had recorded."""
 
 
 class BudgetEnded(Exception):  # noqa: N818  (the regular end of a search, not an error)
-    """The next call is not made. `limit` names what ended."""
+    """The next call is not made. `limit` names the limit that forbids it."""
 
     def __init__(self, limit: str) -> None:
         super().__init__(limit)

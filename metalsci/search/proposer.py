@@ -17,10 +17,10 @@ from metalsci.task.definition import TaskView
 
 
 class Proposer:
-    """A Propose for a task and whichever model the conversation is held with.
+    """A Propose for a task and the model of the conversation.
 
     prepare: is given each candidate in the thread that waited for its answer, e.g. to compile it while another one is
-    timed. It raises nothing.
+        timed. It raises nothing.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Proposer:
         return Proposal(answer.source, None, response.text, response.reply, seconds, answer.unit)
 
     def _read(self, response: Response, prompt: Prompt) -> Answer:
-        """The candidate of an answer: the whole file, or edits of the kernel that the prompt named."""
+        """Read the candidate of an answer: the whole file, or edits of the kernel that the prompt named."""
         if response.stop is not Stop.END or not has_edits(response.text):
             return read_answer(response, self._kernels)
         try:

@@ -1,7 +1,7 @@
-"""The evaluations of a recorded search in the place of new ones, so that it can be repeated to the letter.
+"""The evaluations of a recorded search instead of new ones, so that it can be repeated exactly.
 
-Which candidate becomes the incumbent hangs on timings, and no two runs measure the same. What the recorded search
-decided by must decide again, or the next prompt is another one than that which was answered.
+The choice of the incumbent depends on timings, and no two runs measure the same. The recorded decisions must be made
+again: otherwise the next prompt differs from the one that was answered.
 """
 
 from dataclasses import replace
@@ -14,7 +14,7 @@ from metalsci.search.proposal import Evaluate, Progress
 
 
 def as_recorded(recording: Recording, otherwise: Evaluate) -> Evaluate:
-    """Judges a source as the recorded search did, and with `otherwise` what that did not judge."""
+    """Judge a source as the recorded search did, and new sources with `otherwise`."""
     known = {
         entry.source: replace(entry.evaluation, phases={})  # no time was spent
         for entry in recording.entries
@@ -28,7 +28,7 @@ def as_recorded(recording: Recording, otherwise: Evaluate) -> Evaluate:
 
 
 class DecidedAsRecorded:
-    """A promotion rule that decides as the recorded search did, and as `otherwise` about what that did not judge."""
+    """A promotion rule that repeats the decisions of the recorded search, and asks `otherwise` about new sources."""
 
     def __init__(self, recording: Recording, otherwise: Promotion) -> None:
         self._otherwise = otherwise

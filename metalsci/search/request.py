@@ -1,4 +1,4 @@
-"""A request: what a strategy wants a model to be asked."""
+"""A request: the question that a strategy wants a model to be asked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -13,8 +13,11 @@ RESULT_SCHEMA = 1
 
 
 class RunFolder:
-    """Writes 00_seed.metal and, for iteration NN, NN_prompt.md, NN_response.md, NN_reasoning.md where the model tells
-    it, NN_candidate.metal and NN_result.json."""
+    """Writer of a run's files.
+
+    It writes 00_seed.metal and, for iteration NN, NN_prompt.md, NN_response.md, NN_reasoning.md if the model sends it,
+    NN_candidate.metal and NN_result.json.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -29,7 +32,7 @@ class RunFolder:
             self._write(f"{iteration:02}_reasoning.md", response.reasoning)
 
     def partial(self, iteration: int, part: int) -> Path:
-        """Where an answer is while it arrives: its `part`, where it was cut off before."""
+        """Return the file of an answer that is arriving: its `part`, counted up each time it was cut off."""
         return self.path / f"{iteration:02}_response.{part}.partial"
 
     def candidate(self, iteration: int, source: str) -> None:
@@ -52,11 +55,11 @@ class RunFolder:
         self._write(f"{entry.iteration:02}_{'start_' if started else ''}result.json", encoded + "\n")
 
     def json(self, name: str, value: object) -> Path:
-        """Write a result of the run, on disk when this returns."""
+        """Write a result of the run to disk before returning."""
         return write_json(self.path / name, value)
 
     def text(self, name: str, text: str) -> Path:
-        """Write a file of the run, on disk when this returns."""
+        """Write a file of the run to disk before returning."""
         return write_text(self.path / name, text)
 
     def _write(self, name: str, text: str) -> None:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Order(Enum):
-    """In which order the strategy is told. asked: repeatable. arrived: nothing waits for a slow answer."""
+    """The order in which the strategy is told. asked: repeatable. arrived: no answer waits for a slow one."""
 
     asked = "asked"
     arrived = "arrived"
@@ -17,7 +17,7 @@ class Order(Enum):
 
 @dataclass(frozen=True)
 class Scheduling:
-    """How many answers are awaited at once.
+    """Number of answers that are awaited at once, and their order.
 
     - in_flight: 1 asks for the next kernel when the last one has been judged; one candidate is timed at a time.
     - order: asked (the strategy is told in the order of asking, repeatably) or arrived (as answers arrive).

@@ -1,4 +1,4 @@
-"""Strategies side by side: the same landscapes, as many evaluations, many seeds, and how sure the ranking is."""
+"""Strategies compared: the same landscapes, as many evaluations, many seeds, and how sure the ranking is."""
 
 import random
 import statistics
@@ -41,7 +41,7 @@ class Standing:
 
     curves: of each run, the incumbent's speed after each evaluation.
     final: the incumbent's speed at the end.
-    gain: the same, less the control's on the same landscape and seed.
+    gain: the final speed minus the control's on the same landscape and seed.
     """
 
     strategy: str
@@ -81,7 +81,7 @@ def compare(
 
 
 def climb(strategy: Strategy, landscape: Landscape, evaluations: int, flights: Flights | None = None) -> list[float]:
-    """Search a landscape; the incumbent's worth after each evaluation, the seed kernel's first."""
+    """Search a landscape. Return the incumbent's worth after each evaluation, the seed kernel's first."""
     curve = _Curve(landscape)
     Search(
         task=landscape.task,
@@ -97,7 +97,7 @@ def climb(strategy: Strategy, landscape: Landscape, evaluations: int, flights: F
 
 
 class _Curve:
-    """A watcher that writes down how good the incumbent is."""
+    """A watcher that records how good the incumbent is."""
 
     def __init__(self, landscape: Landscape) -> None:
         self._worth = landscape.terrain.worth

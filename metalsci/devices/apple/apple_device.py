@@ -42,7 +42,7 @@ _KEEP = ("PATH", "HOME", "TMPDIR", "LANG", "PYTHONPATH", "VIRTUAL_ENV", "METALSC
 
 
 class _Process:
-    """The worker process and the talk with it. Restarted by the next request after it was lost."""
+    """The worker process and the exchange with it. The next request restarts it after it was lost."""
 
     def __init__(self, command: Sequence[str], math_mode: MathMode) -> None:
         self._command = command
@@ -52,7 +52,7 @@ class _Process:
         self.generation = 1  # of processes: what an earlier one was told, this one has not heard
 
     def ask(self, name: str, *arguments: Any, limit: float = _START_LIMIT) -> Any:
-        """The worker's answer. Raises TimeLimit, Crash, or _Refused with what MLX said."""
+        """Return the worker's answer. Raises TimeLimit, Crash, or _Refused with MLX's message."""
         connection = self._connection or self._start()
         try:
             connection.send((name, arguments))
@@ -87,7 +87,7 @@ class _Process:
         return self._process.pid if self._process else None
 
     def kill(self) -> str:
-        """End the process and all it started; how it ended, in words."""
+        """End the process and all it started. Return how it ended, in words."""
         if self._process is None:
             return "it was not running"
         if self._connection is not None:
@@ -102,7 +102,7 @@ class _Process:
 
 
 class _Refused(Exception):  # noqa: N818  (a message from the other process, turned into a KernelFailure here)
-    """What MLX raised."""
+    """An exception that MLX raised."""
 
 
 class AppleDevice:
@@ -135,7 +135,7 @@ class AppleDevice:
 
     @property
     def pid(self) -> int | None:
-        """Of the worker process, None while none runs."""
+        """The worker's process id, None while none runs."""
         return self._process.pid
 
     @cached_property
@@ -224,7 +224,7 @@ class AppleStage:
         self._process.ask("poison", self._sizes, pattern)
 
     def damage(self) -> str:
-        """MLX gives kernels no bytes next to a buffer to look at; inputs are compared with the host's copies."""
+        """Return nothing: MLX has no bytes next to a buffer, and inputs are compared with the host's copies."""
         self.ensure_loaded()
         stored = self._process.ask("inputs", self.key)
         for symbol, array in self.program.inputs:
@@ -249,11 +249,14 @@ class AppleExecution:
         self._chain = CallChain(module.key, stage.key, steps, stage.program.results)
 
     def run(self) -> Elapsed:
-        """Builds the graph outside the clock; `mx.eval`, submission and synchronisation are inside."""
+        """Run the program.
+
+        Only `mx.eval`, submission and synchronisation are inside the clock; the graph is built before.
+        """
         return self._timed("build")
 
     def launch_cost(self) -> Elapsed:
-        """As many dependent calls of an empty kernel over the same grids."""
+        """Time as many dependent calls of an empty kernel over the same grids."""
         return self._timed("build_empty")
 
     def _timed(self, build: str) -> Elapsed:
@@ -277,7 +280,7 @@ class AppleExecution:
         return Crash(message)
 
     def _diagnostics(self, log: str) -> list[Diagnostic]:
-        """The compiler's diagnostics at the lines of the candidate's file.
+        """Parse the compiler's diagnostics and place them at the lines of the candidate's file.
 
         MLX does not say for which kernel it called the compiler, so each is tried; a diagnostic that none of them
         explains is about the file as a whole.
@@ -297,7 +300,7 @@ class AppleExecution:
 
 
 def _gpu_cores() -> int | None:
-    """GPU cores as macOS reports them; None elsewhere, or where it does not say."""
+    """Read the number of GPU cores from macOS; None elsewhere, or if it reports none."""
     if sys.platform != "darwin":
         return None
     registry = subprocess.run(["ioreg", "-rc", "IOAccelerator", "-k", "gpu-core-count"], capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""What the two sides of the Apple device say to each other, importable without MLX."""
+"""The messages between the two sides of the Apple device, importable without MLX."""
 
 import re
 from collections.abc import Sequence

@@ -1,8 +1,7 @@
 """The process in which an Apple GPU works: it holds arrays and kernels, and runs programs as lazy MLX graphs.
 
 Started by `apple.AppleDevice` as `python -m metalsci.devices.apple.apple_worker FD MATH_MODE`. Requests and answers are
-pickled tuples over a socket. What a kernel does wrong is answered, not raised; what takes this process down is seen by
-the parent.
+pickled tuples over a socket. A kernel's faults are answered, not raised; the parent notices if this process ends.
 """
 
 import sys
@@ -34,7 +33,7 @@ class AppleWorker:
         self._pending: list[mx.array] = []
 
     def info(self) -> dict[str, Any]:
-        """What MLX says of the GPU; empty without Metal."""
+        """Return MLX's description of the GPU; empty without Metal."""
         return dict(mx.device_info(mx.gpu)) if mx.metal.is_available() else {}
 
     def stage(self, key: int, arrays: Mapping[int, np.ndarray]) -> None:
@@ -55,11 +54,11 @@ class AppleWorker:
         }
 
     def build(self, chain: CallChain) -> None:
-        """The program as a graph of dependent calls. Nothing runs before `evaluate`."""
+        """Build the program as a graph of dependent calls. Nothing runs before `evaluate`."""
         self._pending = self._graph(chain, self._stages[chain.stage])
 
     def build_empty(self, chain: CallChain) -> None:
-        """As many dependent calls of a kernel that does nothing, over the same grids."""
+        """Build a graph of as many dependent calls of a kernel that does nothing, over the same grids."""
         empty = self._probe("metalsci_empty", "", "")
         array = mx.zeros(_PROBE_SHAPE)
         for step in chain.steps:
@@ -73,7 +72,7 @@ class AppleWorker:
         return [np.array(array) for array in self._pending]
 
     def inputs(self, key: int) -> dict[int, np.ndarray]:
-        """What a stage's inputs hold now."""
+        """Return the current values of a stage's inputs."""
         return {symbol: np.array(array) for symbol, array in self._stages[key].items()}
 
     def poison(self, sizes: Sequence[int], pattern: int) -> None:
@@ -91,7 +90,7 @@ class AppleWorker:
         self._forget()
 
     def generated(self, chain: CallChain) -> list[str]:
-        """The Metal source that MLX writes for each step, from its own generator."""
+        """Return the Metal source that MLX's own generator writes for each step."""
         inputs = self._stages[chain.stage]
         found: list[str] = []
 
@@ -106,7 +105,7 @@ class AppleWorker:
         return found
 
     def preamble_lines(self) -> int:
-        """How many lines MLX puts before a kernel's header: where the compiler sees an error in a header's first."""
+        """Count the lines that MLX puts before a kernel's header. A compiler's line numbers include them."""
         broken = self._probe("metalsci_probe", "#error probe\n", "after[0] = before[0];")
         try:
             mx.eval(broken(mx.zeros(_PROBE_SHAPE), (1, 1, 1), (1, 1, 1)))
@@ -131,7 +130,7 @@ class AppleWorker:
         return [arrays[symbol.id] for symbol in chain.results]
 
     def _probe(self, name: str, header: str, source: str) -> Callable[[mx.array, Extent, Extent], list[mx.array]]:
-        """A kernel of our own, from one small array to another."""
+        """Build a small kernel of this project, from one small array to another."""
         kernel = self._metal_kernel(
             name=name, input_names=["before"], output_names=["after"], header=header, source=source
         )
@@ -156,7 +155,7 @@ def _scalar(value: np.generic) -> mx.array:
 
 
 def _dtype(dtype: np.dtype[np.generic]) -> mx.Dtype:
-    """NumPy's dtype as MLX's, whose names are the same but for bool."""
+    """Return MLX's name for a NumPy dtype. The names are the same except for bool."""
     found: mx.Dtype = getattr(mx, "bool_" if dtype == np.bool_ else dtype.name)
     return found
 

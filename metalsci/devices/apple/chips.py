@@ -58,7 +58,7 @@ class UnknownChipError(DeviceError):
 
 
 def ceilings_of(name: str, gpu_cores: int | None = None) -> Ceilings:
-    """Ceilings of a chip as MLX and the system name it: `Apple M4 Max`, or `M4 Max`.
+    """Return the ceilings of a chip as MLX and the system name it: `Apple M4 Max`, or `M4 Max`.
 
     Without `gpu_cores` the largest configuration is taken. Raises UnknownChipError rather than guess.
     """

@@ -1,11 +1,11 @@
-"""What a model should know of an Apple GPU, real or predicted."""
+"""Description of an Apple GPU, real or predicted, for a model."""
 
 from metalsci.devices.ceilings import Ceilings
 from metalsci.devices.protocol import Machine
 
 
 def describe_gpu(name: str, ceilings: Ceilings) -> Machine:
-    """Say what makes a kernel fast there."""
+    """Describe the properties that make a kernel fast there."""
     return Machine(
         (
             f"An Apple GPU: {name}.",

@@ -36,7 +36,7 @@ _OWN = "#include <metal_stdlib>\nkernel void empty(uint i [[thread_position_in_g
 
 @contextmanager
 def _typed_failures() -> Iterator[None]:
-    """cpu_metal's errors in the vocabulary of all devices."""
+    """Translate cpu_metal's errors into those of all devices."""
     try:
         yield
     except cpu_metal.PipelineError as error:
@@ -85,7 +85,7 @@ class CpuDevice:
 
     @property
     def instructions(self) -> str:
-        """What kernels are compiled for, and the instructions that they may have."""
+        """The architecture that kernels are compiled for, and the instructions that they may have."""
         return f"{self._architecture.name}: {told(instructions(self._toolchain))}"
 
     @cached_property
@@ -126,7 +126,7 @@ class CpuModule:
         return [f"{kernel.name}: {_execution(kernel)}" for kernel in self.library.kernels.values()]
 
     def close(self) -> None:
-        """Ends the device process, so that nothing a candidate left in its memory meets the next one."""
+        """End the device process, so that nothing a candidate left in its memory reaches the next one."""
         self._device.restart()
 
 
@@ -156,15 +156,18 @@ class CpuStage:
         return Elapsed(time.seconds, time.wall)
 
     def profile(self, commands: cpu_metal.CommandBuffer) -> Profile:
-        """What a GPU would do, counted. Leaves anything in the outputs."""
+        """Count the events that a GPU would have. The outputs hold anything afterwards."""
         with _typed_failures():
             return self._device.profile(commands.dispatches, timeout=self._time_limit)
 
     def check(
         self, module: "CpuModule", calls: Sequence[int], groups: Groups | None = None
     ) -> tuple[Sequence[cpu_metal.Finding], bool]:
-        """What the sanitizer finds in some of the program's calls, and whether it came to their end in time. What they
-        write counts as undefined before. Raises CompileError for a kernel that cannot be built so."""
+        """Check some of the program's calls. Return the sanitizer's findings, and True if the check ended in time.
+
+        Everything that the calls write counts as undefined before. Raises CompileError for a kernel that cannot be
+        built so.
+        """
         fills = [d for call in calls for d in self._fills(self._program.calls[call])]
         for call in calls:
             for output in self._program.calls[call].outputs:
@@ -195,7 +198,7 @@ class CpuStage:
 
     @cached_property
     def empty_chain(self) -> cpu_metal.CommandBuffer:
-        """The program's dispatches, of a kernel that does nothing."""
+        """A command buffer with the program's dispatches, of a kernel that does nothing."""
         kernel = self._own.kernels["empty"]
         grids = [(call.threads, call.threadgroup) for call in self._program.calls]
         return self._device.encode(
@@ -213,7 +216,7 @@ class CpuStage:
         return cpu_metal.Dispatch(kernel, bound, threads=call.threads, threadgroup=group)
 
     def _fills(self, call: Call) -> Iterator[cpu_metal.Dispatch]:
-        """As MLX does it: a dispatch of its own for every output that starts from a value."""
+        """Yield a dispatch for every output that starts from a value, as MLX does it."""
         if call.init is None:
             return
         for output in call.outputs:
@@ -239,7 +242,7 @@ class CpuStage:
                 padding.fill(_GUARD)
 
     def damage(self) -> str:
-        """Inputs need no look: the device process maps them for reading only, and a write to one ends it."""
+        """Return nothing: the device process maps inputs for reading only, and a write to one ends it."""
         if any((padding != _GUARD).any() for buffer in self._buffers for padding in buffer.padding):
             return "bytes next to a buffer, which belong to none, were written"
         return ""
@@ -270,7 +273,7 @@ class CpuExecution:
 
 
 def _execution(kernel: cpu_metal.Kernel) -> str:
-    """How the software device runs a kernel, in words."""
+    """Describe in words how the software device runs a kernel."""
     how = {
         Mode.GRID: "threads run in vector lanes along x, threadgroups play no part",
         Mode.GROUP: "threads of a group run in vector lanes, without waiting for one another",

@@ -1,4 +1,4 @@
-"""A second opinion on a candidate, whatever device judges it: does it do what Metal leaves undefined?"""
+"""A second opinion on a candidate, whatever device judges it: a search for use of undefined behaviour."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -23,10 +23,10 @@ _SAMPLE = 24  # groups of a dispatch, where not all are looked at
 
 @dataclass(frozen=True)
 class Findings:
-    """Findings of one look. `undefined` ones make a correct result luck; `others` are worth knowing.
+    """Findings of one check. `undefined` ones make a correct result luck; `others` are worth knowing.
 
-    unfinished: whether time ran out, so that nothing found is no acquittal. failed: why nothing was looked at, empty
-    where something was.
+    unfinished: time ran out, so finding nothing proves nothing. failed: the reason why nothing was checked; empty if
+        something was.
     """
 
     undefined: tuple[Finding, ...] = ()
@@ -40,23 +40,25 @@ class Findings:
 
     @property
     def clean(self) -> bool:
-        """Whether there is nothing to say, so that one may look further."""
+        """True if there is nothing to report, so that a further check makes sense."""
         return not (self.all or self.unfinished or self.failed)
 
 
 class Sanitizer(Protocol):
     def check(self, source: str | Unit, program: Program) -> Findings:
-        """Runs the whole program with every access checked, groups in random order. `source` is one that compiles."""
+        """Run the whole program with every access checked, groups in random order. `source` is one that compiles."""
 
     def sample(self, source: str | Unit, program: Program) -> Findings:
-        """Looks at a few groups of one call of each kernel, drawn at random, in the state to which the unchecked
-        program brings them: in seconds, however large the problem."""
+        """Check a few groups of one call of each kernel, drawn at random. Takes seconds, however large the problem is.
+
+        The unchecked program first brings the data into the state that these groups find.
+        """
 
     def close(self) -> None: ...
 
 
 class CpuSanitizer:
-    """cpu_metal's, on a device process of its own. What is not finished after `seconds` is not checked to its end."""
+    """cpu_metal's sanitizer, on a device process of its own. It stops after `seconds`."""
 
     def __init__(
         self,
@@ -116,7 +118,7 @@ class CpuSanitizer:
 
 
 def _one_of_each_kernel(program: Program, rng: np.random.Generator) -> list[int]:
-    """A call of each kernel, in the order of the program. Which one is drawn: a kernel may be told its step."""
+    """Draw a call of each kernel, in the order of the program: a kernel may depend on its step."""
     calls: defaultdict[str, list[int]] = defaultdict(list)
     for index, call in enumerate(program.calls):
         calls[call.kernel].append(index)

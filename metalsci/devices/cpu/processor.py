@@ -1,4 +1,4 @@
-"""The processor under the software device: its name, and what a model should know of it."""
+"""The processor under the software device: its name, and a description for a model."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ _IDEAS = (
 
 
 def describe_processor(threads: int, name: str, ceilings: Ceilings) -> Machine:
-    """Say what makes a kernel fast on cpu_metal."""
+    """Describe the properties that make a kernel fast on cpu_metal."""
     facts = [
         f"cpu_metal, a Metal device in software, on {threads} threads of this processor: {name}.",
         "A threadgroup runs on one processor thread from beginning to end; threadgroups run side by side.",
@@ -32,7 +32,7 @@ def describe_processor(threads: int, name: str, ceilings: Ceilings) -> Machine:
 
 
 def _cache_sizes() -> str:
-    """Data caches as the operating system reports them; empty where it does not."""
+    """Return the data caches as the operating system reports them; empty if it does not."""
     sizes = []
     for index in sorted(_CACHES.glob("index*")):
         try:
@@ -47,7 +47,7 @@ def _cache_sizes() -> str:
 
 
 def processor_name() -> str:
-    """The processor's marketing name, as the kernel of the operating system reports it."""
+    """Return the processor's marketing name, as the operating system reports it."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text(encoding="utf-8", errors="replace").splitlines():

@@ -1,4 +1,4 @@
-"""What a profile and its prediction say in words: the bottleneck with its share, and advice that names its figures."""
+"""A profile and its prediction in words: the bottleneck with its share, and advice that names its figures."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ _WORTH_A_WORD = 0.15  # share of the seconds
 
 
 def bottleneck(prediction: Prediction) -> str:
-    """`39 % waits for device memory at 8 simdgroups a core`."""
+    """Name the largest term with its share: `39 % waits for device memory at 8 simdgroups a core`."""
     name, share = prediction.bottleneck
     slowest = max(prediction.dispatches, key=lambda dispatch: dispatch.seconds)
     place = slowest.time.occupancy
@@ -29,7 +29,7 @@ def bottleneck(prediction: Prediction) -> str:
 
 
 def advice(dispatch: DispatchPrediction) -> Iterator[str]:
-    """Sentences about one kernel, those about more of the time first."""
+    """Yield sentences about one kernel, those about more of the time first."""
     total = dispatch.time.seconds
     for name, seconds in sorted(dispatch.time.terms.items(), key=lambda term: -term[1]):
         share = seconds / total
@@ -41,7 +41,7 @@ def advice(dispatch: DispatchPrediction) -> Iterator[str]:
 
 
 def line_remarks(line: LineCounters) -> Iterator[str]:
-    """What is wrong in one line of the source, with its figures."""
+    """Yield remarks on one line of the source, with its figures."""
     for what, traffic in (("loads", line.loads), ("stores", line.stores)):
         if traffic.issues:
             lines = traffic.lines / traffic.issues

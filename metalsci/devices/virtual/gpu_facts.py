@@ -1,4 +1,4 @@
-"""Constants of Apple's GPUs that the model takes, each with its source and whether it is published or assumed."""
+"""Constants of Apple's GPUs for the model, each with its source and marked as published or assumed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -15,7 +15,7 @@ _GUESS = "assumed: no source measures it"
 
 @dataclass(frozen=True)
 class Fact:
-    """A number, where it is from, and whether it is published or assumed."""
+    """A number with its source, marked as published or assumed."""
 
     value: float
     source: str
@@ -75,7 +75,7 @@ class GpuFacts:
     reserved: Fact = Fact(8, _GUESS, published=False)
 
     def facts(self) -> Mapping[str, Fact]:
-        """All constants by name."""
+        """Return all constants by name."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "name"}
 
     def values(self) -> "GpuValues":
@@ -96,16 +96,16 @@ class GpuValues:
             raise AttributeError(f"the model has no constant {name!r}") from None
 
     def changed(self, **values: float) -> "GpuValues":
-        """The same with other values for some constants, to see what they matter."""
+        """Return a copy with other values for some constants, to see how much they matter."""
         return GpuValues(self.name, {**self._values, **values})
 
 
 class UnknownGpuError(DeviceError):
-    """No facts are known of a chip that a prediction would need."""
+    """A chip without the facts that a prediction would need."""
 
 
 def _gpu(name: str, cores: int, gigahertz: float, bandwidth: float, system_cache_megabytes: int) -> GpuFacts:
-    """bandwidth: GB/s of the data sheet, of which 95 % can be reached."""
+    """Describe a GPU. bandwidth: GB/s of the data sheet, of which 95 % can be reached."""
     return GpuFacts(
         name=name,
         cores=Fact(cores, _APPLE),
@@ -116,7 +116,7 @@ def _gpu(name: str, cores: int, gigahertz: float, bandwidth: float, system_cache
 
 
 def _scaled(gpu: GpuFacts, factor: float) -> GpuFacts:
-    """A chip with more ways to its system cache, which grow with it."""
+    """Scale a chip up: more slices of its system cache, and of the bandwidth with them."""
     return replace(gpu, system_bandwidth=_assumed(320e9 * factor, "assumed to grow with the memory's bandwidth"))
 
 
@@ -138,9 +138,9 @@ GPUS = tuple(
 
 
 def facts_of(name: str, gpu_cores: int | None = None) -> GpuFacts:
-    """The facts of a chip by its name, `M1 Pro` or `Apple M1 Pro`; without `gpu_cores` of its largest configuration.
+    """Return the facts of a chip by its name, `M1 Pro` or `Apple M1 Pro`.
 
-    Raises UnknownGpuError rather than guess.
+    Without `gpu_cores` they are those of its largest configuration. Raises UnknownGpuError rather than guess.
     """
     wanted = name.removeprefix("Apple ").strip().casefold()
     found = [gpu for gpu in GPUS if gpu.name.casefold() == wanted]

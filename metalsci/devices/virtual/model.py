@@ -1,4 +1,4 @@
-"""Seconds of a dispatch on a GPU, from what was counted of it: the whole model.
+"""Seconds of a dispatch on a GPU, from its counts: the whole model.
 
     seconds = launch + latency-bound part + throughput-bound part, one term each:
 
@@ -33,8 +33,11 @@ _CAPACITIES = (0.5, 4.0, 16.0, 64.0)  # lines of the caches that were counted; t
 
 @dataclass(frozen=True)
 class Occupancy:
-    """How threadgroups lie on the busiest core. registers: of 32 bits, of a thread. resident: threadgroups at a time.
-    concurrent: those that there are at a time. rounds: turns that its share takes. share: of all groups."""
+    """Load of the busiest core with threadgroups.
+
+    registers: of 32 bits, of a thread. resident: threadgroups at a time, by the limits of the core.
+    concurrent: threadgroups at a time that there are. rounds: turns that its share takes. share: of all groups.
+    """
 
     registers: float
     simdgroups: int
@@ -48,8 +51,8 @@ class Occupancy:
 class DispatchTime:
     """Seconds of one dispatch, predicted.
 
-    terms: what they are made of, by name. floor: what no schedule can be faster than. throughput: what a second model
-    says, for which every wait is hidden.
+    terms: their parts, by name. floor: a time that no schedule can beat.
+    throughput: the time by a second model, in which every wait is hidden.
     """
 
     terms: Mapping[str, float]
@@ -105,14 +108,14 @@ def occupancy(profile: DispatchProfile, gpu: GpuValues) -> Occupancy:
 
 
 def register_limit(declared: int | None) -> int:
-    """Registers of 32 bits that the compiler may use, assumed from the threads that a kernel declares."""
+    """Return the registers of 32 bits that the compiler may use, assumed from the threads that a kernel declares."""
     if declared is None or declared <= 416:
         return 128
     return 52 if declared > 768 else 104
 
 
 def traffic(profile: DispatchProfile, gpu: GpuValues, place: Occupancy) -> dict[str, float]:
-    """Cycles that each path of the memory is busy, by its name."""
+    """Return the cycles that each path of the memory is busy, by its name."""
     loads, stores = profile.counters.loads, profile.counters.stores
     lines = cache_lines(gpu, place)
     fetched = _fetched(loads, lines, gpu) + _fetched(stores, lines, gpu)
@@ -126,13 +129,16 @@ def traffic(profile: DispatchProfile, gpu: GpuValues, place: Occupancy) -> dict[
 
 
 def cache_lines(gpu: GpuValues, place: Occupancy) -> float:
-    """Lines of a core's cache that a threadgroup has to itself. Groups that are resident together share it, and lines
-    in it: neither all of it nor its part (assumed)."""
+    """Return the lines of a core's cache that a threadgroup has to itself.
+
+    Groups that are resident together share the cache, and some lines in it: a group has neither all of it nor only its
+    part (assumed).
+    """
     return float(gpu.line_cache / _LINE / place.concurrent**gpu.sharing)
 
 
 def _fetched(traffic: Traffic, lines: float, gpu: GpuValues) -> float:
-    """Bytes that come from beyond the core: of a line that was missed, the part that is used."""
+    """Return the bytes that come from beyond the core: the used part of each line that was missed."""
     if not traffic.lines:
         return 0.0
     used = _SECTOR * traffic.sectors / traffic.lines
@@ -140,12 +146,12 @@ def _fetched(traffic: Traffic, lines: float, gpu: GpuValues) -> float:
 
 
 def _held(everything: float, misses: Sequence[float], lines: float) -> float:
-    """Misses of a cache of so many lines, between those that were counted."""
+    """Interpolate the misses of a cache of so many lines between those that were counted."""
     return _between(_CAPACITIES, (everything, *misses), lines)
 
 
 def _between(places: Sequence[float], values: Sequence[float], place: float) -> float:
-    """Linear in the logarithm of the place; the first or last value beyond."""
+    """Interpolate linearly in the logarithm of the place; beyond the ends, return the first or last value."""
     if place <= places[0]:
         return values[0]
     for (low, below), (high, above) in pairwise(zip(places, values, strict=True)):
@@ -155,8 +161,11 @@ def _between(places: Sequence[float], values: Sequence[float], place: float) -> 
 
 
 def _spilled(profile: DispatchProfile, gpu: GpuValues) -> float:
-    """Words that simdgroups store or load for want of registers: LLVM's order of instructions, or all loads first,
-    whatever needs more. Apple's compiler moves loads as far up as it can."""
+    """Return the words that simdgroups store or load for want of registers.
+
+    The order of instructions is LLVM's or all loads first, whichever needs more: Apple's compiler moves loads as far up
+    as it can.
+    """
     budget = min(gpu.register_budget, register_limit(profile.limit) - gpu.reserved)
     counters = profile.counters
     crowded = gpu.crowding * _between(BUDGETS, counters.crowded, budget)
@@ -168,7 +177,7 @@ def _own_bytes(profile: DispatchProfile, place: Occupancy) -> float:
 
 
 def _floor(profile: DispatchProfile, gpu: GpuValues) -> float:
-    """Seconds below which the counts themselves do not let a dispatch come, on perfectly busy cores."""
+    """Return the seconds that the counts need on perfectly busy cores. No dispatch can be faster."""
     counters = profile.counters
     issue = counters.issue / (gpu.cores * gpu.issues * gpu.clock)
     turns = counters.turns / (gpu.cores * gpu.clock)
@@ -179,7 +188,7 @@ def _floor(profile: DispatchProfile, gpu: GpuValues) -> float:
 
 
 def _throughput(profile: DispatchProfile, gpu: GpuValues, place: Occupancy) -> float:
-    """Seconds if every wait were hidden: the busiest of a core's units."""
+    """Return the seconds if every wait were hidden: those of the busiest of a core's units."""
     counters = profile.counters
     busy = [
         counters.issue * place.share / gpu.issues,

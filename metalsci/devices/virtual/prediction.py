@@ -1,4 +1,4 @@
-"""What the model says of a whole program, and when two such predictions may be compared."""
+"""The model's prediction for a whole program, and the condition for comparing two of them."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -24,13 +24,13 @@ class DispatchPrediction:
 
     @property
     def seconds(self) -> float:
-        """Of all of them."""
+        """Seconds of all of them."""
         return self.profile.dispatches * self.time.seconds
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Of a program, on the GPU `gpu`."""
+    """Prediction for a program on the GPU `gpu`."""
 
     gpu: str
     dispatches: tuple[DispatchPrediction, ...]
@@ -41,12 +41,12 @@ class Prediction:
 
     @property
     def throughput(self) -> float:
-        """Seconds by the second model, for which every wait is hidden."""
+        """Seconds by the second model, in which every wait is hidden."""
         return sum(dispatch.profile.dispatches * dispatch.time.throughput for dispatch in self.dispatches)
 
     @property
     def terms(self) -> Mapping[str, float]:
-        """Seconds of the whole program, by what they go into."""
+        """Seconds of the whole program by term."""
         total: defaultdict[str, float] = defaultdict(float)
         for dispatch in self.dispatches:
             for name, seconds in dispatch.time.terms.items():
@@ -68,7 +68,7 @@ class PredictedOrder(StrEnum):
 
 @dataclass(frozen=True)
 class PredictedComparison:
-    """Of a kernel with another one: how many times as fast it is, by both models, and whether that says anything."""
+    """Comparison of two kernels: the speedup by both models, and whether it means anything."""
 
     speedup: float
     throughput_speedup: float
@@ -82,7 +82,7 @@ class PredictedComparison:
 
 
 def predict(profile: Profile, gpu: GpuFacts | GpuValues) -> Prediction:
-    """Seconds of what was counted, on a GPU."""
+    """Predict the seconds of a profile on a GPU."""
     values = gpu.values() if isinstance(gpu, GpuFacts) else gpu
     return Prediction(
         values.name, tuple(DispatchPrediction(each, dispatch_time(each, values)) for each in profile.dispatches)
@@ -90,5 +90,5 @@ def predict(profile: Profile, gpu: GpuFacts | GpuValues) -> Prediction:
 
 
 def compare(one: Prediction, other: Prediction) -> PredictedComparison:
-    """How `one` does against `other`, which solves the same problem."""
+    """Compare `one` with `other`, which solves the same problem."""
     return PredictedComparison(other.seconds / one.seconds, other.throughput / one.throughput)

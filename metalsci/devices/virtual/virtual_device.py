@@ -20,7 +20,7 @@ from metalsci.msl.language.signature import KernelSignature
 
 
 class VirtualDevice:
-    """An Apple GPU of which only facts are there: its times are predicted from counts of cpu_metal.
+    """Apple GPU of which only facts are known: its times are predicted from counts of cpu_metal.
 
     - chip: one of those whose facts are published: M1, M1 Pro, M1 Max, M1 Ultra, M2, M2 Pro, M2 Max.
     - gpu_cores: of the chip's configurations; null for its largest.
@@ -69,7 +69,7 @@ class VirtualDevice:
 
 
 class VirtualModule:
-    """A candidate for the software device. `remarks` are predictions of the programs that it was timed on last."""
+    """Candidate for the software device. `remarks` are predictions of the programs that it was timed on last."""
 
     def __init__(self, module: CpuModule) -> None:
         self.module = module
@@ -92,7 +92,7 @@ class VirtualModule:
 
 
 class VirtualStage:
-    """`current`: the execution whose results the outputs hold, None for none."""
+    """Program staged on the software device. `current`: the execution whose results the outputs hold, or None."""
 
     def __init__(self, stage: CpuStage, gpu: GpuValues) -> None:
         self._stage = stage
@@ -128,7 +128,7 @@ class VirtualStage:
 
 
 class VirtualExecution:
-    """Runs the program where its results are not there yet, and predicts how long the GPU would take."""
+    """Program that runs if its results are not there yet, with a prediction of the GPU's time."""
 
     def __init__(self, stage: VirtualStage, module: VirtualModule, execution: CpuExecution) -> None:
         self._stage = stage
@@ -138,7 +138,7 @@ class VirtualExecution:
 
     @property
     def prediction(self) -> Prediction:
-        """Of one run. Raises Crash and TimeLimit where the candidate cannot be counted."""
+        """Prediction for one run. Raises Crash and TimeLimit if the candidate cannot be counted."""
         if self._prediction is None:
             self._prediction = self._stage.predict(self._execution)
             self._module.predictions.append(self._prediction)

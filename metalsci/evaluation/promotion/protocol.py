@@ -1,7 +1,7 @@
-"""The protocol of a promotion rule: who it compares, and what it decides.
+"""The protocol of a promotion rule: the candidates that it compares, and its decision.
 
 A search asks its rule about every correct candidate. It writes the decision into the journal with the candidate's
-evaluation, so that a resumed run is told the decision instead of measuring again.
+evaluation, so that a resumed run reads the decision instead of measuring again.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,9 +14,9 @@ from metalsci.evaluation.results import Evaluation
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether the challenger becomes the incumbent.
+    """Decision of whether the challenger becomes the incumbent.
 
-    reason: a sentence for a person. figures: what decided, by name (a ratio, a p-value, a number of pairs).
+    reason: a sentence for a person. figures: the figures behind it, by name (a ratio, a p-value, a number of pairs).
     """
 
     promoted: bool
@@ -38,9 +38,9 @@ class Promotion(Protocol):
     """One question. A rule may run both kernels again (a paired test) before it answers."""
 
     def decide(self, incumbent: Candidate, challenger: Candidate, progress: Callable[[str], None]) -> Decision:
-        """Decide about a challenger that is correct at every size. `progress` takes what is going on, in a few words.
+        """Decide about a challenger that is correct at every size. `progress` takes the current step, in a few words.
 
-        Never raises for what a candidate does.
+        Never raises for a candidate's faults.
         """
 
 
@@ -49,18 +49,18 @@ Draw = Callable[[], float]
 
 
 class PairingFailed(Exception):  # noqa: N818  (what a candidate did: a decision against it, not an error)
-    """One of two kernels did not run, or was found wrong, while they were paired; the message says what happened."""
+    """Failure of one of two kernels while they were paired; the message says what happened."""
 
 
 class Arena(Protocol):
-    """Where two kernels run in turn."""
+    """A place in which two kernels run in turn."""
 
     def pair(self, incumbent: str, challenger: str) -> AbstractContextManager[Draw]:
-        """Raises PairingFailed, as each draw may."""
+        """Pair two kernels. Raises PairingFailed, as each draw may."""
 
 
 class PromotionSettings(Protocol):
-    """What the config group `promotion` makes: a rule that has not begun yet."""
+    """The settings of the config group `promotion`: a rule that has not begun yet."""
 
     def begin(self, arena: Arena, challengers: int) -> Promotion:
-        """Give the rule of a run that judges at most so many challengers."""
+        """Make the rule of a run that judges at most so many challengers."""

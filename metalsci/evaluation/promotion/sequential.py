@@ -1,8 +1,8 @@
-"""A group-sequential paired t-test: as few pairs as it takes to say that a challenger is faster, or not worth more.
+"""A group-sequential paired t-test: as few pairs as it takes to decide about a challenger.
 
-A pair gives the log of a ratio of two times, above zero where the challenger is faster. After some pairs the test
-looks: it ends with "faster" at a level that the spending function allows, and with "not faster" where a gain worth
-having has become unlikely. Stopping for that costs power only, never a false alarm.
+A pair gives the log of a ratio of two times, above zero if the challenger is faster. After some pairs the test looks:
+it ends with "faster" at a level that the spending function allows, and with "not faster" if a gain worth having has
+become unlikely. Stopping for that costs power only, never a false alarm.
 """
 
 import math
@@ -34,8 +34,11 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True)
 class Design:
-    """gain: the speedup that is to be found, less one. alpha: chance of promoting an equal one. power: of finding the
-    gain. most_pairs: cap. Raises ValueError for what makes no sense."""
+    """Design of a test. Raises ValueError for settings that make no sense.
+
+    gain: the speedup that is to be found, minus one. alpha: chance of promoting an equal one.
+    power: of finding the gain. most_pairs: cap.
+    """
 
     gain: float = 0.05
     alpha: float = 0.01
@@ -57,13 +60,13 @@ class Design:
         return math.log1p(self.gain)
 
     def pairs(self, noise: float) -> int:
-        """Of a test with a single look, at so much standard deviation of a pair (Guenther 1981 for the t-test)."""
+        """Return the pairs of a test with a single look, if a pair has this standard deviation (Guenther 1981)."""
         z = _NORMAL.inv_cdf(1 - self.alpha)
         both = z + _NORMAL.inv_cdf(self.power)
         return math.ceil((both * noise / self.effect) ** 2 + z * z / 2)
 
     def looks(self, noise: float) -> tuple[int, ...]:
-        """After how many pairs the test looks, the last time at the end of the plan."""
+        """Return the numbers of pairs after which the test looks; the last one is the end of the plan."""
         last = min(max(math.ceil(_LOOKS[-1] * self.pairs(noise)), _FEWEST), self.most_pairs)
         looks = (max(_FEWEST, math.ceil(last * share / _LOOKS[-1])) for share in _LOOKS)
         return tuple(sorted(set(looks)))
@@ -71,8 +74,11 @@ class Design:
 
 @dataclass(frozen=True)
 class SequentialResult:
-    """What a test ended with. `effect` is the mean log ratio, `low` and `high` its 95 % interval, `noise` the standard
-    deviation of a pair, `looks` how often the level was compared, `level` that of the last look."""
+    """Result of a test.
+
+    effect: the mean log ratio. low, high: its 95 % interval. noise: the standard deviation of a pair.
+    looks: how often the level was compared. level: that of the last look.
+    """
 
     ending: Ending
     pairs: int
@@ -85,8 +91,10 @@ class SequentialResult:
 
 
 def compare(draw: Callable[[], float], design: Design, noise: float) -> SequentialResult:
-    """Draw pairs until the test ends. `noise` is what a pair is expected to vary by; the plan depends on it, the level
-    does not."""
+    """Draw pairs until the test ends.
+
+    `noise` is the expected spread of a pair; the plan depends on it, the level does not.
+    """
     values: list[float] = []
     plan = design.looks(noise)
     looked: list[Look] = []
@@ -111,7 +119,7 @@ def compare(draw: Callable[[], float], design: Design, noise: float) -> Sequenti
 
 
 def _replanned(plan: tuple[int, ...], count: int, design: Design, seen: float, planned: float) -> tuple[int, ...]:
-    """More pairs, if they vary by more than was expected. The plan follows their spread, never their mean."""
+    """Plan more pairs if they vary by more than expected. The plan follows their spread, never their mean."""
     if seen <= _NOISIER * planned:
         return plan
     later = tuple(look for look in design.looks(seen) if look > count)
@@ -131,7 +139,7 @@ def _p_value(values: list[float]) -> float:
 
 
 def _bound(values: list[float], confidence: float) -> float:
-    """Below which the mean lies with that confidence."""
+    """Return the value below which the mean lies with that confidence."""
     spread = statistics.stdev(values) / math.sqrt(len(values))
     return statistics.fmean(values) + quantile(confidence, len(values) - 1) * spread
 

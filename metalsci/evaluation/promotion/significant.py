@@ -20,10 +20,10 @@ _REMEMBERED = 3  # estimates of the noise
 
 @dataclass(frozen=True)
 class Significant:
-    """The settings `promotion=significant`. Raises ValueError for what makes no sense.
+    """The settings `promotion=significant`. Raises ValueError for values that make no sense.
 
     - alpha: chance that a run promotes any kernel that is not faster.
-    - gain: what is found with a chance of `power`: 0.05 is 5 %.
+    - gain: a speedup, minus one, that is found with a chance of `power`: 0.05 is 5 %.
     - power: of finding that gain in one challenger.
     - most_pairs: cap for one challenger; past it the test says that it is undecided.
     """
@@ -37,7 +37,7 @@ class Significant:
         self._design()
 
     def begin(self, arena: Arena, challengers: int) -> Promotion:
-        """The rule for a run of at most so many challengers."""
+        """Make the rule for a run of at most so many challengers."""
         design = self._design()
         return PairedTest(arena, replace(design, alpha=design.alpha / max(challengers, 1)))
 
@@ -46,7 +46,7 @@ class Significant:
 
 
 class PairedTest:
-    """Decides by a group-sequential paired t-test, see sequential.py.
+    """Group-sequential paired t-test as a rule, see sequential.py.
 
     The noise of a pair is measured with the incumbent against itself, at first and now and then, and learnt from every
     test. It sets how many pairs are planned; the risk of a false promotion does not depend on it.
@@ -90,7 +90,7 @@ class PairedTest:
 
 
 def decision(finding: SequentialResult, design: Design) -> Decision:
-    """A finding as the journal keeps it: all ratios are speedups over the incumbent."""
+    """Convert a finding to the journal's form: all ratios are speedups over the incumbent."""
     speedup, low, high = (math.exp(value) for value in (finding.effect, finding.low, finding.high))
     figures = {
         "speedup": speedup,

@@ -1,8 +1,8 @@
-"""How much of the risk of a false alarm each look at growing data may take.
+"""The share of the risk of a false alarm that each look at growing data may take.
 
-Lan and DeMets (Biometrika 70, 1983): a look at a fraction of the planned data may use what a spending function says and
-earlier looks have left. The function here is O'Brien and Fleming's, which spends next to nothing early, so that the
-last look is nearly as powerful as a single one. The level of a look follows from the chance to get past all earlier
+Lan and DeMets (Biometrika 70, 1983): a look at a fraction of the planned data may use the value of a spending function
+minus what earlier looks used. The function here is O'Brien and Fleming's, which spends next to nothing early, so that
+the last look is nearly as powerful as a single one. The level of a look follows from the chance to get past all earlier
 ones, by integrating over the path of a Brownian motion (Armitage, McPherson and Rowe 1969).
 """
 
@@ -22,29 +22,28 @@ _REACH = 8.0  # standard deviations that the grid reaches down
 
 @dataclass(frozen=True)
 class Look:
-    """After `pairs` pairs, a `fraction` of those that were planned at that time."""
+    """Look after `pairs` pairs, a `fraction` of those that were planned at that time."""
 
     pairs: int
     fraction: float
 
 
 def obrien_fleming(alpha: float, fraction: float) -> float:
-    """What a one-sided test at level `alpha` has spent at a fraction of its data."""
+    """Return the risk that a one-sided test at level `alpha` has spent at a fraction of its data."""
     if fraction >= 1:
         return alpha
     return 2 * _upper(_NORMAL.inv_cdf(1 - alpha / 2) / math.sqrt(fraction))
 
 
 def level(alpha: float, looks: Sequence[Look]) -> float:
-    """The one-sided level at which the last of `looks` is significant, none of the earlier ones having been."""
+    """Return the one-sided level at which the last of `looks` is significant if none of the earlier ones was."""
     boundary = _path(alpha, tuple(looks)).boundary
     return _upper(boundary / math.sqrt(looks[-1].pairs))
 
 
 @dataclass(frozen=True)
 class _Path:
-    """A Brownian motion that has not crossed any boundary so far: where it is, with which density, and what it costs
-    to be above the last boundary."""
+    """A Brownian motion that has crossed no boundary so far: its density, and the cost of crossing the last."""
 
     time: float
     spent: float
@@ -73,7 +72,7 @@ def _path(alpha: float, looks: tuple[Look, ...]) -> _Path:
 
 
 def _boundary(places: npt.NDArray[np.float64], weights: npt.NDArray[np.float64], step: float, chance: float) -> float:
-    """Above which a path that starts at `places` is after `step` with that chance."""
+    """Find the value that a path from `places` exceeds after `step` with that chance."""
     scale = math.sqrt(step)
     low, high = 0.0, float(places.max()) + 40 * scale
     for _ in range(45):

@@ -6,13 +6,13 @@ from metalsci.evaluation.promotion.protocol import Arena, Candidate, Decision, P
 
 
 class Strict:
-    """Promotes a challenger whose score is higher than the incumbent's. A tie does not unseat.
+    """Rule that promotes a challenger whose score is higher than the incumbent's. A tie does not unseat.
 
     Both scores are one measurement each, minutes apart, so that a lucky one wins.
     """
 
     def begin(self, arena: Arena, challengers: int) -> Promotion:
-        """Give the rule itself: it keeps nothing and runs nothing."""
+        """Return the rule itself: it keeps nothing and runs nothing."""
         return self
 
     def decide(self, incumbent: Candidate, challenger: Candidate, progress: Callable[[str], None]) -> Decision:

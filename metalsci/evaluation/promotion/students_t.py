@@ -1,4 +1,4 @@
-"""Student's t distribution: tail and quantile, which the standard library has of the normal distribution only.
+"""Student's t distribution: tail and quantile, which the standard library has for the normal distribution only.
 
 The tail is a regularised incomplete beta function, evaluated by its continued fraction (DLMF 8.17.22) with the modified
 Lentz method (Thompson and Barnett 1986). It is exact to about 12 digits far into the tail, where tests at a level of
@@ -13,7 +13,7 @@ _PRECISION = 1e-15
 
 
 def upper_tail(t: float, freedom: float) -> float:
-    """P(T ≥ t) with so many degrees of freedom."""
+    """Compute P(T ≥ t) with so many degrees of freedom."""
     if math.isinf(t):
         return 0.0 if t > 0 else 1.0
     both_tails = _beta(freedom / 2, 0.5, freedom / (freedom + t * t))
@@ -21,7 +21,7 @@ def upper_tail(t: float, freedom: float) -> float:
 
 
 def quantile(probability: float, freedom: float) -> float:
-    """The t below which T lies with a probability between 0.5 and 1."""
+    """Compute the t below which T lies with a probability between 0.5 and 1."""
     low, high = 0.0, 1.0
     while upper_tail(high, freedom) > 1 - probability:
         high *= 2
@@ -35,7 +35,7 @@ def quantile(probability: float, freedom: float) -> float:
 
 
 def _beta(a: float, b: float, x: float) -> float:
-    """The regularised incomplete beta function I_x(a, b)."""
+    """Compute the regularised incomplete beta function I_x(a, b)."""
     if x <= 0:
         return 0.0
     if x >= 1:
@@ -69,7 +69,10 @@ def _not_zero(value: float) -> float:
 
 
 def beta_quantile(probability: float, a: float, b: float) -> float:
-    """The x below which a beta variable lies with that probability: an end of a binomial share's exact interval."""
+    """Compute the x below which a beta variable lies with that probability.
+
+    It is an end of the exact interval of a binomial share.
+    """
     if b <= 0:
         return 1.0
     low, high = 0.0, 1.0

@@ -1,6 +1,6 @@
 """A ladder with valleys: a new structure is slower than the old one until it has been tuned.
 
-That is what makes kernels hard for a greedy search: tiling first costs a barrier and only then saves bandwidth. Each
+This is why kernels are hard for a greedy search: tiling first costs a barrier and only then saves bandwidth. Each
 structure has another count of barriers and another tile, as real ones do, so that a strategy may tell them apart.
 """
 
@@ -13,7 +13,7 @@ _TUNE = 0.16  # doublings of one act of tuning
 
 
 class Ladder:
-    """Candidates are a structure and how far it is tuned.
+    """Candidates that are a structure and how far it is tuned.
 
     levels: structures. tuning: acts of tuning that a structure can take; beyond that they bring nothing.
     bold: share of answers with the next structure, untuned. wrong: share of answers that are no correct kernel.

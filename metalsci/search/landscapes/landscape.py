@@ -1,7 +1,7 @@
-"""What a landscape is: a task whose model and evaluation are arithmetic.
+"""A landscape: a task whose model and evaluation are arithmetic.
 
-A candidate is a text, as everywhere; what it is worth is known exactly. A search sees that worth with noise, as a
-measurement has it.
+A candidate is a text, as everywhere, and its worth is known exactly. A search sees that worth with noise, as with a
+measurement.
 """
 
 import math
@@ -21,20 +21,20 @@ _NOISE = 0.03  # of a score, relative: scores of one kernel minutes apart differ
 
 
 class Terrain(Protocol):
-    """The arithmetic: children of texts, and what a text is worth."""
+    """The arithmetic of a landscape: children of texts, and the worth of a text."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def start(self) -> str:
-        """The seed kernel's text."""
+        """Return the seed kernel's text."""
 
     def child(self, parents: Sequence[str], rng: random.Random) -> str | None:
-        """A text that a model might write, given its parents; None for one that turns out wrong."""
+        """Return a text that a model might write, given its parents; None for a wrong one."""
 
     def worth(self, source: str) -> float:
-        """The logarithm to base 2 of the speedup over the start, without noise."""
+        """Return the logarithm to base 2 of the speedup over the start, without noise."""
 
 
 class Landscape:

@@ -1,8 +1,8 @@
-"""A terrain made of recorded runs: what models did with a kernel of some speed is what they do again.
+"""A terrain made of recorded runs: models do with a kernel of some speed what they did before.
 
-A journal answers only the requests that were made. Other strategies ask for other parents; so an answer here is a step
-drawn from those that were recorded from parents about as fast. What is kept is how often answers fail and how far they
-rise or fall; what is lost is everything about the kernels themselves.
+A journal answers only the requests that were made, and other strategies ask for other parents. So an answer here is a
+step drawn from those that were recorded from parents about as fast. This keeps how often answers fail and how far they
+rise or fall; it loses everything about the kernels themselves.
 """
 
 import math
@@ -17,7 +17,7 @@ _FEWEST = 12  # steps to draw from
 
 
 class RecordedSteps:
-    """Candidates are speeds. Raises ValueError if the runs hold no step."""
+    """Candidates that are speeds. Raises ValueError if the runs hold no step."""
 
     start = "speed 0.0 draft 0;"
 
@@ -38,7 +38,7 @@ class RecordedSteps:
         return float(found[1]) if found else 0.0
 
     def _near(self, speed: float) -> list[float | None]:
-        """The rises of the steps whose parents were closest in speed."""
+        """Return the rises of the steps whose parents were closest in speed."""
         count = min(len(self._steps), max(_FEWEST, len(self._steps) // 5))
         middle = bisect_left(self._speeds, speed)
         begin = min(max(0, middle - count // 2), len(self._steps) - count)
@@ -46,8 +46,10 @@ class RecordedSteps:
 
 
 def _steps(recordings: Iterable[Recording]) -> Iterable[tuple[float, float | None]]:
-    """Of each recorded answer: the parent's speed over the seed kernel, and the rise from there; None if it failed.
-    Both are logarithms to base 2."""
+    """Yield each recorded answer's parent speed over the seed kernel, and the rise from there; None if it failed.
+
+    Both are logarithms to base 2.
+    """
     for recording in recordings:
         entries = {entry.iteration: entry for entry in recording.entries}
         for entry in recording.entries:

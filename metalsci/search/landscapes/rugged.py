@@ -7,7 +7,7 @@ _SPREAD = 12.0  # doublings between the worst and the best conceivable candidate
 
 
 class Rugged:
-    """Candidates are bit strings; the worth of each bit depends on itself and its `links` successors.
+    """Candidates that are bit strings; the worth of each bit depends on itself and its `links` successors.
 
     bits: decisions that a kernel makes. links: how many others each depends on; more make more local optima.
     wrong: share of answers that are no correct kernel. seed: of the terrain.

@@ -1,1 +1,1 @@
-"""What a model is told: the prompt and its parts."""
+"""The prompt of a model, and its parts."""

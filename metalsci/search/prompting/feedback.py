@@ -1,4 +1,4 @@
-"""What a model is told of an evaluation. The one place where results become prose."""
+"""An evaluation in words, for a model. The one place that turns results into prose."""
 
 from dataclasses import dataclass
 
@@ -22,14 +22,14 @@ _ADVICE = {
 
 @dataclass(frozen=True)
 class Detail:
-    """Which parts of an evaluation are told, for ablations. Outcome and score always are.
+    """Parts of an evaluation to include, for ablations. Outcome and score always are.
 
     - sizes: time and rate at each size.
     - diagnostics: the compiler's, with the lines they point at.
     - differences: where results are wrong, and by how much.
     - findings: the sanitizer's.
     - roofline: achieved rates, fractions of the ceiling, and what they mean.
-    - device: what the device says of the execution.
+    - device: the device's remarks on the execution.
     """
 
     sizes: bool = True
@@ -41,9 +41,9 @@ class Detail:
 
 
 def describe(evaluation: Evaluation, source: str | None, baseline: float, detail: Detail | None = None) -> str:
-    """The result as Markdown: outcome, per-size timings with fractions of the ceiling, or what went wrong and where.
+    """Return the result as Markdown: outcome, timings with fractions of the ceiling, or each fault and its place.
 
-    `baseline` is the seed kernel's score; `source` is quoted beside compile diagnostics.
+    `baseline` is the seed kernel's score; `source` is quoted next to compile diagnostics.
     """
     detail = detail or Detail()
     lines = [_headline(evaluation, baseline, detail)]
@@ -88,7 +88,7 @@ def _size(result: SizeResult, detail: Detail) -> str:
 
 
 def _reading(evaluation: Evaluation) -> list[str]:
-    """What the roofline model says: which ceiling bounds the task, where the kernel is far from it, what is left."""
+    """Explain the roofline: which ceiling bounds the task, where the kernel is far from it, what is left to gain."""
     timed = [(r.label, r.roofline) for r in evaluation.sizes if r.roofline is not None]
     if not timed:
         return []

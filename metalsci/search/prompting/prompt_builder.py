@@ -1,4 +1,4 @@
-"""The prompt: what a language model is shown before it writes the next kernel."""
+"""The prompt that a language model gets before it writes the next kernel."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -67,7 +67,7 @@ _AMONG = 20  # of the best, to choose other kernels from
 
 
 class _Attempts(IntEnum):
-    """How much of the attempts is shown beside the kernel to improve on."""
+    """How much of the attempts is shown next to the kernel to improve on."""
 
     NONE = 0
     RESULTS = 1
@@ -78,8 +78,8 @@ class _Attempts(IntEnum):
 class PromptBuilder:
     """The parts of a prompt, for ablations. Task, signatures and the kernel to improve on are always there.
 
-    - detail: what is told of an evaluation.
-    - machine: what it runs on, with ceilings and what costs there.
+    - detail: the parts of an evaluation.
+    - machine: the device, with its ceilings and the costs there.
     - numbers: the extents of each size and the physical constants, as the host has them.
     - edits: that an answer may be search/replace edits of the kernel to improve on, instead of the whole file.
     - freedom: what a candidate may change.
@@ -107,7 +107,7 @@ class PromptBuilder:
     max_tokens: int | None = 32_000
 
     def build(self, task: TaskView, archive: Archive, request: Request) -> Prompt:
-        """The task, the kernel to improve on with its results, and what became of the last attempts."""
+        """Build a prompt of the task, the kernel to improve on with its results, and the last attempts' results."""
         if request.parts:
             return self._with(request.parts).build(task, archive, replace(request, parts={}))
         system = (
@@ -124,7 +124,10 @@ class PromptBuilder:
         return Prompt(system, visible(user), request.id, parent, archive.tried, model=request.model or "")
 
     def _with(self, parts: Mapping[str, bool | int | str]) -> "PromptBuilder":
-        """Raises StrategyError for a part that there is not, or a value of another type."""
+        """Return a builder with some parts changed.
+
+        Raises StrategyError for an unknown part or a value of another type.
+        """
         own = {f.name: type(getattr(self, f.name)) for f in fields(self) if f.name not in ("max_tokens", "detail")}
         details = {f.name: type(getattr(self.detail, f.name)) for f in fields(self.detail)}
         known = {**own, **details}
@@ -140,8 +143,11 @@ class PromptBuilder:
         return replace(self, detail=replace(self.detail, **told), **changed)
 
     def _from_long_to_short(self, task: TaskView, archive: Archive, request: Request) -> Iterator[str]:
-        """The prompt as configured, then with less and less: history line by line, sources of the attempts, what is
-        told of them, the attempts, and last what is told of the kernel to improve on."""
+        """Yield the prompt as configured, then shorter and shorter ones.
+
+        They lose the history line by line, then the sources of the attempts, their results, the attempts themselves,
+        and last the results of the kernel to improve on.
+        """
         detail = self.detail
         short = replace(detail, sizes=False, findings=False, roofline=False, device=False)
         whole = _Attempts.WHOLE if self.attempts else _Attempts.NONE
@@ -212,7 +218,7 @@ _IDEAS = (
 
 
 def _stagnation(ideas: str) -> str:
-    """The notice, with ideas that fit the device."""
+    """Return the notice, with ideas that fit the device."""
     return (
         f"## Stagnation\n\nThe last {WINDOW} correct attempts came within 15 % of the best kernel and none passed it: "
         "these edits have reached a local optimum. Leave this kernel's structure and try another one. For instance: "
@@ -221,7 +227,7 @@ def _stagnation(ideas: str) -> str:
 
 
 def _signatures(task: TaskView) -> str:
-    """Head by head, as the seed kernel spells them."""
+    """Return the kernels' heads, one by one, as the seed kernel spells them."""
     source = task.seed_kernel.encode()
     heads = (source[s.span[0] : s.body[0]].decode().rstrip() + ";" for s in task.signatures)
     return "## Signatures\n\n" + fenced("\n\n".join(heads))
@@ -249,7 +255,7 @@ def _line(archive: Archive, entry: Entry) -> str:
 
 
 def _others(archive: Archive, count: int, parent: Entry, shown: Collection[int]) -> Sequence[Entry]:
-    """The best kernels that are not shown anyway, one of each kind first, beginning with kinds unlike the parent's."""
+    """Return the best kernels that are not shown yet, one of each kind, beginning with kinds unlike the parent's."""
     if not count:
         return ()
     kinds = {_kind(parent)}
@@ -265,6 +271,6 @@ def _others(archive: Archive, count: int, parent: Entry, shown: Collection[int])
 
 
 def _kind(entry: Entry) -> tuple[bool, bool, bool]:
-    """How it uses the machine: threadgroup memory, barriers, simdgroup functions."""
+    """Classify a kernel by its use of the machine: threadgroup memory, barriers, simdgroup functions."""
     kernel = describe_kernel(entry.source or "")
     return bool(kernel.threadgroup_memory), bool(kernel.barriers), bool(kernel.simd_functions)

@@ -1,4 +1,4 @@
-"""Is the search circling a local optimum? The rule of the published harness (arXiv 2605.09708)."""
+"""The stagnation rule of the published harness (arXiv 2605.09708)."""
 
 from metalsci.search.archive import Archive
 
@@ -7,7 +7,7 @@ GAP = 0.15
 
 
 def stagnates(archive: Archive) -> bool:
-    """The last three correct attempts all scored within 15 % of the incumbent, and none became the incumbent."""
+    """Return True if the last three correct attempts scored within 15 % of the incumbent, and none replaced it."""
     recent = archive.recent_correct(WINDOW)
     if len(recent) < WINDOW or any(entry.promoted for entry in recent):
         return False

@@ -1,1 +1,1 @@
-"""Search strategies. Each is a small object between a history and the next request."""
+"""Search strategies. Each is a small object between the archive and the next request."""

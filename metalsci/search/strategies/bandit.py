@@ -1,4 +1,4 @@
-"""A bandit over ways to ask: which prompt, which parent and which model pay on this task.
+"""A bandit over ways to ask: it learns which prompt, which parent and which model pay on this task.
 
 UCB1 (Auer, Cesa-Bianchi, Fischer 2002), one bandit for each of the three choices. The reward of an attempt is how far
 it rose above its parent: 0 if it failed or fell behind, 1 for a kernel twice as fast or more.
@@ -44,7 +44,7 @@ class Arms:
 
 
 class BanditStrategy:
-    """Learns how to ask.
+    """Strategy that learns how to ask.
 
     parents: where a parent comes from: incumbent, best (drawn among the best five), recent (among the last five correct
         ones), seed.

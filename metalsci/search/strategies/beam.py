@@ -16,7 +16,7 @@ from metalsci.search.request import Request
 
 
 class Beam:
-    """Keeps several lines of descent and improves each in turn.
+    """Strategy that keeps several lines of descent and improves each in turn.
 
     width: members of the beam.
     branching: children of each member in a generation.

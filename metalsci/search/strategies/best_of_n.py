@@ -1,7 +1,7 @@
 """Best of n: independent attempts at the seed kernel. The control that every other strategy must beat.
 
-The model sees the seed kernel and nothing of what was tried before, so whatever a search gains over this one comes from
-its memory and its choice of parents.
+The model sees the seed kernel and no earlier attempt, so the gain of another search over this one comes from its memory
+and its choice of parents.
 """
 
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from metalsci.search.request import Request
 
 
 class BestOfN:
-    """Asks for a better seed kernel, again and again.
+    """Strategy that asks for a better seed kernel, again and again.
 
-    history: lines about earlier attempts in the prompt. 0 keeps the attempts independent; more tells the model what it
-    need not try again.
+    history: lines about earlier attempts in the prompt. 0 keeps the attempts independent; with more, the model knows
+        what it need not try again.
     """
 
     def __init__(self, *, history: int = 0) -> None:
@@ -27,4 +27,4 @@ class BestOfN:
         return [Request(parents=(0,), parts=self._parts) for _ in range(n)]
 
     def tell(self, request: Request, evaluation: Evaluation) -> None:
-        """Nothing to learn: attempts are independent."""
+        """Ignore the result: attempts are independent."""

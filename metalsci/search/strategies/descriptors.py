@@ -1,4 +1,4 @@
-"""What a kernel is like, read from its text: how it uses the machine, not how fast it is."""
+"""Descriptors of a kernel, read from its text: how it uses the machine, not how fast it is."""
 
 import re
 from dataclasses import dataclass
@@ -11,8 +11,11 @@ _CONSTANT = re.compile(rb"#\s*define\s+(\w+)\s+\(?(\d+)[uU]?\)?\s*$|constexpr\s[
 
 @dataclass(frozen=True)
 class Descriptors:
-    """threadgroup_memory: bytes declared in threadgroup arrays, as far as their extents are literal or named constants.
-    barriers: calls of threadgroup_barrier. simd_functions: calls of simd_… and quad_… functions. size: tokens."""
+    """Facts about a kernel's text.
+
+    threadgroup_memory: bytes declared in threadgroup arrays, if their extents are literal or named constants.
+    barriers: calls of threadgroup_barrier. simd_functions: calls of simd_… and quad_… functions. size: tokens.
+    """
 
     threadgroup_memory: int
     barriers: int
@@ -39,7 +42,7 @@ def _constants(data: bytes) -> dict[bytes, int]:
 
 
 def _threadgroup_bytes(tokens: list[Token], constants: dict[bytes, int]) -> int:
-    """Sum over `threadgroup TYPE NAME[A][B];` declarations. Pointers and parameters declare no memory."""
+    """Add up the `threadgroup TYPE NAME[A][B];` declarations. Pointers and parameters declare no memory."""
     total = 0
     for at, token in enumerate(tokens):
         if token.text == b"threadgroup" and at + 3 < len(tokens) and tokens[at + 3].text == b"[":
@@ -55,7 +58,7 @@ def _scalar_bytes(kind: str) -> int:
 
 
 def _extent(tokens: list[Token], at: int, constants: dict[bytes, int]) -> int:
-    """The product of the extents in brackets from `at` on; an expression counts as its largest constant."""
+    """Multiply the extents in brackets from `at` on; an expression counts as its largest constant."""
     extent = 1
     while at < len(tokens) and tokens[at].text == b"[":
         values = [1]

@@ -13,7 +13,7 @@ from metalsci.search.request import Request
 
 
 class Islands:
-    """Improves on a member of the island whose turn it is.
+    """Strategy that improves on a member of the island whose turn it is.
 
     islands: how many there are.
     members: the best that an island keeps; its parents are drawn from these, the best most often.
@@ -66,14 +66,14 @@ class Islands:
             self._reset()
 
     def _draw(self, members: list[int]) -> int:
-        """A member: the best with half the chance, the next with a quarter, and so on."""
+        """Draw a member: the best with half the chance, the next with a quarter, and so on."""
         for member in members:
             if self._rng.random() < 0.5:
                 return member
         return members[0]
 
     def _settle(self, island: int, newcomer: int) -> None:
-        """Members are kept the best first."""
+        """Insert a newcomer; members are kept best first."""
         members = self._members[island]
         if newcomer not in members:
             members.append(newcomer)

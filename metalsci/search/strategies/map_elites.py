@@ -18,7 +18,7 @@ _COUNT_STEPS = (0, 2)  # calls
 
 
 class MapElites:
-    """Improves on the best kernel of one cell or another.
+    """Strategy that improves on the best kernel of one cell or another.
 
     descriptors: the axes of the grid: some of threadgroup_memory, barriers, simd_functions, size.
     greed: share of requests that improve on the best kernel of all; the others draw a cell.

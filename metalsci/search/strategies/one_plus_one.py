@@ -1,7 +1,7 @@
 """(1+1) evolution, as in the Metal-Sci paper (arXiv 2605.09708): one incumbent, one candidate a generation.
 
-The model improves on the incumbent and sees the last candidate beside it, right or wrong. The promotion rule of the
-search says when a candidate replaces the incumbent, so this strategy keeps no state of its own.
+The model improves on the incumbent and sees the last candidate next to it, right or wrong. The promotion rule of the
+search decides when a candidate replaces the incumbent, so this strategy keeps no state of its own.
 """
 
 from collections.abc import Sequence
@@ -20,4 +20,4 @@ class OnePlusOne:
         return [Request(parents=(incumbent,), feedback=feedback) for _ in range(n)]
 
     def tell(self, request: Request, evaluation: Evaluation) -> None:
-        """Nothing to learn beyond the archive."""
+        """Ignore the result: the archive has everything that this strategy needs."""

@@ -1,4 +1,4 @@
-"""A Pareto front: parents that no other kernel beats in everything.
+"""A Pareto front: parents that no other kernel beats in every objective.
 
 Objectives: score, error, threadgroup memory, size of the source. A kernel that is slower and simpler, or slower and
 more exact, stays on the front: its children may combine both.
@@ -16,7 +16,7 @@ _OBJECTIVES = ("score", "error", "threadgroup_memory", "size")
 
 
 class Pareto:
-    """Improves on members of the front.
+    """Strategy that improves on members of the front.
 
     objectives: some of score, error, threadgroup_memory, size; score is always one of them.
     greed: share of requests that improve on the member of the highest score; the others draw from the whole front.
@@ -63,7 +63,7 @@ class Pareto:
         return self._rng.choice(list(self._front))
 
     def _settle(self, entry: Entry) -> None:
-        """Put a newcomer on the front, unless a member is at least as good in everything."""
+        """Put a newcomer on the front, unless a member is at least as good in every objective."""
         values = self._values(entry)
         if any(_covers(member, values) for member in self._front.values()):
             return
@@ -73,7 +73,7 @@ class Pareto:
             del self._front[min(self._front, key=lambda i: self._front[i][self._objectives.index("score")])]
 
     def _values(self, entry: Entry) -> tuple[float, ...]:
-        """More is better in each."""
+        """Return the objectives' values; more is better in each."""
         kernel = describe_kernel(entry.source or "")
         errors = [size.error for size in entry.evaluation.sizes if size.error is not None]
         values = {
@@ -86,5 +86,5 @@ class Pareto:
 
 
 def _covers(one: Sequence[float], other: Sequence[float]) -> bool:
-    """Whether `one` is at least as good in every objective."""
+    """Return True if `one` is at least as good in every objective."""
     return all(a >= b for a, b in zip(one, other, strict=True))

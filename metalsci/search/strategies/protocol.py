@@ -17,8 +17,11 @@ from metalsci.search.request import Request
 
 
 class Strategy(Protocol):
-    """Decides what is tried next. It may keep state: a resumed run repeats every `ask` and `tell` in the recorded
-    order, and stops if the requests differ. So a random draw comes from a generator that the strategy seeds itself."""
+    """A decision about what is tried next. It may keep state.
+
+    A resumed run repeats every `ask` and `tell` in the recorded order, and stops if the requests differ. So random
+    draws must come from a generator that the strategy seeds itself.
+    """
 
     def ask(self, archive: Archive, n: int) -> Sequence[Request]:
         """Return up to `n` requests; none to wait for the answers that are under way.
@@ -27,4 +30,4 @@ class Strategy(Protocol):
         """
 
     def tell(self, request: Request, evaluation: Evaluation) -> None:
-        """Learn what came of a request. Its entry is the archive's last one at the next `ask`."""
+        """Learn the result of a request. Its entry is the archive's last one at the next `ask`."""

@@ -1,7 +1,7 @@
 """(1+1) evolution that stays with a failure until it is right or given up.
 
 A kernel that is wrong at one element, or does not compile, may hold the idea that the search needs. The published
-harness shows it once, beside the incumbent, and forgets it; here it is the parent of the next requests.
+harness shows it once, next to the incumbent, and forgets it; here it is the parent of the next requests.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _PROMISING = (Outcome.COMPILE_ERROR, Outcome.PIPELINE_ERROR, Outcome.WRONG, Outc
 
 
 class Repair:
-    """Improves on the incumbent; repairs what failed.
+    """Strategy that improves on the incumbent and repairs failures.
 
     - tries: attempts at one failure before it is given up.
     """

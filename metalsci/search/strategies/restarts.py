@@ -1,7 +1,7 @@
 """(1+1) evolution that leaves a local optimum: after some attempts without progress it starts again elsewhere.
 
 A new start has another parent (an earlier good kernel, or the seed kernel) and, for its first attempt, a prompt that
-asks for another structure. The incumbent of the search stays what it is.
+asks for another structure. The incumbent of the search does not change.
 """
 
 import random
@@ -18,7 +18,7 @@ _ADVICE = (
 
 
 class Restarts:
-    """Climbs from one start after another.
+    """Strategy that climbs from one start after another.
 
     patience: attempts without an improvement of the current climb before a new start.
     pool: a new start is drawn from that many of the best kernels so far, and the seed kernel.
