@@ -81,8 +81,11 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """Keeps `metalsci.run` the function, although Python sets a module's attribute whenever a submodule is imported,
-    and the command's module has that name too. `from metalsci.run import main` still finds the module."""
+    """Module that keeps `metalsci.run` the function.
+
+    Python sets a module's attribute whenever a submodule is imported, and the command's module has that name too. `from
+    metalsci.run import main` still finds the module.
+    """
 
     def __setattr__(self, name: str, value: object) -> None:
         if name in _DOORS and isinstance(value, ModuleType):

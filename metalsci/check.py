@@ -1,4 +1,4 @@
-"""Look at kernels without timing them: `python -m metalsci.check mine.metal --task lbm`.
+"""Check kernels without timing them: `python -m metalsci.check mine.metal --task lbm`.
 
 Metal's rules, the compiler, and with a task its interface and the sanitizer, on the software device. Exits with 0 if
 every file is sound, with 1 if one is not, with 2 if one cannot be read.
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print what is wrong with each file, or everything as JSON; return the exit code."""
+    """Print each file's faults, or everything as JSON; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m metalsci.check", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("files", nargs="+", metavar="FILE.metal", help="Metal source; - for standard input")
     parser.add_argument("--task", help="a task whose interface, smallest size and probes the kernel is checked against")

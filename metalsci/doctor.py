@@ -1,7 +1,7 @@
-"""`python -m metalsci.doctor`: what this machine has for metalsci, and what to do about what it lacks.
+"""`python -m metalsci.doctor`: what this machine has for metalsci, and how to get the parts that it lacks.
 
-Asked with a model, as in `python -m metalsci.doctor model=claude`, it also makes one tiny call, which costs what a few
-tokens cost. Any override of a run may follow; the device is looked at with the run's settings.
+With a model, as in `python -m metalsci.doctor model=claude`, it also makes one tiny call, which costs as much as a few
+tokens. Any override of a run may follow; the device is examined with the run's settings.
 """
 
 import argparse
@@ -48,7 +48,7 @@ kernel void tiny(device const float *x, device float *y, uint i [[thread_positio
 
 @dataclass(frozen=True)
 class Examined:
-    """One line: what was looked at and what was found. `advice` says what to do, and is empty where all is well."""
+    """One line: a part of the machine and its state. `advice` says what to do, and is empty if all is well."""
 
     what: str
     found: str
@@ -56,9 +56,11 @@ class Examined:
 
 
 def examine(cfg: DictConfig, device: Device, ask_model: bool, lost: str) -> Iterator[Examined]:
-    """Findings as they come. What one part of the machine raises is a finding, and does not end the examination.
+    """Yield findings as they come.
 
-    lost: why the configured cache is not used, empty if it is.
+    An exception from one part of the machine is a finding, and does not end the examination.
+
+    lost: the reason why the configured cache is not used, empty if it is.
     """
     with closing(device):
         looks: dict[str, Callable[[], Examined]] = {
@@ -108,7 +110,10 @@ def _compiler() -> Examined:
 
 
 def _isolation() -> Examined:
-    """Of the software device; nothing can be done about a kernel that lacks something but to know it."""
+    """Examine the isolation of the software device.
+
+    It is weaker if the OS kernel lacks features, which is only reported.
+    """
     state = isolation.state()
     present = [
         *(["seccomp: no network, no other process"] if state.seccomp else []),
@@ -118,7 +123,7 @@ def _isolation() -> Examined:
 
 
 def _instructions(device: CpuDevice) -> Examined:
-    """Of the processor: what a kernel is compiled for, as far as it bears on its speed."""
+    """Examine the processor: the target of kernels, as far as it bears on their speed."""
     return Examined("instructions", device.instructions)
 
 
@@ -133,7 +138,7 @@ def _ceilings(device: Device) -> Examined:
 
 
 def _kernel(device: Device) -> Examined:
-    """One tiny kernel, compiled, run and checked on the device that a run would use."""
+    """Compile, run and check one tiny kernel on the device that a run would use."""
     signatures = parse(_TINY).kernels
     x = np.arange(256, dtype=np.float32)
     grid = {"threads": (x.size, 1, 1), "threadgroup": (64, 1, 1), "outputs": [(x.shape, x.dtype)]}
@@ -151,7 +156,7 @@ def _kernel(device: Device) -> Examined:
 
 
 def _keys() -> Examined:
-    """Names of the keys that are set; never their values."""
+    """List the names of the keys that are set; never their values."""
     present = key_ring().present()
     none = f"none in the environment or {env_file()}: model=rewrite needs none"
     return Examined("keys", ", ".join(present) or none)
@@ -171,7 +176,7 @@ def _model(cfg: DictConfig) -> Examined:
 
 
 def _disk(lost: str) -> Examined:
-    """Look at the cache. `lost` says why another one than the configured is used, if it is."""
+    """Examine the cache. `lost`: the reason why another one than the configured is used, if it is."""
     if lost:
         return Examined("disk", "a temporary cache", lost)
     folder = next(p for p in (cache(), *cache().parents) if p.exists())
@@ -181,7 +186,7 @@ def _disk(lost: str) -> Examined:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Prints the findings; exits with 1 if one needs something done, with 2 if the arguments are wrong."""
+    """Print the findings; exit with 1 if one needs action, with 2 if the arguments are wrong."""
     parser = argparse.ArgumentParser(prog="python -m metalsci.doctor", description=(__doc__ or "").split("\n\n")[1])
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="as of a run: model=claude device=cpu")
     parser.add_argument(

@@ -60,7 +60,7 @@ def _job(cfg: DictConfig) -> None:
 
 
 def gate_as_heldout(arguments: Sequence[str]) -> list[str]:
-    """`gate=true` as `heldout=true`: `gate` is also a config group, and Hydra takes only names of options for those."""
+    """Spell `gate=true` as `heldout=true`: for Hydra `gate` is a config group, which takes names of options only."""
     return [re.sub(r"^gate=(true|false)$", r"heldout=\1", argument, flags=re.IGNORECASE) for argument in arguments]
 
 

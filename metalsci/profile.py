@@ -1,11 +1,12 @@
-"""What a kernel would do on an Apple GPU, without one: `python -m metalsci.profile task=fft3d kernel=mine.metal`.
+"""A kernel's work on an Apple GPU, predicted without one: `python -m metalsci.profile task=fft3d kernel=mine.metal`.
 
     task=NAME kernel=PATH [versus=PATH] [size=1]           a task's kernels; without `kernel` the seed kernel
     source=PATH kernel=NAME threads=4096,1 threadgroup=64 0=float[4096] 1=float[4096] 2=uint:4096
 
-A task's size is its label or its number, by default the largest. Of any `.metal` file the arguments are given by buffer
-index: `type[count]` is a buffer of random numbers, `type:value` a value. `chip="M1 Max"` is another GPU than an M1 Pro;
-`--json` prints data; `--html FILE` writes a page with the annotated source. Times are predicted: docs/virtual_gpu.md.
+A task's size is its label or its number, by default the largest. Arguments of any other `.metal` file are given by
+buffer index: `type[count]` is a buffer of random numbers, `type:value` a value. `chip="M1 Max"` is another GPU than an
+M1 Pro; `--json` prints data; `--html FILE` writes a page with the annotated source. Times are predicted:
+docs/virtual_gpu.md.
 """
 
 import argparse
@@ -34,7 +35,7 @@ _EXPECTED = (HydraException, ConfigError, UsageError, TaskError, DeviceError, Di
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Exits with 1 if the kernel does not compile or cannot be counted, with 2 if the arguments are wrong."""
+    """Profile a kernel. Exits with 1 if it does not compile or cannot be counted, with 2 if the arguments are wrong."""
     about, _, rest = (__doc__ or "").partition("\n\n")
     parser = argparse.ArgumentParser(
         prog="python -m metalsci.profile",
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _settings(given: Sequence[str]) -> dict[str, str]:
-    """Raises UsageError for what is no `key=value`."""
+    """Split the settings. Raises UsageError for an argument that is no `key=value`."""
     if wrong := [each for each in given if "=" not in each]:
         raise UsageError(f"'{wrong[0]}' is not of the form key=value; --help has examples")
     return dict(each.split("=", 1) for each in given)

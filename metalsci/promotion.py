@@ -1,7 +1,8 @@
 """`python -m metalsci.promotion`: the error rates of promotion by paired tests, measured on this machine.
 
-Searches whose challengers equal the incumbent show how often a run promotes what is not faster; challengers that do
-5 % less work show how often a gain is found. Both are tried on the machine as it is, and next to eight busy processes.
+Searches whose challengers equal the incumbent show how often a run promotes a kernel that is not faster; challengers
+that do 5 % less work show how often a gain is found. Both are tried on the machine as it is, and next to eight busy
+processes.
 """
 
 import argparse

@@ -1,5 +1,8 @@
-"""The entry point: `python -m metalsci.run task=lbm`. Composes the config with Hydra, runs the experiment, and turns
-whatever goes wrong into a message that says what, where and what to do."""
+"""The entry point: `python -m metalsci.run task=lbm`.
+
+It composes the config with Hydra, runs the experiment, and turns every failure into a message: fact, cause, next
+command.
+"""
 
 import metalsci.cli.quiet_start  # noqa: F401  (first: what follows takes most of a second)
 
@@ -106,7 +109,7 @@ def _job(cfg: DictConfig) -> float:
 
 
 def _begin(folder: Path, cfg: DictConfig, hydra_cfg: HydraConf) -> None:
-    """Make the folder this run's: from here on it has a log, and can be resumed."""
+    """Claim the folder for this run: from here on it has a log, and can be resumed."""
     folder.mkdir(parents=True, exist_ok=True)
     record_run(folder, cfg, hydra_cfg, sys.argv[1:])
     logging.config.dictConfig(
@@ -132,7 +135,7 @@ def _begin(folder: Path, cfg: DictConfig, hydra_cfg: HydraConf) -> None:
 
 
 def _finished(folder: Path, hydra_cfg: HydraConf) -> dict[str, Any] | None:
-    """The summary of a job that has ended, of a sweep that goes on. Raises UsageError for that of another sweep."""
+    """Return the summary of an ended job of a sweep that goes on. Raises UsageError for one of another sweep."""
     before = recorded(folder)
     wanted = [*hydra_cfg.overrides.task]
     if before is not None and not set(wanted) <= set(before):
@@ -143,7 +146,7 @@ def _finished(folder: Path, hydra_cfg: HydraConf) -> dict[str, Any] | None:
 
 
 def _ways_on(folder: Path, is_sweep: bool) -> str:
-    """What to type after an interrupt: for a run, or for a sweep and each of its runs that has begun and not ended."""
+    """Return the commands that resume after an interrupt: the run, or the sweep and each of its unfinished runs."""
     resume = "python -m metalsci.run resume="
     if not is_sweep:
         return f"go on with: {resume}{shown(folder)}"
@@ -158,7 +161,7 @@ def main() -> None:
 
 
 def command(config_name: str, job: Callable[[DictConfig], object], prepare: Callable[[list[str]], list[str]]) -> None:
-    """Run a Hydra job on the command line as `prepare` makes it; what goes wrong becomes a message and an exit code."""
+    """Run a Hydra job on the command line as `prepare` makes it. A failure becomes a message and an exit code."""
     listen()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -193,7 +196,7 @@ def command(config_name: str, job: Callable[[DictConfig], object], prepare: Call
 
 
 def check_settings(cfg: DictConfig) -> None:
-    """Raises UsageError if something was added to a config that nothing reads; says what will use a substitute."""
+    """Raise UsageError if a setting was added that nothing reads; print substitutes that will be used."""
     from metalsci.cli.config_errors import refuse_unread
 
     refuse_unread(cfg)

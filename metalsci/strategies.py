@@ -1,7 +1,7 @@
-"""Search strategies: `python -m metalsci.strategies`, and `… compare` to see which wins where.
+"""Search strategies: `python -m metalsci.strategies` lists them, and `… compare` shows which wins on which landscape.
 
-Comparing takes no model, no key and no device: strategies search synthetic landscapes, and what models did in recorded
-runs (`--recorded FOLDER …`).
+Comparing takes no model, no key and no device: strategies search synthetic landscapes, and the steps of recorded runs
+(`--recorded FOLDER …`).
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""Does a run's result hold? `python -m metalsci.verify RUN` looks at the folder and runs again what decided.
+"""Verify a run's result: `python -m metalsci.verify RUN` checks the folder and repeats the decisive comparisons.
 
-It says of each claim held, not held or not decidable, with the figures side by side, and exits with 1 if one does not
-hold. `--files` looks at the files alone.
+It prints for each claim held, not held or not decidable, with the figures side by side, and exits with 1 if one does
+not hold. `--files` checks the files alone.
 """
 
 import argparse

@@ -1,1 +1,1 @@
-"""What the commands share: arguments, help, and errors that name their cure."""
+"""The parts that commands share: arguments, help, and errors that name their cure."""

@@ -17,7 +17,7 @@ class UsageError(Exception):
 
 
 class ResumeError(UsageError):
-    """The folder holds no run that can be gone on with."""
+    """A folder without a run that can be continued."""
 
 
 _MULTIRUN = ("-m", "--multirun")
@@ -25,7 +25,7 @@ _SHOWN = {"--cfg", "-c", "--info", "-i"}
 
 
 def refuse_null(arguments: Sequence[str], groups: Sequence[str]) -> list[str]:
-    """Raises UsageError for `GROUP=null`: a group is one of its options."""
+    """Raise UsageError for `GROUP=null`: a group is one of its options."""
     for group in groups:
         if f"{group}=null" in arguments:
             hint = "; tracker=none switches tracking off" if group == "tracker" else ""
@@ -36,7 +36,7 @@ def refuse_null(arguments: Sequence[str], groups: Sequence[str]) -> list[str]:
 def take_packages(arguments: Sequence[str]) -> list[str]:
     """Take `packages=NAME,NAME` out and declare these packages for this process and its children.
 
-    Not a setting of the config, since a yaml that somebody else wrote must not declare its own package.
+    It is not a setting of the config, since a yaml from somebody else must not declare its own package.
     """
     declared = [a.partition("=")[2].strip("[]") for a in arguments if a.startswith("packages=")]
     if declared:
@@ -50,7 +50,7 @@ def json_as_setting(arguments: Sequence[str]) -> list[str]:
 
 
 def multirun_first(arguments: Sequence[str]) -> list[str]:
-    """`task=lbm -m seed=0,1` as `-m task=lbm seed=0,1`: Hydra's parser takes no flag between overrides."""
+    """Move `-m` to the front: Hydra's parser takes no flag between overrides."""
     flags = [a for a in arguments if a in _MULTIRUN]
     if flags and not _SHOWN.isdisjoint(arguments):
         raise UsageError("--cfg and --info show one run: leave out -m, and give each key one value")
@@ -60,8 +60,8 @@ def multirun_first(arguments: Sequence[str]) -> list[str]:
 def expand_resume(arguments: Sequence[str]) -> list[str]:
     """Replace `resume=FOLDER` by the overrides that the run or sweep in FOLDER was started with, writing into it again.
 
-    Overrides given beside it come last and win, so `resume=FOLDER budget.iterations=50` prolongs a run.
-    Raises ResumeError when FOLDER is neither a run's nor a sweep's folder, or its run has ended.
+    Further overrides come last and win, so `resume=FOLDER budget.iterations=50` extends a run. Raises ResumeError if
+    FOLDER is neither a run's nor a sweep's folder, or its run has ended.
     """
     folders = [a.removeprefix("resume=") for a in arguments if a.startswith("resume=")]
     if not folders:
@@ -101,6 +101,6 @@ def _load(path: Path) -> Any:
 
 
 def _quoted(folder: Path) -> str:
-    """In Hydra's grammar; a folder's name may hold anything."""
+    """Quote a folder in Hydra's grammar; its name may hold anything."""
     escaped = str(folder).replace("'", r"\'")
     return f"'{escaped}'"

@@ -1,8 +1,8 @@
 """The command of a run or sweep, kept in its folder, so that `resume=FOLDER` starts the same again.
 
-Hydra's own record holds the overrides of the task alone: without --config-dir, --config-name, search paths and declared
-packages a run with options of its own cannot go on. It is also rewritten by every command that names the folder, one
-that is then refused included; this one is written once, when the run is accepted.
+Hydra's own record holds the task overrides alone: without --config-dir, --config-name, search paths and declared
+packages a run with options of its own cannot go on. Every command that names the folder also rewrites that record, even
+if the command is then refused. This record is written once, when the run is accepted.
 """
 
 import os
@@ -53,13 +53,13 @@ def forget_sweep(folder: Path, root: Path) -> None:
 
 
 def recorded(folder: Path) -> list[str] | None:
-    """The arguments that started the run or sweep in `folder`, without its place; None if there is no record."""
+    """Return the arguments that started the run or sweep in `folder`, without its place; None if there is no record."""
     record = read_json(folder / FILE, dict[str, list[str]])
     return record.get("arguments") if record else None
 
 
 def flags(arguments: Sequence[str]) -> list[str]:
-    """What a command says besides its overrides: configs of the user's own, and packages that are declared."""
+    """Return the parts of a command besides its overrides: the user's own configs, and declared packages."""
     found: list[str] = []
     rest = iter(arguments)
     for argument in rest:
@@ -77,5 +77,5 @@ def _lasting(overrides: Sequence[str]) -> Iterator[str]:
 
 
 def _absolute(override: str) -> str:
-    """A search path that a resume finds from another folder too."""
+    """Make a search path absolute, so that a resume finds it from another folder too."""
     return re.sub(r"file://(?!/)([^,\]'\"]+)", lambda path: f"file://{Path(path[1]).absolute()}", override)

@@ -16,7 +16,7 @@ _FOLDER, _NAME = ("--config-dir", "-cd"), ("--config-name", "-cn")
 
 @dataclass(frozen=True)
 class ConfigChoice:
-    """Which config is composed: its name, folders of the user's that are searched too, and overrides."""
+    """The config to compose: its name, the user's folders that are searched too, and overrides."""
 
     name: str
     folders: tuple[Path, ...]
@@ -39,12 +39,12 @@ class ConfigChoice:
         return cls(name.removesuffix(".yaml"), tuple(folders), tuple(overrides))
 
     def compose(self, *, with_hydra: bool = False) -> DictConfig:
-        """Compose it. Raises what Hydra raises."""
+        """Compose it. Raises Hydra's errors."""
         with self._initialized():
             return compose(self.name, overrides=list(self._all_overrides()), return_hydra_config=with_hydra)
 
     def group_options(self, group: str) -> list[str]:
-        """The options of a group, those of the user's folders included."""
+        """List the options of a group, those of the user's folders included."""
         roots = [data("conf"), *self.folders, *self._searched()]
         return sorted({option.stem for root in roots for option in (root / group).glob("*.yaml")})
 

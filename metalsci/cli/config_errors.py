@@ -1,4 +1,4 @@
-"""A mistake in a config in words a user can act on: what is wrong, and what there is to choose from."""
+"""A mistake in a config, explained to its user: the fault, and the choices there are."""
 
 import difflib
 import re
@@ -14,7 +14,7 @@ from metalsci.experiment.signature_schemas import schema_of
 
 
 def explain(error: BaseException) -> str:
-    """Hydra's or OmegaConf's message without the search path, and with the keys that exist beside an unknown one."""
+    """Return Hydra's or OmegaConf's message without the search path, and with the keys next to an unknown one."""
     lines = [line.rstrip() for line in str(error).splitlines()]
     if "Config search path:" in lines:
         lines = lines[: lines.index("Config search path:")]
@@ -26,13 +26,16 @@ def explain(error: BaseException) -> str:
 
 
 def refuse_unread(cfg: DictConfig) -> None:
-    """Raises UsageError for a setting that was added (`+name=value`) where the schema has none."""
+    """Raise UsageError for a setting that was added (`+name=value`) and that the schema lacks."""
     for path, unknown, schema in _added(cfg, ""):
         raise UsageError(f"{path}{unknown}: no such setting; nothing would read it{_offer(unknown, schema)}")
 
 
 def _added(node: DictConfig, path: str) -> Iterator[tuple[str, str, type]]:
-    """What the nodes of a schema have beyond it, where, and the schema. What has none takes any key."""
+    """Yield the additions to the nodes of a schema, with their places and the schema.
+
+    A node without a schema takes any key.
+    """
     target = node.get("_target_")
     # The signature of the class that is made in the end: `strategy._target_=…` leaves the schema of the option before.
     schema = (schema_of(target) if isinstance(target, str) else None) or OmegaConf.get_type(node)
@@ -52,7 +55,7 @@ def _root(error: BaseException) -> BaseException:
 
 
 def _option(text: str) -> str:
-    """The option that was meant, if Hydra's message lists some that are spelled alike."""
+    """Guess the option that was meant, if Hydra's message lists some that are spelled alike."""
     unknown = re.search(r"Could not (?:find|load) '[^']*?([^'/]+)'", text)
     options = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
     close = difflib.get_close_matches(unknown[1], options, n=1, cutoff=0.5) if unknown else []
@@ -60,7 +63,7 @@ def _option(text: str) -> str:
 
 
 def _keys(cause: Any) -> str:
-    """The keys of the node that has no such key, the closest first."""
+    """List the keys of the node that has no such key, the closest first."""
     unknown = re.search(r"Key '([^']+)'", str(cause))
     if unknown is None or not is_dataclass(cause.object_type):
         return ""

@@ -1,4 +1,4 @@
-"""What a person sees of kernels judged outside a search: one table, over one task or over all."""
+"""Kernels judged outside a search, as a person sees them: one table, over one task or over all."""
 
 import sys
 from collections.abc import Sequence
@@ -41,13 +41,13 @@ class EvaluationsTable(Callback):
 
 
 def _place(job: Path) -> tuple[int, str]:
-    """In the order in which they were run: by the number in the folder's name, if it has one."""
+    """Return a key that sorts jobs by the number in the folder's name, if it has one."""
     number = job.name.split("-")[0]
     return (int(number) if number.isdigit() else 0, job.as_posix())
 
 
 def show(judgements: Sequence[Judgement], console: Console) -> None:
-    """The table, and below it the invariants, and whatever is wrong, in full."""
+    """Print the table, and below it the invariants and all faults, in full."""
     table = Table()
     for name in ("task", "size", "outcome"):
         table.add_column(name, no_wrap=True)
@@ -68,7 +68,7 @@ def show(judgements: Sequence[Judgement], console: Console) -> None:
 
 
 def _label(judgement: Judgement, judgements: Sequence[Judgement]) -> str:
-    """Return the task, and the kernel's file where several of one task are judged."""
+    """Return the task, and the kernel's file if several of one task are judged."""
     kernels = {other.kernel for other in judgements if other.task == judgement.task}
     if len(kernels) == 1:
         return judgement.task

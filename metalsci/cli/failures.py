@@ -1,4 +1,4 @@
-"""How a run can fail without it being a fault of the program, and what a user can do about each."""
+"""Failures of a run that are no fault of the program, each with advice for the user."""
 
 from metalsci.devices.errors import DeviceError
 from metalsci.experiment.instantiation import ConfigError
@@ -27,7 +27,7 @@ EXPECTED = (
 
 
 def advice(error: Exception, folder: str) -> str:
-    """A line for the end of the message, or nothing where the message says it all."""
+    """Return a line of advice for the end of the message; empty if the message needs none."""
     if isinstance(error, SeedKernelError):
         return f"\nthe kernel and its diagnostics are in {folder}"
     if isinstance(error, ModelError | BudgetError | StrategyError):

@@ -1,4 +1,4 @@
-"""`--help`: the choices, and every setting with what its class says of it.
+"""`--help`: the choices, and every setting with the text of its class.
 
 Hydra's own takes a second to list every group that it knows, its own included.
 """
@@ -19,9 +19,9 @@ _COLUMN = 34  # of the explanations
 
 
 def help_text(config_name: str, arguments: Sequence[str]) -> str:
-    """The template of the config's `hydra.help`, with the options of each group and the config as composed.
+    """Fill the template of the config's `hydra.help` with the options of each group and the config as composed.
 
-    Raises what composing raises.
+    Raises the errors of composing.
     """
     choice = ConfigChoice.of(arguments, config_name)
     cfg = choice.compose(with_hydra=True)
@@ -34,7 +34,7 @@ def help_text(config_name: str, arguments: Sequence[str]) -> str:
 
 
 def _explained(node: DictConfig, indent: str) -> Iterator[str]:
-    """A config as YAML, each setting with what the docstring of its class says of it."""
+    """Yield a config as YAML, each setting with its text from the docstring of its class."""
     signature = _signature(node)
     told = {parameter.name: parameter.doc for parameter in signature.parameters} if signature else {}
     for name in map(str, node):
@@ -67,7 +67,7 @@ def _line(setting: str, told: str) -> str:
 
 
 def _signature(node: DictConfig) -> SourceSignature | None:
-    """What says what may stand in a node: the signature of its class, or the schema that it has."""
+    """Return the signature of a node's class, or the schema that the node has."""
     target = node.get("_target_")
     if isinstance(target, str):
         return documents(target)

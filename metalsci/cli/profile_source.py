@@ -1,4 +1,4 @@
-"""A kernel to be profiled, from a task or from a file of its own, and what was counted and predicted of it."""
+"""A kernel to be profiled, from a task or from a file of its own, with its counts and predictions."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ _SEED = 0  # of inputs: the same each time, so that two profiles can be compared
 
 @dataclass(frozen=True)
 class Profiled:
-    """name: of the file, or "seed". size: label of the problem, empty for a file's own."""
+    """A kernel with its profile. name: of the file, or "seed". size: label of the problem, empty for a file's own."""
 
     name: str
     size: str
@@ -36,7 +36,10 @@ class Profiled:
 
 
 def profile_task(task: str, kernel: str | None, size: str | None, gpu: GpuFacts) -> Profiled:
-    """Of a task's program at one of its sizes, by default the largest. Raises what composing and compiling raise."""
+    """Profile a task's program at one of its sizes, by default the largest.
+
+    Raises errors of composing and compiling.
+    """
     register()
     problem: Problem = make(ConfigChoice.of([f"task={task}"], "evaluate").compose(), "task")
     labels = [each.label for each in problem.sizes]
@@ -54,7 +57,7 @@ def profile_task(task: str, kernel: str | None, size: str | None, gpu: GpuFacts)
 
 
 def profile_file(settings: Mapping[str, str], gpu: GpuFacts) -> Profiled:
-    """Of one dispatch of a kernel in a file. Raises UsageError for arguments that make no sense."""
+    """Profile one dispatch of a kernel in a file. Raises UsageError for arguments that make no sense."""
     source = Path(settings["source"]).read_text(encoding="utf-8")
     with cpu_metal.Device() as device:
         kernels = device.compile(source).kernels

@@ -35,7 +35,7 @@ def show(profiled: Profiled, console: Console) -> None:
 
 
 def show_both(one: Profiled, other: Profiled, console: Console) -> None:
-    """What changes from `other` to `one`: its speedup, and each term's seconds."""
+    """Print the change from `other` to `one`: its speedup, and each term's seconds."""
     comparison = compare(one.prediction, other.prediction)
     table = Table(title=f"{one.name} next to {other.name}")
     for heading in ("seconds go into", one.name, other.name):
@@ -50,7 +50,7 @@ def show_both(one: Profiled, other: Profiled, console: Console) -> None:
 
 
 def page(found: Sequence[Profiled]) -> str:
-    """An HTML page of its own."""
+    """Write a self-contained HTML page."""
     return (
         "<!doctype html><meta charset=utf-8><title>Profile</title><style>body{font:14px sans-serif;margin:2em}"
         "pre{font:13px monospace}.r{color:#a50}.h{background:#fd9}td,th{padding:0 .8em;text-align:right}</style>"
@@ -103,7 +103,7 @@ def _table(profiled: Profiled) -> Table:
 
 
 def _annotated(profiled: Profiled) -> Iterator[tuple[int, str, float, list[str]]]:
-    """Each line of the source: number, text, share of all cycles, remarks."""
+    """Yield each line of the source: number, text, share of all cycles, remarks."""
     cycles: dict[int, float] = {}
     remarks: dict[int, list[str]] = {}
     for dispatch in profiled.prediction.dispatches:

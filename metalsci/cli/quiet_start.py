@@ -1,4 +1,4 @@
-"""Imported first by commands: until they can say something better, Ctrl-C ends them without a traceback.
+"""The first import of commands: until they can report it better, Ctrl-C ends them without a traceback.
 
 The imports of a command take most of a second, and Python answers an interrupt in the middle with 25 lines.
 """

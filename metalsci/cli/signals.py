@@ -1,11 +1,14 @@
-"""SIGTERM as Ctrl-C: the run ends in good order, and says how to go on. Slurm, docker and service managers send it."""
+"""SIGTERM as Ctrl-C: the run ends in good order and prints how to resume.
+
+Slurm, docker and service managers send it.
+"""
 
 import signal
 from types import FrameType
 
 
 class Terminated(KeyboardInterrupt):
-    """The process was asked to end."""
+    """A request to the process to end."""
 
 
 def _raise(signum: int, frame: FrameType | None) -> None:

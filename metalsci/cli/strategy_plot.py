@@ -12,7 +12,7 @@ _COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#B8A800", "#0072B2", "#
 
 
 def plot_standings(standings: Sequence[Standing]) -> str:
-    """Means with 95 % bands; a strategy has the same colour in every panel."""
+    """Draw means with 95 % bands; a strategy has the same colour in every panel."""
     landscapes = list(dict.fromkeys(s.landscape for s in standings))
     names = sorted({s.strategy for s in standings})
     colours = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(names)}

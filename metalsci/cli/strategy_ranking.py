@@ -1,4 +1,4 @@
-"""What `python -m metalsci.strategies` does: reads conf/strategy, runs the comparison, prints tables."""
+"""The command `python -m metalsci.strategies`: read conf/strategy, run the comparison, print tables."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -22,7 +22,7 @@ from metalsci.tracking.console import make_console
 
 
 class StrategyUsageError(Exception):
-    """What was asked for does not exist; the message says what does."""
+    """A request for something that does not exist; the message says what does."""
 
 
 def list_strategies() -> None:
@@ -58,7 +58,7 @@ def rank(
 
 
 def make_strategy(option: Path, seed: int) -> Strategy:
-    """A strategy as its yaml has it, with this random seed."""
+    """Make a strategy from its yaml, with this random seed."""
     config = OmegaConf.create({"seed": seed, "strategy": OmegaConf.load(option)})
     strategy: Strategy = instantiate(config.strategy, _convert_="all")
     return strategy

@@ -65,23 +65,23 @@ class SweepTable(Callback):
 
 
 def unfinished(folder: Path) -> list[Path]:
-    """The folders of a sweep's runs that can be resumed."""
+    """Return the folders of a sweep's runs that can be resumed."""
     return [job for job in jobs(folder) if (job / "journal.jsonl").exists() and summary(job) is None]
 
 
 def jobs(folder: Path) -> list[Path]:
-    """The folders of a sweep's runs, as deep as hydra.sweep.subdir puts them, in the order in which they are run."""
+    """Return the folders of a sweep's runs, as deep as hydra.sweep.subdir puts them, in the order of running."""
     found = [path.parent for path in folder.rglob(".hydra") if path.parent != folder]
     return sorted(found, key=lambda job: (len(job.name), job.as_posix()))
 
 
 def summary(job: Path) -> Result | None:
-    """What a run ended with; None if it has not ended, or its file is not whole."""
+    """Read the result of a run; None if it has not ended, or its file is not whole."""
     return read_json(job / "summary.json", dict[str, Any])
 
 
 def runs_table(results: Mapping[str, Result | None]) -> Table:
-    """A row a run."""
+    """Make a table with a row for each run."""
     rows = [["run", "task", "model", "seed", "self-speedup", "found at", "held-out", "verdict"]]
     for job, result in results.items():
         if result is None:
@@ -96,7 +96,7 @@ def runs_table(results: Mapping[str, Result | None]) -> Table:
 
 
 def seeds_table(results: Mapping[str, Result | None]) -> Table:
-    """A row for each task × model: geometric means over the seeds, with their intervals."""
+    """Make a table with a row for each task × model: geometric means over the seeds, with their intervals."""
     groups: dict[tuple[str, str], list[Result]] = {}
     for result in results.values():
         if result is not None:
@@ -126,7 +126,10 @@ class Mean:
 
 
 def geometric_mean(values: Sequence[float]) -> Mean:
-    """The mean of ratios, with Student's interval over their logarithms. Values that are not positive are left out."""
+    """Compute the mean of ratios, with Student's interval over their logarithms.
+
+    Values that are not positive are left out.
+    """
     logs = [math.log(value) for value in values if value > 0]
     if not logs:
         return Mean(math.nan)
@@ -144,7 +147,7 @@ def _students_t(freedom: int) -> float:
 
 
 def as_csv(results: Mapping[str, Result | None]) -> str:
-    """A row a run, with figures in full."""
+    """Write a row for each run, with all digits."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*_FIELDS, "verdict", "tokens", "dollars", "seconds"])

@@ -1,4 +1,4 @@
-"""Does a file compile as Metal, and what are its kernels? For CI and editors."""
+"""Compile Metal files and list their kernels, for CI and editors."""
 
 import argparse
 import sys
@@ -11,7 +11,7 @@ from metalsci.msl.language.math_mode import MathMode
 
 
 def main() -> int:
-    """0 where every file compiles, 1 where one does not, 2 where one cannot be read."""
+    """Return 0 if every file compiles, 1 if one does not, 2 if one cannot be read."""
     parser = argparse.ArgumentParser(prog="python -m metalsci.cpu_metal", description=__doc__)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE.metal", help="Metal source; - for standard input")
     modes = [mode.value for mode in MathMode]

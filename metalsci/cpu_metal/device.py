@@ -43,9 +43,11 @@ class Device:
     """A Metal device in software. A context manager; `close` ends its process.
 
     The process starts with the first run and again after a crash or a timeout; buffers and libraries outlive it.
+
     threads: workers, one a processor by default.
-    architecture: what kernels are compiled for, as Clang's -march names it; METALSCI_ARCHITECTURE or this processor by
-    default. Raises ArchitectureError for one that is unknown, or that this processor cannot run.
+    architecture: the target of kernels, as Clang's -march names it; METALSCI_ARCHITECTURE or this processor by default.
+
+    Raises ArchitectureError for an architecture that is unknown, or that this processor cannot run.
     """
 
     def __init__(
@@ -73,25 +75,26 @@ class Device:
     ) -> Library:
         """Compile every kernel of a `.metal` file.
 
-        source: its text, or what `parse` read in it. interface: kernels that it must have, with these arguments.
+        source: its text, or the unit that `parse` made of it. interface: kernels that it must have, with these
+            arguments.
         Raises CompileError.
         """
         compiled, warnings = self._compiler.compile(source, MathMode(math_mode), interface)
         return Library({c.signature.name: kernel(c) for c in compiled}, warnings)
 
     def buffer(self, array: npt.ArrayLike) -> Buffer:
-        """A buffer that starts as a copy of `array`, row-major."""
+        """Make a buffer that starts as a copy of `array`, row-major."""
         values: npt.NDArray[Any] = np.asarray(array)
         buffer = Buffer(values.shape, values.dtype)
         buffer.array[...] = values
         return buffer
 
     def empty(self, shape: Sequence[int], dtype: npt.DTypeLike) -> Buffer:
-        """A buffer of zeros, which count as undefined for `run(…, check=True)`."""
+        """Make a buffer of zeros, which count as undefined for `run(…, check=True)`."""
         return Buffer(tuple(shape), dtype)
 
     def encode(self, dispatches: Sequence[Dispatch]) -> CommandBuffer:
-        """A command buffer, to be run often. Raises PipelineError and ValueError."""
+        """Make a command buffer, to be run often. Raises PipelineError and ValueError."""
         return CommandBuffer(dispatches, self.threads)
 
     def run(
@@ -102,10 +105,12 @@ class Device:
         check: bool = False,
         groups: Groups | None = None,
     ) -> RunTime:
-        """Runs dispatches in order and says how long that took.
+        """Run dispatches in order and return how long that took.
 
-        check: under the sanitizer, on one worker and many times slower. Raises DispatchError with all that it found,
-        after the last dispatch. groups: those of each dispatch that a checked run looks at, all by default.
+        check: under the sanitizer, on one worker and many times slower. Raises DispatchError with all its findings,
+            after the last dispatch.
+        groups: of each dispatch, for a checked run; all by default.
+
         Raises DeviceTimeout after `timeout` seconds and DeviceCrash, both DispatchErrors.
         """
         if not isinstance(commands, CommandBuffer):
@@ -122,7 +127,7 @@ class Device:
                     binding.buffer.initialised = True
 
     def profile(self, dispatches: Sequence[Dispatch], timeout: float | None = 60.0) -> Profile:
-        """What a GPU would do with dispatches, counted: see profiler/. Leaves any content in buffers that they write.
+        """Count a GPU's work in dispatches: see profiler/. Buffers that they write hold anything afterwards.
 
         timeout: of each run of the device process. Raises DispatchError, DeviceTimeout and DeviceCrash among them.
         """
@@ -151,7 +156,7 @@ class Device:
     def _submit(
         self, operation: Operation, commands: CommandBuffer, resolve: _Resolve, timeout: float | None
     ) -> RunTime:
-        """The time of the operation on what `resolve` gives the address of. Raises DeviceTimeout and DeviceCrash."""
+        """Time the operation on the address that `resolve` returns. Raises DeviceTimeout and DeviceCrash."""
         with self._lock:
             session = self._started()
             try:
@@ -178,7 +183,7 @@ class Device:
         return self._counted[kernel]
 
     def restart(self) -> None:
-        """Ends the process, and with it all memory that a kernel might have left a trace in."""
+        """End the process, and with it all memory that a kernel might have left a trace in."""
         with self._lock:
             session, self._session = self._session, None
             if session is not None:
@@ -201,7 +206,7 @@ class Device:
 
 
 class _Session:
-    """One device process and what it has mapped and loaded."""
+    """One device process, with the memory it has mapped and the kernels it has loaded."""
 
     def __init__(self, process: DeviceProcess) -> None:
         self.process = process
@@ -213,7 +218,7 @@ class _Session:
         weakref.finalize(self, process.kill)
 
     def timed(self, operation: Operation, address: int, count: int, timeout: float | None) -> RunTime:
-        """Asks the process, which has answered before: all its workers have started."""
+        """Ask the process, which has answered before: all its workers have started."""
         if not self._clock_sought:
             self._clock_sought = True
             self._clock = worker_clock(self.process.pid)
@@ -229,7 +234,7 @@ class _Session:
             raise ProcessDied from None
 
     def entry(self, kernel: Kernel) -> int:
-        """Where the kernel starts, loaded at first use."""
+        """Return the address of the kernel, loaded at first use."""
         if kernel not in self._entries:
             descriptor = shared_memory("metal-code", len(kernel.code))
             try:
@@ -240,7 +245,10 @@ class _Session:
         return self._entries[kernel]
 
     def address(self, region: SharedRegion, writable: bool) -> int:
-        """Where the process sees the region, mapped at first use; what is no longer used is unmapped before."""
+        """Return the process's address of the region, mapped at first use.
+
+        Regions no longer used are unmapped before.
+        """
         while self._released:
             self.process.ask(Operation.UNMAP, *self._released.popleft(), timeout=_TIMEOUT)
         addresses = self._mapped.setdefault(region, {})

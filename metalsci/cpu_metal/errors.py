@@ -1,4 +1,4 @@
-"""What can go wrong on the device, typed. Every message is a sentence that a person or a model can act on."""
+"""Typed failures of the device. Every message is a sentence that a person or a model can act on."""
 
 from collections.abc import Sequence
 
@@ -6,11 +6,11 @@ from metalsci.msl.diagnostics import Finding
 
 
 class PipelineError(Exception):
-    """The kernel compiles but cannot be dispatched so: its threadgroup or its threadgroup memory is too large."""
+    """A kernel that compiles but cannot be dispatched so: its threadgroup or its threadgroup memory is too large."""
 
 
 class DispatchError(Exception):
-    """The kernel was run and did something it must not. `findings` say what, one sentence each."""
+    """A kernel that ran and did something forbidden. `findings` say what, one sentence each."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         super().__init__("\n".join(map(str, findings)))
@@ -18,8 +18,8 @@ class DispatchError(Exception):
 
 
 class DeviceCrash(DispatchError):  # noqa: N818  what happened, in the word that callers look for
-    """The kernel took its process down: an access outside its buffers, a division by zero, a stack too small."""
+    """A kernel that took its process down: an access outside its buffers, a division by zero, a stack too small."""
 
 
 class DeviceTimeout(DispatchError):  # noqa: N818
-    """The command buffer did not finish in time; its process was killed."""
+    """A command buffer that did not finish in time; its process was killed."""

@@ -62,7 +62,7 @@ Progress = Callable[[str], None]
 
 
 class Evaluator:
-    """Judge of candidates of one task at a fixed list of sizes. A context manager: benches hold device memory.
+    """A judge of candidates of one task at a fixed list of sizes. A context manager: benches hold device memory.
 
     inputs_seed: of the inputs at every size; see metalsci.task.input_seeds.
     """

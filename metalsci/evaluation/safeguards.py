@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Safeguard(StrEnum):
-    """Check of a candidate. All are on in every evaluation, duel and gate; tests switch one off at a time."""
+    """A check of a candidate. All are on in every evaluation, duel and gate; tests switch one off at a time."""
 
     POISON = "poison"
     """Outputs, scratch and padding are overwritten before every run, timed or not, each time with another pattern."""

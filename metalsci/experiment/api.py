@@ -1,4 +1,4 @@
-"""What the commands do, as functions: judge a kernel, compare several, look for undefined behaviour, run a search.
+"""The commands as functions: judge a kernel, compare several, look for undefined behaviour, run a search.
 
     evaluate("saxpy", source)                   # correct? how fast, at each size?
     compare("saxpy", [seed, mine, yours])       # side by side, the first being the baseline
@@ -69,7 +69,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Checked:
-    """What can be said of a kernel without a clock.
+    """Verdict on a kernel without a clock.
 
     diagnostics: of the rules and the compiler. findings: of the sanitizer; empty without a task, since it needs inputs.
     """
@@ -79,7 +79,7 @@ class Checked:
 
     @property
     def correct(self) -> bool:
-        """Whether it compiles and does nothing that Metal leaves undefined."""
+        """True if it compiles and does nothing that Metal leaves undefined."""
         refused = any(diagnostic.severity is Severity.ERROR for diagnostic in self.diagnostics)
         return not refused and not any(finding.undefined for finding in self.findings)
 
@@ -95,7 +95,7 @@ def evaluate(
     """Judge a kernel as a search does: compile, compare with the reference, time, score.
 
     task: a name in conf/task. source: the text of a `.metal` file. sizes: labels of in-distribution sizes, all by
-    default. check: run the sanitizer too. Whatever is wrong with the kernel is a result, not an exception.
+    default. check: run the sanitizer too. A fault of the kernel is a result, not an exception.
 
     Example:
         >>> seed = open("tasks/saxpy/seed.metal").read()
@@ -148,7 +148,7 @@ def compare(
 
 
 def check(source: str, task: str | None = None, *, math_mode: MathMode | str = MathMode.fast) -> Checked:
-    """Look at a kernel without timing it: Metal's rules, the compiler, and with a task its interface and the sanitizer.
+    """Check a kernel without timing it: Metal's rules, the compiler, and with a task its interface and the sanitizer.
 
     source: the text of a `.metal` file. task: a name in conf/task, whose smallest size and probes are run with every
     access checked.
@@ -181,15 +181,15 @@ def check(source: str, task: str | None = None, *, math_mode: MathMode | str = M
 def run(overrides: Sequence[str] = ()) -> Summary:
     """Run a search, as `python -m metalsci.run` does with these overrides, and return its result.
 
-    The run has a folder of its own, which `hydra.run.dir=FOLDER` names, and resumes from the command line if it is
-    interrupted. Keys of model providers are taken out of the environment for good.
+    The run has a folder of its own, which `hydra.run.dir=FOLDER` names. If it is interrupted, the command line can
+    resume it. Keys of model providers are taken out of the environment for good.
 
     Example:
         >>> summary = run(["task=saxpy", "budget.iterations=1", "tracker=none"])
         >>> summary.iterations
         1
 
-    Raises what `metalsci.experiment.search_run.run_experiment` raises.
+    Raises the errors of `metalsci.experiment.search_run.run_experiment`.
     """
     cfg = _composed("config", [*overrides, "hydra.mode=RUN"], hydra=True)
     HydraConfig.instance().set_config(cfg)  # ${hydra:…} in settings

@@ -15,7 +15,7 @@ from metalsci.tracking.summary import Summary
 
 
 def best_py(problem: Problem, source: str, summary: Summary, run: Path, math_mode: MathMode) -> str:
-    """One Python function for each kernel of `source`, through `mx.fast.metal_kernel`.
+    """Write one Python function for each kernel of `source`, through `mx.fast.metal_kernel`.
 
     Where MLX cannot run a kernel that the software device could, the module says so when it is imported.
     """
@@ -49,7 +49,7 @@ def _gate(summary: Summary) -> str:
 
 
 def _usage(problem: Problem) -> dict[str, CallExample]:
-    """How the task's host code calls each kernel, taken from its program at the smallest size."""
+    """Return an example call of each kernel, taken from the task's program at the smallest size."""
     task, size = problem.task, problem.sizes[0]
     program = task.trace(size, task.inputs(size, np.random.default_rng(0)))
     usage: dict[str, CallExample] = {}

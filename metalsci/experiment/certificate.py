@@ -1,4 +1,4 @@
-"""Does a run's result hold? Its files are looked at, then the decisive pairs and the gate are run again."""
+"""The certificate of a run: its files are checked, then the decisive pairs and the gate are run again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Held(StrEnum):
 
 @dataclass(frozen=True)
 class Claim:
-    """One thing that the folder says, and what was found."""
+    """One claim of the folder, with the result of its check."""
 
     what: str
     held: Held
@@ -54,7 +54,7 @@ class Certificate:
 
 
 def look(folder: Path) -> list[Claim]:
-    """The claims that need no device: nothing was changed, and the files agree. Raises ConfigError."""
+    """Check the claims that need no device: nothing was changed, and the files agree. Raises ConfigError."""
     if not (folder / "journal.jsonl").is_file() or not (folder / "summary.json").is_file():
         raise ConfigError(f"{folder} holds no journal.jsonl and summary.json: give the folder of a run that has ended")
     faults = [*changed(folder), *contradictions(folder)]
@@ -64,7 +64,7 @@ def look(folder: Path) -> list[Claim]:
 
 
 def verify(folder: Path) -> Certificate:
-    """Look, and run again what decided, on inputs that nobody has seen. Raises ConfigError."""
+    """Check the files, and repeat the decisive comparisons on inputs that nobody has seen. Raises ConfigError."""
     claims = look(folder)
     if any(claim.held is Held.NOT_HELD for claim in claims):
         return Certificate(tuple(claims))

@@ -12,23 +12,23 @@ _HAS_WHITELIST = "execution_whitelist" in inspect.signature(hydra.main).paramete
 
 
 def base() -> dict[str, Any]:
-    """For `initialize_config_dir`: 1.3 takes its own behaviour only if asked, 1.4 warns of the question."""
+    """Return options for `initialize_config_dir`: 1.3 must be asked for its own behaviour, 1.4 warns if asked."""
     return {} if _HAS_WHITELIST else {"version_base": "1.3"}
 
 
 def entry_options(packages: Sequence[str]) -> dict[str, Any]:
-    """For `hydra.main`. packages: those whose classes configs may name, Hydra's callbacks included."""
+    """Return options for `hydra.main`. packages: those whose classes configs may name, Hydra's callbacks included."""
     return {"execution_whitelist": _whitelist(packages)} if _HAS_WHITELIST else base()
 
 
 def instantiate_options(packages: Sequence[str]) -> dict[str, Any]:
-    """For `instantiate`."""
+    """Return options for `instantiate`."""
     takes_one = "_execution_whitelist_" in inspect.signature(instantiate).parameters
     return {"_execution_whitelist_": _whitelist(packages)} if takes_one else {}
 
 
 def register_resolver(name: str, resolver: Callable[[str], str]) -> None:
-    """Register a resolver under the name that this OmegaConf knows the function by."""
+    """Register a resolver under the name that this OmegaConf has for the function."""
     register = getattr(OmegaConf, "register_resolver" if _HAS_WHITELIST else "register_new_resolver")
     register(name, resolver, replace=True)
 

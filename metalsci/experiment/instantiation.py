@@ -1,4 +1,4 @@
-"""From the groups of a config to objects: which classes a config may name, and how their refusals read."""
+"""From the groups of a config to objects: the classes that a config may name, and the wording of their refusals."""
 
 import os
 import traceback
@@ -31,9 +31,9 @@ def make(cfg: DictConfig, group: str) -> Any:
 
 
 def packages() -> tuple[str, ...]:
-    """Packages whose classes a config may name: metalsci, and those that the user has declared.
+    """Return the packages whose classes a config may name: metalsci, and those that the user has declared.
 
-    They are declared on the command line or in the environment, never in a yaml: one that somebody else wrote must not
+    They are declared on the command line or in the environment, never in a yaml: a yaml from somebody else must not
     vouch for itself.
     """
     declared = os.environ.get(PACKAGES, "").split(",")
@@ -41,7 +41,7 @@ def packages() -> tuple[str, ...]:
 
 
 def _refuse_foreign(node: Any, path: str) -> None:
-    """Raises ConfigError for a `_target_` of a package that the user has not declared."""
+    """Raise ConfigError for a `_target_` of a package that the user has not declared."""
     allowed = packages()
     for place, target in _targets(node, path):
         package = target.partition(".")[0]
@@ -53,7 +53,7 @@ def _refuse_foreign(node: Any, path: str) -> None:
 
 
 def _targets(node: Any, path: str) -> Iterator[tuple[str, str]]:
-    """The `_target_`s in a config, each with its place."""
+    """Yield the `_target_`s in a config, each with its place."""
     if isinstance(node, DictConfig) and not node._is_none() and not node._is_missing():
         if isinstance(target := node.get("_target_"), str):
             yield path, target
@@ -65,7 +65,7 @@ def _targets(node: Any, path: str) -> Iterator[tuple[str, str]]:
 
 
 def _sentence(error: BaseException) -> str:
-    """The message of a refusal. An error that is no refusal also gets its kind and place, for whoever mends it."""
+    """Return the message of a refusal. An error that is no refusal also gets its kind and place, for its author."""
     if isinstance(error, OmegaConfBaseException):
         return str(error).splitlines()[0]
     told = str(error).splitlines()[0] if str(error) else ""

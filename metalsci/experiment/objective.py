@@ -1,4 +1,4 @@
-"""The one number of a run that a sweeper, such as Optuna's, makes larger."""
+"""The one number of a run that a sweeper, such as Optuna's, maximises."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -6,7 +6,10 @@ from typing import Any
 
 
 class Metric(Enum):
-    """self_speedup and best_score: on the sizes that the search scores. heldout_speedup and phi: at the gate."""
+    """Number to maximise.
+
+    self_speedup and best_score: on the sizes that the search scores. heldout_speedup, phi: at the gate.
+    """
 
     self_speedup = "self_speedup"
     best_score = "best_score"
@@ -15,6 +18,6 @@ class Metric(Enum):
 
 
 def objective(summary: Mapping[str, Any], metric: Metric) -> float:
-    """Read the metric from what summary.json holds; 0 for a winner that was wrong at the gate."""
+    """Read the metric from the fields of summary.json; 0 for a winner that was wrong at the gate."""
     place = summary if metric in (Metric.self_speedup, Metric.best_score) else summary["gate"]
     return float(place[metric.value] or 0.0)

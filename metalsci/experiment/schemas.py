@@ -1,4 +1,4 @@
-"""What stands at the top of a config, as types, and everything else that Hydra must know before it composes.
+"""The top of a config as types, and everything else that Hydra must know before it composes.
 
 The options of a group have no types here: theirs are made from the signatures of their classes, see
 metalsci.experiment.signature_schemas.
@@ -28,10 +28,10 @@ class InputsConfig:
 
 @dataclass
 class PathsConfig:
-    """Where things lie.
+    """The places of files.
 
     - tasks: the task folders: in a checkout its tasks/, in a wheel the shipped ones.
-    - outputs: relative to where the command runs.
+    - outputs: relative to the working folder of the command.
     """
 
     tasks: str = MISSING
@@ -45,7 +45,8 @@ class RunConfig:
     - seed: of every random draw of the search; `seed kernel` is something else.
     - sanitizer: look for data races and the like in candidates that fail, and in those that would win.
     - run: the folder of a recorded run, for model=replay.
-    - optimized_metric: what a sweeper such as Optuna's makes larger: self_speedup, best_score, heldout_speedup or phi.
+    - optimized_metric: the number that a sweeper such as Optuna's maximises: self_speedup, best_score, heldout_speedup
+      or phi.
     - start: a .metal file, or the folder of a run, to start from; the seed kernel stays the baseline.
     - json: print the summary as JSON on standard output, and everything else on standard error; --json is short for it.
     - observers: further followers of a run, by name: +observers.csv._target_=mine.Csv.

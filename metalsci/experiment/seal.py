@@ -1,7 +1,7 @@
 """The seal of a run folder: a digest of each of its files, written when the run ends.
 
-It names a file that was changed afterwards. Whoever changes a file can write a new seal, too; against that the journal,
-the summary and the gate's result say the same thing in several places, and `metalsci.verify` measures again.
+It names a file that was changed afterwards. A person who changes a file can write a new seal, too; against that the
+journal, the summary and the gate's result say the same thing in several places, and `metalsci.verify` measures again.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ def seal(folder: Path) -> Path:
 
 
 def changed(folder: Path) -> Iterator[str]:
-    """A sentence for each file that is not what it was when the run ended."""
+    """Yield a sentence for each file that has changed since the run ended."""
     found = read_json(folder / NAME, Seal)
     if found is None:
         yield f"{NAME} is missing or cannot be read: the run did not end, or its seal was taken away"
@@ -57,7 +57,7 @@ def changed(folder: Path) -> Iterator[str]:
 
 
 def contradictions(folder: Path) -> Iterator[str]:
-    """Where the files of a run do not say the same thing."""
+    """Yield contradictions between the files of a run."""
     summary = read_json(folder / "summary.json", dict)
     gate = read_json(folder / "gate.json", dict)
     best = _text(folder / "best.metal")

@@ -66,7 +66,7 @@ _BUSY = 0.75  # of the processors: from this load on, timings are those of a sha
 
 @dataclass(frozen=True)
 class Parts:
-    """What a config stands for."""
+    """The objects that a config stands for."""
 
     problem: Problem
     model: Model | LanguageModel
@@ -83,7 +83,7 @@ class Parts:
 
 
 def check_seed(name: str, seed: int | None) -> None:
-    """Raises ConfigError."""
+    """Raise ConfigError for a seed that cannot be used."""
     if seed is not None and seed < 0:
         raise ConfigError(f"{name}={seed}: a random seed is not negative")
 
@@ -94,7 +94,7 @@ def math_mode_of(cfg: DictConfig) -> MathMode:
 
 
 def make_sanitizer(cfg: DictConfig) -> Sanitizer | None:
-    """None where it is switched off, or where the software device cannot run."""
+    """Make the sanitizer; None if it is disabled, or the software device cannot run."""
     if not cfg.sanitizer or sys.platform != "linux":
         return None
     return CpuSanitizer(architecture=cfg.device.get("architecture"), math_mode=math_mode_of(cfg))
@@ -114,12 +114,14 @@ def build(cfg: DictConfig) -> Parts:
 def run_experiment(
     cfg: DictConfig, folder: Path, sweep: str | None, accepted: Callable[[], None] = lambda: None
 ) -> Summary:
-    """Run it in `folder`, going on where its journal ends. `sweep` names the group of a sweep's runs.
+    """Run the experiment in `folder`, continuing after the end of its journal.
+
+    `sweep` names the group of a sweep's runs.
 
     accepted: called once the settings are usable and the folder is this run's; before, nothing in it has changed.
 
     Raises ConfigError for unusable settings, JournalError, SeedKernelError, GateError, ModelError and BudgetError as
-    documented there, and OSError where the folder cannot be written. Whatever ends it, model, device and tracker are
+    documented there, and OSError if the folder cannot be written. However it ends, model, device and tracker are
     closed.
     """
     key_ring().withhold()  # before the first child process starts
@@ -148,7 +150,7 @@ def run_experiment(
 
 
 def _machine(device: Device, recording: Recording | None) -> Machine:
-    """What models are told of the device: as recorded, if a recorded run is repeated."""
+    """Return the description of the device for models: the recorded one, if a recorded run is repeated."""
     if recording:
         return recording.machine
     return device.machine if isinstance(device, Described) else Machine()
@@ -168,12 +170,12 @@ def start_source(path: str | None) -> str | None:
 
 
 def _recording(model: Model | LanguageModel) -> Recording | None:
-    """What an exact replay repeats. Raises JournalError."""
+    """Return the recording that an exact replay repeats. Raises JournalError."""
     return read_recording(model.journal) if isinstance(model, Replay) and model.strict else None
 
 
 def _inputs_seed(cfg: DictConfig, recording: Recording | None) -> int:
-    """For a run that begins: as configured, as recorded, or one that nobody knows."""
+    """Choose the input seed: configured, else recorded, else drawn from the operating system."""
     if cfg.inputs.seed is not None:
         return int(cfg.inputs.seed)
     return recording.inputs_seed if recording else fresh_seed()
@@ -181,7 +183,7 @@ def _inputs_seed(cfg: DictConfig, recording: Recording | None) -> int:
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Two processes must not write one journal. Raises JournalError where another is at work."""
+    """Lock the folder: two processes must not write one journal. Raises JournalError if another is at work."""
     lock = FileLock(folder / "run.lock", blocking=False)
     try:
         lock.acquire()
@@ -292,8 +294,10 @@ class _Run:
             device.prepare(source, signatures)
 
     def _gate(self, seed_kernel: str, incumbent: str) -> GateResult:
-        """Runs once and writes once: a resumed run reads what it already found. A second judgement, of another kernel,
-        is asked for and marked."""
+        """Judge the incumbent once and write the result once: a resumed run reads it.
+
+        A second judgement, of another kernel, must be requested and is marked.
+        """
         path = self.folder.path / "gate.json"
         gate, problem, device = self.parts.gate, self.parts.problem, self.parts.device
         if found := read_json(path, GateResult):
@@ -362,7 +366,7 @@ class _Run:
 
 
 def _busy() -> list[str]:
-    """A sentence about other work on this machine."""
+    """Yield a sentence about other work on this machine."""
     load, processors = os.getloadavg()[0], os.cpu_count() or 1
     if load < _BUSY * processors:
         return []
@@ -370,12 +374,12 @@ def _busy() -> list[str]:
 
 
 def _framework(entry: Entry) -> float:
-    """Seconds of an iteration that were neither model nor compiler, kernel or reference."""
+    """Return seconds of an iteration that were neither model nor compiler, kernel or reference."""
     return entry.seconds["total"] - sum(entry.seconds.get(phase, 0.0) for phase in _WORK)
 
 
 def _fingerprint(cfg: DictConfig, problem: Problem, start: str | None) -> str:
-    """What two runs must share for one to go on with the other's journal."""
+    """Compute the digest that two runs must share for one to continue the other's journal."""
     task = OmegaConf.masked_copy(cfg.task, ["name", "sizes", "heldout", "physics", "tolerance"])
     groups = ("model", "prompt", "strategy", "promotion", "device", "inputs", "repeats")
     same = [task, *(cfg[group] for group in groups)]
@@ -387,7 +391,7 @@ def _fingerprint(cfg: DictConfig, problem: Problem, start: str | None) -> str:
 
 
 def _less_means(settings: Any) -> Any:
-    """Without how a model is reached and what it costs: a run may go on over another connection, at another price."""
+    """Leave out how a model is reached and its price: a run may go on over another connection, at another price."""
     if not isinstance(settings, dict):
         return settings
     means = ("transport", "stream", "price", "prices")

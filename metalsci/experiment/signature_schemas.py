@@ -1,4 +1,4 @@
-"""Schemas made from signatures: a config option takes what its class takes, with the same types and defaults.
+"""Schemas made from signatures: a config option has its class's parameters, with the same types and defaults.
 
 Hydra merges yamls and overrides into these, so a misspelt key or a value of another type fails before anything starts,
 for an option from outside the repository as for those inside.
@@ -66,12 +66,12 @@ def schema_of(target: str) -> type | None:
 
 @cache
 def documents(target: str) -> SourceSignature | None:
-    """The signature with what its docstring says, for `--help`; None if there is no source."""
+    """Return the signature with the texts of its docstring, for `--help`; None if there is no source."""
     return read_signature(target)
 
 
 def _kind(parameter: SourceParameter) -> Any:
-    """A type that OmegaConf knows, or a _Part."""
+    """Return a type that OmegaConf knows, or a _Part."""
     if parameter.annotation is None:
         return Any
     return _resolve(parameter.annotation, parameter.module)
@@ -138,13 +138,13 @@ def _generic(outer: str, items: list[ast.expr], module: SourceModule) -> Any:
 
 
 def _plain(kind: Any) -> Any:
-    """The type of elements: objects come as configs of any class, and OmegaConf knows no unions in containers."""
+    """Return the type of elements: objects come as configs of any class, and containers hold no unions."""
     is_union = len([member for member in typing.get_args(kind) if member is not types.NoneType]) > 1
     return Any if isinstance(kind, _Part) or (is_union and typing.get_origin(kind) is typing.Union) else kind
 
 
 def _union(kinds: list[Any]) -> Any:
-    """OmegaConf knows unions of primitive types, and anything or None."""
+    """Combine types: OmegaConf knows unions of primitive types, and anything or None."""
     members = [kind for kind in kinds if kind is not types.NoneType]
     if any(kind is Any or isinstance(kind, _Part) for kind in members):
         return Any  # a part that may be absent: None, or a config with its own _target_
@@ -154,7 +154,7 @@ def _union(kinds: list[Any]) -> Any:
 
 
 def _default(parameter: SourceParameter, kind: Any) -> Any:
-    """What a schema's field starts with; _UNSAYABLE if only Python can say it."""
+    """Return the default of a schema's field; _UNSAYABLE if only Python can express it."""
     expression = parameter.default
     if isinstance(expression, ast.Call) and getattr(expression.func, "id", "") == "field":
         keywords = {keyword.arg: keyword.value for keyword in expression.keywords}
@@ -174,7 +174,7 @@ def _part_field(kind: _Part) -> Any:
 
 
 def _made(factory: ast.expr, module: SourceModule, kind: Any) -> Any:
-    """The default that a factory without arguments makes."""
+    """Return the default that a factory without arguments makes."""
     name = getattr(factory, "id", "")
     builtin: dict[str, Callable[[], object]] = {"dict": dict, "list": list, "tuple": list}
     if name in builtin:
@@ -186,7 +186,7 @@ def _made(factory: ast.expr, module: SourceModule, kind: Any) -> Any:
 
 
 def _enum(kind: Any) -> type[Enum] | None:
-    """The enum in `E` or `E | None`."""
+    """Return the enum in `E` or `E | None`."""
     for candidate in (kind, *typing.get_args(kind)):
         if isinstance(candidate, type) and issubclass(candidate, Enum):
             return candidate

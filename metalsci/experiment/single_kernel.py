@@ -1,4 +1,4 @@
-"""One kernel, judged outside any search: right or wrong at each size, and how fast beside the seed kernel."""
+"""One kernel, judged outside any search: right or wrong at each size, and its speed next to the seed kernel's."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,8 +20,10 @@ from metalsci.task.input_seeds import fresh_seed
 
 @dataclass(frozen=True)
 class SizeJudgement:
-    """One size. `speedup` is over the seed kernel, with its quartiles: None for the seed kernel itself, or where either
-    is wrong."""
+    """Result at one size.
+
+    speedup: over the seed kernel, with its quartiles; None for the seed kernel itself, or if either is wrong.
+    """
 
     size: str
     heldout: bool
@@ -32,9 +34,13 @@ class SizeJudgement:
 
 @dataclass(frozen=True)
 class Judgement:
-    """`kernel` is a file, or "seed". `score` is S over the in-distribution sizes. `verdict` is the gate's, where the
-    held-out size was asked for and the kernel is not the seed. `findings` are the sanitizer's. Written as
-    evaluation.json."""
+    """Result of one kernel, written as evaluation.json.
+
+    kernel: a file, or "seed".
+    score: S over the in-distribution sizes.
+    verdict: the gate's, if the held-out size was requested and the kernel is not the seed.
+    findings: the sanitizer's.
+    """
 
     task: str
     kernel: str
@@ -54,7 +60,7 @@ class Judgement:
 
 
 def judge_all(cfg: DictConfig) -> list[Judgement]:
-    """Judge every kernel that `kernel` names, on the same inputs. Raises what `judge` raises."""
+    """Judge every kernel that `kernel` names, on the same inputs. Raises the errors of `judge`."""
     kernels = list(cfg.kernel) if isinstance(cfg.kernel, ListConfig) else [cfg.kernel]
     if not kernels:
         raise ConfigError("kernel=[]: name a .metal file or several, or leave it out for the seed kernel")
@@ -72,7 +78,7 @@ def judge_all(cfg: DictConfig) -> list[Judgement]:
 
 
 def judge(cfg: DictConfig) -> Judgement:
-    """Raises ConfigError and TaskError for what cannot be judged; whatever is wrong with the kernel is a result."""
+    """Judge a kernel; its faults are a result. Raises ConfigError and TaskError if it cannot be judged."""
     watch = Stopwatch()
     check_seed("inputs.seed", cfg.inputs.seed)
     source = _read(cfg.kernel)
@@ -126,7 +132,7 @@ def _beside_the_seed(evaluator: Evaluator, source: str) -> tuple[Sides, tuple[Di
 
 
 def _look(cfg: DictConfig, evaluator: Evaluator, source: str, judged: Sides) -> Findings:
-    """At the size where the kernel is wrong, or at the smallest."""
+    """Check at the size where the kernel is wrong, or at the smallest."""
     sanitizer = make_sanitizer(cfg)
     if sanitizer is None:
         return Findings()
@@ -139,7 +145,7 @@ def _look(cfg: DictConfig, evaluator: Evaluator, source: str, judged: Sides) -> 
 
 
 def _less_luck(judged: Sides, found: Findings) -> Sides:
-    """What is undefined in Metal is right nowhere."""
+    """Count as wrong everywhere any kernel that does something undefined in Metal."""
     outcome = condemned(found)
     if outcome is None:
         return judged

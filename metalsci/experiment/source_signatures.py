@@ -1,8 +1,8 @@
-"""Signatures read from source text, without an import: what an option of a config takes, of which types and defaults.
+"""Signatures read from source text, without an import: the parameters of a config option, with types and defaults.
 
 `--help` shows every setting of every chosen option. To import their classes would cost it numpy, MLX's worker and the
 parser of kernels, half a second in all; a file of a few hundred lines is parsed in two milliseconds. Nothing runs
-either, so a `_target_` that somebody else wrote can be looked at before it is trusted.
+either, so a `_target_` that somebody else wrote can be read before it is trusted.
 """
 
 import ast
@@ -31,7 +31,7 @@ class SourceParameter:
 
 @dataclass(frozen=True)
 class SourceSignature:
-    """What a class or function takes. is_open: it has **kwargs, so any further name is right too."""
+    """The parameters of a class or function. is_open: it has **kwargs, so any further name is right too."""
 
     target: str
     summary: str
@@ -41,7 +41,7 @@ class SourceSignature:
 
 @dataclass(frozen=True, eq=False)
 class SourceModule:
-    """A module's text, parsed: its definitions by name, and where its imported names come from."""
+    """A module's text, parsed: its definitions by name, and the origins of its imported names."""
 
     name: str
     definitions: dict[str, ast.ClassDef | ast.FunctionDef] = field(default_factory=dict)
@@ -110,7 +110,7 @@ def read_module(name: str) -> SourceModule | None:
 
 
 def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """The module's own statements, those under `if TYPE_CHECKING` or `try` included."""
+    """Yield the module's own statements, those under `if TYPE_CHECKING` or `try` included."""
     for statement in body:
         yield statement
         if isinstance(statement, ast.If | ast.Try):
@@ -125,7 +125,7 @@ def _absolute(origin: str, level: int, package: str) -> str:
 
 
 def _source_path(name: str) -> Path | None:
-    """The file of a module, found without importing the packages above it, which `find_spec` of a whole name does."""
+    """Find the file of a module without importing the packages above it, which `find_spec` of a whole name does."""
     spec: ModuleSpec | None = None
     parts = name.split(".")
     for depth in range(len(parts)):
@@ -142,7 +142,7 @@ def _source_path(name: str) -> Path | None:
 
 
 def _ancestry(module: SourceModule, name: str) -> Iterator[tuple[SourceModule, ast.ClassDef]]:
-    """A class and its bases, nearest first, as far as their sources are found."""
+    """Yield a class and its bases, nearest first, as far as their sources are found."""
     place = module.resolve(name)
     if place is None:
         return
@@ -198,7 +198,7 @@ def _is_dataclass(node: ast.ClassDef) -> bool:
 
 
 def _last_name(expression: ast.expr) -> str:
-    """`Enum` of `Enum` and of `enum.Enum`, `Generic` of `Generic[T]`."""
+    """Return `Enum` for `Enum` and `enum.Enum`, `Generic` for `Generic[T]`."""
     match expression:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name
@@ -209,7 +209,7 @@ def _last_name(expression: ast.expr) -> str:
 
 
 def _summary(docs: str) -> str:
-    """The first sentence."""
+    """Return the first sentence."""
     return re.split(r"(?<=\.)\s|\n\n", docs.strip(), maxsplit=1)[0].replace("\n", " ")
 
 

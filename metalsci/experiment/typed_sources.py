@@ -1,7 +1,7 @@
-"""Config files that come with their schemas: the signature of a yaml's `_target_` says what may stand there.
+"""Config files that come with their schemas: the signature of a yaml's `_target_` types the node.
 
-Hydra's own sources read yamls as plain dictionaries, and offer no step between reading and merging; so its registry of
-sources gets ours in the place of its own. Both Hydra 1.3 and 1.4 are tried by `make test-hydra`.
+Hydra's own sources read yamls as plain dictionaries, and offer no step between reading and merging; so this project's
+replace them in Hydra's registry of sources. Both Hydra 1.3 and 1.4 are tried by `make test-hydra`.
 """
 
 from hydra._internal.core_plugins.file_config_source import FileConfigSource

@@ -1,1 +1,1 @@
-"""Where the project's files lie, and how they are written."""
+"""The places of the project's files, and how they are written."""

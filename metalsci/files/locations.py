@@ -1,4 +1,4 @@
-"""Where the project's data lie: at the top of a checkout, inside the package in a wheel."""
+"""The places of the project's data: at the top of a checkout, inside the package in a wheel."""
 
 import atexit
 import os
@@ -14,13 +14,13 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def data(folder: str) -> Path:
-    """`conf` or `tasks`, wherever this installation has it."""
+    """Return the folder `conf` or `tasks` of this installation."""
     shipped = _PACKAGE / "_data" / folder
     return shipped if shipped.is_dir() else _PACKAGE.parent / folder
 
 
 def package(name: str) -> Path:
-    """The folder of an installed package, which may hold a task. Raises ModuleNotFoundError."""
+    """Return the folder of an installed package, which may hold a task. Raises ModuleNotFoundError."""
     spec = find_spec(name)
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError(f"no package named {name!r}", name=name)
@@ -28,13 +28,16 @@ def package(name: str) -> Path:
 
 
 def shown(path: Path) -> str:
-    """A path as a person reads it: relative to where the command runs, if it is below."""
+    """Shorten a path for a person: relative to the working folder, if it is below."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def cache() -> Path:
-    """What may be forgotten: compiled kernels, references, measured ceilings. METALSCI_CACHE names another folder."""
+    """Return the folder for things that may be forgotten: compiled kernels, references, measured ceilings.
+
+    METALSCI_CACHE names another folder.
+    """
     return Path(os.environ.get("METALSCI_CACHE") or user_cache_path("metalsci"))
 
 
@@ -42,7 +45,7 @@ def ensure_cache() -> str:
     """Check that the cache takes files, and return "" if it does.
 
     If not, METALSCI_CACHE, which child processes read too, names a temporary folder until this process ends, and the
-    sentence that is returned says so.
+    returned sentence says so.
     """
     folder = cache()
     try:

@@ -1,1 +1,1 @@
-"""Who proposes kernels: the offline rewriter, and whatever else answers a prompt."""
+"""The models that propose kernels: the offline rewriter, and everything else that answers a prompt."""

@@ -1,4 +1,4 @@
-"""An answer that was cut off and continued: is it whole, and how do its parts make one?"""
+"""An answer that was cut off and continued: whether it is whole, and how its parts become one."""
 
 import re
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ _FENCE_LINE = re.compile(r"\s*(`{3,}|~{3,})[^`\n]*\n")
 
 
 def complete(text: str) -> bool:
-    """Whether a candidate in the text is whole although the text itself was cut off: every fence is closed."""
+    """Return True if a candidate in the text is whole although the text was cut off: every fence is closed."""
     fences = [block for block in blocks(text) if block.type == "fence"]
     return all(_closed(f, text) for f in fences) and any(parse(f.content).kernels for f in fences)
 
 
 def join(parts: Sequence[Response]) -> Response:
-    """One response of an answer that was cut off and continued: texts joined, tokens and costs added up."""
+    """Join an answer that was cut off and continued: texts joined, tokens and costs added up."""
     whole = parts[0]
     for part in parts[1:]:
         whole = replace(
@@ -34,7 +34,7 @@ def join(parts: Sequence[Response]) -> Response:
 
 
 def _continue(said: str, more: str) -> str:
-    """Some models go on where they stopped, some open the fence again first, and some start over."""
+    """Append the continuation. Some models go on where they stopped, some open the fence again, and some start over."""
     unclosed = [b for b in blocks(said) if b.type == "fence" and not _closed(b, said)]
     if not unclosed:
         return said + more

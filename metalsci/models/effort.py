@@ -1,4 +1,4 @@
-"""How hard a model thinks before it answers."""
+"""The effort that a model puts into thinking before it answers."""
 
 from enum import Enum
 

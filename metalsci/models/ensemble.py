@@ -16,8 +16,10 @@ _LEAST_COST = 0.01  # dollars: an answer that costs nothing still takes an itera
 
 
 class Choice(Protocol):
-    """Who answers next. Depends on nothing but the iteration and what was learned, so that a resumed run goes on as
-    it would have."""
+    """The choice of who answers next.
+
+    It depends only on the iteration and on the learned results, so that a resumed run continues as it would have.
+    """
 
     def choose(self, iteration: int) -> str: ...
 
@@ -25,7 +27,7 @@ class Choice(Protocol):
 
 
 class Weighted:
-    """Draws by weight, anew for each iteration."""
+    """A draw by weight, a new one for each iteration."""
 
     def __init__(self, weights: Mapping[str, float], seed: int) -> None:
         self._weights = dict(weights)
@@ -36,7 +38,7 @@ class Weighted:
         return rng.choices(list(self._weights), list(self._weights.values()))[0]
 
     def learn(self, member: str, gain: float, cost: float | None) -> None:
-        """Nothing."""
+        """Ignore the result: weights are fixed."""
 
 
 @dataclass
@@ -51,8 +53,11 @@ class _Arm:
 
 
 class Bandit:
-    """UCB1 (Auer, Cesa-Bianchi, Fischer 2002) over improvement per cost: log of the rise of the incumbent's score, a
-    dollar. Rewards are in units of the best member's, which keeps them in [0, 1] as the bound assumes."""
+    """UCB1 (Auer, Cesa-Bianchi, Fischer 2002) over improvement per cost.
+
+    The reward is the log of the rise of the incumbent's score, a dollar. Rewards are in units of the best member's,
+    which keeps them in [0, 1] as the bound assumes.
+    """
 
     def __init__(self, members: list[str], exploration: float, seed: int) -> None:
         random.Random(seed).shuffle(members)  # who comes first should not depend on the alphabet
@@ -74,7 +79,7 @@ class Bandit:
         return max(self._arms, key=bound)
 
     def learn(self, member: str, gain: float, cost: float | None) -> None:
-        """cost: None is taken for the mean of the dearest member."""
+        """Add a reward. cost: None counts as the mean of the dearest member."""
         if cost is None:
             cost = max((arm.cost / arm.pulls for arm in self._arms.values() if arm.pulls), default=1.0)
         arm = self._arms[member]
@@ -155,7 +160,7 @@ class Ensemble:
         return self._choice.choose(iteration)
 
     def _chosen(self, prompt: Prompt) -> tuple[str, Model | LanguageModel]:
-        """The member that the prompt names. Raises ModelError for one that there is not."""
+        """Return the member that the prompt names. Raises ModelError if there is none of that name."""
         name = prompt.model or self._choice.choose(prompt.iteration)
         if name not in self._members:
             raise ModelError(f"the strategy asks for model {name!r}; the ensemble has {', '.join(self._members)}")

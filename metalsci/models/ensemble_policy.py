@@ -1,4 +1,4 @@
-"""How an ensemble chooses who answers."""
+"""The policy by which an ensemble chooses who answers."""
 
 from enum import Enum
 

@@ -12,8 +12,10 @@ _FENCE = "`" * 16  # longer than any run of backticks in a kernel
 
 
 class Manual:
-    """Waits for NN_answer.md (or .txt, or .metal for a file that is nothing but code) in the run's folder, where the
-    prompt stands as NN_prompt.md.
+    """A person or a program that answers by hand.
+
+    It waits for NN_answer.md (or .txt, or .metal for a file that is nothing but code) in the run's folder, which holds
+    the prompt as NN_prompt.md.
 
     - poll: seconds between two looks for the answer.
     - settle: seconds for which its file must not have grown to count as written.
@@ -30,7 +32,7 @@ class Manual:
         self._show = show
 
     def propose(self, prompt: Prompt, call: ModelCall | None = None) -> Response:
-        """Raises DeadlineError when the budget's minutes end first."""
+        """Wait for the answer. Raises DeadlineError if the budget's minutes end first."""
         call = call or ModelCall()
         stem = f"{prompt.iteration:02}"
         if self._show and sys.stdout.isatty():
@@ -42,11 +44,11 @@ class Manual:
         return Response(self._wait_for([wanted.with_suffix(f".{form}") for form in _FORMS], call.deadline))
 
     def worst_case(self, prompt: Prompt) -> Expense:
-        """Nothing: who answers by hand pays by hand."""
+        """Return no expense: answers by hand cost nothing here."""
         return Expense()
 
     def interrupted(self, prompt: Prompt, text: str) -> Response:
-        """Never needed: an answer by hand does not arrive in pieces."""
+        """Return the text. It is never called: an answer by hand does not arrive in pieces."""
         return Response(text, stop=Stop.CUT)
 
     def _wait_for(self, files: list[Path], deadline: float) -> str:

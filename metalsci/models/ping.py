@@ -1,4 +1,4 @@
-"""Does a model answer? One tiny call, for the doctor."""
+"""One tiny call to a model, for the doctor."""
 
 import time
 from contextlib import AbstractContextManager, nullcontext
@@ -9,8 +9,10 @@ _PROMPT = Prompt("Answer with one word and nothing else.", "Say: ready", iterati
 
 
 def check(model: Model | LanguageModel) -> str:
-    """A sentence about the answer: who gave it, how long it took, what it used and cost. Raises ModelError with what to
-    do where there is none. It costs what a few tokens cost, and whatever the model thinks before it speaks."""
+    """Describe the answer: who gave it, how long it took, its tokens and cost.
+
+    Raises ModelError with advice if there is none. It costs as much as a few tokens, and the model's thinking.
+    """
     with model if isinstance(model, AbstractContextManager) else nullcontext():
         begin = time.perf_counter()
         response = model.propose(_PROMPT)

@@ -1,4 +1,4 @@
-"""What an answer costs."""
+"""The price of an answer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Price:
 
 @dataclass(frozen=True)
 class PriceTable:
-    """List prices.
+    """The list prices.
 
     - date: when they were read.
     - models: [input, cached input, output] in dollars per million tokens, by the name of the model.
@@ -35,7 +35,7 @@ class PriceTable:
     models: Mapping[str, Sequence[float]]
 
     def price(self, model: str, override: Sequence[float] | None = None) -> Price | None:
-        """`override` where the config has one; None for a model that the table does not know.
+        """Return `override` if the config has one, else the table's price; None for a model that it does not know.
 
         Raises ValueError unless the price has its three numbers.
         """

@@ -1,8 +1,8 @@
-"""The small protocols between a search and whoever writes kernels.
+"""The small protocols between a search and the writer of its kernels.
 
-A `Model` answers a prompt, and that is all an offline model needs. A `LanguageModel` is asked over a wire: its answers
-take minutes, cost money and may break off, so a search also wants to know what a call may cost before it is made, and
-to hold every piece of an answer as it arrives. A `Learner` is told what became of its answers.
+A `Model` answers a prompt, and an offline model needs no more. A `LanguageModel` is asked over a wire: its answers take
+minutes, cost money and may break off, so a search also needs the highest cost of a call before it is made, and every
+piece of an answer as it arrives. A `Learner` is told the results of its answers.
 """
 
 import hashlib
@@ -49,13 +49,14 @@ class Tried:
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a model is asked. A language model reads `system` and `user`; an offline model, which cannot read,
-    works on the same facts as data.
+    """Question to a model.
+
+    A language model reads `system` and `user`; an offline model, which cannot read, works on the same facts as data.
 
     iteration: 1 for the first proposal; with the run's seed it fixes every random draw of an offline model.
     parent: source of the kernel to improve on (the incumbent, or the seed kernel).
     tried: sources already evaluated in this run; proposing one again is a wasted iteration.
-    said: what the model has answered so far, where that was cut off; the answer is what follows it.
+    said: the model's answer so far, if that was cut off; the new answer follows it.
     model: the member of an ensemble that is asked; empty for a model that is no ensemble.
     """
 
@@ -69,7 +70,7 @@ class Prompt:
 
     @property
     def digest(self) -> str:
-        """Stands for all that is asked."""
+        """Digest of the whole question."""
         facts = [self.system, self.user, self.iteration, self.parent, self.tried.digest, self.said]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
@@ -78,7 +79,7 @@ class Prompt:
 class Usage:
     """Tokens, in one meaning for every provider; an offline model uses none.
 
-    input: all that was sent, of which `cached` came from the provider's cache. output: all that was generated, of which
+    input: all tokens sent, of which `cached` came from the provider's cache. output: all tokens generated, of which
     `reasoning` was not shown. estimated: the provider did not count, so these are from the length of the texts.
     """
 
@@ -103,7 +104,7 @@ class Usage:
 
 
 class Stop(StrEnum):
-    """Why an answer ends where it does."""
+    """Reason why an answer ends."""
 
     END = "end"
     LENGTH = "length"  # a token limit
@@ -113,7 +114,7 @@ class Stop(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The facts of an answer without its texts: what a search keeps of it in memory. See Response."""
+    """The facts of an answer without its texts, which a search keeps in memory. See Response."""
 
     headline: str = ""
     usage: Usage = field(default_factory=Usage)
@@ -124,8 +125,10 @@ class Reply:
 
 @dataclass(frozen=True)
 class Response:
-    """An answer: prose with one fenced `.metal` block in `text`. `cost` is in US dollars, None if unknown; `model` is
-    who answered, where that is not the run's only model."""
+    """An answer: prose with one fenced `.metal` block in `text`.
+
+    cost: in US dollars, None if unknown. model: who answered, if that is not the run's only model.
+    """
 
     text: str
     reasoning: str = ""
@@ -136,7 +139,7 @@ class Response:
 
     @property
     def headline(self) -> str:
-        """The first line of its own prose, without list markers; empty where it begins with code."""
+        """First line of its own prose, without list markers; empty if it begins with code."""
         prose = self.text.split("```")[0].split("~~~")[0].splitlines()
         return visible(next(filter(None, (_MARKER.sub("", line).strip() for line in prose)), ""))
 
@@ -147,7 +150,7 @@ class Response:
 
 @dataclass(frozen=True)
 class Expense:
-    """What one call may use at most. dollars: None where no price is known."""
+    """The most that one call may use. dollars: None if no price is known."""
 
     tokens: int = 0
     dollars: float | None = 0.0
@@ -159,9 +162,9 @@ def _ignore(_: str) -> None:
 
 @dataclass(frozen=True)
 class ModelCall:
-    """What surrounds a prompt.
+    """The surroundings of a prompt.
 
-    progress: takes what is going on, in a few words. heard: takes each piece of the answer's text as it arrives, and
+    progress: takes the current step, in a few words. heard: takes each piece of the answer's text as it arrives, and
     has it on disk when it returns. folder: of the run, for a model that leaves files there. deadline: on the clock of
     `time.monotonic`; no attempt starts after it.
     """
@@ -173,7 +176,7 @@ class ModelCall:
 
 
 class Model(Protocol):
-    """Answers prompts. Raises nothing for a bad answer: an empty or useless text is the search's to judge."""
+    """A model that answers prompts. Raises nothing for a bad answer: the search judges an empty or useless text."""
 
     @property
     def name(self) -> str: ...
@@ -183,32 +186,38 @@ class Model(Protocol):
 
 @runtime_checkable
 class LanguageModel(Protocol):
-    """Raises ModelError when it cannot go on. A context manager where it holds anything."""
+    """A model over a wire. Raises ModelError if it cannot go on. A context manager if it holds anything."""
 
     @property
     def name(self) -> str: ...
 
     def propose(self, prompt: Prompt, call: ModelCall = ...) -> Response:
-        """An answer that breaks off after its first piece is returned, with Stop.CUT: it has been paid for."""
+        """Answer a prompt.
+
+        An answer that breaks off after its first piece is returned, with Stop.CUT: it has been paid for.
+        """
 
     def worst_case(self, prompt: Prompt) -> Expense:
-        """What `propose` may use at most, tries that fail unpaid not counted."""
+        """Return the most that `propose` may use, without failed tries that cost nothing."""
 
     def interrupted(self, prompt: Prompt, text: str) -> Response:
-        """The response of which a killed process had received `text`, its tokens and cost estimated."""
+        """Return the response of which a killed process had received `text`, its tokens and cost estimated."""
 
 
 @runtime_checkable
 class Learner(Protocol):
-    """A model that adapts. On resumption recorded answers are told again, in order."""
+    """A model that adapts. When a run resumes, recorded answers are told again, in order."""
 
     def learn(self, reply: Reply, gain: float) -> None:
-        """gain: log of the factor by which the incumbent's score rose, zero where it did not."""
+        """Learn from a result. gain: log of the factor by which the incumbent's score rose, zero if it did not."""
 
 
 @runtime_checkable
 class Chooser(Protocol):
-    """A model of several members. The search asks it who is to answer a request that names nobody, and journals the
-    choice with the request: several answers may be under way when the next choice is made."""
+    """A model of several members.
+
+    The search asks it who is to answer a request that names nobody, and journals the choice with the request: several
+    answers may be under way when the next choice is made.
+    """
 
     def choose(self, iteration: int) -> str: ...

@@ -10,8 +10,11 @@ from metalsci.models.protocol import Response
 
 
 class Answered(msgspec.Struct, frozen=True, tag="answered"):
-    """A model's answer, before anything else happens to it: it may have been paid for. An answer that was cut off and
-    continued has one record a part. `id` is that of the request, `prompt` the digest of what was asked."""
+    """A model's answer, before anything else happens to it: it may have been paid for.
+
+    An answer that was cut off and continued has one record a part. `id` is that of the request, `prompt` the digest of
+    the question.
+    """
 
     id: int
     seconds: float
@@ -36,13 +39,13 @@ class _Asked(msgspec.Struct, tag="asked"):
 
 
 class _Judged(msgspec.Struct, tag="judged"):
-    """As much of that record as matters here."""
+    """The part of that record that matters here."""
 
     id: int
 
 
 def recorded_answers(journal: Path) -> dict[int, Recorded]:
-    """The judged answers of a journal by request. Raises OSError, and msgspec.DecodeError for what is no journal."""
+    """Read the judged answers of a journal by request. Raises OSError, and msgspec.DecodeError if it is no journal."""
     decoder = msgspec.json.Decoder(Answered | _Judged | _Began | _Asked)
     parts: dict[int, list[Answered]] = {}
     answers: dict[int, Recorded] = {}

@@ -37,7 +37,10 @@ class Replay:
             raise ValueError(f"{self.journal} is not the journal of a run: {error}") from error
 
     def propose(self, prompt: Prompt) -> Response:
-        """Raises OutOfAnswersError after the last answer, ModelError where the prompt is not the recorded one."""
+        """Return the next answer.
+
+        Raises OutOfAnswersError after the last, ModelError if the prompt is not the recorded one.
+        """
         if prompt.said or prompt.iteration not in self._answers:
             raise OutOfAnswersError(f"{self.journal} holds no further answer")
         recorded = self._answers[prompt.iteration]

@@ -18,14 +18,14 @@ _TOO_DEEP = "This kernel's expressions are nested too deeply for my rewrites: he
 
 @dataclass(frozen=True)
 class Rewriter:
-    """The offline rewriter: composes source rewrites of the parent, needs no key and no network.
+    """Offline rewriter: composes source rewrites of the parent, needs no key and no network.
 
     - seed: of the draws. The same seed and iteration draw the same numbers: a run that resumes gets the answers it
       would have got.
-    - most_rewrites: a proposal composes 1 to so many rewrites, each with what it exposes.
+    - most_rewrites: a proposal composes 1 to so many rewrites, each with its followers.
     - boldness: share of proposals that may hold a rewrite which is often wrong.
     - weights: how often a rewrite is drawn, by its name in the catalogue, instead of its usual weight; 0 leaves it out.
-    - transforms: further catalogue entries by name, each with `rewrite`, `weight` and, where wanted, `leads_to`,
+    - transforms: further catalogue entries by name, each with `rewrite`, `weight` and optionally `leads_to`,
       `undoes` and `bold`; see docs/extending/transform.md.
     - catalogue: the rewrites there are.
     """
@@ -58,7 +58,7 @@ class Rewriter:
         return Response(_answer(draft.sentences, draft.text, draft.drawn))
 
     def _new_draft(self, prompt: Prompt) -> Draft | None:
-        """The first draft that is spelled like no source of this run."""
+        """Return the first draft that is spelled like no source of this run."""
         rng = np.random.default_rng([self.seed, prompt.iteration])
         unchanged = spelling(prompt.parent)
         for draft in self._drafts(Draft(Source(prompt.parent)), rng):
@@ -67,7 +67,7 @@ class Rewriter:
         return None
 
     def _drafts(self, parent: Draft, rng: np.random.Generator) -> Iterator[Draft]:
-        """Compositions first; when those keep giving what is known, every single change there is."""
+        """Yield compositions first; when those keep giving known sources, every single change there is."""
         composer = Composer(self.catalogue, rng)
         for _ in range(_ATTEMPTS):
             rewrites = int(rng.integers(1, self.most_rewrites, endpoint=True))

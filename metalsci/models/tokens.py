@@ -2,10 +2,10 @@
 
 
 def estimate(text: str) -> int:
-    """About how many tokens: code has some three bytes to a token."""
+    """Estimate the tokens: code has some three bytes to a token."""
     return -(-len(text.encode()) // 3)
 
 
 def at_most(text: str) -> int:
-    """An upper bound: no token of a byte-level vocabulary is shorter than a byte."""
+    """Return an upper bound: no token of a byte-level vocabulary is shorter than a byte."""
     return len(text.encode())

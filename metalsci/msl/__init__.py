@@ -1,4 +1,4 @@
 """A Metal kernel as text: signatures, the rules that Metal enforces on them, diagnostics, lowering to MLX.
 
-Knows nothing of tasks, models or search; it can be lifted out as a library.
+It knows nothing of tasks, models or search, and can be installed alone as a library.
 """

@@ -1,7 +1,7 @@
-"""Everything that is said about a candidate's source or its behaviour, in one shape, and the one way to show it.
+"""Messages about a candidate's source or its behaviour, in one shape, and the one way to show them.
 
-`Diagnostic`: what a compiler or a rule says of a place in the file. `Finding`: what a run did that Metal does not
-allow. Both stay data from where they arise to the journal, W&B and JSON; `render` and `str` turn them into text.
+`Diagnostic`: a message of a compiler or a rule about a place in the file. `Finding`: an act of a run that Metal does
+not allow. Both stay data from their origin to the journal, W&B and JSON; `render` and `str` turn them into text.
 """
 
 from collections.abc import Sequence
@@ -47,10 +47,10 @@ class CompileError(Exception):
 
 @dataclass(frozen=True)
 class Finding:
-    """What a kernel did when it ran, as a sentence.
+    """An act of a kernel when it ran, as a sentence.
 
     text: the sentence. kind: "out of bounds", "data race", …; empty if it has none. line: in the source, 0 if it is not
-    known. undefined: Metal leaves open what follows, so that a correct result is luck.
+    known. undefined: Metal defines no result, so that a correct one is luck.
     """
 
     text: str

@@ -1,4 +1,4 @@
-"""Which rewrites there are, how often each is drawn, and which it makes worth trying next."""
+"""The rewrites there are, how often each is drawn, and which of them it makes worth trying next."""
 
 import difflib
 from collections.abc import Mapping
@@ -30,9 +30,12 @@ from metalsci.optimizer.transforms.unrolling import UnrollByFactor, UnrollLoop, 
 
 @dataclass(frozen=True)
 class CatalogueEntry:
-    """`weight` is relative to the other entries that apply; `leads_to` gives, by name, the probability that a
-    rewrite follows at once. No proposal makes a rewrite and one that `undoes` it. A `bold` rewrite is often wrong:
-    few proposals draw one, and then one change of it.
+    """A rewrite with its weight.
+
+    weight: relative to the other entries that apply.
+    leads_to: by name, the probability that a rewrite follows at once.
+    undoes: rewrites that no proposal makes together with this one.
+    bold: it is often wrong: few proposals draw one, and then one change of it.
     """
 
     rewrite: Rewrite
@@ -48,7 +51,7 @@ Catalogue = Mapping[str, CatalogueEntry]
 def adjusted(catalogue: Catalogue, added: Mapping[str, CatalogueEntry], weights: Mapping[str, float]) -> Catalogue:
     """Return the catalogue with further entries and other weights; a weight of 0 leaves an entry out.
 
-    Raises ValueError for a weight of an entry that there is not, and for one below 0.
+    Raises ValueError for the weight of an unknown entry, and for one below 0.
     """
     entries = {**catalogue, **added}
     for name, weight in weights.items():
@@ -70,7 +73,7 @@ _CLEAN = {"simplification": 1.0, "copy propagation": 0.9, "dead declarations": 1
 
 
 def default_catalogue() -> Catalogue:
-    """What removes expensive arithmetic comes often, what only reshapes seldom, what is often wrong rarely."""
+    """Return the catalogue: rewrites that remove expensive arithmetic come often, those that are often wrong rarely."""
     return {
         "wrap-around by comparison": CatalogueEntry(
             WrapByComparison(), 5.0, {"copy propagation": 0.9, "dead declarations": 1.0}

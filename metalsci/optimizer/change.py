@@ -1,4 +1,4 @@
-"""What a rewrite offers: edits that belong together, and the sentence that says why."""
+"""The offer of a rewrite: edits that belong together, and the sentence that gives the reason."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Rewrite(Protocol):
     """A kind of change. It may be wrong for a source; it never raises and never breaks the syntax."""
 
     def changes(self, source: Source) -> Sequence[Change]:
-        """Every place where the rewrite applies, best first; none where it does not.
+        """Return every place where the rewrite applies, best first; none if it does not.
 
         Changes that do not collide may be made together.
         """

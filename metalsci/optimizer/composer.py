@@ -1,4 +1,4 @@
-"""Compositions of rewrites: a source, what is done to it in turn, and what is said about it."""
+"""Compositions of rewrites: a source, the changes made in turn, and the sentences about them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ _MOST_SENTENCES = 3  # of one rewrite, before the rest is counted
 
 @dataclass(frozen=True)
 class Draft:
-    """A source on its way to a proposal. `drawn` names the rewrites that others only followed."""
+    """A source on its way to a proposal. `drawn` names the rewrites that were drawn, without their followers."""
 
     source: Source
     sentences: tuple[str, ...] = ()
@@ -36,14 +36,14 @@ class Draft:
 
 
 class Composer:
-    """Draws rewrites by weight among those that apply, and lets each be followed by what it exposes."""
+    """Composer of rewrites: draws them by weight among those that apply, and lets each be followed by others."""
 
     def __init__(self, catalogue: Catalogue, rng: np.random.Generator) -> None:
         self._catalogue = catalogue
         self._rng = rng
 
     def compose(self, parent: Draft, rewrites: int, bold: bool) -> Draft:
-        """At most so many rewrites of different kinds, with followers; the parent itself if none applies."""
+        """Make at most so many rewrites of different kinds, with followers; the parent itself if none applies."""
         draft = parent
         for _ in range(rewrites):
             drawn = self._draw(draft, bold)
@@ -53,7 +53,7 @@ class Composer:
         return draft
 
     def singles(self, parent: Draft) -> Iterator[Draft]:
-        """One draft for each change of each rewrite, the rewrites in random order, the bold ones last."""
+        """Yield one draft for each change of each rewrite, the rewrites in random order, the bold ones last."""
         entries = list(self._catalogue.values())
         order = sorted(self._rng.permutation(len(entries)), key=lambda index: entries[index].bold)
         for index in order:
@@ -61,7 +61,7 @@ class Composer:
                 yield parent.after([change])
 
     def _draw(self, draft: Draft, bold: bool) -> Draft | None:
-        """The draft after one rewrite more; None if none applies."""
+        """Return the draft after one more rewrite; None if none applies."""
         weights = {
             n: e.weight for n, e in self._catalogue.items() if (bold or not e.bold) and self._goes_with(n, draft)
         }
@@ -73,7 +73,7 @@ class Composer:
         return None
 
     def _goes_with(self, name: str, draft: Draft) -> bool:
-        """Of no kind drawn before, and no undoing of what was."""
+        """Return True for a rewrite of no kind drawn before that undoes none of them."""
         one = self._catalogue[name]
         others = [self._catalogue[drawn] for drawn in draft.drawn]
         return one.undoes not in draft.drawn and not any(
@@ -85,7 +85,7 @@ class Composer:
         return list(weights)[int(self._rng.choice(len(shares), p=shares / shares.sum()))]
 
     def _choose(self, name: str, draft: Draft) -> list[Change]:
-        """All changes that can be made together or, now and then, some of them; of a bold rewrite one."""
+        """Choose all changes that can be made together or, now and then, some of them; of a bold rewrite one."""
         entry = self._catalogue[name]
         changes = entry.rewrite.changes(draft.source)
         if not changes:
@@ -98,7 +98,7 @@ class Composer:
         return _compatible(changes)
 
     def _follow(self, draft: Draft) -> Draft:
-        """The draft after what its last rewrite, and what that in turn, leads to."""
+        """Return the draft after the followers of its last rewrite, and their followers."""
         pending = [draft.drawn[-1]]
         for _ in range(_MOST_FOLLOWERS):
             if not pending:
@@ -113,7 +113,7 @@ class Composer:
 
 
 def _compatible(changes: Iterable[Change]) -> list[Change]:
-    """The first of changes that collide."""
+    """Keep the first of changes that collide."""
     chosen = list[Change]()
     for change in changes:
         if not change.collides(chosen):
@@ -122,7 +122,7 @@ def _compatible(changes: Iterable[Change]) -> list[Change]:
 
 
 def _without_double_blanks(text: str) -> str:
-    """Statements that were taken away leave no gaps of several lines."""
+    """Close the gaps of several lines that removed statements leave."""
     lines = text.split("\n")
     kept = [line for i, line in enumerate(lines) if line.strip() or i == 0 or lines[i - 1].strip()]
     return "\n".join(kept)

@@ -1,1 +1,1 @@
-"""What is solved: a task's physics, sizes, inputs, reference and tolerance."""
+"""The problem to solve: a task's physics, sizes, inputs, reference and tolerance."""

@@ -1,4 +1,7 @@
-"""Got against want: how far off, and what the wrong elements have in common. What is said here a model reads."""
+"""Comparison of results with the reference: how far off, and what the wrong elements have in common.
+
+A model reads these sentences.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -36,7 +39,7 @@ class Tolerance:
 
 
 def judge(got: Array, want: Array, tolerance: Tolerance) -> tuple[float, Deviation]:
-    """The error in units of the tolerance, and the deviation of every element.
+    """Return the error in units of the tolerance, and the deviation of every element.
 
     NaN never passes: the error is then infinite.
     """
@@ -49,7 +52,7 @@ def judge(got: Array, want: Array, tolerance: Tolerance) -> tuple[float, Deviati
 
 
 def _ratio(value: float, limit: float) -> float:
-    """value / limit, where no deviation is within any limit and NaN within none."""
+    """Return value / limit. No deviation is within any limit, and NaN is within none."""
     if value == 0.0:
         return 0.0
     return value / limit if limit > 0.0 and np.isfinite(value) else np.inf
@@ -63,9 +66,9 @@ def _rms(x: Array) -> float:
 def explain(
     got: Array, want: Array, deviation: Deviation, tolerance: Tolerance, locate: Callable[[tuple[int, ...]], str]
 ) -> str:
-    """A sentence on how many elements are wrong, the first and the worst of them, and one on what they look like.
+    """Describe how many elements are wrong, the first and the worst of them, and their common features.
 
-    locate: an index to where it lies.
+    locate: from an index to its place.
     """
     limit = tolerance.limit(want)
     wrong = ~(deviation <= limit)
@@ -88,7 +91,7 @@ def explain(
 
 
 def _patterns(got: Array, want: Array, wrong: NDArray[np.bool_], count: int, limit: float) -> Iterator[str]:
-    """What the mistake looks like, the surest guess first."""
+    """Guess the mistake by the pattern of wrong elements, the surest guess first."""
     if unwritten := int(np.count_nonzero(~np.isfinite(got))):
         yield f"{unwritten} elements are not finite; an output that was never written reads as NaN"
     if count > wrong.size // 2:
@@ -122,8 +125,10 @@ def _tail(wrong: NDArray[np.bool_], count: int) -> Iterator[str]:
 
 
 def _halo(indices: NDArray[np.intp], shape: tuple[int, ...]) -> Iterator[str]:
-    """Wrong only within a few cells of the grid's faces, along the axes that are long enough to have an inside: an
-    error there moves inwards by a cell a step."""
+    """Recognise errors within a few cells of the grid's faces, along the axes long enough to have an inside.
+
+    An error there moves inwards by a cell a step.
+    """
     depth = np.full(len(indices), _DEPTH)
     for axis, n in enumerate(shape):
         if n >= 4 * _DEPTH:
@@ -134,7 +139,7 @@ def _halo(indices: NDArray[np.intp], shape: tuple[int, ...]) -> Iterator[str]:
 
 
 def _stride(indices: NDArray[np.intp], shape: tuple[int, ...]) -> Iterator[str]:
-    """Wrong only at a few residues modulo a power of two along one axis, and at most places that have them."""
+    """Recognise errors at a few residues modulo a power of two along one axis, and at most such places."""
     for axis, n in reversed(list(enumerate(shape))):
         places = np.unique(indices[:, axis])
         found = []

@@ -1,7 +1,7 @@
-"""The task: a scientific kernel to make faster, with the reference that says what is right.
+"""The task: a scientific kernel to make faster, with the reference that defines the right result.
 
-A task knows its physics and its kernels but holds no sizes: those reach it as arguments. So what the search may see of
-a task cannot contain a held-out size, and neither can anything downstream.
+A task knows its physics and its kernels but holds no sizes: those reach it as arguments. So the part of a task that the
+search may see cannot contain a held-out size, and neither can anything downstream.
 """
 
 import copy
@@ -39,14 +39,14 @@ class Size:
         raise AttributeError(f"size {self.__dict__.get('label')!r} has no {name!r}, only {', '.join(extents)}")
 
     def replace(self, **extents: float) -> "Size":
-        """The same size with other values for some of its extents, which it must have."""
+        """Return the same size with other values for some of its extents, which it must have."""
         if unknown := extents.keys() - self.extents.keys():
             raise ValueError(f"size {self.label!r} has no {', '.join(sorted(unknown))}")
         return Size(self.label, {**self.extents, **extents})
 
 
 class Bound(StrEnum):
-    """Which ceiling bounds a task: bandwidth (GB/s) or peak FP32 (GFLOP/s)."""
+    """The ceiling that bounds a task: bandwidth (GB/s) or peak FP32 (GFLOP/s)."""
 
     BANDWIDTH = "bandwidth"
     FP32 = "fp32"
@@ -56,7 +56,7 @@ class Bound(StrEnum):
         return "GB/s" if self is Bound.BANDWIDTH else "GFLOP/s"
 
     def ceiling(self, ceilings: Ceilings, footprint: int) -> float:
-        """footprint: bytes that a program touches, which live in a cache or do not."""
+        """Return the ceiling. footprint: bytes that a program touches, which may live in a cache."""
         return ceilings.bandwidth_at(footprint) if self is Bound.BANDWIDTH else ceilings.fp32
 
 
@@ -65,8 +65,8 @@ class Work:
     """The work of one run of the program: bytes moved, or floating-point operations.
 
     amount: as the benchmark counts it; scores are this over the ceiling.
-    needed: of the ceiling's own units, what a perfect kernel of the task's algorithm costs, None where that is
-        `amount`. A peak of FP32 counts a multiply-add in every slot, so an instruction that is none costs two.
+    needed: cost of a perfect kernel of the task's algorithm in the ceiling's own units; None if it is `amount`. A peak
+        of FP32 counts a multiply-add in every slot, so an instruction that is none costs two.
     """
 
     amount: float
@@ -75,7 +75,7 @@ class Work:
 
     @property
     def reachable(self) -> float:
-        """The fraction of the ceiling that a perfect kernel reaches in the benchmark's count."""
+        """Fraction of the ceiling that a perfect kernel reaches in the benchmark's count."""
         return 1.0 if self.needed is None else self.amount / self.needed
 
 
@@ -83,8 +83,8 @@ class Work:
 class Probe:
     """A further problem of a task, judged as the benchmark's own inputs are and never timed.
 
-    It holds what those lack: no symmetry, spikes, constants, mixed magnitudes, other extents. Few steps keep an error
-    where it arose. `physics` replaces some of the task's: a kernel must use its arguments, not the values that the
+    It adds features that those lack: no symmetry, spikes, constants, mixed magnitudes, other extents. Few steps keep an
+    error at its origin. `physics` replaces some of the task's: a kernel must use its arguments, not the values that the
     benchmark gives them.
     """
 
@@ -96,7 +96,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Check:
-    """Whether outputs are right. `error` is the worst deviation in units of what is tolerated, so right means ≤ 1."""
+    """Result of a comparison. `error` is the worst deviation in units of the tolerance, so right means ≤ 1."""
 
     correct: bool
     error: float
@@ -105,7 +105,7 @@ class Check:
 
 @dataclass(frozen=True)
 class TaskView:
-    """What a search may know of a task: enough to write kernels, nothing about where the winner will be tried."""
+    """The part of a task that a search may know: enough to write kernels, nothing about the held-out trial."""
 
     name: str
     brief: str
@@ -125,7 +125,7 @@ _ARGUMENTS = (
 
 
 class Task(ABC):
-    """Subclassed once per task, in tasks/NAME/task.py. All data comes from conf/task/NAME.yaml."""
+    """A task; subclassed once per task, in tasks/NAME/task.py. All data comes from conf/task/NAME.yaml."""
 
     repeatable = True
     """Whether runs on the same inputs must give the same bits. False where the order of atomic operations shows."""
@@ -141,7 +141,7 @@ class Task(ABC):
 
     @cached_property
     def signatures(self) -> tuple[KernelSignature, ...]:
-        """The contract between host code and kernels: the signatures of the seed kernel."""
+        """Contract between host code and kernels: the signatures of the seed kernel."""
         return parse(self.seed_kernel).kernels
 
     def view(self, sizes: Sequence[Size]) -> TaskView:
@@ -166,19 +166,24 @@ class Task(ABC):
 
     @abstractmethod
     def inputs(self, size: Size, rng: np.random.Generator) -> dict[str, Array]:
-        """Arrays by name, drawn from `rng` itself (not from children of it) where the physics leaves a choice."""
+        """Return arrays by name, with the shapes that `program` indexes, e.g. u: (NY, NX) float32.
+
+        Free choices of the physics are drawn from `rng` itself (not from children of it).
+        """
 
     def probes(self, size: Size, rng: np.random.Generator) -> Iterable[Probe]:
-        """Further problems that a candidate must solve at this size, the cheapest first. None by default."""
+        """Yield further problems that a candidate must solve at this size, the cheapest first. None by default."""
         return ()
 
     def drawn(self, size: Size, rng: np.random.Generator) -> Iterable[Probe]:
-        """Small problems that are drawn for each candidate after it was compiled: other extents, which share no
-        residue with those that are scored, other physics, other steps. None by default."""
+        """Yield small problems that are drawn for each candidate after it was compiled. None by default.
+
+        They have other physics, other steps and other extents, which share no residue with the scored ones.
+        """
         return ()
 
     def with_physics(self, physics: Mapping[str, float]) -> Self:
-        """The same task with other values for some of its constants, which it must have."""
+        """Return the same task with other values for some of its constants, which it must have."""
         if unknown := physics.keys() - self.physics.keys():
             raise ValueError(f"task {self.name} has no {', '.join(sorted(unknown))} in its physics")
         other = copy.copy(self)
@@ -187,17 +192,17 @@ class Task(ABC):
 
     @abstractmethod
     def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
-        """Host code in MLX's functional style; returns the arrays that are compared with the reference."""
+        """Run the host code in MLX's functional style; return the arrays that are compared with the reference."""
 
     @abstractmethod
     def reference(self, size: Size, inputs: Mapping[str, Array]) -> Sequence[Array]:
-        """The truth, in NumPy, one array for each result of `program`."""
+        """Compute the right results in NumPy, one array for each result of `program`, of its shape and type."""
 
     @abstractmethod
     def work(self, size: Size, inputs: Mapping[str, Array]) -> Work: ...
 
     def check(self, size: Size, got: Sequence[Array], want: Sequence[Array]) -> Check:
-        """Elementwise comparison within the tolerance; tasks with statistical answers replace it."""
+        """Compare elementwise within the tolerance; tasks with statistical answers replace it."""
         worst = 0.0
         for index, (g, w) in enumerate(zip(got, want, strict=True)):
             error, deviation = judge(g, w, self.tolerance)
@@ -208,12 +213,14 @@ class Task(ABC):
         return Check(True, worst, f"largest error {worst:.2g} of the tolerance")
 
     def locate(self, size: Size, index: tuple[int, ...]) -> str:
-        """Where an element of a result lies, in words that mean something to whoever wrote the kernel."""
+        """Describe the place of a result's element in the terms of the kernel's author."""
         return str(list(index))
 
     def invariants(self, size: Size, inputs: Mapping[str, Array], results: Sequence[Array]) -> Mapping[str, float]:
-        """What the physics conserves or fixes, of results or of a reference: mass, momentum, energy. Reported beside
-        the error, never judged."""
+        """Return the quantities that the physics conserves or fixes (mass, momentum, energy), of any results.
+
+        They are reported next to the error, never judged.
+        """
         return {}
 
 

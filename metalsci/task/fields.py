@@ -1,4 +1,4 @@
-"""Fields on grids that tasks start from: the smooth one of the benchmark, and one that has everything it lacks."""
+"""Fields on grids that tasks start from: the smooth one of the benchmark, and a rough one."""
 
 from collections.abc import Sequence
 
@@ -8,8 +8,11 @@ from metalsci.devices.program import Array
 
 
 def gaussian(shape: Sequence[int], sigma: float, rng: np.random.Generator) -> Array:
-    """exp(−r²/2σ²), σ in cells, single precision. The peak is near the centre of the grid and near 1: both are drawn,
-    so that nobody can know the field, and it has no symmetry."""
+    """Return exp(−r²/2σ²), σ in cells, single precision, of shape `shape`.
+
+    The peak is near the centre of the grid and near 1: both are drawn, so that nobody can know the field, and it has no
+    symmetry.
+    """
     exponent = np.zeros(())
     for n in shape:
         x = np.arange(n) - 0.5 * (n - 1) - rng.uniform(-1.0, 1.0)
@@ -18,7 +21,7 @@ def gaussian(shape: Sequence[int], sigma: float, rng: np.random.Generator) -> Ar
 
 
 def without_faces(u: Array) -> Array:
-    """`u` with its outermost cells set to zero, in place."""
+    """Set the outermost cells of `u` to zero, in place, and return it."""
     for axis in range(u.ndim):
         faces = np.moveaxis(u, axis, 0)
         faces[0] = faces[-1] = 0.0
@@ -26,16 +29,16 @@ def without_faces(u: Array) -> Array:
 
 
 def odd_extents(rng: np.random.Generator, count: int, low: int, high: int) -> list[int]:
-    """Numbers that no power of two divides, each another one."""
+    """Draw different numbers that no power of two divides."""
     odd = np.arange(low | 1, high + 1, 2)
     return [int(n) for n in rng.permutation(odd)[:count]]
 
 
 def rough(rng: np.random.Generator, shape: Sequence[int]) -> Array:
-    """Noise of both signs and mixed magnitudes on every cell, faces too, single precision: no symmetry, no smoothness.
+    """Return noise of both signs and mixed magnitudes on every cell, faces too, in single precision.
 
-    Between the noise lie a stretch of one constant, one of zeros and one of denormals, and one cell in a thousand is
-    a spike of up to ten.
+    It has no symmetry and no smoothness. Within the noise lie a stretch of one constant, one of zeros and one of
+    denormals, and one cell in a thousand is a spike of up to ten.
     """
     u = 2.0 * rng.random(shape, dtype=np.float32) - 1.0
     u *= u * u

@@ -26,7 +26,7 @@ class Problem:
 
 
 class TaskError(Exception):
-    """A task folder or its yaml is not what it must be; the message names the file and what to do."""
+    """A task folder or a yaml that is not as it must be; the message names the file and what to do."""
 
 
 def load_problem(

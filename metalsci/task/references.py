@@ -1,4 +1,4 @@
-"""References on disk, so that nobody waits for the same truth twice.
+"""References on disk, so that each is computed only once.
 
 One file a reference. Safe under many processes: a file appears whole or not at all, and one that is gone or broken is
 computed again.
@@ -28,16 +28,21 @@ _SHARED = (Path(fields.__file__), Path(random.__file__))  # what tasks compute w
 
 @dataclass(frozen=True)
 class References:
-    """A folder of arrays. `limit` is in bytes: past it, what was longest unused goes. A reference that takes less than
-    `worth` seconds is computed again rather than kept."""
+    """A folder of arrays.
+
+    limit: in bytes; past it, the file that was unused for longest goes.
+    worth: seconds; a reference that takes less is computed again rather than kept.
+    """
 
     folder: Path = field(default_factory=lambda: cache() / "references")
     limit: int = 4 << 30
     worth: float = 0.25
 
     def get(self, task: Task, size: Size, draw: str, inputs: Mapping[str, Array]) -> Sequence[Array]:
-        """`task.reference(size, inputs)`. `draw` says which draw of the inputs this is: the state of the generator that
-        they came from, and whatever else tells them apart."""
+        """Return `task.reference(size, inputs)`.
+
+        draw: identifies the inputs: the state of the generator that they came from, and whatever else tells them apart.
+        """
         path = self.folder / f"{task.name}-{_key(task, size, draw)}.npz"
         try:
             with np.load(path) as stored:
@@ -70,7 +75,7 @@ class References:
 
 
 def _stats(folder: Path) -> list[tuple[Path, os.stat_result]]:
-    """Also what a killed process left half written; a file that another process just removed is not there."""
+    """List the files, including half-written ones. Files that another process just removed are left out."""
     found = []
     for path in folder.iterdir():
         with suppress(FileNotFoundError):

@@ -1,1 +1,1 @@
-"""Who follows a run: the console, Weights & Biases."""
+"""Followers of a run: the console, Weights & Biases."""

@@ -1,4 +1,4 @@
-"""What a person sees of a run: a line an iteration over a progress bar; at the end a table, a verdict, the files."""
+"""A run on the console: a line for each iteration over a progress bar; at the end a table, a verdict, the files."""
 
 import logging
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ _PLAIN_WIDTH = 120  # where output is no terminal
 
 
 class ConsoleView(Observer):
-    """Shows one run. Once closed the bar is gone and the cursor back."""
+    """Display of one run. Once closed the bar is gone and the cursor back."""
 
     def __init__(self, iterations: int, console: Console | None = None) -> None:
         self._console = console or make_console()
@@ -142,7 +142,7 @@ def _note(entry: Entry) -> str:
 
 
 def _spent(summary: Summary) -> str:
-    """What ended the search, and what the model used where it used any."""
+    """Say which limit ended the search, and how much the model used, if it used any."""
     spent = summary.spent
     told = f"ended by {summary.ended_by}"
     if spent.tokens:
@@ -155,7 +155,7 @@ def _spent(summary: Summary) -> str:
 
 
 def _table(duels: Sequence[Duel]) -> Table:
-    """Fits a terminal of 80 columns."""
+    """Make a table that fits a terminal of 80 columns."""
     units = {side.roofline.unit for duel in duels for side in (duel.seed, duel.challenger) if side.roofline}
     table = Table(
         title="seed kernel and incumbent, side by side",
@@ -177,7 +177,7 @@ def _table(duels: Sequence[Duel]) -> Table:
 
 
 def _short(side: Contender) -> tuple[str, ...]:
-    """Figures whose units stand above the column."""
+    """Format figures whose units stand above the column."""
     return tuple(figure.split()[0] if index < 2 and figure else figure for index, figure in enumerate(figures(side)))
 
 

@@ -1,4 +1,4 @@
-"""A run's observers as one. None of them can end the run."""
+"""Several observers of a run as one. None of them can end the run."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ _Taken = ParamSpec("_Taken")
 
 
 class Observers:
-    """Tells each observer in turn. One that raises is left out from then on, after a sentence on the console.
+    """A list of observers, called in turn. One that raises is left out from then on, after a sentence on the console.
 
     say: prints a sentence.
     """

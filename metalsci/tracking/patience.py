@@ -1,4 +1,4 @@
-"""A call that may not come back, waited for no longer than it is worth."""
+"""A limited wait for a call that may not come back."""
 
 import threading
 from collections.abc import Callable
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def within(seconds: float, call: Callable[[], T]) -> T:
-    """Return what `call` returns, or raise what it raises. Raises TimeoutError if it takes longer.
+    """Return or raise the result of `call`. Raises TimeoutError if it takes longer.
 
     A call that is given up goes on in a daemon thread, which does not keep the process alive.
     """

@@ -1,4 +1,4 @@
-"""The observer protocol: who follows a run. The console, Weights & Biases and files of one's own are observers alike.
+"""The observer protocol. The console, Weights & Biases and files of one's own are observers alike.
 
 class Csv(Observer):
     def start(self, info):
@@ -38,7 +38,7 @@ class RunInfo:
 
 
 class Observer(Protocol):
-    """Follows a run. Derive from it and override what is of interest; the rest does nothing.
+    """Follower of a run. Derive from it and override the methods of interest; the rest does nothing.
 
     An observer cannot end a run: one that raises is named on the console once, and not called again except to close.
     """
@@ -48,13 +48,13 @@ class Observer(Protocol):
         return ""
 
     def step(self, text: str) -> None:
-        """Learn what is being done now, in a few words."""
+        """Learn the current step, in a few words."""
 
     def entry(self, archive: Archive) -> None:
         """Learn that an iteration ended; it is the archive's last entry. The seed kernel is the first."""
 
     def finish(self, summary: Summary, files: Sequence[Path]) -> str:
-        """Learn the result. Return a sentence about what could not be kept, empty if all was.
+        """Learn the result. Return a sentence about anything that could not be kept, empty if all was.
 
         files: the kernels and results that belong to it.
         """

@@ -1,4 +1,4 @@
-"""The result of a run: what summary.json holds, the console's last table shows and the tracker logs."""
+"""The result of a run, for summary.json, the console's last table and the tracker."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +13,15 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Summary:
-    """Scores and the self-speedup are measured side by side after the search, by `duels`; what the search itself saw,
-    minutes apart, is in the journal. `self_speedup` is the geometric mean of the duels' paired ratios, which noise
-    moves less than the ratio of the two scores. `seconds` is the wall clock by phase; `framework` is the rest, neither
-    model nor compiler, kernel, reference or comparison with it, and `framework_ms_per_iteration` the median of it
-    between two candidates.
+    """Result of a run.
+
+    Scores and the self-speedup are measured side by side after the search, by `duels`; the search's own scores, taken
+    minutes apart, are in the journal.
+
+    self_speedup: geometric mean of the duels' paired ratios, which noise moves less than the ratio of the two scores.
+    seconds: wall clock by phase; `framework` is the rest, neither model nor compiler, kernel, reference or comparison
+        with it.
+    framework_ms_per_iteration: median of `framework` between two candidates.
     """
 
     task: str

@@ -1,6 +1,6 @@
 """Weights & Biases: one W&B run for each run, the runs of a sweep in one group.
 
-Metrics of an iteration: `score`, `best_score`, `self_speedup`, `best_self_speedup`, `outcome` and what was wrong
+Metrics of an iteration: `score`, `best_score`, `self_speedup`, `best_self_speedup`, `outcome` and the faults
 (`message`, `diagnostics` of the compiler, `findings` of the sanitizer, as text), for each size `ms/SIZE` with its
 quartiles `ms_q1/SIZE` and `ms_q3/SIZE`, and `fraction/SIZE`, and of a language model `tokens/KIND` and `dollars`. At
 the end the summary gets `gate/verdict`, `gate/heldout_speedup` and the figures of summary.json, and an artifact of type
@@ -67,7 +67,7 @@ class WandbTracker(Observer):
         self._task = ""
 
     def start(self, info: RunInfo) -> str:
-        """Offline when the server cannot be reached: the run must not depend on it."""
+        """Start a run, offline if the server cannot be reached: the run must not depend on it."""
         import wandb  # half a second, so not before it is needed
 
         self._task = info.task
@@ -146,7 +146,7 @@ class WandbTracker(Observer):
         return ""
 
     def close(self, failed: bool) -> None:
-        """Finish the run. A service that does not is given up, so that the process ends and a sweep goes on."""
+        """Finish the run. If the service does not end, it is given up, so that the process ends and a sweep goes on."""
         if self._run is None:
             return
         run, self._run = self._run, None

@@ -1,10 +1,10 @@
-"""When Weights & Biases is online."""
+"""The choice between Weights & Biases online and offline."""
 
 from enum import Enum
 
 
 class WandbMode(Enum):
-    """auto: online when there is a login, offline when there is none."""
+    """auto: online if there is a login, offline if there is none."""
 
     auto = "auto"
     online = "online"

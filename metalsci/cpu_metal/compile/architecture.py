@@ -1,4 +1,4 @@
-"""Which processor kernels are compiled for: this one, or another whose instructions this one has."""
+"""The processor that kernels are compiled for: this one, or another whose instructions this one has."""
 
 import os
 import re
@@ -23,25 +23,25 @@ _MOST_SHOWN = 6
 
 
 class ArchitectureError(ValueError):
-    """No code can be made for the architecture, or this processor cannot run it."""
+    """An architecture that no code can be made for, or whose code this processor cannot run."""
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """What Clang calls a processor or a level of one, and who chose it."""
+    """Clang's name of a processor or of a level of one, and who chose it."""
 
     name: str
     chosen_by: str = "architecture"
 
     @classmethod
     def chosen(cls, name: str | None, chosen_by: str = "architecture") -> "Architecture":
-        """The one of this name; without a name METALSCI_ARCHITECTURE's, and without that one this processor's own."""
+        """Return the architecture of this name; without a name METALSCI_ARCHITECTURE's, else this processor's own."""
         if name:
             return cls(name, chosen_by)
         return cls(os.environ.get(VARIABLE) or NATIVE, VARIABLE)
 
     def toolchain(self) -> Toolchain:
-        """A compiler for it. Raises ArchitectureError unless this processor can run what it makes."""
+        """Return a compiler for it. Raises ArchitectureError unless this processor can run its code."""
         machine = Toolchain()
         wanted = replace(machine, architecture=self.name)
         if self.name == NATIVE:
@@ -63,7 +63,7 @@ class Architecture:
 
 
 def instructions(toolchain: Toolchain) -> frozenset[str]:
-    """Sets of instructions, by Clang's names, that code for the toolchain's architecture may have.
+    """Return the sets of instructions, by Clang's names, that code for the toolchain's architecture may have.
 
     Raises ToolchainError for an architecture that Clang does not know.
     """
@@ -71,7 +71,7 @@ def instructions(toolchain: Toolchain) -> frozenset[str]:
 
 
 def told(present: Set[str]) -> str:
-    """Those of the instructions that matter most to a kernel, and how it does arithmetic of halfs."""
+    """Name the instructions that matter most to a kernel, and say how it does arithmetic of halfs."""
     shown = [next((name for name in _VECTORS if name in present), "the least vectors")]
     shown += [name for name in _ARITHMETIC if name in present]
     shown += sorted(name.removeprefix("ARM_FEATURE_") for name in present if name.startswith("ARM_FEATURE_"))
@@ -80,7 +80,7 @@ def told(present: Set[str]) -> str:
 
 
 def _choice(machine: Toolchain) -> str:
-    """Architectures that this processor can run."""
+    """List architectures that this processor can run."""
     own = instructions(machine)
     fitting = [name for name in _LEVELS if _fits(replace(machine, architecture=name), own)]
     return f"choose {', '.join([*fitting, NATIVE])}"

@@ -1,4 +1,4 @@
-"""Clang's messages, told of the user's file and of nothing else."""
+"""Clang's messages, each mapped to a place in the user's file."""
 
 import re
 from collections.abc import Iterator
@@ -31,17 +31,17 @@ class _Message:
 
 
 def files_read(output: str) -> Iterator[tuple[int, str]]:
-    """Depth and path of each file that was included, in order (Clang's -H)."""
+    """Yield depth and path of each file that was included, in order (Clang's -H)."""
     for line in output.splitlines():
         if match := _READ.fullmatch(line):
             yield len(match["depth"]), match["file"]
 
 
 def diagnostics(output: str, file: str, source: EditedSource, place: tuple[int, int] = (0, 0)) -> list[Diagnostic]:
-    """What `output` says of `file`, whose text is `source`, in lines and columns before the rewriting.
+    """Parse the messages in `output` about `file`, whose text is `source`, with lines and columns before the rewriting.
 
-    A message about another file, one of Metal's headers, is told of the place in the user's file that led there; where
-    Clang does not say which, of `place`, unless it follows from what else is wrong.
+    A message about another file, one of Metal's headers, is placed where the user's file led there. If Clang gives no
+    such place, it is reported at `place`, unless it follows from another error.
     """
     consequences: list[Diagnostic] = []
     found: list[Diagnostic] = []
@@ -85,8 +85,11 @@ def _messages(output: str) -> Iterator[_Message]:
 
 
 def _without_guesses(messages: list[_Message]) -> list[_Message]:
-    """Clang goes on with the name that it takes an unknown one for. What it then has to say of a function of this
-    package's headers says where the unknown name stands, and nothing of the user's."""
+    """Leave out messages that follow from Clang's guess for an unknown name.
+
+    Clang goes on with the name that it guessed. A message about a function of this package's headers then points at the
+    unknown name, and is not about the user's code.
+    """
     kept: list[_Message] = []
     guess: _Message | None = None
     for message in messages:
@@ -100,7 +103,7 @@ def _without_guesses(messages: list[_Message]) -> list[_Message]:
 
 
 def _note_on(messages: list[_Message], index: int, file: str) -> int | None:
-    """The note after a message that says which place in the user's file led there."""
+    """Find the note after a message that names the place in the user's file that led there."""
     for position in range(index + 1, len(messages)):
         if messages[position].severity is not Severity.NOTE:
             break
@@ -110,7 +113,7 @@ def _note_on(messages: list[_Message], index: int, file: str) -> int | None:
 
 
 def _inclusion(message: _Message, file: str) -> int:
-    """The line of the user's file that included the one that a message is about; 0 for none."""
+    """Return the line of the user's file that included the file of a message; 0 for none."""
     return next((line for name, line in message.includes if PurePath(name).name == file), 0)
 
 
@@ -149,7 +152,7 @@ _VECTOR = re.compile(r"'(?P<element>[\w ]+) __attribute__\(\(ext_vector_type\((?
 
 
 def _in_metal_words(text: str) -> str:
-    """Clang's names of Metal's address spaces and of what the rewriting put there, put back, and Apple's wording."""
+    """Use Metal's names of address spaces, the user's names from before the rewriting, and Apple's wording."""
     for clang, metal in _WORDS:
         text = clang.sub(metal, text)
     if cast := _CAST.fullmatch(text):

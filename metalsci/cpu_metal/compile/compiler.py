@@ -1,4 +1,4 @@
-"""From the text of a `.metal` file to its kernels, by way of the cache."""
+"""From the text of a `.metal` file to its kernels, through the cache."""
 
 import json
 import re
@@ -32,7 +32,7 @@ _HEADER = re.compile(r"^[ \t]*#[ \t]*(?:include|import)[ \t]*<(?:metal_|simd/)",
 
 @dataclass(frozen=True)
 class Origin:
-    """What a kernel was compiled from."""
+    """The source and settings that a kernel was compiled from."""
 
     unit: Unit
     math_mode: MathMode
@@ -74,19 +74,19 @@ class Compiler:
     toolchain: Toolchain
 
     def runtime(self) -> Path:
-        """The shared object of the runtime, built at first use."""
+        """Return the shared object of the runtime, built at first use."""
         key = digest(self.toolchain.identity, *_contents(RUNTIME))
         built = self.cache.entry(f"runtime-{key}", lambda path: self.toolchain.build_runtime(path / "runtime.so"))
         return built / "runtime.so"
 
     def isolated(self) -> Toolchain:
-        """The toolchain, for what is not trusted. Its launcher is built at first use."""
+        """Return the toolchain for untrusted sources. Its launcher is built at first use."""
         key = digest(self.toolchain.identity, *_contents(RUNTIME), *_contents(LAUNCHER))
         built = self.cache.entry(f"launcher-{key}", lambda path: self.toolchain.build_launcher(path / "launch"))
         return self.toolchain.isolated(built / "launch")
 
     def prelude(self, math_mode: MathMode) -> Path:
-        """Metal's headers, precompiled at first use."""
+        """Return Metal's headers, precompiled at first use."""
         key = digest(self.toolchain.identity, math_mode.value, str(INCLUDE), *self._package())
         built = self.cache.entry(
             f"prelude-{key}", lambda path: self.isolated().build_prelude(path / "prelude.pch", math_mode)
@@ -94,7 +94,7 @@ class Compiler:
         return built / "prelude.pch"
 
     def _package(self) -> Iterator[bytes]:
-        """What of this package a compiled kernel depends on."""
+        """Yield the parts of this package that a compiled kernel depends on."""
         yield from _contents(Path(__file__).parents[1])
 
     def compile(
@@ -102,7 +102,7 @@ class Compiler:
     ) -> tuple[list[CompiledKernel], tuple[Diagnostic, ...]]:
         """Return every kernel of the file, and the warnings.
 
-        interface: kernels that it must have, with these arguments. Raises CompileError with all that is wrong.
+        interface: kernels that it must have, with these arguments. Raises CompileError with all errors.
         """
         parsed = _read(source)
         forbidden = tuple(refuse(parsed.text))
@@ -132,7 +132,7 @@ class Compiler:
         return kernels, _merged(found, warnings)
 
     def check(self, origin: Origin, name: str) -> CheckedKernel:
-        """A kernel that has been compiled before, instrumented for the sanitizer."""
+        """Instrument a kernel that has been compiled before for the sanitizer."""
         key = digest("checked", name, origin.source, origin.math_mode.value, self.toolchain.identity, *self._package())
 
         def write(folder: Path) -> None:
@@ -152,7 +152,7 @@ class Compiler:
         return CheckedKernel(build, (folder / "0.so").read_bytes())
 
     def count(self, origin: Origin, name: str) -> CountedKernel:
-        """A kernel that has been compiled before, made ready to be counted."""
+        """Prepare a kernel that has been compiled before for counting."""
         key = digest("counted", name, origin.source, origin.math_mode.value, self.toolchain.identity, *self._package())
 
         def write(folder: Path) -> None:
@@ -187,7 +187,7 @@ class Compiler:
 
 
 def _read(source: str | Unit) -> Unit:
-    """Raises CompileError for a text that is too long to be read."""
+    """Parse a source. Raises CompileError for a text that is too long."""
     if isinstance(source, str):
         text = SourceText(source.encode(errors="surrogatepass"))
         if len(text.data) > MAX_SIZE:
@@ -202,7 +202,7 @@ def _check_parameters(parsed: Unit) -> Iterator[Diagnostic]:
 
 
 def _write(build: Build, folder: Path) -> None:
-    """Fills a cache entry."""
+    """Fill a cache entry."""
     kernels, warnings = build.kernels(folder)
     facts = {
         "kernels": [(k.mode, k.threadgroup_memory, k.stack, k.why, k.how) for k in kernels],
@@ -219,7 +219,7 @@ def _contents(folder: Path) -> Iterator[bytes]:
 
 
 def _merged(first: Sequence[Diagnostic], second: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Both, by place; of two errors at one place the first's, which is in Apple's words."""
+    """Merge by place; of two errors at one place keep the first's, which is in Apple's words."""
     places = {(d.line, d.column) for d in first if d.severity is Severity.ERROR}
     kept = [d for d in second if (d.line, d.column) not in places or d.severity is not Severity.ERROR]
     return tuple(sorted([*first, *kept], key=lambda d: (d.line, d.column)))

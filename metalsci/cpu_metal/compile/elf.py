@@ -1,4 +1,4 @@
-"""Just enough of the ELF format to see what a compiled kernel needs: undefined symbols, and what its sections hold."""
+"""Just enough of the ELF format to read a compiled kernel's undefined symbols and sections."""
 
 import struct
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class ObjectFile:
 
 
 def read_object(data: bytes) -> ObjectFile:
-    """Of a 64-bit little-endian relocatable object."""
+    """Read a 64-bit little-endian relocatable object."""
     headers, names_offset = _headers(data)
     sections: dict[str, int] = {}
     undefined: set[str] = set()
@@ -38,7 +38,7 @@ def read_object(data: bytes) -> ObjectFile:
 
 @dataclass(frozen=True)
 class Variable:
-    """A name that stands in a section, `offset` bytes from its start."""
+    """A name in a section, `offset` bytes from its start."""
 
     name: str
     offset: int
@@ -46,7 +46,7 @@ class Variable:
 
 
 def read_variables(data: bytes, section: str) -> tuple[Variable, ...]:
-    """What a section of an object or shared object holds, in order."""
+    """Read the variables in a section of an object or shared object, in order."""
     headers, names = _headers(data)
     found = []
     for _, kind, _, _, offset, size, link, *_ in headers:
@@ -60,7 +60,7 @@ def read_variables(data: bytes, section: str) -> tuple[Variable, ...]:
 
 
 def _stack_sizes(data: bytes) -> list[int]:
-    """Each entry is an address of eight bytes and a size in LEB128."""
+    """Read stack sizes. Each entry is an address of eight bytes and a size in LEB128."""
     sizes, position = [], 0
     while position < len(data):
         position += 8
@@ -77,7 +77,7 @@ def _stack_sizes(data: bytes) -> list[int]:
 
 
 def _headers(data: bytes) -> tuple[list[tuple[int, ...]], int]:
-    """Section headers, and where their names lie."""
+    """Read the section headers, and the place of their names."""
     table, entry_size, count, names_index = (
         struct.unpack_from("<Q", data, 0x28)[0],
         *struct.unpack_from("<HHH", data, 0x3A),

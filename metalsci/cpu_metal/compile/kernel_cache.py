@@ -1,7 +1,7 @@
 """A folder of results by content, shared by any number of processes.
 
-An entry is a folder that appears whole, by a rename, and goes as a whole in the same way; a process that dies in the
-middle of either leaves only a temporary folder, which a later one sweeps up.
+An entry is a folder that appears whole, by a rename, and disappears in the same way. A process that dies in the middle
+of either leaves only a temporary folder, which a later one removes.
 """
 
 import hashlib
@@ -21,12 +21,12 @@ _ABANDONED = 3600.0  # seconds after which a temporary folder is nobody's
 
 
 def default_folder() -> Path:
-    """`METALSCI_CACHE`, or the user's cache folder."""
+    """Return `METALSCI_CACHE`, or the user's cache folder."""
     return Path(os.environ.get("METALSCI_CACHE") or user_cache_dir("metalsci")) / "cpu_metal"
 
 
 def digest(*parts: str | bytes) -> str:
-    """A name for content; parts do not run into one another."""
+    """Compute a name for content; parts do not run into one another."""
     hasher = hashlib.sha256()
     for part in parts:
         data = part.encode(errors="surrogatepass") if isinstance(part, str) else part
@@ -36,9 +36,9 @@ def digest(*parts: str | bytes) -> str:
 
 @dataclass(frozen=True)
 class Cache:
-    """`limit`: bytes kept, oldest use first to go.
+    """Entries by key. Beyond `limit` bytes the oldest use goes first.
 
-    `grace`: seconds for which what was used last stays in any case, since somebody may be about to read it.
+    `grace`: seconds for which a recently used entry stays in any case, since another process may be about to read it.
     """
 
     folder: Path
@@ -46,7 +46,7 @@ class Cache:
     grace: float = 60.0
 
     def entry(self, key: str, build: Callable[[Path], None]) -> Path:
-        """The folder of `key`; where there is none, `build` is called to fill one. What it raises passes through."""
+        """Return the folder of `key`; if there is none, `build` is called to fill one. Its exceptions pass through."""
         path = self.folder / key
         if path.is_dir():
             if _is_whole(path):
@@ -88,7 +88,7 @@ class Cache:
                 total -= size
 
     def _remove(self, path: Path) -> None:
-        """Out of sight first: nobody is to find half of it."""
+        """Remove an entry by renaming it first, so that no other process finds half of it."""
         doomed = Path(mkdtemp(prefix=_TEMPORARY, dir=self.folder))
         with suppress(OSError):  # another process was first
             path.rename(doomed)

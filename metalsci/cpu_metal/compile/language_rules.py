@@ -1,4 +1,4 @@
-"""What Metal leaves out of C++ and Clang would let pass, or refuse in other words."""
+"""C++ that Metal leaves out, and that Clang would accept, or refuse in other words."""
 
 import re
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ _WIDE = re.compile(r"(?:unsigned |signed )?long long|long double")
 
 
 def check_language(text: SourceText) -> Iterator[Diagnostic]:
-    """An error for each use."""
+    """Yield an error for each use."""
     live = live_code(text)
     root = parse_metal(live.data).root_node
     found = [*_words(live), *_constructs(live, root)]
@@ -68,7 +68,7 @@ def check_language(text: SourceText) -> Iterator[Diagnostic]:
 
 
 def _words(text: SourceText) -> Iterator[tuple[int, str]]:
-    """By the word alone: keywords mean one thing."""
+    """Yield refused words with their places; keywords mean one thing, so the word alone is enough."""
     edge = Token("end", len(text.data), len(text.data), b"")
     tokens = (edge, edge, *text.tokens, edge)
     for earlier, before, token, following in zip(tokens, tokens[1:], tokens[2:], tokens[3:], strict=False):
@@ -86,13 +86,13 @@ def _words(text: SourceText) -> Iterator[tuple[int, str]]:
 
 
 def _is_use(keyword: Token, before: Token) -> bool:
-    """Not so in `= delete`, `operator new` and `long double`, of which others speak."""
+    """Return False in `= delete`, `operator new` and `long double`, which other rules report."""
     other = {b"new": (b"operator",), b"delete": (b"=", b"operator"), b"double": (b"long",)}
     return before.text not in other.get(keyword.text, ())
 
 
 def _is_refused_noexcept(before: Token) -> bool:
-    """The operator, and what follows a function's parameters; Apple's compiler takes the word after qualifiers."""
+    """Return True for the operator, and after a function's parameters. Apple takes the word after qualifiers."""
     return before.kind != "word" or before.text == b"return"
 
 
@@ -118,14 +118,14 @@ def _constructs(text: SourceText, root: tree_sitter.Node) -> Iterator[tuple[int,
 
 
 def _is_metals(text: SourceText, name: tree_sitter.Node) -> bool:
-    """Whether a name stands in no namespace but Metal's."""
+    """Return True if a name stands in no namespace but Metal's."""
     around = name.parent if name.parent is None or name.parent.type != "template_type" else name.parent.parent
     scope = around.child_by_field_name("scope") if around is not None else None
     return scope is None or _spelled(text, scope) == "metal"
 
 
 def _declares(declarator: tree_sitter.Node) -> bool:
-    """Whether it is one: what the grammar cannot make sense of may look like it."""
+    """Return True for a declaration; other code that the grammar cannot parse may look like one."""
     around = declarator.parent
     while around is not None and around.type.endswith("declarator"):
         around = around.parent

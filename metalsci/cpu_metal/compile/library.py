@@ -1,4 +1,4 @@
-"""What compiling gives: a library of kernels, each with all that a host must know to dispatch it."""
+"""The result of compiling: a library of kernels, each with the facts that a host needs to dispatch it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ SIMD_WIDTH = 32
 
 @dataclass(frozen=True)
 class Argument:
-    """What the host binds at `index`: a buffer (or, for a constant, a value), or a size of threadgroup memory."""
+    """An argument at `index`: a buffer (or, for a constant, a value), or a size of threadgroup memory."""
 
     index: int
     name: str
@@ -46,7 +46,7 @@ class Kernel:
 
 @dataclass(frozen=True, eq=False)
 class Library:
-    """The kernels of one source, by name, and what its compiler warned of."""
+    """The kernels of one source, by name, and its compiler warnings."""
 
     kernels: Mapping[str, Kernel]
     warnings: tuple[Diagnostic, ...]

@@ -1,4 +1,4 @@
-"""One source through Clang: a shared object for each of its kernels, or everything that is wrong with it."""
+"""One source through Clang: a shared object for each of its kernels, or all of its errors."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -55,8 +55,11 @@ _ALLOCA = re.compile(r"^ +%\S+ = alloca ", re.MULTILINE)
 
 @dataclass(frozen=True)
 class BuiltKernel:
-    """How a kernel's dispatches are cut up, its own threadgroup memory in bytes, and the bytes of stack that a thread
-    needs (0 where that cannot be told). why: it is not run in lanes; how: it is; empty where there is nothing to say.
+    """A compiled kernel.
+
+    It says how a dispatch is cut up, the kernel's own threadgroup memory in bytes, and the bytes of stack that a thread
+    needs (0 if unknown). why: the reason why it is not run in lanes; how: the way it is; empty if there is nothing to
+    report.
     """
 
     mode: Mode
@@ -68,7 +71,7 @@ class BuiltKernel:
 
 @dataclass(frozen=True)
 class CheckedBuild:
-    """What an instrumented kernel's findings are told with.
+    """Facts for the findings of an instrumented kernel.
 
     variables: in threadgroup memory; the gaps after them belong to none. elements: bytes of an element of each argument
     that the host binds.
@@ -96,14 +99,14 @@ class Build:
     """Metal's headers precompiled, for a source that includes them."""
 
     def diagnostics(self) -> Sequence[Diagnostic]:
-        """What Clang finds in the file itself, whether or not it has kernels."""
+        """Return Clang's findings in the file itself, whether or not it has kernels."""
         try:
             return self._repaired(lambda scratch: scratch.clang("file.cl", bare_unit(_FILE), ["-fsyntax-only"]))[1]
         except CompileError as error:
             return error.diagnostics
 
     def kernels(self, folder: Path) -> tuple[list[BuiltKernel], Sequence[Diagnostic]]:
-        """Leaves `0.so`, `1.so`, … in `folder`, one for each kernel in the file's order; gives facts and warnings.
+        """Write `0.so`, `1.so`, … to `folder`, one for each kernel in the file's order; return facts and warnings.
 
         Raises CompileError.
         """
@@ -116,11 +119,11 @@ class Build:
         return [kernel for kernel, _ in built], list(dict.fromkeys(d for _, found in built for d in found))
 
     def checked_kernel(self, signature: KernelSignature, output: Path) -> CheckedBuild:
-        """One kernel, instrumented: its shared object goes to `output`. Raises CompileError."""
+        """Instrument one kernel and write its shared object to `output`. Raises CompileError."""
         return self._repaired(lambda scratch: scratch.checked(signature, output))
 
     def counted_kernel(self, signature: KernelSignature, machine: Toolchain, output: Path) -> CountedBuild:
-        """One kernel, ready to be counted: its shared object, for `machine`, goes to `output`. Raises CompileError.
+        """Prepare one kernel for counting and write its shared object, for `machine`, to `output`. Raises CompileError.
 
         This build's own toolchain is for one processor on every machine, so that its optimiser always decides alike.
         """
@@ -137,7 +140,7 @@ class Build:
         return built
 
     def _repaired(self, attempt: "Callable[[_Scratch], _Made]") -> "_Made":
-        """What `attempt` makes of the source, once nothing is left in it that Clang can say how to write."""
+        """Call `attempt` until it needs no more of the repairs that Clang can spell."""
         source, left = rewrite(self.parsed.source), _MOST_REPAIRS
         while True:
             with TemporaryDirectory(prefix="metalsci-") as name:
@@ -150,7 +153,7 @@ class Build:
 
 
 class _RepairableError(CompileError):
-    """Refused for what `edits` put right."""
+    """A refusal that `edits` repair."""
 
     def __init__(self, diagnostics: Sequence[Diagnostic], edits: tuple[Edit[bytes], ...]) -> None:
         super().__init__(diagnostics)
@@ -167,7 +170,7 @@ class _Scratch:
         (path / _FILE).write_bytes(source.text)
 
     def kernel(self, index: int, signature: KernelSignature) -> tuple[BuiltKernel, Sequence[Diagnostic]]:
-        """Compiles and links one kernel to `{index}.so`."""
+        """Compile and link one kernel to `{index}.so`."""
         try:
             return self._in_lanes(index, signature)
         except RefusedError as error:
@@ -186,7 +189,7 @@ class _Scratch:
         return BuiltKernel(mode, memory, _stack(compiled.object), why), compiled.messages
 
     def _in_lanes(self, index: int, signature: KernelSignature) -> tuple[BuiltKernel, Sequence[Diagnostic]]:
-        """Compiles and links one kernel to run in lanes. Raises RefusedError where another way is better or needed."""
+        """Compile and link one kernel to run in lanes. Raises RefusedError if another way is better or needed."""
         toolchain, math_mode = self._build.toolchain, self._build.math_mode
         if toolchain.execution not in (ThreadExecution.LANES, ThreadExecution.FASTEST):
             raise RefusedError("")
@@ -220,7 +223,7 @@ class _Scratch:
         return BuiltKernel(mode, compiled.sections.get(THREADGROUP_SECTION, 0), 0, "", how), found
 
     def checked(self, signature: KernelSignature, output: Path) -> CheckedBuild:
-        """Compiles, instruments and links one kernel to `output`; see sanitizer/."""
+        """Compile, instrument and link one kernel to `output`; see sanitizer/."""
         sites = Sites(self._source.original)
         text = unit(_FILE, signature, self._function(signature), Mode.THREAD, independent=False, checked=True)
         self.clang("0.cl", text, [*_TO_CHECKED_MODULE, "-o", "0.ll"], (signature.line, signature.column))
@@ -244,7 +247,7 @@ class _Scratch:
         return CheckedBuild(tuple(sites.known), variables, tuple(sizes), memory)
 
     def counted(self, signature: KernelSignature, machine: Toolchain, output: Path) -> CountedBuild:
-        """Compiles, optimises, instruments and links one kernel to `output`; see profiler/."""
+        """Compile, optimise, instrument and link one kernel to `output`; see profiler/."""
         text = unit(_FILE, signature, self._function(signature), Mode.THREAD, independent=False)
         self.clang("0.cl", text, [*_TO_COUNTED_MODULE, "-o", "0.ll"], (signature.line, signature.column))
         (self.path / "1.ll").write_text(
@@ -270,7 +273,7 @@ class _Scratch:
     def clang(
         self, name: str, text: str, flags: Sequence[str], place: tuple[int, int] = (0, 0)
     ) -> tuple[str, Sequence[Diagnostic]]:
-        """Clang's raw output and what it says of the user's file; of `place` in it where all else fails.
+        """Run Clang. Return its raw output and its messages about the user's file; `place` is for those without one.
 
         Raises CompileError.
         """
@@ -311,7 +314,7 @@ class _Scratch:
         return _Compiled(compiled, found, vectorised and (wide or shared))
 
     def _ran(self, step: Callable[[], Run], signature: KernelSignature) -> str:
-        """What a step after Clang's first said. Raises CompileError where it failed."""
+        """Run a step after Clang's first. Return its output. Raises CompileError if it failed."""
         try:
             run = step()
         except ToolchainError as error:
@@ -323,14 +326,14 @@ class _Scratch:
         return run.messages
 
     def _guess(self, signature: KernelSignature) -> Mode:
-        """The mode, from a look at the text; the compiled object tells in the end."""
+        """Guess the mode from the text; the compiled object decides in the end."""
         text = self._source.users.data
         if _WAIT_WORDS.search(text):
             return Mode.THREAD
         return Mode.GROUP if needs_group(signature) or b"threadgroup" in text else Mode.GRID
 
     def _function(self, signature: KernelSignature) -> str:
-        """What the kernel is called in C++; an instance of a template has another name for the host."""
+        """Return the kernel's name in C++; an instance of a template has another name for the host."""
         if not signature.template_arguments:
             return signature.name
         match = re.search(rb"\bvoid\s+(\w+)\s*\(", self._source.users.data[slice(*signature.span)])
@@ -339,7 +342,10 @@ class _Scratch:
 
 
 def _lanes(module: str) -> int:
-    """Threads of a vector: as many as there are floats in the machine's. Raises RefusedError where it has none."""
+    """Return the threads of a vector: as many as the machine's vectors have floats.
+
+    Raises RefusedError if it has none.
+    """
     if "+avx512f" in module:
         return 16
     if "+avx2" in module:
@@ -354,13 +360,13 @@ def _mode(compiled: ObjectFile, signature: KernelSignature) -> Mode:
 
 
 def _stack(compiled: ObjectFile) -> int:
-    """Of a kernel that calls nothing but the runtime: what its only function needs, its return address included."""
+    """Read the stack of a kernel that calls only the runtime: its only function's, its return address included."""
     known = len(compiled.stacks) == 1 and not compiled.undefined & HELPERS
     return compiled.stacks[0] + 64 if known and compiled.stacks[0] <= _MAX_DENSE_STACK else 0
 
 
 def _check_files(output: str) -> None:
-    """Raises when anything but the user's file, once, and the package's headers was read."""
+    """Raise if any file was read except the user's, once, and the package's headers."""
     own = {str(path) for path in INCLUDE.rglob("*")}
     read = [file for _, file in files_read(output) if file not in own]
     if any(Path(file) != Path(_FILE) for file in read) or len(read) > 1:
@@ -368,7 +374,7 @@ def _check_files(output: str) -> None:
 
 
 def _check_object(compiled: ObjectFile, source: SourceText, allowed: frozenset[str]) -> None:
-    """Raises when the object calls what is not Metal's, or would run code when it is loaded."""
+    """Raise if the object calls a function that is not Metal's, or would run code when it is loaded."""
     unknown = sorted(compiled.undefined - allowed)
     errors = [Diagnostic(Severity.ERROR, *_mention(source, name), f"undefined symbol '{name}'") for name in unknown]
     if any(section.startswith((".init", ".preinit", ".ctors", ".fini", ".dtors")) for section in compiled.sections):
@@ -379,6 +385,6 @@ def _check_object(compiled: ObjectFile, source: SourceText, allowed: frozenset[s
 
 
 def _mention(source: SourceText, symbol: str) -> tuple[int, int]:
-    """Where the source first mentions a symbol, which may be mangled."""
+    """Find the first mention of a symbol, which may be mangled, in the source."""
     words = (t for t in source.tokens if t.kind == "word" and len(t.text) > 2)
     return next((source.position(t.start) for t in words if t.text.decode() in symbol), (0, 0))

@@ -1,7 +1,7 @@
 """Functions that call themselves. A thread's stack is small, and nothing says how deep a recursion goes.
 
-Only calls that are certain to come back are found: those of functions and methods of which the file defines one under
-that name. What is chosen by overloads or template arguments may end at compile time, and so may what is `constexpr`.
+Only calls that are certain to come back are found: those of functions and methods that the file defines once under that
+name. Overloads, template arguments and `constexpr` functions may end at compile time.
 """
 
 import re
@@ -30,7 +30,7 @@ class _Function:
 
 
 def recursive_calls(text: bytes, root: tree_sitter.Node) -> Iterator[tuple[tree_sitter.Node, str]]:
-    """Each call by which a function comes back to itself, and what is to be said of it."""
+    """Yield each call by which a function comes back to itself, and a message about it."""
     functions = _functions(text, root)
     calls = {key: list(_calls(text, function, functions)) for key, function in functions.items()}
     for key, called in calls.items():
@@ -65,7 +65,7 @@ def _functions(text: bytes, root: tree_sitter.Node) -> Mapping[_Key, _Function]:
 
 @cache
 def _library() -> frozenset[str]:
-    """What Metal's headers call, or define by a macro: a function of such a name overloads theirs, and may call it."""
+    """Return the names that Metal's headers call or define by a macro: a user's overload of one may be called there."""
     headers = (re.sub(r"//.*", "", path.read_text(encoding="utf-8")) for path in INCLUDE.iterdir() if path.is_file())
     return frozenset(word for text in headers for match in _CALLED.finditer(text) for word in match.groups() if word)
 
@@ -100,7 +100,7 @@ def _record(text: bytes, node: tree_sitter.Node) -> str:
 
 
 def _arguments(text: bytes, template: tree_sitter.Node | None) -> str:
-    """What a template's function calls itself with: `<T,N>` in `template <typename T, int N>`."""
+    """Return the arguments with which a template's function calls itself: `<T,N>` in `template <typename T, int N>`."""
     parameters = template.child_by_field_name("parameters") if template is not None else None
     names: list[str] = []
     for parameter in parameters.named_children if parameters is not None else ():
@@ -112,7 +112,7 @@ def _arguments(text: bytes, template: tree_sitter.Node | None) -> str:
 def _calls(
     text: bytes, function: _Function, functions: Mapping[_Key, _Function]
 ) -> Iterator[tuple[tree_sitter.Node, _Key]]:
-    """The calls in a function's body, each with what it calls."""
+    """Yield the calls in a function's body, each with its target."""
     body = function.definition.child_by_field_name("body")
     for node in walk(body) if body is not None else ():
         called = node.child_by_field_name("function") if node.type == "call_expression" else None
@@ -125,7 +125,7 @@ def _calls(
 
 
 def _target(text: bytes, called: tree_sitter.Node, function: _Function) -> str | None:
-    """The name of a function or method of the same struct; None for what is chosen by type or template arguments."""
+    """Return the name of a function or method of the same struct; None if types or template arguments choose it."""
     match called.type:
         case "identifier":
             return _spelled(text, called)

@@ -1,8 +1,8 @@
-"""What a kernel's object may leave undefined: functions that the device process has, and what the linker defines.
+"""The symbols that a kernel's object may leave undefined: functions of the device process, and the linker's.
 
-The functions that the compiler calls of itself, in the place of an instruction that the processor lacks, have one right
-value each, to the last bit. So a kernel's values depend neither on the processor nor on the host's libm: what has more
-than one right value, such as `sinf`, is part of Metal's headers and never called.
+The compiler calls some functions by itself, in place of an instruction that the processor lacks. These have one right
+value each, to the last bit, so a kernel's values depend neither on the processor nor on the host's libm. Functions with
+more than one right value, such as `sinf`, are part of Metal's headers and never called.
 """
 
 THREADGROUP_SECTION = "metal_threadgroup"

@@ -71,12 +71,12 @@ _UNPLACED = re.compile(r"^(?:clang: |LLVM |fatal )*(?:error|ERROR): (.+)", re.MU
 
 
 class ToolchainError(RuntimeError):
-    """The compiler itself failed: it crashed, ran out of time or memory, or says nothing that is about the source."""
+    """A failure of the compiler itself: it crashed, ran out of time or memory, or reports nothing about the source."""
 
 
 @dataclass(frozen=True)
 class Toolchain:
-    """Runs Clang in `folder`-relative terms: every path it sees is a plain file name or one of the package's own.
+    """Compiler that works in `folder`-relative terms: it sees only plain file names and the package's own paths.
 
     One without a launcher builds this package's own C alone: see `isolated`.
     """
@@ -96,8 +96,11 @@ class Toolchain:
     launcher: Path | None = None
 
     def isolated(self, launcher: Path) -> Self:
-        """The same for one source, from now on: every process is started by `launcher`, so that it can do nothing but
-        read, compute and write into its folder, and after `patience` seconds there is no time for any."""
+        """Return a toolchain for one source, from now on.
+
+        Every process is started by `launcher`, so that it can only read, compute and write into its folder, and after
+        `patience` seconds there is no time for any.
+        """
         return replace(self, launcher=launcher, deadline=time.monotonic() + self.patience)
 
     @cached_property
@@ -106,17 +109,17 @@ class Toolchain:
 
     @cached_property
     def identity(self) -> str:
-        """Changes whenever the same source might compile to something else."""
+        """Digest that changes whenever the same source might compile to something else."""
         machine = f"{self.target} {self.architecture} {processor()}"
         return f"ziglang {version('ziglang')} {machine} {self.execution}"
 
     def compile_metal(
         self, folder: Path, unit: str, math_mode: MathMode, prelude: Path | None, flags: Sequence[str]
     ) -> "Run":
-        """`unit`, a file in `folder`, after Metal's headers in the form of `prelude` or after its keywords alone.
+        """Compile `unit`, a file in `folder`, after Metal's headers (`prelude`) or after its keywords alone.
 
-        The messages name every further file that was read. Raises ToolchainError where it fails for a reason that is
-        not in the source, such as a header that was changed since it was precompiled.
+        The messages name every further file that was read. Raises ToolchainError if it fails for a reason that is not
+        in the source, such as a header that was changed since it was precompiled.
         """
         before = ["-include-pch", str(prelude)] if prelude is not None else _KEYWORDS
         readable = [str(prelude)] if prelude is not None else []
@@ -127,22 +130,22 @@ class Toolchain:
         return run
 
     def optimise(self, folder: Path, module: str, output: str, math_mode: MathMode, flags: Sequence[str]) -> "Run":
-        """`module`, LLVM's text in `folder`, to the object `output`."""
+        """Compile `module`, LLVM's text in `folder`, to the object `output`."""
         how = [*self._machine, *_OPTIMISATION, *_MATH[math_mode], *flags]
         return self._run(["clang", *how, "-x", "ir", "-c", module, "-o", output], folder)
 
     def optimise_text(self, folder: Path, module: str, output: str, math_mode: MathMode) -> "Run":
-        """`module`, LLVM's text in `folder`, to `output`: the same optimised for one thread, not vectorised."""
+        """Optimise `module`, LLVM's text in `folder`, for one thread and without vectors, and write it to `output`."""
         how = [*self._machine, *_OPTIMISATION, *_MATH[math_mode], "-fno-vectorize", "-fno-slp-vectorize"]
         return self._run(["clang", *how, "-S", "-emit-llvm", "-x", "ir", module, "-o", output], folder)
 
     def inline(self, folder: Path, module: str, output: str) -> "Run":
-        """`module`, LLVM's text in `folder`, to `output`: the same with functions inlined, not optimised."""
+        """Inline the functions of `module`, LLVM's text in `folder`, and write it to `output`, not optimised."""
         how = [*self._machine, "-O0", "-fPIC", "-S", "-emit-llvm"]
         return self._run(["clang", *how, "-x", "ir", module, "-o", output], folder)
 
     def macros(self) -> str:
-        """What Clang defines before it reads anything. Raises ToolchainError if it does not know the architecture."""
+        """Return the macros that Clang predefines. Raises ToolchainError if it does not know the architecture."""
         with TemporaryDirectory(prefix="metalsci-") as name:
             folder = Path(name)
             (folder / "empty.c").write_text("", encoding="utf-8")
@@ -152,13 +155,15 @@ class Toolchain:
             return (folder / "macros").read_text(encoding="utf-8")
 
     def simplify(self, folder: Path, module: str, output: str, math_mode: MathMode) -> "Run":
-        """`module`, LLVM's text in `folder`, to `output`: inlined and simplified, but neither vectorised nor unrolled
-        further than whole loops."""
+        """Simplify `module`, LLVM's text in `folder`, and write it to `output`.
+
+        Functions are inlined. Nothing is vectorised, and only whole loops are unrolled.
+        """
         how = [*self._machine, "-O2", "-flto=thin", "-fPIC", *_MATH[math_mode], "-S", "-emit-llvm"]
         return self._run(["clang", *how, "-x", "ir", module, "-o", output], folder)
 
     def build_prelude(self, output: Path, math_mode: MathMode) -> None:
-        """Metal's headers, precompiled: they are ten times as long as most kernels."""
+        """Precompile Metal's headers, which are ten times as long as most kernels."""
         # Timestamps would make a copy of the same headers another. What the headers make of templates is made here:
         # else every source makes all of it again, in 140 ms and not 7.
         how = ["-Xclang", "-fno-pch-timestamp", "-fpch-instantiate-templates", "-x", "cl-header"]
@@ -168,20 +173,20 @@ class Toolchain:
             raise ToolchainError(run.messages)
 
     def link(self, folder: Path, objects: Sequence[str], output: str) -> "Run":
-        """Objects in `folder` to a shared object."""
+        """Link objects in `folder` to a shared object."""
         return self._run(["ld.lld", "-shared", "--build-id=none", "-z", "now", *objects, "-o", output], folder)
 
     def build_runtime(self, output: Path) -> None:
-        """The native half of the device, as a shared object."""
+        """Build the native half of the device, as a shared object."""
         self._build(sorted(RUNTIME.glob("*.c")), self.target, ["-shared", "-z", "now"], output)
 
     def build_launcher(self, output: Path) -> None:
-        """What starts a compiler that is isolated, as a program."""
+        """Build the program that starts an isolated compiler."""
         self._build([LAUNCHER / "launch.c", RUNTIME / "isolation.c"], this_machine(), ["-static"], output)
         output.chmod(0o755)
 
     def _build(self, sources: Sequence[Path], target: str, how: Sequence[str], output: Path) -> None:
-        """This package's own C, linked with nothing."""
+        """Build this package's own C, linked with nothing."""
         with TemporaryDirectory(prefix="metalsci-") as name:
             folder = Path(name)
             objects = [f"{source.stem}.o" for source in sources]
@@ -196,7 +201,7 @@ class Toolchain:
 
     @property
     def _machine(self) -> Sequence[str]:
-        """What Clang compiles for. On Arm, -march takes architectures, and -mcpu the names of processors."""
+        """The target of Clang. On Arm, -march takes architectures, and -mcpu the names of processors."""
         arm = self.target.startswith(("aarch64", "arm64"))
         is_processor = arm and not self.architecture.startswith(("armv", "native"))
         return ("-target", self.target, f"-m{'cpu' if is_processor else 'arch'}={self.architecture}")
@@ -237,7 +242,7 @@ class Toolchain:
         return Run(process.returncode, _LONG_LINE.sub(r"\1 …", messages.decode(errors="replace")))
 
     def _messages(self, process: subprocess.Popen[bytes]) -> bytes:
-        """All that the process says until it ends. Raises TimeoutExpired, and ToolchainError where that is too much."""
+        """Read the process's output until it ends. Raises TimeoutExpired, and ToolchainError if it is too much."""
         assert process.stderr is not None
         deadline = min(time.monotonic() + self.timeout, self.deadline)
         readable = select.poll()
@@ -256,7 +261,7 @@ class Toolchain:
 
 @dataclass(frozen=True)
 class Run:
-    """How a compiler process ended, and what it said."""
+    """Status and output of a compiler process."""
 
     code: int
     messages: str

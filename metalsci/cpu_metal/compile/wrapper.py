@@ -8,7 +8,7 @@ from metalsci.msl.language.signature import KernelSignature, Parameter
 
 
 class Mode(IntEnum):
-    """How a dispatch of a kernel is cut into units of work; the values are runtime/runtime.h's."""
+    """The way to cut a dispatch of a kernel into units of work; the values are runtime/runtime.h's."""
 
     GRID = 0
     """The group does not matter to the kernel: runs of threads along x, vectorised."""
@@ -19,7 +19,7 @@ class Mode(IntEnum):
 
 
 class ThreadExecution(StrEnum):
-    """How threads are run. A kernel that cannot be run as asked for is run as the next one says."""
+    """The way to run threads. If a kernel cannot be run in one way, it is run in the next one."""
 
     FASTEST = "fastest"
     """As is the fastest for each kernel."""
@@ -166,7 +166,7 @@ _IN_LANES = {Mode.GRID: _ROW_IN_LANES, Mode.GROUP: _GROUP_IN_LANES}
 
 
 def needs_group(signature: KernelSignature) -> bool:
-    """Whether a parameter tells the kernel which group it is in."""
+    """Return True if a parameter gives the kernel its group."""
     return any(
         p.attribute in GROUP_ATTRIBUTES or (p.index is not None and not p.is_buffer) for p in signature.parameters
     )
@@ -182,11 +182,12 @@ def unit(
     checked: bool = False,
     lanes: bool = False,
 ) -> str:
-    """A translation unit: the user's `file` and the wrapper of one of its kernels, which C++ calls `function`.
+    """Write a translation unit: the user's `file` and the wrapper of one of its kernels.
 
-    `independent` promises the vectoriser that no thread touches what another thread keeps for itself. The caller
-    must take that promise back where threads' own variables live in memory: see compiler.py. `checked`: the kernel is
-    going to be instrumented.
+    function: the kernel's name in C++.
+    independent: promises the vectoriser that no thread touches another thread's own data. The caller must take that
+        promise back if threads' own variables live in memory: see compiler.py.
+    checked: the kernel is going to be instrumented.
     """
     bindings = [
         f"const {_bound(signature.parameters[i])}<_P<{i}>> b{i}(d->arguments[{slot}]);"
@@ -209,17 +210,17 @@ def unit(
 
 
 def unbound(signature: KernelSignature) -> tuple[Parameter, ...]:
-    """Parameters that the host does not bind and that no attribute explains."""
+    """Return the parameters that the host does not bind and that no attribute explains."""
     return tuple(p for p in signature.parameters if p.index is None and p.attribute not in _ATTRIBUTES)
 
 
 def bare_unit(file: str) -> str:
-    """A translation unit of the user's file alone: a file without kernels can be wrong too."""
+    """Write a translation unit of the user's file alone: a file without kernels can be wrong too."""
     return _UNIT.format(file=file)
 
 
 def slots(signature: KernelSignature) -> tuple[int, ...]:
-    """Which parameters the host binds, in the order of their places in a dispatch's arguments."""
+    """Return the parameters that the host binds, in the order of their places in a dispatch's arguments."""
     return tuple(i for i, parameter in enumerate(signature.parameters) if parameter.index is not None)
 
 

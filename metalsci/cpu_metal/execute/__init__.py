@@ -1,1 +1,1 @@
-"""Running compiled kernels: buffers, command buffers, and the isolated device process."""
+"""Execution of compiled kernels: buffers, command buffers, and the isolated device process."""

@@ -46,18 +46,18 @@ class Buffer:
 
     @property
     def array(self) -> npt.NDArray[Any]:
-        """The same memory, for the host. Who has once had it may have written to it."""
+        """The same memory, for the host. After any access to it, the host may have written to it."""
         self.initialised = True
         return self._array
 
     @property
     def padding(self) -> tuple[npt.NDArray[np.uint8], ...]:
-        """The bytes of the region before the buffer and after it, which nobody has any business with."""
+        """The bytes of the region before the buffer and after it. Nothing may use them."""
         whole: npt.NDArray[np.uint8] = np.ndarray((self.region.size,), np.uint8, self.region.memory)
         return whole[: self.start], whole[self.start + self.nbytes :]
 
     def at(self, offset: int) -> "BufferSlice":
-        """The buffer from a byte offset on, to be bound in its place."""
+        """Return the buffer from a byte offset on, to be bound in its place."""
         if not 0 <= offset <= self.nbytes:
             raise ValueError(f"offset {offset} is not within the buffer's {self.nbytes:,} bytes")
         return BufferSlice(self, offset)

@@ -1,8 +1,8 @@
 """The host's clock of a device process: processor time of its workers, read from outside.
 
-A kernel cannot alter it, and what else the machine is doing does not count: a worker that the system sets aside does
-not age. Every worker has a fixed share of each dispatch (runtime/pool.c), so a run takes as long as the worker that had
-most to do, and a kernel that leaves workers idle pays for the one that is not.
+A kernel cannot change it, and other load of the machine does not count: a worker that the system sets aside does not
+age. Every worker has a fixed share of each dispatch (runtime/pool.c), so a run takes as long as the worker with the
+most work, and a kernel that leaves workers idle pays for the busy one.
 """
 
 import os
@@ -19,19 +19,22 @@ _SETTLE = 1e-3  # seconds that the last thread gets to fall asleep
 
 @dataclass(frozen=True)
 class RunTime:
-    """How long one run took. `seconds` are the slowest worker's processor time, where the system keeps account of it;
-    else they are `wall`, the host's wall clock from submission to completion."""
+    """Duration of one run.
+
+    seconds: the slowest worker's processor time, if the system keeps account of it; else `wall`.
+    wall: the host's wall clock from submission to completion.
+    """
 
     seconds: float
     wall: float
 
 
 class WorkerClock:
-    """Processor time of each thread of a child process, its first one aside, which runs Python and no kernel.
+    """The processor time of each thread of a child process, without the first one, which runs Python and no kernel.
 
-    Linux brings a thread's account up to date when the thread stops running or at a tick, some milliseconds apart. The
-    account of the whole process is exact at any time, so that the two together say whether every thread's is complete.
-    Raises OSError where the system keeps no such accounts.
+    Linux updates a thread's account when the thread stops running or at a tick, some milliseconds apart. The account of
+    the whole process is exact at any time, so the two together tell whether every thread's is complete. Raises OSError
+    if the system keeps no such accounts.
     """
 
     def __init__(self, process: int) -> None:
@@ -47,8 +50,9 @@ class WorkerClock:
             raise
 
     def read(self) -> Sequence[int]:
-        """Nanoseconds of every thread, the first one's first, and last what the process used beyond them: nothing, once
-        all threads rest. A process that starts a thread unseen cannot hide what that one uses.
+        """Return nanoseconds of every thread, the first one's first, and last the process's use beyond them.
+
+        That is nothing once all threads rest. A process that starts a thread unseen cannot hide that thread's time.
         """
         give_up = time.perf_counter() + _SETTLE
         while True:
@@ -58,7 +62,7 @@ class WorkerClock:
                 return (*threads, max(beyond, 0))
 
     def since(self, before: Sequence[int]) -> float:
-        """Seconds of the worker that used most since `before`, a reading."""
+        """Return seconds of the worker that used most since `before`, a reading."""
         used = [now - then for now, then in zip(self.read(), before, strict=True)]
         return 1e-9 * (max(used[1:-1]) + max(used[-1], 0))
 
@@ -69,7 +73,7 @@ class WorkerClock:
 
 
 def worker_clock(process: int) -> WorkerClock | None:
-    """The clock of a device process whose workers have all started; None where the system has none."""
+    """Return the clock of a device process whose workers have all started; None if the system has none."""
     with suppress(OSError, ValueError, IndexError):
         return WorkerClock(process)
     return None

@@ -52,8 +52,10 @@ class Dispatch:
 
 @dataclass(frozen=True)
 class Binding:
-    """An argument's place, and what is bound there: `size` bytes of a buffer, of the command buffer's own copy of a
-    value, or of threadgroup memory."""
+    """The place of an argument, and the `size` bytes that are bound there.
+
+    They belong to a buffer, to the command buffer's own copy of a value, or to threadgroup memory.
+    """
 
     dispatch: int
     slot: int
@@ -64,7 +66,7 @@ class Binding:
 
 
 class CommandBuffer:
-    """Dispatches that can be run any number of times without being looked at again.
+    """Dispatches that can run any number of times after they were checked once.
 
     threadgroup_memory: bytes that a group may have.
     Raises PipelineError for a dispatch that Metal would refuse, ValueError for one that makes no sense.
@@ -92,7 +94,7 @@ class CommandBuffer:
     def resolve(
         self, process: object, entry: Callable[[Kernel], int], address: Callable[[SharedRegion, bool], int]
     ) -> int:
-        """Fills in the addresses of `process`, once for each process; gives the command buffer's own.
+        """Fill in the addresses of `process`, once for each process; return the command buffer's own.
 
         entry: address of a kernel. address: of shared memory, mapped writable or not.
         """
@@ -135,7 +137,7 @@ class _Values:
 
 
 def check_threadgroup(kernel: Kernel, threadgroup: tuple[int, int, int]) -> None:
-    """Raises PipelineError for a threadgroup with more threads than the kernel allows."""
+    """Raise PipelineError for a threadgroup with more threads than the kernel allows."""
     total = math.prod(threadgroup)
     if total > kernel.max_total_threads_per_threadgroup:
         raise PipelineError(
@@ -168,7 +170,7 @@ def _extent(given: Sequence[int], name: str) -> tuple[int, int, int]:
 
 
 def _tile(grid: tuple[int, int, int], workers: int) -> int:
-    """Threads along x in a unit of work: a row, or a part of one where rows are few."""
+    """Return the threads along x in a unit of work: a row, or a part of one if rows are few."""
     wanted = -(-grid[0] * grid[1] * grid[2] // (workers * _CHUNKS_PER_WORKER))
     wanted = min(max(-(-wanted // 64) * 64, 64), _LARGEST_TILE)
     return min(wanted, grid[0]) if wanted < grid[0] else grid[0]

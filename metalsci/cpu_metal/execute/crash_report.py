@@ -1,4 +1,4 @@
-"""What a device process left behind when it ended, told as sentences."""
+"""The traces of a device process that ended, as sentences."""
 
 from collections.abc import Callable, Sequence
 from signal import Signals
@@ -27,7 +27,7 @@ def timed_out(commands: CommandBuffer, status: Status, timeout: float | None) ->
 
 
 def crash(commands: CommandBuffer, status: Status, addresses: Callable[[SharedRegion], Sequence[int]]) -> DeviceCrash:
-    """Return the crash that `status` tells of. The kernel may have left anything in it.
+    """Return the crash that `status` describes. The kernel may have left anything in it.
 
     addresses: where the process had mapped a region.
     """
@@ -63,7 +63,7 @@ def _divergence(status: Status) -> str:
 
 
 def _access(commands: CommandBuffer, status: Status, addresses: Callable[[SharedRegion], Sequence[int]]) -> str:
-    """The buffer whose guard was hit, those of the faulting dispatch first."""
+    """Name the buffer whose guard was hit, those of the faulting dispatch first."""
     kind = _ACCESS.get(status.access, _ACCESS[0])
     bindings = sorted(commands.bindings, key=lambda b: b.dispatch != status.dispatch)
     for binding in bindings:

@@ -1,4 +1,4 @@
-"""What the device needs from the operating system: shared memory by descriptor, process limits, processors. Linux."""
+"""The device's needs of the operating system: shared memory by descriptor, process limits, processors. Linux."""
 
 import os
 import platform
@@ -13,14 +13,14 @@ MOST_WORKERS = 255
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one compiler process: seconds of processor time, bytes of address space, bytes of a file that it writes."""
+    """Limits of one compiler process: seconds of processor time, bytes of address space and of a written file."""
 
     seconds: int = 60
     memory: int = 4 << 30
     file_size: int = 64 << 20
 
     def apply(self, process: int) -> None:
-        """To a child that has just been started."""
+        """Apply the limits to a child that has just been started."""
         limit(
             process,
             {
@@ -33,7 +33,7 @@ class Limits:
 
 
 def limit(process: int, limits: Mapping[int, int]) -> None:
-    """Lowers limits of a child, by their numbers in `resource`. What is lower already stays: only root may raise it."""
+    """Lower limits of a child, by their numbers in `resource`. Lower ones stay: only root may raise them."""
     for what, most in limits.items():
         _, now = resource.prlimit(process, what)
         least = most if now == resource.RLIM_INFINITY else min(most, now)
@@ -41,24 +41,24 @@ def limit(process: int, limits: Mapping[int, int]) -> None:
 
 
 def processors() -> int:
-    """How many this process may use, as far as the device has places for workers (runtime/pool.c)."""
+    """Count the processors that this process may use, as far as the device has places for workers (runtime/pool.c)."""
     return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
 
 
 def shared_memory(name: str, size: int) -> int:
-    """A descriptor of zeroed memory that another process can map."""
+    """Create zeroed memory that another process can map. Return its descriptor."""
     descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
     os.ftruncate(descriptor, size)
     return descriptor
 
 
 def target() -> str:
-    """Clang's name of this machine."""
+    """Return Clang's name of this machine."""
     return f"{platform.machine()}-linux-gnu"
 
 
 def processor() -> str:
-    """What distinguishes this processor for a compiler: model and features."""
+    """Identify this processor for a compiler: model and features."""
     lines = [
         line.partition(":") for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     ]

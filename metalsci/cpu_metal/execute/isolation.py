@@ -1,6 +1,6 @@
-"""What keeps compiler and device process apart from the rest of the machine, as far as this one's kernel can.
+"""The isolation of compiler and device process from the rest of the machine, as far as this one's kernel can.
 
-Both apply all that it has before they touch what is not trusted, or do not start: `runtime/isolation.c`.
+Both apply everything that it has before they touch untrusted code, or do not start: `runtime/isolation.c`.
 """
 
 import ctypes
@@ -15,8 +15,10 @@ _ACTION_KNOWN, _REFUSE, _VERSION = 2, 0x50000, 1  # SECCOMP_GET_ACTION_AVAIL, it
 
 @dataclass(frozen=True)
 class Isolation:
-    """seccomp: system calls are limited to those that are needed: no network, no new process, no signal.
-    landlock: the version of what limits files to a scratch folder, and of the device's to none; 0 for none.
+    """Isolation of a process.
+
+    seccomp: system calls are limited to those that are needed: no network, no new process, no signal.
+    landlock: the version that limits files to a scratch folder, and the device's to none; 0 for none.
     """
 
     seccomp: bool
@@ -24,14 +26,14 @@ class Isolation:
 
     @property
     def lacking(self) -> tuple[str, ...]:
-        """What this kernel leaves undone, in words."""
+        """The gaps that this kernel leaves, in words."""
         without_seccomp = "no seccomp: compiler and kernels may reach the network and other processes"
         without_landlock = "no landlock (Linux 5.13 and later have it): compiler and kernels may open files"
         return (() if self.seccomp else (without_seccomp,)) + (() if self.landlock else (without_landlock,))
 
 
 def state() -> Isolation:
-    """What is in force for every compiler and device process that is started on this machine."""
+    """Return the isolation of every compiler and device process that is started on this machine."""
     number = _SECCOMP.get(platform.machine())
     if sys.platform != "linux" or number is None:
         return Isolation(seccomp=False, landlock=0)

@@ -34,7 +34,7 @@ class ProcessDied(Exception):  # noqa: N818  it becomes DeviceCrash, which knows
 
 @dataclass(frozen=True)
 class Status:
-    """What the device process wrote of itself; see runtime/runtime.h."""
+    """The record that the device process writes about itself; see runtime/runtime.h."""
 
     signal: int
     access: int
@@ -49,7 +49,7 @@ class Status:
 
 
 class DeviceProcess:
-    """One process, from start to kill. It ends by itself when this one does. `interpreter`: what runs Python there."""
+    """One process, from start to kill. It ends by itself when this one does. `interpreter`: runs Python there."""
 
     def __init__(self, runtime: Path, threads: int, interpreter: Sequence[str] = _INTERPRETER) -> None:
         self._connection, theirs = socket.socketpair()
@@ -104,7 +104,7 @@ class DeviceProcess:
         descriptors: Sequence[int] = (),
         timeout: float | None = None,
     ) -> int:
-        """The answer's number. Raises ProcessTimeout, ProcessDied, or OSError when the device refused.
+        """Return the answer's number. Raises ProcessTimeout, ProcessDied, or OSError if the device refused.
 
         However it ends early, by an interrupt too, the process is killed: half a conversation cannot be resumed.
         """
@@ -131,8 +131,11 @@ class DeviceProcess:
         return int(result)
 
     def _answered(self, timeout: float, *, patient: bool) -> bool:
-        """Whether an answer comes in time. patient: in time by the process's own use of processors, since what a busy
-        machine did not let finish is nobody's fault (at load 30 every checked run of an honest kernel was late)."""
+        """Wait for an answer. Return False if none comes in time.
+
+        patient: time is the process's own processor time, since no candidate is to blame for a busy machine (at load 30
+            every checked run of an honest kernel was late).
+        """
         begin, spent = time.perf_counter(), self._spent()
         while not self._answers.poll(timeout * 1000):
             waited = time.perf_counter() - begin
@@ -141,14 +144,14 @@ class DeviceProcess:
         return True
 
     def _spent(self) -> float:
-        """Seconds of processor time of all the process's threads; 0 where the system does not say."""
+        """Return the processor time in seconds of all the process's threads; 0 if the system does not say."""
         try:
             return time.clock_gettime((~self.pid << 3) | 2)  # the clock of another process, as Linux numbers them
         except OSError:
             return 0.0
 
     def kill(self) -> None:
-        """Ends the process and everything in its session. Twice does no harm."""
+        """End the process and everything in its session. A second call does no harm."""
         if self._process.poll() is None:
             try:
                 os.killpg(self._process.pid, signal.SIGKILL)

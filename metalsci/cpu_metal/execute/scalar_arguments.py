@@ -23,7 +23,7 @@ _VECTOR = re.compile(r"(packed_)?([a-z]+)([234])")
 
 
 def value_bytes(value: Any, metal_type: str) -> bytes:
-    """`value` (a number, a sequence, an array or bytes) as an argument of type `metal_type` lies in memory.
+    """Convert `value` (a number, a sequence, an array or bytes) to the bytes of an argument of type `metal_type`.
 
     Raises ValueError for a number that the type cannot hold and for one that is bound to a type of the user's own.
     """

@@ -1,8 +1,8 @@
 """The device process: loads kernels, maps buffers, runs command buffers. Started by process.py as a program of its own.
 
 It imports nothing but the standard library, holds no expected results, no keys and no configuration, and once it has
-loaded the runtime it can open no file, reach no network and start no process (runtime/isolation.c). So what a kernel
-does to it costs nobody else anything.
+loaded the runtime it can open no file, reach no network and start no process (runtime/isolation.c). So a kernel that
+damages it harms nothing else.
 """
 
 import ctypes
@@ -49,7 +49,7 @@ class DeviceWorker:
         self._libraries: list[ctypes.CDLL] = []
 
     def serve(self) -> None:
-        """Answers requests until the host hangs up."""
+        """Answer requests until the host hangs up."""
         while True:
             request, descriptors, _, _ = socket.recv_fds(self._connection, REQUEST.size, 1)
             if len(request) < REQUEST.size:
@@ -65,7 +65,7 @@ class DeviceWorker:
             self._connection.sendall(reply)
 
     def _perform(self, operation: int, first: int, second: int, descriptors: list[int]) -> int | None:
-        """The result, or None for a failure."""
+        """Return the result, or None for a failure."""
         if operation == Operation.RUN:
             self._runtime.metal_run(first, second)
             return 0
@@ -88,7 +88,7 @@ class DeviceWorker:
 
 
 def in_memory(descriptor: int) -> int:
-    """A descriptor of the file's content, which the loader can open by name where no file can be opened.
+    """Return a descriptor of the file's content, which the loader can open by name when no file can be opened.
 
     It is never closed: the loader knows libraries by name, so that no other may get this one's number.
     """
@@ -119,7 +119,7 @@ def load_runtime(path: str) -> ctypes.CDLL:
 
 
 def end_with_host(connection: socket.socket) -> None:
-    """Ends the process, whatever it is busy with, once the host is gone.
+    """End the process, whatever it is busy with, once the host is gone.
 
     (Linux's parent-death signal would do so too when the host's *thread* that started the device ends.)
     """
@@ -130,7 +130,7 @@ def end_with_host(connection: socket.socket) -> None:
 
 
 def join(runtime: ctypes.CDLL) -> None:
-    """Works until the process ends, which it does at once where there is no memory for another worker.
+    """Work until the process ends. It ends at once if there is no memory for another worker.
 
     ctypes gives up the interpreter's lock for as long as the call lasts: for good.
     """

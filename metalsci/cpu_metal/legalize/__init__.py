@@ -1,7 +1,7 @@
 """The few constructs of Metal that C++ for OpenCL has no spelling for, rewritten before Clang sees them.
 
 Every rewrite is an edit of a few tokens; `EditedSource.original` maps a place in the new text back to the user's, so
-that diagnostics speak of the file that the user wrote.
+that diagnostics point into the file that the user wrote.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ __all__ = ["rewrite"]
 
 
 def rewrite(source: str) -> EditedSource:
-    """The text that Clang compiles."""
+    """Return the text that Clang compiles."""
     text = SourceText(source.encode(errors="surrogatepass"))
     tokens = code(text)
     edits = [

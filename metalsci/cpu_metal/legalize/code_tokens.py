@@ -1,4 +1,4 @@
-"""Tokens as the legalisation reads them: those inside macro definitions too."""
+"""Tokens for the legalisation, including those inside macro definitions."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from metalsci.msl.text.lexer import SourceText, Token, tokenize
 
 
 def code(text: SourceText) -> list[Token]:
-    """Words, numbers, strings and punctuation, those inside macro definitions too."""
+    """Return words, numbers, strings and punctuation, including those inside macro definitions."""
     tokens: list[Token] = []
     for token in text.tokens:
         if token.kind != "directive":
@@ -27,7 +27,7 @@ def code(text: SourceText) -> list[Token]:
 
 
 def after_parentheses(tokens: Sequence[Token], index: int) -> int | None:
-    """The index after the `(…)` that starts at `index`; None if it does not end."""
+    """Return the index after the `(…)` that starts at `index`; None if it does not end."""
     depth = 0
     for position in range(index, len(tokens)):
         depth += (tokens[position].text == b"(") - (tokens[position].text == b")")

@@ -1,6 +1,7 @@
-"""Constructors: `float4(a, b, c, d)` becomes `metal::_make<float4>(a, b, c, d)`, and `float4 v(a, b, c, d);` becomes
-`float4 v = metal::_make<float4>(a, b, c, d);`. Vectors are Clang's own, which C++ gives no constructors. So it is with
-the two scalars that convert to one another only by way of a third.
+"""Constructors: `float4(a, b, c, d)` becomes `metal::_make<float4>(a, b, c, d)`.
+
+`float4 v(a, b, c, d);` becomes `float4 v = metal::_make<float4>(a, b, c, d);`. Vectors are Clang's own, which C++ gives
+no constructors. The same holds for the two scalars that convert to one another only through a third.
 """
 
 import re
@@ -19,7 +20,7 @@ _QUALIFIERS = frozenset(b"device constant threadgroup thread const volatile stat
 
 
 def constructors(text: SourceText, tokens: Sequence[Token]) -> Iterator[Edit[bytes]]:
-    """Edits of every constructor, in the bodies of macros too."""
+    """Yield edits of every constructor, in the bodies of macros too."""
     names = _type_names(tokens)
     index = 0
     while index < len(tokens):
@@ -42,7 +43,7 @@ def constructors(text: SourceText, tokens: Sequence[Token]) -> Iterator[Edit[byt
 
 
 def _type_names(tokens: Sequence[Token]) -> frozenset[bytes]:
-    """Names that stand for a type: of templates' parameters, aliases, typedefs and macros."""
+    """Return the names that stand for a type: of templates' parameters, aliases, typedefs and macros."""
     names = set()
     for index, token in enumerate(tokens[:-2]):
         following = tokens[index + 1]
@@ -64,7 +65,7 @@ def _type_names(tokens: Sequence[Token]) -> frozenset[bytes]:
 
 
 def _after_angles(tokens: Sequence[Token], index: int) -> int:
-    """The index after the `<…>` that starts at `index`; `index` itself when there is none."""
+    """Return the index after the `<…>` that starts at `index`; `index` itself if there is none."""
     depth = 0
     for position in range(index, min(index + 64, len(tokens))):
         text = tokens[position].text
@@ -77,7 +78,7 @@ def _after_angles(tokens: Sequence[Token], index: int) -> int:
 
 
 def _start_of_name(tokens: Sequence[Token], index: int) -> int:
-    """Where a qualified name, `metal::float4`, starts."""
+    """Return the start of a qualified name, `metal::float4`."""
     while index >= 3 and tokens[index - 1].text == tokens[index - 2].text == b":" and tokens[index - 3].kind == "word":
         index -= 3
     return index
@@ -98,7 +99,7 @@ def _is_constructor(tokens: Sequence[Token], index: int, end: int) -> bool:
 
 
 def _is_initialised(tokens: Sequence[Token], name: int, types: frozenset[bytes]) -> bool:
-    """Whether `name` is a variable that is given arguments, rather than a function that is given parameters."""
+    """Return True if `name` is a variable with arguments, rather than a function with parameters."""
     if name + 2 >= len(tokens) or tokens[name].kind != "word" or tokens[name + 1].text != b"(":
         return False
     close = after_parentheses(tokens, name + 1)

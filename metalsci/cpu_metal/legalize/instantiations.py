@@ -7,7 +7,7 @@ from metalsci.msl.text.lexer import SourceText, Token
 
 
 def instantiations(text: SourceText, tokens: Sequence[Token]) -> Iterator[Edit[bytes]]:
-    """Explicit instantiations, `template [[host_name("f")]] [[kernel]] …;`, go: the wrapper makes its own."""
+    """Remove explicit instantiations, `template [[host_name("f")]] [[kernel]] …;`: the wrapper makes its own."""
     for index, token in enumerate(tokens[:-1]):
         starts = index == 0 or tokens[index - 1].text in (b";", b"}", b"{")
         if token.text != b"template" or not starts or tokens[index + 1].text == b"<":
@@ -18,8 +18,10 @@ def instantiations(text: SourceText, tokens: Sequence[Token]) -> Iterator[Edit[b
 
 
 def method_qualifiers(tokens: Sequence[Token]) -> Iterator[Edit[bytes]]:
-    """Methods for objects of a thread, `T() const thread`, become methods for any object: to Clang a temporary object
-    is in no address space. Not so those that return a reference or pointer to such an object, which is no temporary.
+    """Turn methods for objects of a thread, `T() const thread`, into methods for any object.
+
+    To Clang a temporary object is in no address space. Methods that return a reference or pointer to such an object are
+    left alone: it is no temporary.
     """
     for index, token in enumerate(tokens):
         if token.text != b"thread" or index < 2:
@@ -30,7 +32,7 @@ def method_qualifiers(tokens: Sequence[Token]) -> Iterator[Edit[bytes]]:
 
 
 def _returns_to_thread(tokens: Sequence[Token], close: int) -> bool:
-    """Whether what stands before the parameters that end at `close` says `thread`."""
+    """Return True if the text before the parameters that end at `close` says `thread`."""
     depth = 0
     for index in range(close, -1, -1):
         text = tokens[index].text

@@ -1,4 +1,4 @@
-"""Scalars beside vectors of smaller elements: `half4 * 0.5f`, `uchar4 + 1`.
+"""Scalars next to vectors of smaller elements: `half4 * 0.5f`, `uchar4 + 1`.
 
 Metal converts the scalar to the vector's element type. C++ for OpenCL refuses that, by type, so that only Clang can say
 where: its messages, with the ranges of both operands, become edits.
@@ -20,13 +20,15 @@ _MESSAGE = re.compile(
 
 
 def is_mentioned(messages: str) -> bool:
-    """Whether Clang refused such a scalar somewhere."""
+    """Return True if Clang refused such a scalar somewhere."""
     return "scalar operand type has greater rank" in messages
 
 
 def conversions(messages: str, file: str, text: SourceText) -> tuple[Edit[bytes], ...]:
-    """Edits of `text`, the content of `file`, that convert the scalars, from messages under FLAGS. Those of operands
-    within others are left to the next round."""
+    """Convert the scalars in `text`, the content of `file`, by messages under FLAGS.
+
+    Operands within others are left to the next round.
+    """
     edits: dict[int, Edit[bytes]] = {}
     last = 0
     for start, end, edit in sorted(_operations(messages, file, text), key=lambda found: found[:2]):

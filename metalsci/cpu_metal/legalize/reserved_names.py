@@ -1,5 +1,7 @@
-"""Names that Clang takes for something else: `local`, `global`, `pipe`, free in Metal and words of OpenCL, and
-`vec<bool, N>`, for which it has no vector."""
+"""Names that Clang takes for something else: OpenCL's words, which are free in Metal, and some vectors.
+
+OpenCL's are `local`, `global` and `pipe`; Clang has no vector for `vec<bool, N>`.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -18,7 +20,7 @@ _OPENCL = re.compile(
 
 
 def spelling(name: bytes) -> bytes:
-    """What a name of the user's is called in the text that Clang compiles."""
+    """Return the spelling of a user's name in the text that Clang compiles."""
     return PREFIX + name if _OPENCL.fullmatch(name) else name
 
 

@@ -1,6 +1,7 @@
-"""Copies of objects of the file's own structs: C++ copies them from any address space but constant memory, so such
-copies are made by a function that reads there too. `S a = b;`, `a = b;`, `return b;` and an argument `f(b)` for a
-parameter `S s` become `S a = metal::_load(b);` and so on.
+"""Copies of objects of the file's own structs, which may lie in constant memory.
+
+C++ copies them from any other address space, so such copies are made by a function that reads there too. `S a = b;`, `a
+= b;`, `return b;` and an argument `f(b)` for a parameter `S s` become `S a = metal::_load(b);` and so on.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +28,7 @@ def copies(tokens: Sequence[Token]) -> Iterator[Edit[bytes]]:
 
 
 def _in_constant_memory(tokens: Sequence[Token]) -> set[bytes]:
-    """The words beside `constant`, before and behind it."""
+    """Return the words next to `constant`, before and behind it."""
     words: set[bytes] = set()
     for index, token in enumerate(tokens):
         if token.text == b"constant":
@@ -36,7 +37,7 @@ def _in_constant_memory(tokens: Sequence[Token]) -> set[bytes]:
 
 
 def _statement(tokens: Sequence[Token], start: int) -> Iterator[Edit[bytes]]:
-    """What is copied from `start` to the end of a statement that declares or assigns nothing else."""
+    """Yield the copies from `start` to the end of a statement that declares or assigns nothing else."""
     end = next((i for i in range(start, len(tokens)) if tokens[i].text in (b";", b",", b"{")), None)
     if end is not None and end > start and tokens[end].text == b";" and tokens[end].kind == "punct":
         yield from _load(tokens, start, end)
@@ -48,7 +49,7 @@ def _load(tokens: Sequence[Token], start: int, end: int) -> Iterator[Edit[bytes]
 
 
 def _calls(tokens: Sequence[Token], structs: set[bytes]) -> Iterator[Edit[bytes]]:
-    """Arguments of functions whose parameters are structs by value, in every definition of that name."""
+    """Edit arguments of functions whose parameters are structs by value, in every definition of that name."""
     taken: dict[bytes, frozenset[int]] = {}
     heads = set(_heads(tokens))
     for index in heads:
@@ -81,7 +82,7 @@ def _returns(tokens: Sequence[Token], structs: set[bytes]) -> Iterator[Edit[byte
 
 
 def _heads(tokens: Sequence[Token]) -> Mapping[int, int | None]:
-    """The index of each name that a function is declared by, and of the brace that opens its body if it has one."""
+    """Return the index of each function's name, and of the brace that opens its body if it has one."""
     heads: dict[int, int | None] = {}
     for index, token in enumerate(tokens[:-1]):
         before = tokens[index - 1] if index else token
@@ -97,7 +98,7 @@ def _heads(tokens: Sequence[Token]) -> Mapping[int, int | None]:
 
 
 def _arguments(tokens: Sequence[Token], opening: int) -> Iterator[tuple[int, int]]:
-    """First and last index, the latter not included, of each argument or parameter between parentheses."""
+    """Yield first and last index, the latter not included, of each argument or parameter between parentheses."""
     depth, first = 0, opening + 1
     for index in range(opening, len(tokens)):
         text = tokens[index].text

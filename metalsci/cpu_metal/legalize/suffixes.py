@@ -14,8 +14,10 @@ _BRAIN = re.compile(rb"(?:%b|%b)(?:bf|BF)" % (_DECIMAL, _DIGITS))
 
 
 def literals(tokens: Sequence[Token]) -> Iterator[Edit[bytes]]:
-    """Edits that give `0.5` its `f`, and make a `float` converted to `bfloat` of `0.5bf`. A literal that a macro pastes
-    to something may be given a suffix by that."""
+    """Give `0.5` its `f`, and turn a `float` converted to `bfloat` into `0.5bf`.
+
+    A literal that a macro pastes to something may get its suffix from that.
+    """
     for index, token in enumerate(tokens):
         pasted = index + 1 < len(tokens) and tokens[index + 1].text == b"#"
         if token.kind == "number" and not pasted and _UNSUFFIXED.fullmatch(token.text):

@@ -1,6 +1,7 @@
-"""Variables in threadgroup memory, wherever a function declares them: `threadgroup float a[16], b;` becomes
-`typedef float _metal_a[16], _metal_b;` and, for each, a reference into the worker's threadgroup memory, at an offset
-that the linker chooses (include/metal_threadgroup).
+"""Variables in threadgroup memory, wherever a function declares them.
+
+`threadgroup float a[16], b;` becomes `typedef float _metal_a[16], _metal_b;` and, for each, a reference into the
+worker's threadgroup memory, at an offset that the linker chooses (include/metal_threadgroup).
 """
 
 from collections.abc import Iterator, Sequence
@@ -47,7 +48,7 @@ def _threadgroup_statement(statement: Sequence[Token]) -> Iterator[Edit[bytes]]:
 
 
 def _without_attributes(statement: Sequence[Token]) -> tuple[Sequence[Token], Sequence[tuple[Token, Token]]]:
-    """The statement without `__attribute__((…))` and `alignas(…)`; of the latter the word and its last parenthesis."""
+    """Remove `__attribute__((…))` and `alignas(…)`; return also the word and last parenthesis of the latter."""
     plain, alignments = [], []
     index = 0
     while index < len(statement):
@@ -72,7 +73,10 @@ def _outside_brackets(statement: Sequence[Token]) -> Iterator[Token]:
 
 
 def _declared(statement: Sequence[Token]) -> Iterator[int]:
-    """Index of each name that `type a[2][3], b` declares: the last word before its dimensions, `,` or the end."""
+    """Yield the index of each name that `type a[2][3], b` declares.
+
+    It is the last word before its dimensions, `,` or the end.
+    """
     angles = brackets = 0
     name: int | None = None
     for index, token in enumerate(statement):

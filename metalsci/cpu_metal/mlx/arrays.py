@@ -16,22 +16,22 @@ _INT32 = range(-(2**31), 2**31)
 
 @dataclass(frozen=True)
 class StridedArray:
-    """`values` shares the memory of the array it was made of, and has its strides."""
+    """Array with strides. `values` shares the memory of the array it was made of."""
 
     type: ElementType
     values: npt.NDArray[Any]
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """In elements."""
+        """Strides in elements."""
         return tuple(stride // self.values.itemsize for stride in self.values.strides)
 
     def row_contiguous(self) -> "StridedArray":
-        """A copy, unless the elements already lie row by row without gaps."""
+        """Copy the array, unless the elements already lie row by row without gaps."""
         return self if self.values.flags.c_contiguous else StridedArray(self.type, self.values.copy(order="C"))
 
     def span(self) -> tuple[npt.NDArray[Any], int]:
-        """The memory from the first to the last element, gaps included, and the byte in it where element 0 lies."""
+        """Return the memory from the first to the last element, gaps included, and the byte in it of element 0."""
         ascending = self.values[tuple(slice(None, None, -1 if s < 0 else 1) for s in self.values.strides)]
         low, high = np.lib.array_utils.byte_bounds(ascending)
         count = (high - low) // self.values.itemsize
@@ -40,12 +40,12 @@ class StridedArray:
 
 
 def is_mlx(value: object) -> bool:
-    """Whether this is an array or a dtype of MLX."""
+    """Return True for an array or a dtype of MLX."""
     return is_mlx_dtype(value) or isinstance(value, getattr(sys.modules.get("mlx.core"), "array", ()))
 
 
 def strided(value: Any) -> StridedArray:
-    """An input as MLX takes it: an array, or a number, whose type MLX chooses. Raises ValueError for anything else."""
+    """Take an input as MLX does: an array, or a number, whose type MLX chooses. Raises ValueError for anything else."""
     if is_mlx(value):
         kind = element_type(value.dtype)
         module = sys.modules["mlx.core"]
@@ -59,7 +59,7 @@ def strided(value: Any) -> StridedArray:
 
 
 def mlx_array(values: npt.NDArray[Any], kind: ElementType) -> Any:
-    """Stored elements as an `mx.array`."""
+    """Convert stored elements to an `mx.array`."""
     module = sys.modules["mlx.core"]
     array = module.array(values)
     return array.view(module.bfloat16) if kind.name == "bfloat16" else array

@@ -22,14 +22,14 @@ _NAMESPACE = "mlx.core."
 
 @dataclass(frozen=True)
 class ElementType:
-    """`name` is MLX's, which is NumPy's; `metal` stands in signatures; `storage` is how NumPy holds the bytes."""
+    """Type of an element. `name` is MLX's and NumPy's, `metal` Metal's; `storage` is how NumPy holds the bytes."""
 
     name: str
     metal: str
     storage: np.dtype[Any]
 
     def encoded(self, value: float) -> np.generic:
-        """A number as an element is stored, rounded to nearest."""
+        """Convert a number to the form of a stored element, rounded to nearest."""
         if self.name != "bfloat16":
             converted: np.generic = np.float32(value).astype(self.storage)
             return converted
@@ -38,12 +38,15 @@ class ElementType:
 
 
 def is_mlx_dtype(dtype: object) -> bool:
-    """Nobody has one who has not imported MLX."""
+    """Return True for a dtype of MLX, without importing MLX: whoever has one has imported it."""
     return isinstance(dtype, getattr(sys.modules.get("mlx.core"), "Dtype", ()))
 
 
 def element_type(dtype: Any) -> ElementType:
-    """Of an `mx.Dtype`, or of whatever `np.dtype` takes. Raises ValueError for what no GPU has, in MLX's words."""
+    """Return the type for an `mx.Dtype`, or for anything that `np.dtype` takes.
+
+    Raises ValueError, in MLX's words, for a type that no GPU has.
+    """
     name = str(dtype).removeprefix(_NAMESPACE) if is_mlx_dtype(dtype) else np.dtype(dtype).name
     if name not in _METAL:
         raise ValueError(f"{name} is not supported on the GPU")

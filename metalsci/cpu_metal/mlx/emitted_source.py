@@ -19,7 +19,7 @@ _INT32 = range(-(2**31), 2**31)
 
 @dataclass(frozen=True)
 class Input:
-    """What of an input array the signature depends on."""
+    """The facts about an input array that the signature depends on."""
 
     type: ElementType
     ndim: int
@@ -53,17 +53,17 @@ class KernelWriter:
 
     @cached_property
     def attributes(self) -> tuple[str, ...]:
-        """Those of Metal's position attributes whose names occur in the body, even inside other words."""
+        """Metal's position attributes whose names occur in the body, even inside other words."""
         return tuple(name for name in sorted(BUILT_IN) if name in self.body)
 
     def layout(self, name: str) -> tuple[str, ...]:
-        """Which of an input's shape, strides and number of dimensions the kernel takes behind it, by suffix."""
+        """Return the suffixes of an input's further arguments: its shape, strides and number of dimensions."""
         return tuple(suffix for suffix in INPUT_SUFFIXES if name + suffix in self.body)
 
     def write(
         self, inputs: Sequence[Input], outputs: Sequence[ElementType], template: Sequence[TemplateValue]
     ) -> GeneratedKernel:
-        """The text that MLX compiles for arrays of these types, without its preamble."""
+        """Write the text that MLX compiles for arrays of these types, without its preamble."""
         name = self._kernel_name(inputs, outputs, template)
         parts = [self.header]
         if template:
@@ -109,7 +109,10 @@ class KernelWriter:
 
 
 def template_argument(name: str, value: Any) -> TemplateValue:
-    """Raises ValueError for what MLX does not take: only its dtypes (here NumPy's too), `bool` and 32-bit `int`."""
+    """Convert a template argument. Raises ValueError for types that MLX does not take.
+
+    It takes its dtypes (here NumPy's too), `bool` and 32-bit `int`.
+    """
     if isinstance(value, bool):
         return TemplateValue(f"bool {name}", str(int(value)))
     if isinstance(value, int) and value in _INT32:

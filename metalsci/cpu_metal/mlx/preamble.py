@@ -1,7 +1,7 @@
 """The text that MLX compiles before every custom kernel: its own headers, flattened.
 
-It is rebuilt from the headers in the installed package, as MLX's build does, so that it is that of the installed
-version. Where MLX is not installed `mlx_preamble.metal` stands in: MLX's names of types, `elem_to_loc` and `ceildiv`.
+It is rebuilt from the headers in the installed package, as MLX's build does, so it fits the installed version. Without
+MLX `mlx_preamble.metal` stands in: MLX's names of types, `elem_to_loc` and `ceildiv`.
 """
 
 import importlib.util
@@ -21,17 +21,17 @@ _FALLBACK = Path(__file__).with_suffix(".metal")
 
 @dataclass(frozen=True)
 class Preamble:
-    """`text` is MLX's. It renumbers lines, and so do Apple's messages: the kernel's follow those of `utils.h`."""
+    """Preamble of MLX. `text` renumbers lines, and so do Apple's messages: the kernel's follow those of `utils.h`."""
 
     text: str
 
     @cached_property
     def compiled(self) -> str:
-        """The text without directives that renumber lines, which this device counts as they are."""
+        """Text without directives that renumber lines: this device counts lines as they are."""
         return _LINE.sub("", self.text)
 
     def place(self, line: int) -> tuple[str, int]:
-        """File and line by which Apple's compiler calls a line of the preamble, or of what follows it."""
+        """Return file and line in Apple's messages for a line of the preamble, or of the text after it."""
         for directive, first, file in reversed(self._directives):
             if directive < line:
                 return file, first + line - directive - 1
@@ -47,7 +47,7 @@ class Preamble:
 
 @cache
 def installed_preamble() -> Preamble:
-    """That of the installed MLX, or the one that stands in for it."""
+    """Return the preamble of the installed MLX, or its stand-in."""
     found = importlib.util.find_spec("mlx")
     for folder in (found.submodule_search_locations or ()) if found else ():
         if (Path(folder) / "include" / _FOLDER / _HEADERS[-1]).is_file():
@@ -60,7 +60,7 @@ def fallback_preamble() -> Preamble:
 
 
 def flattened(include: Path) -> Preamble:
-    """Of MLX's headers under `include`."""
+    """Flatten MLX's headers under `include`."""
     parts = ["", "// Copyright © 2025 Apple Inc.", "", f"// Auto generated source for {_FOLDER}/{_HEADERS[-1]}", ""]
     for header in _HEADERS:
         name = f"{_FOLDER}/{header}"

@@ -1,4 +1,4 @@
-"""`metal_kernel`: what `mx.fast.metal_kernel` is, on any machine."""
+"""`metal_kernel`: a stand-in for `mx.fast.metal_kernel` on any machine."""
 
 import operator
 import os
@@ -42,10 +42,12 @@ def metal_kernel(
     device: Device | None = None,
     check: bool = False,
 ) -> "MetalKernel":
-    """A kernel of the body `source`, called as one of `mx.fast.metal_kernel`.
+    """Make a kernel of the body `source`, called as one of `mx.fast.metal_kernel`.
 
-    device: where it runs; by default a device that all kernels of this process share and that ends with it. check:
-    every call runs under the sanitizer and raises DispatchError for what it finds, by lines of `source` and `header`.
+    device: runs the kernel; by default a device that all kernels of this process share and that ends with it.
+    check: every call runs under the sanitizer and raises DispatchError for its findings, by lines of `source` and
+        `header`.
+
     Raises ValueError as MLX does.
     """
     if not output_names:
@@ -90,14 +92,16 @@ class MetalKernel:
         verbose: bool = False,
         stream: object = None,
     ) -> list[Any]:
-        """Runs the kernel and gives its outputs: `mx.array`s if an input or a dtype is MLX's, else NumPy's arrays.
+        """Run the kernel and return its outputs: `mx.array`s if an input or a dtype is MLX's, else NumPy's arrays.
 
-        grid, threadgroup: threads per grid and per threadgroup; the latter is cut down to the former. template: dtypes,
-        `bool`s and 32-bit `int`s by name. init_value: what outputs start as; without it, as NaN (all bits set), since
-        MLX leaves there whatever was before. verbose: print the source. stream: not used.
+        grid, threadgroup: threads per grid and per threadgroup; the latter is cut down to the former.
+        template: dtypes, `bool`s and 32-bit `int`s by name.
+        init_value: initial value of outputs; without it, NaN (all bits set), since MLX leaves old contents there.
+        verbose: print the source.
+        stream: not used.
 
-        What MLX raises when it evaluates is raised here at once, in its words: RuntimeError for source that does not
-        compile, ValueError for a threadgroup that is too large. Raises DispatchError for what the kernel does wrong.
+        MLX's errors at evaluation are raised here at once, in its words: RuntimeError for source that does not compile,
+        ValueError for a threadgroup that is too large. Raises DispatchError for the kernel's faults.
         """
         _check_sizes(self._writer, inputs, output_shapes, output_dtypes)
         arrays = [strided(value) for value in inputs]
@@ -137,7 +141,7 @@ class MetalKernel:
         return self._compiled[generated]
 
     def _bound(self, arrays: Sequence[StridedArray]) -> list[Any]:
-        """What the kernel takes of its inputs, by buffer index."""
+        """Return the kernel's input buffers, by buffer index."""
         bound: list[Any] = []
         for name, given in zip(self._writer.input_names, arrays, strict=True):
             array = given.row_contiguous() if self._ensure_row_contiguous else given
@@ -163,7 +167,7 @@ class MetalKernel:
             raise RuntimeError(f"[metal::Device] Unable to load kernel {kernel.name}\n{error}\n") from error
 
     def _retold(self, finding: Finding, generated: GeneratedKernel) -> Finding:
-        """A finding with the lines of `source`, and of `header`, in the place of those of the whole text."""
+        """Place a finding at the lines of `source` and `header` instead of those of the whole text."""
         before = installed_preamble().compiled.count("\n")
         body = before + generated.source.count("\n", 0, generated.source.rindex(self._writer.body))
 
@@ -179,7 +183,7 @@ class MetalKernel:
 
 @cache
 def _shared_device(process: int) -> Device:
-    """One for each process: a child that was forked has its own, and no lock that was held when it was."""
+    """Return one device for each process: a forked child has its own, and no lock that was held at the fork."""
     return Device()
 
 
@@ -235,7 +239,7 @@ def _output(shape: tuple[int, ...], kind: ElementType, initial: float | None) ->
 
 
 def _log(error: CompileError, preamble: Preamble, source: str) -> str:
-    """The compiler's messages as Apple's writes them, each with its line and a caret."""
+    """Format the compiler's messages as Apple's writes them, each with its line and a caret."""
     lines = source.split("\n")
     parts: list[str] = []
     for d in error.diagnostics:

@@ -1,4 +1,4 @@
-"""How long a lone simdgroup takes for a block: operations that wait for one another, and waits for memory."""
+"""The time of a lone simdgroup in a block: operations that wait for one another, and waits for memory."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ INDEPENDENT = 2.5  # cycles an operation of a lone simdgroup where none depends 
 
 @dataclass(frozen=True)
 class BlockPath:
-    """Of one block.
+    """Path through one block.
 
     chain: cycles of operations. near: waits for threadgroup memory. own: for a thread's own arrays. levels: of each
     access to device memory, by its line in the module, how many waits for device memory come before it.
@@ -24,7 +24,7 @@ class BlockPath:
 
 
 def path_of(instructions: Sequence[CountedInstruction], prices: Mapping[int, Cost], near: frozenset[str]) -> BlockPath:
-    """The block's path. near: pointers into threadgroup memory."""
+    """Compute the block's path. near: pointers into threadgroup memory."""
     # Of each value, until it is there: cycles; waits for device memory, threadgroup memory and own arrays.
     ready: dict[str, tuple[float, int, int, int]] = {}
     end, most_near, most_own, work = 0.0, 0, 0, 0.0
@@ -53,7 +53,7 @@ def path_of(instructions: Sequence[CountedInstruction], prices: Mapping[int, Cos
 
 
 def threadgroup_pointers(body: CountedBody) -> frozenset[str]:
-    """Values computed from the address of the stack, by which a kernel finds its threadgroup memory."""
+    """Return values computed from the address of the stack, by which a kernel finds its threadgroup memory."""
     found: set[str] = set()
     for block in body.blocks.values():
         for instruction in block.instructions:

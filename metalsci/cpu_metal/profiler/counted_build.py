@@ -1,4 +1,4 @@
-"""A kernel made ready to be counted: what is known of it before it runs, and its text with the runtime's calls."""
+"""A kernel prepared for counting: the facts known before it runs, and its text with the runtime's calls."""
 
 import re
 from collections import Counter, defaultdict
@@ -28,7 +28,7 @@ class TooLongError(ValueError):
 
 @dataclass(frozen=True)
 class LineCost:
-    """Of one execution of a block, for one line of the user's source (0: none known). cycles: of an issue slot."""
+    """Cost of one execution of a block, for one line of the user's source (0: none known). cycles: of an issue slot."""
 
     line: int
     cycles: float
@@ -37,7 +37,7 @@ class LineCost:
 
 @dataclass(frozen=True)
 class BlockCost:
-    """Of one execution of a block by a simdgroup.
+    """Cost of one execution of a block by a simdgroup.
 
     kinds: cycles of an issue slot by kind of instruction. chain, near, own: see block_paths.py. alive: most words of 32
     bits that a thread holds. spilled, crowded: see liveness.py. barriers, private: instructions that wait for the
@@ -60,7 +60,7 @@ class BlockCost:
 
 @dataclass(frozen=True)
 class CountedBuild:
-    """What is known of a counted kernel before it runs.
+    """Facts about a counted kernel that are known before it runs.
 
     levels: for each access, the waits for device memory that come before it in its block. steering: slots of arguments
     whose contents decide where it goes, -1 for others. code, private: bytes of code and of a thread's own arrays.
@@ -81,7 +81,7 @@ class CountedBuild:
 def count(
     module: str, kernel: str, file: str, original: Callable[[int, int], tuple[int, int]]
 ) -> tuple[str, CountedBuild]:
-    """The optimised module ready to run, and what is known of it.
+    """Return the optimised module ready to run, and the facts about it.
 
     original: the user's line and column for a place in `file`, the text that Clang compiled.
     """
@@ -169,5 +169,5 @@ def _private_bytes(body: CountedBody) -> int:
 
 
 def _bare(module: str) -> str:
-    """Without what refers to the source, and to scopes and aliases: code is made of it with nothing more optimised."""
+    """Remove references to the source, to scopes and to aliases: the code is made of it without further optimising."""
     return _NODE.sub("", _METADATA.sub("", _SCOPE.sub("", module)))

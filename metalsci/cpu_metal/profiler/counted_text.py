@@ -23,8 +23,8 @@ _PHI = re.compile(r"\[ ([^,]+), (%(?:\"[^\"]+\"|[\w.$-]+)) \]")
 class CountedInstruction:
     """One instruction.
 
-    text: all of it after the result's name, without what refers to the source. line: in the user's source, 0 where none
-    is known. counted: whether a GPU would execute it: the wrapper's own is not, nor the inside of what stays a call.
+    text: all of it after the result's name, without references to the source. line: in the user's source, 0 if none is
+        known. counted: a GPU would execute it: not so the wrapper's own, nor the inside of a kept call.
     """
 
     name: str
@@ -38,7 +38,7 @@ class CountedInstruction:
 
     @property
     def rest(self) -> str:
-        """What follows the operation and its flags."""
+        """Text that follows the operation and its flags."""
         return _FLAGS.sub("", self.text.partition(" ")[2], count=1)
 
 
@@ -66,7 +66,7 @@ class CountedBody:
 
 
 def read_body(module: str, kernel: str, file: str, original: Callable[[int, int], tuple[int, int]]) -> CountedBody:
-    """The blocks of function `kernel`.
+    """Read the blocks of function `kernel`.
 
     file: the user's, to tell its lines from others. original: the user's line and column for a place in it.
     """
@@ -90,12 +90,12 @@ def read_body(module: str, kernel: str, file: str, original: Callable[[int, int]
 
 
 def incoming(phi: CountedInstruction) -> Sequence[tuple[str, str]]:
-    """Of a phi: values with the labels of the blocks that they come from."""
+    """Return the values of a phi with the labels of the blocks that they come from."""
     return _PHI.findall(phi.text)
 
 
 def _statements(lines: Sequence[str], start: int, end: int) -> Iterator[tuple[int, str]]:
-    """Lines of a body with their indices; a switch, which has several, as one at its first."""
+    """Yield the lines of a body with their indices; a switch, which has several, as one at its first."""
     index = start
     while index < end:
         first, text = index, lines[index]
@@ -113,7 +113,7 @@ class _Places:
     original: Callable[[int, int], tuple[int, int]]
 
     def __call__(self, text: str) -> tuple[int, bool]:
-        """Line in the user's source, and whether the instruction is the user's."""
+        """Return the line in the user's source, and True if the instruction is the user's."""
         if "!dbg" not in text:
             return 0, True
         place = self.debug.place(text)

@@ -1,4 +1,4 @@
-"""What was counted: plain numbers of one kernel's dispatches, and of each line of its source."""
+"""The counts: plain numbers of one kernel's dispatches, and of each line of its source."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Counters:
-    """Of one dispatch: sampled threadgroups stand for all.
+    """The counts of one dispatch: sampled threadgroups stand for all.
 
     instructions: of simdgroups, those that cost something. cycles: of issue slots, by kind of instruction. active:
     lanes at work in an executed block, on the average, weighted by its cycles. lane_cycles: cycles times lanes at work.
@@ -82,7 +82,7 @@ class Counters:
 
 @dataclass(frozen=True)
 class LineCounters:
-    """Of one line of the source, of one dispatch; as in `Counters`. line 0: what belongs to no line."""
+    """The counts of one line of the source in one dispatch; as in `Counters`. line 0: instructions without a line."""
 
     line: int
     cycles: float

@@ -1,8 +1,9 @@
-"""What each instruction costs a GPU core: cycles that a simdgroup keeps an issue slot busy.
+"""The cost of each instruction on a GPU core: cycles that a simdgroup keeps an issue slot busy.
 
 Figures are throughputs of Apple's G13 (M1) from philipturner's metal-benchmarks, "Instruction Throughputs", unless a
-comment says that they are assumed. LLVM's text and a GPU's instructions are not the same: what the hardware does in one
-(a product and a sum, a comparison and a choice, an index scaled into an address) costs once here too.
+comment says that they are assumed. LLVM's text and a GPU's instructions are not the same: two of LLVM's that the
+hardware does in one (a product and a sum, a comparison and a choice, an index scaled into an address) cost once here
+too.
 """
 
 import re
@@ -37,7 +38,10 @@ class CostKind(StrEnum):
 
 @dataclass(frozen=True)
 class Cost:
-    """cycles: of an issue slot. latency: until an instruction that needs the result can start, of a lone simdgroup."""
+    """Cost of an instruction. cycles: of an issue slot.
+
+    latency: until an instruction that needs the result can start, of a lone simdgroup.
+    """
 
     kind: CostKind
     cycles: float
@@ -106,7 +110,7 @@ class Costs:
         self.of = {i.index: self._price(i) for block in body.blocks.values() for i in block.instructions}
 
     def words(self) -> dict[str, int]:
-        """Registers that each value takes; those that need none are left out."""
+        """Return the registers that each value takes; values that need none are left out."""
         found = {}
         for name, instruction in self._defined.items():
             if not instruction.counted or name in self.uniform or instruction.index in self._fused:
@@ -117,7 +121,7 @@ class Costs:
         return found
 
     def _fuse(self, instruction: CountedInstruction) -> None:
-        """Marks instructions that become part of the only one that needs them."""
+        """Mark instructions that become part of the only one that needs them."""
         users = self._users[instruction.name] if instruction.name else []
         if len(users) != 1 or not instruction.counted:
             return
@@ -273,7 +277,7 @@ def _result_words(instruction: CountedInstruction) -> int:
 
 
 def _uniform(body: CountedBody) -> set[str]:
-    """The first parameter is the dispatch. What the wrapper loads through it, and what is computed from that alone."""
+    """Return values loaded through the first parameter, the dispatch, and values computed from those alone."""
     uniform = {"%0"}
     for block in body.blocks.values():
         for instruction in block.instructions:
@@ -298,5 +302,5 @@ def _private(body: CountedBody) -> set[str]:
 
 
 def code_size(prices: Mapping[int, Cost], instructions: Sequence[CountedInstruction]) -> int:
-    """Bytes of code of all instructions that cost something."""
+    """Return the bytes of code of all instructions that cost something."""
     return BYTES * sum(1 for i in instructions if prices[i.index].cycles > 0)

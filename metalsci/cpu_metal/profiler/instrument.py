@@ -43,7 +43,7 @@ class _Access:
 def instrument(
     module: str, body: CountedBody, order: Sequence[str], private: frozenset[str]
 ) -> tuple[str, tuple[AccessSite, ...]]:
-    """The module with calls put in, for any machine; and the accesses by number.
+    """Put calls into the module, for any machine. Return it and the accesses by number.
 
     private: pointers that lead to a thread's own variables, which are not followed.
     """
@@ -71,7 +71,7 @@ def instrument(
 
 
 def accesses(instruction: CountedInstruction) -> Iterator[_Access]:
-    """What an instruction reads and writes."""
+    """Yield the memory that an instruction reads and writes."""
     operation, rest = instruction.operation, instruction.rest
     if operation == "load":
         kind, address, *_ = operands(rest)
@@ -105,7 +105,7 @@ def _bytes(kind: str) -> int:
 
 
 def _for_any_machine(module: str) -> str:
-    """Without what LLVM was told of a processor, and what no longer holds of functions that call the runtime."""
+    """Remove processor features, and attributes that no longer hold for functions that call the runtime."""
     kept = [_GROUP.sub("", line) if line.startswith("define ") else line for line in module.split("\n")]
     return _ATTRIBUTES.sub(_portable, "\n".join(kept))
 

@@ -24,7 +24,7 @@ _NUMBER = re.compile(r"\d+")
 
 
 def function_name(mangled: str) -> tuple[str, str]:
-    """`('sin', 'f')` of `_ZN5metal3sinEf`: a function of Metal's namespace and how its parameters are spelled."""
+    """Return `('sin', 'f')` for `_ZN5metal3sinEf`: a function of Metal's namespace, and its parameters' spelling."""
     position, names = len("_ZN"), []
     while match := _NUMBER.match(mangled, position):
         end = match.end() + int(match[0])
@@ -34,7 +34,7 @@ def function_name(mangled: str) -> tuple[str, str]:
 
 
 def is_priced(mangled: str) -> bool:
-    """Whether a function is an instruction of a GPU, or a short sequence of them: of one number, not of a vector."""
+    """Return True if a function of one number, not of a vector, is one or few instructions of a GPU."""
     name, parameters = function_name(mangled)
     if name in _SCALAR_FUNCTIONS:
         return parameters in ("Ef", "Eff")
@@ -42,7 +42,7 @@ def is_priced(mangled: str) -> bool:
 
 
 def keep_calls(module: str) -> str:
-    """Clang's text with those functions never inlined, which both a definition and each call can ask for."""
+    """Mark those functions in Clang's text as never inlined, at their definitions and at each call."""
     attributes = dict(re.findall(r"^attributes #(\d+) = \{ (.*) \}$", module, re.MULTILINE))
     made: dict[str, str] = {}
 

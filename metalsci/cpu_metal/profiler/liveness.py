@@ -1,4 +1,4 @@
-"""Values that are alive at each point of a kernel: what a register allocator has to find room for."""
+"""Values that are alive at each point of a kernel: a register allocator has to find room for them."""
 
 from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
@@ -10,7 +10,7 @@ BUDGETS = (40, 52, 88, 104, 120)
 
 
 def most_alive(body: CountedBody, words: Mapping[str, int], alive_at_end: Mapping[str, set[str]]) -> dict[str, int]:
-    """For each block, the most words of 32 bits that are alive at one point in it.
+    """Return for each block the most words of 32 bits that are alive at one point in it.
 
     words: registers that each value takes. Values that have none, such as addresses that an instruction adds up itself,
     are left out.
@@ -36,7 +36,7 @@ def most_alive(body: CountedBody, words: Mapping[str, int], alive_at_end: Mappin
 
 
 def alive_at_ends(body: CountedBody, words: Mapping[str, int]) -> dict[str, set[str]]:
-    """For each block, the values that are needed after it."""
+    """Return for each block the values that are needed after it."""
     used = {label: _used_before_defined(block.instructions, words) for label, block in body.blocks.items()}
     defined = {label: {i.name for i in block.instructions if i.name} for label, block in body.blocks.items()}
     from_phis: dict[str, set[str]] = {label: set() for label in body.blocks}
@@ -76,10 +76,10 @@ def _used_before_defined(instructions: Sequence[CountedInstruction], words: Mapp
 def spilled_words(
     instructions: Sequence[CountedInstruction], words: Mapping[str, int], alive_at_end: set[str]
 ) -> tuple[int, ...]:
-    """For each of BUDGETS, the words that one execution of a block stores and loads again.
+    """Return for each of BUDGETS the words that one execution of a block stores and loads again.
 
-    The value whose next use is furthest away gives up its register: no allocator does with fewer spills (Belady). What
-    the block does not use has been stored before it.
+    The value whose next use is furthest away gives up its register: no allocator does with fewer spills (Belady).
+    Values that the block does not use have been stored before it.
     """
     uses = _uses(instructions, words, alive_at_end)
     return tuple(_spilled(instructions, words, alive_at_end, uses, budget) for budget in BUDGETS)
@@ -88,7 +88,7 @@ def spilled_words(
 def crowded_words(
     instructions: Sequence[CountedInstruction], words: Mapping[str, int], alive_at_end: set[str]
 ) -> tuple[int, ...]:
-    """The same, if a compiler moves all loads of a block before all else, in order to wait for them once."""
+    """Return the same counts for a compiler that moves all loads of a block to its start, to wait for them once."""
     defined = {instruction.name for instruction in instructions}
     used = {name for i in instructions if i.operation != "phi" for name in i.operands if name in words}
     at_start = sum(words[name] for name in (used | alive_at_end) - defined)
@@ -100,7 +100,7 @@ def crowded_words(
 def _uses(
     instructions: Sequence[CountedInstruction], words: Mapping[str, int], alive_at_end: set[str]
 ) -> dict[str, list[int]]:
-    """Places where each value is used, the last one first; the end of the block for what is needed after it."""
+    """Return the places where each value is used, last first; the end of the block for values needed after it."""
     uses: dict[str, list[int]] = {name: [len(instructions)] for name in alive_at_end}
     for place in range(len(instructions) - 1, -1, -1):
         if instructions[place].operation != "phi":
@@ -111,7 +111,7 @@ def _uses(
 
 
 class _Registers:
-    """Values in registers, of which the one that is needed last is given up."""
+    """Values in registers. The one that is needed last gives up its register."""
 
     def __init__(self, budget: int, words: Mapping[str, int], uses: Mapping[str, list[int]]) -> None:
         self._left = budget
@@ -130,7 +130,7 @@ class _Registers:
         self._pass(name, place)
 
     def hold(self, name: str) -> None:
-        """Gives a value a register; one that nobody needs is forgotten at once."""
+        """Give a value a register; one that nobody needs is forgotten at once."""
         places = self._uses.get(name)
         if name in self._held or not places:
             return
@@ -141,7 +141,7 @@ class _Registers:
             self._give_up()
 
     def known(self, name: str) -> None:
-        """Notes that memory has a value already."""
+        """Note that memory has a value already."""
         self._in_memory.add(name)
 
     def _pass(self, name: str, place: int) -> None:

@@ -10,7 +10,10 @@ Graph = Mapping[str, Sequence[str]]
 
 
 def in_loop_order(graph: Graph, entry: str) -> list[str]:
-    """All blocks that the entry leads to. Each comes before its successors, but for the edges that close a loop."""
+    """Order all blocks that the entry leads to.
+
+    Each comes before its successors, except for edges that close a loop.
+    """
     depth = loop_depths(graph, entry)
     # What is left last in a depth-first walk comes first: so a walk goes to a loop's exits before its body.
     order: list[str] = []
@@ -34,7 +37,10 @@ def _exits_first(graph: Graph, block: str, depth: Mapping[str, int]) -> list[str
 
 
 def loop_depths(graph: Graph, entry: str) -> dict[str, int]:
-    """In how many loops each block lies. A loop is what leads back to a block through an edge that closes it."""
+    """Count the loops around each block.
+
+    A loop is the code that leads back to a block through an edge that closes it.
+    """
     predecessors: dict[str, list[str]] = {block: [] for block in graph}
     for block, successors in graph.items():
         for successor in successors:
@@ -52,7 +58,7 @@ def loop_depths(graph: Graph, entry: str) -> dict[str, int]:
 
 
 def _closing_edges(graph: Graph, entry: str) -> list[tuple[str, str]]:
-    """Edges to a block that the walk is still in."""
+    """Find edges to a block that the walk is still in."""
     edges: list[tuple[str, str]] = []
     seen, within = {entry}, {entry}
     stack = [(entry, iter(graph[entry]))]

@@ -1,4 +1,4 @@
-"""Which dispatches of a command buffer are alike, which of them are counted, and what must run before."""
+"""The plan of counting: which dispatches of a command buffer are alike, which of them count, what must run before."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +11,10 @@ from metalsci.cpu_metal.profiler.sampling import choose_dispatches
 
 @dataclass(frozen=True)
 class Alike:
-    """Dispatches of one kernel over one grid, by their indices; those of them to be counted; whether contents that
-    earlier dispatches wrote steer them."""
+    """Dispatches of one kernel over one grid, by their indices.
+
+    counted: those of them to be counted. steered: contents that earlier dispatches wrote steer them.
+    """
 
     indices: tuple[int, ...]
     counted: tuple[int, ...]
@@ -20,7 +22,7 @@ class Alike:
 
 
 def plan(dispatches: Sequence[Dispatch], steering: Mapping[Kernel, Sequence[int]]) -> list[Alike]:
-    """Groups of dispatches that are alike. steering: slots of arguments whose contents steer a kernel."""
+    """Group dispatches that are alike. steering: slots of arguments whose contents steer a kernel."""
     steered = _steered(dispatches, steering)
     groups: dict[object, list[int]] = {}
     for index, dispatch in enumerate(dispatches):
@@ -62,7 +64,7 @@ def _buffer(bound: object) -> Buffer | None:
 
 
 def _vary(dispatches: Sequence[Dispatch], indices: Sequence[int]) -> bool:
-    """Whether values that are bound differ between dispatches."""
+    """Return True if values that are bound differ between dispatches."""
     values = {
         tuple(str(bound) for bound in dispatches[index].arguments.values() if _buffer(bound) is None)
         for index in indices

@@ -1,4 +1,4 @@
-"""One dispatch of a counted kernel, as the runtime counts it, and the tables that it leaves."""
+"""One dispatch of a counted kernel, as the runtime counts it, and its tables."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -49,7 +49,7 @@ _FAILURES = {
 
 
 class ProfiledDispatch:
-    """units: indices of the threadgroups to be counted. stops: after which no further one is begun."""
+    """Dispatch to be counted. units: indices of its threadgroups. stops: after which no further one is begun."""
 
     def __init__(self, dispatch: Dispatch, counted: CountedKernel, units: Sequence[int], stops: int) -> None:
         self._original = dispatch
@@ -87,7 +87,7 @@ class ProfiledDispatch:
     def resolve(
         self, process: object, entry: Callable[[Kernel], int], address: Callable[[SharedRegion, bool], int]
     ) -> int:
-        """As `CommandBuffer.resolve`; gives the address of the `struct Profile`."""
+        """Resolve as `CommandBuffer.resolve`; return the address of the `struct Profile`."""
         own = self.commands.resolve(process, entry, address)
         self.head["dispatch"] = own
         for index, binding in enumerate(self.commands.bindings):
@@ -102,7 +102,7 @@ class ProfiledDispatch:
         return address(self._region, True)
 
     def check(self) -> None:
-        """Raises DispatchError where the run could not be counted."""
+        """Raise DispatchError if the run could not be counted."""
         failure = int(self.head["failure"])
         if failure:
             reason = _FAILURES.get(failure, "the counts make no sense")
@@ -114,7 +114,7 @@ class ProfiledDispatch:
         return int(self.head["groups"])
 
     def unique(self) -> Iterator[tuple[int, int]]:
-        """Lines touched of each buffer, and lines that it has."""
+        """Yield for each buffer the lines that were touched, and the lines that it has."""
         for index, binding in enumerate(self.commands.bindings):
             if binding.buffer is not None:
                 yield int(self.extents[index]["unique"]), math.ceil(binding.buffer.nbytes / 128)

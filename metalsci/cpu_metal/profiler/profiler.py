@@ -1,4 +1,4 @@
-"""From dispatches to a profile: chooses what is counted, runs what must run before it, adds up."""
+"""From dispatches to a profile: choose dispatches to count, run everything that must run before them, add up."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,10 +13,10 @@ from metalsci.cpu_metal.profiler.tally import tally
 
 
 class Profiler:
-    """Counts what a GPU would do with dispatches.
+    """Counter of a GPU's work in dispatches.
 
-    count: makes a kernel ready to be counted. run: carries out dispatches as they are. submit: has the device process
-    count one dispatch.
+    count: makes a kernel ready to be counted. run: runs dispatches as they are. submit: has the device process count
+        one dispatch.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Profiler:
         self._submit = submit
 
     def profile(self, dispatches: Sequence[Dispatch]) -> Profile:
-        """What the dispatches do, one after the other. Raises DispatchError where that cannot be counted."""
+        """Profile the dispatches, one after the other. Raises DispatchError if they cannot be counted."""
         counted = {kernel: self._count(kernel) for kernel in dict.fromkeys(d.kernel for d in dispatches)}
         alike = plan(dispatches, {kernel: made.build.steering for kernel, made in counted.items()})
         runs = self._runs(dispatches, alike, counted)
@@ -41,7 +41,7 @@ class Profiler:
     def _runs(
         self, dispatches: Sequence[Dispatch], alike: Sequence[Alike], counted: dict[Kernel, CountedKernel]
     ) -> dict[int, ProfiledDispatch]:
-        """The counted dispatches by index, in their order, after all that they need to find done."""
+        """Run the counted dispatches by index, in their order, each after all that it depends on."""
         chosen = {index: group for group in alike for index in group.counted}
         steered = any(group.steered for group in alike)
         runs: dict[int, ProfiledDispatch] = {}

@@ -1,4 +1,4 @@
-"""Which dispatches and threadgroups are counted for all: drawn by a fixed seed, one from each of equal parts.
+"""The sample of dispatches and threadgroups that is counted: drawn by a fixed seed, one from each of equal parts.
 
 An even stride would meet the same part of every tile; a kernel can be fast in each 64th group alone, by intent or not.
 """
@@ -17,7 +17,7 @@ _VARIED = (0, 1, 5)  # dispatches: an even and an odd step, and one that others 
 
 
 def choose_groups(groups: int, group_threads: int, threads: int, dispatch: int) -> list[int]:
-    """Indices of threadgroups with about `threads` threads in all.
+    """Draw indices of threadgroups with about `threads` threads in all.
 
     The first ones are a fair sample too: the runtime may have to stop before the last.
     """
@@ -30,6 +30,6 @@ def choose_groups(groups: int, group_threads: int, threads: int, dispatch: int) 
 
 
 def choose_dispatches(indices: Sequence[int], varied: bool) -> list[int]:
-    """Of dispatches that are alike, those to be counted: one, or a few where their arguments or contents vary."""
+    """Choose dispatches to count among those that are alike: one, or a few if their arguments or contents vary."""
     wanted = _VARIED if varied else _VARIED[:1]
     return [indices[place] for place in wanted if place < len(indices)]

@@ -1,6 +1,6 @@
-"""Which arguments' contents decide where a kernel goes: what it branches on, and what it takes for addresses.
+"""The arguments whose contents decide where a kernel goes: it branches on them or uses them as addresses.
 
-Only where those contents come out of earlier dispatches must the earlier ones run in full before this one is counted.
+If earlier dispatches computed those contents, they must run in full before this one is counted.
 """
 
 from metalsci.cpu_metal.profiler.counted_text import CountedBody, CountedInstruction
@@ -11,7 +11,7 @@ _Origins = frozenset[int]
 
 
 def steering_slots(body: CountedBody) -> frozenset[int]:
-    """Slots of arguments, and UNKNOWN for contents whose argument cannot be told."""
+    """Return the slots of arguments, and UNKNOWN for contents whose argument cannot be told."""
     pointers = _pointers(body)
     data: dict[str, _Origins] = {}
     changed = True
@@ -32,7 +32,7 @@ def steering_slots(body: CountedBody) -> frozenset[int]:
 
 
 def _data(instruction: CountedInstruction, pointers: dict[str, _Origins], data: dict[str, _Origins]) -> _Origins:
-    """Arguments whose contents a value depends on."""
+    """Return the arguments whose contents a value depends on."""
     if not instruction.counted and instruction.operation == "load":
         return frozenset()
     found: set[int] = set()
@@ -61,7 +61,7 @@ def _deciding(instruction: CountedInstruction) -> tuple[str, ...]:
 
 
 def _pointers(body: CountedBody) -> dict[str, _Origins]:
-    """Of pointers, the slots of the arguments that they lead into; others may lead anywhere."""
+    """Return the slots of the arguments that each pointer leads into; others may lead anywhere."""
     offsets: dict[str, int] = {}
     origins: dict[str, _Origins] = {}
     for block in body.blocks.values():

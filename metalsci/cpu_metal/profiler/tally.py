@@ -21,7 +21,7 @@ _Column = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Tables:
-    """The sum of several dispatches' tables, columns by name. scale: from what was counted to one dispatch."""
+    """The sum of several dispatches' tables, columns by name. scale: from the counted part to one dispatch."""
 
     blocks: Mapping[str, _Column]
     sites: Mapping[str, _Column]
@@ -35,7 +35,7 @@ class _Tables:
 def tally(
     build: CountedBuild, runs: Sequence[ProfiledDispatch], groups: int
 ) -> tuple[Counters, tuple[LineCounters, ...]]:
-    """Counters of one dispatch of `groups` threadgroups, and of each line."""
+    """Compute the counters of one dispatch of `groups` threadgroups, and of each line."""
     tables = _added(runs, groups)
     return _counters(build, tables), tuple(_lines(build, tables))
 
@@ -60,7 +60,7 @@ def _columns(tables: Sequence[Any], names: Sequence[str]) -> dict[str, _Column]:
 
 
 def _unique(run: ProfiledDispatch, groups: int) -> float:
-    """Lines that a whole dispatch touches: as many more as there are more groups, but no more than a buffer has."""
+    """Return the lines that a whole dispatch touches: scaled by its groups, but no more than a buffer has."""
     scale = groups / run.groups
     return float(sum(min(touched * scale, lines) for touched, lines in run.unique()))
 
@@ -126,7 +126,7 @@ def _counters(build: CountedBuild, tables: _Tables) -> Counters:
 
 
 def _hot_code(build: CountedBuild, tables: _Tables) -> int:
-    """Bytes of code in blocks that run at least a tenth as often as the one that runs most."""
+    """Return the bytes of code in blocks that run at least a tenth as often as the one that runs most."""
     executions = tables.blocks["executions"]
     often = executions.max() / 10
     return sum(

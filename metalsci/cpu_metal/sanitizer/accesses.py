@@ -1,8 +1,8 @@
-"""Calls around every access to memory that threads share, in a kernel of which all functions have been inlined.
+"""Calls around every access to memory that threads share, in a kernel whose functions have all been inlined.
 
-A load reads from where the runtime says; a store becomes a call that may decline. An element of a vector is read and
-written alone, although LLVM's text loads the vector and stores it whole. Variables of the thread's own, and constants
-of the program, are left alone where that can be seen; of other pointers the runtime knows.
+The runtime decides where a load reads from, and may decline a store. An element of a vector is read and written alone,
+although LLVM's text loads the vector and stores it whole. Variables of the thread's own and constants of the program
+are left alone if the text shows them to be that; for other pointers the runtime knows.
 """
 
 import re
@@ -31,7 +31,7 @@ declare void @metal_index(i64, i64, i32)
 
 
 class _How(IntFlag):
-    """What the runtime is told of an access, beside its alignment: runtime/checker.h."""
+    """Facts about an access for the runtime, in addition to its alignment: runtime/checker.h."""
 
     FLOAT = 0x100
     HALF = 0x200
@@ -45,7 +45,7 @@ _FLOATS = {"float": _How.FLOAT, "half": _How.HALF, "bfloat": _How.BFLOAT}
 
 
 def check_accesses(module: str, file: str, kernel: str, sites: Sites) -> str:
-    """The module with calls put into the function `kernel`."""
+    """Put calls into the function `kernel` of a module and return the module."""
     lines = module.split("\n")
     function = next(function for function in definitions(lines) if function.name == kernel)
     body = lines[function.first + 1 : function.last]
@@ -103,7 +103,7 @@ class _Accesses:
         return f"  {source} = call ptr @metal_read(ptr {pointer}, i32 {size}, i32 {how}, i32 {site})"
 
     def _elements(self, name: str, rest: str, line: str, site: int) -> Iterator[str]:
-        """Loads of the elements that are taken from a vector, in place of its load."""
+        """Yield loads of the elements that are taken from a vector, in place of its load."""
         first, second, *others = operands(rest.partition(" ")[2])
         vector = self._body.vectors.get(typed(first)[1])
         if vector is None:
@@ -135,7 +135,7 @@ class _Accesses:
         return source
 
     def _pointer(self, kind: Type, base: str, index: str) -> Generator[str, None, str]:
-        """To an element of a vector. LLVM takes an index there as unsigned, and one of an address as signed."""
+        """Point to an element of a vector. LLVM takes an index there as unsigned, and one of an address as signed."""
         text, value = typed(index)
         if text not in ("i32", "i64"):
             wide = self._name()
@@ -146,7 +146,7 @@ class _Accesses:
         return pointer
 
     def _index(self, rest: str, site: int) -> Iterator[str]:
-        """Of an array within one of Metal's own types, whose functions Clang does not check."""
+        """Check an index of an array within one of Metal's own types, whose functions Clang does not check."""
         kind, _, *indices = operands(rest.partition(", !")[0])
         array = _ARRAY.search(kind)
         if array is None or len(indices) != 2:
@@ -230,7 +230,7 @@ def _identity(count: int) -> str:
 
 
 def _debug_of(line: str) -> str:
-    """The place in the source that an instruction names, to be put behind another one."""
+    """Return the place in the source that an instruction names, to be put behind another one."""
     at = line.rfind(", !dbg ")
     return line[at:] if at >= 0 else ""
 

@@ -1,4 +1,4 @@
-"""What the text of a kernel's body tells of its pointers and vectors: which of them need no watching, or in part."""
+"""The pointers and vectors of a kernel's body, read from its text: which of them need no checks, or only in part."""
 
 import re
 from collections import defaultdict
@@ -26,7 +26,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Vector:
-    """A vector in memory of which only elements are used."""
+    """A vector in memory with only some elements in use."""
 
     kind: Type
     pointer: str
@@ -50,24 +50,24 @@ class Body:
         """By their names, loads of vectors of which no more than elements are used."""
 
     def is_private(self, pointer: str) -> bool:
-        """Whether it leads to a thread's own variables, or to constants of the program."""
+        """Return True if a pointer leads to a thread's own variables, or to constants of the program."""
         return pointer in self._private or not pointer.startswith("%")
 
     def loaded(self, name: str, kind: Type) -> str:
-        """The bytes that a load is about: of a vector of three, which is loaded as one of four, three."""
+        """Return the bytes that a load uses: of a vector of three, which is loaded as one of four, three."""
         users = self._users[name]
         shuffle = users[0].partition(", !")[0] if len(users) == 1 and users[0].startswith("shufflevector ") else ""
         three = kind.count == 4 and shuffle.endswith("<3 x i32> <i32 0, i32 1, i32 2>")
         return str(3 * kind.element_bytes) if three else kind.bytes
 
     def stored(self, value: str, kind: Type) -> Type:
-        """What a store is about: of a vector of three, which is stored as one of four, three."""
+        """Return the type that a store uses: of a vector of three, which is stored as one of four, three."""
         made = self._defined.get(value, "")
         three = r"shufflevector <3 x .*<4 x i32> <i32 0, i32 1, i32 2, i32 (?:3|poison|undef)>"
         return type_of(f"<3 x {kind.element}>") if kind.count == 4 and re.match(three, made) else kind
 
     def replacement(self, line: str) -> tuple[str, list[Part]]:
-        """Of a store of a vector that was loaded from the same place but for some elements: the load, and those."""
+        """Read a store that replaces elements of a vector loaded from the same place: the load, and the elements."""
         rest = line.strip()
         if not rest.startswith("store <"):
             return "", []
@@ -93,7 +93,7 @@ class Body:
         return old, [Part(f"i64 {at}", value, lane, vector) for at, lane in new]
 
     def _vector(self, name: str) -> Vector | None:
-        """What a load reads of which others take no more than elements."""
+        """Return the vector of a load whose users take only elements."""
         rest = self._defined[name]
         if not rest.startswith("load <") or name in self.merged:
             return None
@@ -104,7 +104,7 @@ class Body:
 
 
 def access(rest: str) -> tuple[Type, str, int]:
-    """Of a load or a store: the type, the pointer and the alignment."""
+    """Return the type, the pointer and the alignment of a load or a store."""
     given = operands(re.sub(r"^(?:load|store) (?:atomic )?(?:volatile )?", "", rest))
     pointer = _POINTER.search(given[1].removeprefix("ptr "))
     align = ALIGN.search(rest)
@@ -113,8 +113,10 @@ def access(rest: str) -> tuple[Type, str, int]:
 
 
 def _private(defined: Mapping[str, str]) -> frozenset[str]:
-    """Pointers to a thread's own variables and to the program's constants, as far as they are computed from those and
-    lead nowhere else: by constant indices, or by one into an array, which has been checked."""
+    """Return pointers that lead only to a thread's own variables and to the program's constants.
+
+    They are computed from those by constant indices, or by one into an array, which has been checked.
+    """
     private = {name for name, rest in defined.items() if rest.startswith("alloca ")}
     for name, rest in defined.items():  # what a pointer is computed from comes before it
         if rest.startswith("getelementptr "):
@@ -126,7 +128,7 @@ def _private(defined: Mapping[str, str]) -> frozenset[str]:
 
 
 def _takes_elements(user: str, vector: str) -> bool:
-    """Whether an instruction takes elements of a vector and does nothing else with it."""
+    """Return True if an instruction takes elements of a vector and does nothing else with it."""
     operation, _, given = user.partition(" ")
     if operation not in ("extractelement", "shufflevector"):
         return False

@@ -1,4 +1,4 @@
-"""A command buffer of instrumented kernels, with all that the runtime must know to check it and what it then found."""
+"""A command buffer of instrumented kernels, with the facts that the runtime needs to check it, and its records."""
 
 import math
 import re
@@ -58,7 +58,7 @@ _TAG = re.compile(r"E(\d+)(?=(\w*_shadow))")
 
 @dataclass(frozen=True)
 class _Extent:
-    """What an index means that the runtime gives back: a binding's memory, or a variable's."""
+    """Meaning of an index that the runtime returns: a binding's memory, or a variable's."""
 
     dispatch: int
     memory: Memory
@@ -67,8 +67,11 @@ class _Extent:
 
 
 class CheckedCommands:
-    """`checked`: for each kernel of `commands`, the one that takes its place. `groups`: those that run, in their order;
-    None for all, the first of them first."""
+    """Instrumented command buffer.
+
+    checked: for each kernel of `commands`, the one that takes its place.
+    groups: those that run, in their order; None for all, the first of them first.
+    """
 
     def __init__(
         self, commands: CommandBuffer, checked: Mapping[Kernel, CheckedKernel], groups: Groups | None = None
@@ -104,7 +107,7 @@ class CheckedCommands:
     def resolve(
         self, process: object, entry: Callable[[Kernel], int], address: Callable[[SharedRegion, bool], int]
     ) -> int:
-        """As `CommandBuffer.resolve`; gives the address of the `struct Check`."""
+        """Resolve as `CommandBuffer.resolve`; return the address of the `struct Check`."""
         own = self.commands.resolve(process, entry, address)
         self._check["commands"] = own
         for index, buffer in enumerate(self._buffers):
@@ -116,7 +119,7 @@ class CheckedCommands:
         return address(self.region, True)
 
     def findings(self) -> list[Finding]:
-        """What the last run found, as sentences."""
+        """Return the findings of the last run, as sentences."""
         records = self._check["findings"][: int(self._check["found"])]
         told = [
             found.told() for found in merged(self._found(record) for record in records if self._makes_sense(record))
@@ -126,7 +129,7 @@ class CheckedCommands:
         return told
 
     def _makes_sense(self, record: Any) -> bool:
-        """A kernel that got around the sanitizer may have left anything."""
+        """Return True for a plausible record. A kernel that got around the sanitizer may have left anything."""
         if int(record["kind"]) not in list(FindingKind) or int(record["dispatch"]) >= len(self._original):
             return False
         sites = len(self._checked[self._original.dispatches[int(record["dispatch"])].kernel].build.sites)
@@ -148,7 +151,7 @@ class CheckedCommands:
         return (start, binding.size, binding.offset, extent.dispatch, self._regions[buffer.region], flags, before)
 
     def _extent_list(self) -> Iterator[_Extent]:
-        """Sorted by dispatch."""
+        """Yield extents, sorted by dispatch."""
         bindings: dict[int, list[Binding]] = {}
         for binding in self.commands.bindings:
             bindings.setdefault(binding.dispatch, []).append(binding)
@@ -192,7 +195,7 @@ class CheckedCommands:
 
 
 def _stand_in(kernel: Kernel, checked: CheckedKernel) -> Kernel:
-    """Every checked kernel runs thread by thread, on stacks of a size that should do."""
+    """Make the checked kernel run thread by thread, on stacks of a size that should do."""
     memory = checked.build.threadgroup_memory
     return replace(kernel, mode=Mode.THREAD, code=checked.code, stack=0, threadgroup_memory=memory)
 
@@ -209,14 +212,14 @@ def _what(binding: Binding) -> str:
 
 
 def _granule(binding: Binding) -> int:
-    """Log2 of the bytes by which threads are told apart: no more than a scalar of the argument's type has."""
+    """Return log2 of the bytes that tell threads apart: no more than a scalar of the argument's type has."""
     return next((granule for pattern, granule in _GRANULES if pattern.match(binding.argument.type)), 2)
 
 
 def _variables(variables: tuple[Variable, ...]) -> Iterator[tuple[int, Memory]]:
-    """Each variable in threadgroup memory with its start, without the gap behind it.
+    """Yield each variable in threadgroup memory with its start, without the gap behind it.
 
-    Its name, as Clang mangles it, tells the variable's own and the lengths of an array: include/metal_threadgroup.
+    Its name, as Clang mangles it, holds the variable's own and the lengths of an array: include/metal_threadgroup.
     """
     for variable in variables:
         size = variable.size - _GAP

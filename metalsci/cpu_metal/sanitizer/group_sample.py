@@ -1,6 +1,6 @@
-"""Which threadgroups of a dispatch a checked run looks at, and in which order.
+"""The threadgroups of a dispatch that a checked run executes, and their order.
 
-A checked run is hundreds of times slower than a real one, so of a large dispatch only some groups are looked at. Metal
+A checked run is hundreds of times slower than a real one, so only some groups of a large dispatch are checked. Metal
 promises no order of groups: a random one finds kernels that count on theirs, and on one worker a group that waits for
 another never ends.
 """
@@ -19,15 +19,18 @@ Groups = Callable[[Shape], npt.NDArray[np.uint32]]
 
 
 def shape_of(dispatch: Dispatch) -> Shape:
-    """How many threadgroups a dispatch has along each axis, partial ones counted."""
+    """Return the threadgroups of a dispatch along each axis, partial ones included."""
     grid, group = (*dispatch.threads, 1, 1)[:3], (*dispatch.threadgroup, 1, 1)[:3]
     x, y, z = (-(-n // g) for n, g in zip(grid, group, strict=True))
     return x, y, z
 
 
 def random_groups(rng: np.random.Generator, most: int) -> Groups:
-    """At most `most` groups in random order. Of a larger grid: its corners, where kernels treat edges; and pairs of
-    neighbours along an axis, since threads of two groups that get in each other's way are mostly close."""
+    """Choose at most `most` groups in random order.
+
+    Of a larger grid these are its corners, since kernels treat edges specially, and pairs of neighbours along an axis,
+    since threads of two groups that conflict are mostly close.
+    """
 
     def choose(shape: Shape) -> npt.NDArray[np.uint32]:
         total = math.prod(shape)

@@ -1,4 +1,4 @@
-"""A finding of the sanitizer, told as a sentence that a person or a model can act on."""
+"""A finding of the sanitizer as a sentence that a person or a model can act on."""
 
 import re
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from metalsci.msl.diagnostics import Finding
 
 
 class FindingKind(IntEnum):
-    """As in runtime/check.h."""
+    """Kind of a finding, as in runtime/check.h."""
 
     OUT_OF_BOUNDS = 1
     READ_ONLY = 2
@@ -40,7 +40,7 @@ class _Flag(IntFlag):
 
 @dataclass(frozen=True)
 class Memory:
-    """What an argument or a variable names: its bytes, and those that each of its indices counts, if it has any."""
+    """Memory of an argument or a variable: its bytes, and those that each of its indices counts, if it has any."""
 
     description: str
     name: str
@@ -48,7 +48,7 @@ class Memory:
     strides: tuple[int, ...]
 
     def place(self, offset: int) -> str:
-        """`f_in[12]`, `tile[1][3]`, `byte 4 of v[2]`: the first of the bytes that an access touches."""
+        """Name the first of the bytes of an access: `f_in[12]`, `tile[1][3]`, `byte 4 of v[2]`."""
         indices = []
         for stride in self.strides if 0 <= offset < self.size else self.strides[-1:]:
             indices.append(offset // stride)
@@ -61,7 +61,7 @@ class Memory:
         return self.description.startswith("threadgroup")
 
     def extent(self) -> str:
-        """`buffer 0 'f_in' (1,024 elements, 4,096 bytes)`."""
+        """Describe the memory: `buffer 0 'f_in' (1,024 elements, 4,096 bytes)`."""
         elements = f"{self.size // self.strides[-1]:,} elements, " if self.strides else ""
         return f"{self.description} ({elements}{self.size:,} bytes)"
 
@@ -75,7 +75,7 @@ class Thread:
 
     @classmethod
     def of(cls, dispatch: Dispatch, group: int, index: int) -> Self:
-        """From indices in the grid of groups and in the group, the x axis first."""
+        """Make one from indices in the grid of groups and in the group, the x axis first."""
         grid = (*dispatch.threads, 1, 1)[:3]
         shape = (*dispatch.threadgroup, 1, 1)[:3]
         counts = [-(-n // g) for n, g in zip(grid, shape, strict=True)]
@@ -96,7 +96,7 @@ def _tuple(values: tuple[int, ...]) -> str:
 
 @dataclass(frozen=True)
 class Found:
-    """What was found first at a place in the source, and how often; fields as in runtime/check.h."""
+    """The first finding at a place in the source, and how often it came; fields as in runtime/check.h."""
 
     kind: FindingKind
     flags: int
@@ -125,7 +125,7 @@ class Found:
 
     @property
     def mistake(self) -> tuple[object, ...]:
-        """What several findings have in common that tell of one mistake."""
+        """Key that several findings of one mistake share."""
         name = self.memory.name if self.memory else ""
         if self.kind is FindingKind.DATA_RACE:
             lines = frozenset((self.line, self.other_line))
@@ -135,7 +135,7 @@ class Found:
         return (self.kind, self.kernel, self.site, self.other_site, self.flags, name)
 
     def with_another(self, finding: Self) -> Self:
-        """This one, with one more that tells of the same mistake."""
+        """Return this finding, counting one more of the same mistake."""
         known = {self.line, *self.other_lines}
         also = () if self.kind is not FindingKind.UNINITIALISED or finding.line in known else (finding.line,)
         return replace(self, count=self.count + finding.count, other_lines=self.other_lines + also)
@@ -151,7 +151,7 @@ class Found:
 
 
 def merged(findings: Iterable[Found]) -> list[Found]:
-    """One finding a mistake, the first; what a race makes a thread read too early is no other mistake."""
+    """Merge findings: keep the first of each mistake. A value read too early because of a race is no other mistake."""
     findings = list(findings)
     races = [found for found in findings if found.kind is FindingKind.DATA_RACE]
     racing = {line for found in races for line in (found.line, found.other_line)}

@@ -1,4 +1,4 @@
-"""Places in the user's source that instrumented code speaks of by number."""
+"""Places in the user's source, which instrumented code names by number."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from metalsci.cpu_metal.compile.llvm.debug_locations import Place
 
 @dataclass(frozen=True)
 class Site:
-    """`what`: the operation or the array's type, where that is worth telling."""
+    """A place in the source. `what`: the operation or the array's type, if it matters."""
 
     line: int
     column: int

@@ -1,7 +1,7 @@
-"""Calls around what the user's lines compute: divisors that are zero, indices outside an array, values that stop being
-finite.
+"""Checks of the computations in the user's lines.
 
-This is done before functions are inlined, because a function of Metal's, `log(x)`, is one operation to its user.
+They find divisors that are zero, indices outside an array, and values that stop being finite. They are added before
+functions are inlined, because a function of Metal's, `log(x)`, is one operation to its user.
 """
 
 import re
@@ -37,7 +37,7 @@ declare void @metal_out_of_bounds(i64, i32)
 
 
 def check_values(module: str, file: str, sites: Sites) -> str:
-    """The module with calls put in. Functions that do not stand in `file` are left as they are."""
+    """Put calls into a module and return it. Functions that do not stand in `file` are left as they are."""
     lines = module.split("\n")
     debug = DebugInfo(module, file)
     users = [function for function in definitions(lines) if debug.is_users(function.subprogram)]
@@ -79,7 +79,7 @@ class _Values:
             yield from self._value(match, place)
 
     def _division(self, line: str, match: re.Match[str], place: Place) -> Iterator[str]:
-        """The divisor is replaced by 1 where it is zero."""
+        """Replace the divisor by 1 if it is zero."""
         first, second, *rest = operands(match["rest"])
         if not second.startswith("%"):
             yield line
@@ -114,7 +114,7 @@ class _Values:
                 yield from self._made(match["name"], type_of(call["type"]), given, place, _function_name(called))
 
     def _made(self, result: str, kind: Type, given: list[tuple[str, str]], place: Place, what: str) -> Iterator[str]:
-        """Tells of a result that is not finite where all operands are."""
+        """Report a result that is not finite if all operands are."""
         if not kind.is_float:
             return
         bad = yield from self._is(_NOT_FINITE, result, kind)
@@ -133,7 +133,7 @@ class _Values:
         yield f"  call void @metal_made(i32 {made}, i32 {self._sites.number(place, what)})"
 
     def _is(self, classes: int, value: str, kind: Type) -> Generator[str, None, str]:
-        """Whether an element of a value is of one of these classes."""
+        """Test if an element of a value is of one of these classes."""
         name = self._name()
         vector = kind.count > 1
         condition = f"<{kind.count} x i1>" if vector else "i1"
@@ -144,7 +144,7 @@ class _Values:
         return (yield from self._any(name, kind))
 
     def _any(self, condition: str, kind: Type) -> Generator[str, None, str]:
-        """Whether a condition holds for any element."""
+        """Test if a condition holds for any element."""
         if kind.count == 1:
             return condition
         name = self._name()
@@ -159,7 +159,7 @@ class _Values:
 
 
 def _function_name(call: str) -> str:
-    """`'log'` of `@_ZN5metal3logEf(…)`: the last name that a mangled one has."""
+    """Return `'log'` for `@_ZN5metal3logEf(…)`: the last name in a mangled one."""
     mangled = call[1 : call.index("(")]
     names, position = [], 0
     while match := re.compile(r"\d+").search(mangled, position):

@@ -33,7 +33,7 @@ _CAPACITIES = (0.5, 4.0, 16.0, 64.0)  # lines of the caches that were counted; t
 
 @dataclass(frozen=True)
 class Occupancy:
-    """Load of the busiest core with threadgroups.
+    """The load of the busiest core with threadgroups.
 
     registers: of 32 bits, of a thread. resident: threadgroups at a time, by the limits of the core.
     concurrent: threadgroups at a time that there are. rounds: turns that its share takes. share: of all groups.

@@ -1,7 +1,7 @@
 """API keys: from the environment, or from a .env file outside any repository; never on to a child process.
 
 A key is taken out of `os.environ` before anything else starts, so that no process that metalsci starts (compilers,
-device workers, W&B's service) inherits it. What was taken is kept here for the later runs of a sweep.
+device workers, W&B's service) inherits it. The keys are kept here for the later runs of a sweep.
 """
 
 import os
@@ -19,7 +19,7 @@ _NOT_OURS = frozenset({"WANDB_API_KEY"})  # W&B's service is a child process and
 
 
 def env_file() -> Path:
-    """Where keys may stand beside the environment: $METALSCI_ENV, or .env in metalsci's folder of the user's config."""
+    """Return the file for keys: $METALSCI_ENV, or .env in metalsci's folder of the user's config."""
     return Path(os.environ.get("METALSCI_ENV") or user_config_path("metalsci") / ".env")
 
 
@@ -31,7 +31,7 @@ class KeyRing:
         self._declared: set[str] = set()
 
     def declare(self, variables: Sequence[str]) -> None:
-        """Withhold these variables too, whatever they are called."""
+        """Withhold these variables too, whatever their names."""
         self._declared.update(variables)
         self.withhold()
 
@@ -50,7 +50,7 @@ class KeyRing:
         return variable in self._declared or (variable.endswith(_ENDINGS) and variable not in _NOT_OURS)
 
     def find(self, variables: Sequence[str]) -> str | None:
-        """The first of `variables` that is set: in the environment, else in the .env file."""
+        """Return the first of `variables` that is set: in the environment, else in the .env file."""
         self.withhold()
         filed = self._filed()
         for source in (self._taken, filed):
@@ -60,7 +60,7 @@ class KeyRing:
         return None
 
     def demand(self, variables: Sequence[str], model: str) -> str:
-        """Like find. Raises ModelError that says which variable to set."""
+        """Find a key. Raises ModelError that says which variable to set."""
         if key := self.find(variables):
             return key
         raise ModelError(
@@ -69,7 +69,7 @@ class KeyRing:
         )
 
     def redact(self, text: str) -> str:
-        """The text without any key in it, as for an error message of a server that repeats what it was sent."""
+        """Remove all keys from a text, such as an error message of a server that repeats its request."""
         for key in {*self._taken.values(), *self._filed().values()}:
             text = text.replace(key, "[key]")
         return text
@@ -83,5 +83,5 @@ class KeyRing:
 
 @cache
 def key_ring() -> KeyRing:
-    """The one of this process: a key that was taken out of the environment is nowhere else."""
+    """Return the one of this process: a key that was taken out of the environment is nowhere else."""
     return KeyRing()

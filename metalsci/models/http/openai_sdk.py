@@ -1,4 +1,4 @@
-"""What the two uses of OpenAI's SDK share: its client and its exceptions."""
+"""The parts that the two uses of OpenAI's SDK share: its client and its exceptions."""
 
 import json
 from typing import TYPE_CHECKING
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 def open_client(key: str | None, wire: Wire) -> "OpenAI":
-    """Our own retries count the attempts, so the SDK makes none."""
+    """Open a client without retries of its own: this project's count the attempts."""
     from openai import OpenAI
 
     return OpenAI(api_key=key, base_url=wire.base_url, timeout=wire.timeout, max_retries=0)
 
 
 def of_openai(error: Exception) -> Fault | None:
-    """The fault behind an exception of the SDK; None for one that is none of it."""
+    """Return the fault behind an exception of the SDK; None for any other exception."""
     import httpx2
     import openai
 

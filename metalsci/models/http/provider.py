@@ -1,4 +1,4 @@
-"""What differs from provider to provider: how to ask, what an answer is made of, what an error means."""
+"""The differences between providers: how to ask, the parts of an answer, the meaning of an error."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from metalsci.models.protocol import Stop, Usage
 
 @dataclass(frozen=True)
 class Turn:
-    """role: user or assistant."""
+    """A message of a conversation. role: user or assistant."""
 
     role: str
     text: str
@@ -18,7 +18,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked at once. iteration: of the search, for a provider whose sampling takes a seed."""
+    """The content of one call. iteration: of the search, for a provider whose sampling takes a seed."""
 
     system: str
     turns: Sequence[Turn]
@@ -48,7 +48,7 @@ class Counted:
 
 @dataclass(frozen=True)
 class Ended:
-    """The answer came to its end. Without this event it broke off."""
+    """The end of the answer. Without this event it broke off."""
 
     stop: Stop
 
@@ -58,7 +58,7 @@ Event = Text | Thought | Counted | Ended
 
 @dataclass(frozen=True)
 class Wire:
-    """How to reach a provider. base_url: None for the provider's own. timeout: seconds without a byte."""
+    """The connection to a provider. base_url: None for the provider's own. timeout: seconds without a byte."""
 
     base_url: str | None
     timeout: float
@@ -70,11 +70,11 @@ class Provider(Protocol):
 
     @property
     def model(self) -> str:
-        """What the provider calls the model."""
+        """The provider's name of the model."""
 
     @property
     def variables(self) -> Sequence[str]:
-        """Of the environment, that may hold the key."""
+        """Environment variables that may hold the key."""
 
     @property
     def needs_key(self) -> bool: ...
@@ -82,10 +82,12 @@ class Provider(Protocol):
     def open(self, key: str | None, wire: Wire) -> None: ...
 
     def ask(self, question: Question) -> Generator[Event, None, None]:
-        """One attempt, without retries. Raises whatever the SDK does, and MalformedAnswerError."""
+        """Make one attempt, without retries. Raises the SDK's exceptions, and MalformedAnswerError."""
 
     def fault(self, error: Exception) -> Fault | None:
-        """What an exception of `ask` means; None for one that is no fault of the wire. Raises ModelError where no
-        other attempt can help and there is more to say of it than a Fault holds."""
+        """Classify an exception of `ask`; None if it is no fault of the wire.
+
+        Raises ModelError if no other attempt can help and a Fault cannot hold the whole message.
+        """
 
     def close(self) -> None: ...

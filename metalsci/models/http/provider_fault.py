@@ -1,4 +1,4 @@
-"""What goes wrong between here and a model, in one vocabulary for every provider."""
+"""The faults between here and a model, in one vocabulary for every provider."""
 
 import email.utils
 import time
@@ -8,7 +8,7 @@ from enum import Enum, auto
 
 
 class FaultKind(Enum):
-    """TRANSIENT passes by itself. The others do not, and need a person, except FILTERED, which is an answer."""
+    """Kind of a fault. TRANSIENT passes by itself. The others need a person, except FILTERED, which is an answer."""
 
     TRANSIENT = auto()
     KEY = auto()
@@ -20,7 +20,7 @@ class FaultKind(Enum):
 
 @dataclass(frozen=True)
 class Fault:
-    """message: what the other side said. retry_after: seconds that it asked to wait, None where it did not."""
+    """A fault. message: the other side's words. retry_after: seconds that it asked to wait, None if it did not."""
 
     kind: FaultKind
     message: str
@@ -28,7 +28,7 @@ class Fault:
 
 
 class MalformedAnswerError(Exception):
-    """What came is no answer: not JSON, or without the parts that an answer has."""
+    """A reply that is no answer: not JSON, or without the parts that an answer has."""
 
 
 _BY_STATUS = {401: FaultKind.KEY, 402: FaultKind.QUOTA, 403: FaultKind.KEY, 404: FaultKind.MODEL}
@@ -61,7 +61,7 @@ _BY_CODE = {
 
 
 def of_status(status: int, message: str, code: str | None = None, headers: Mapping[str, str] | None = None) -> Fault:
-    """The fault behind an HTTP status, or behind an error within a stream, whose status is 200."""
+    """Classify an HTTP status, or an error within a stream, whose status is 200."""
     known = _BY_CODE.get(code or "")
     if known is FaultKind.REQUEST:
         known = _BY_STATUS.get(status, FaultKind.REQUEST)
@@ -73,8 +73,10 @@ def of_status(status: int, message: str, code: str | None = None, headers: Mappi
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a server asks to wait: Retry-After as seconds or as a date, or retry-after-ms. Names in lower
-    case."""
+    """Return the seconds that a server asks to wait: Retry-After as seconds or as a date, or retry-after-ms.
+
+    headers: with names in lower case.
+    """
     try:
         if milliseconds := headers.get("retry-after-ms"):
             return max(0.0, float(milliseconds) / 1000)

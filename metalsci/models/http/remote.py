@@ -27,7 +27,7 @@ _EVERY = 0.2  # seconds between two reports of progress
 
 @dataclass(frozen=True)
 class Transport:
-    """How a provider is reached.
+    """Connection to a provider.
 
     - base_url: of a proxy or another server; null for the provider's own.
     - stream: pieces as they arrive, so that a long answer does not time out; false for the answer in one piece.
@@ -63,7 +63,7 @@ class _Passing(Exception):  # noqa: N818  (a signal to tenacity, never seen outs
 
 @dataclass
 class _Heard:
-    """What has arrived of one answer."""
+    """The parts of one answer that have arrived."""
 
     text: list[str] = field(default_factory=list)
     thoughts: list[str] = field(default_factory=list)
@@ -110,7 +110,7 @@ class RemoteModel:
         return self._provider.model
 
     def __enter__(self) -> Self:
-        """Raises ModelError where there is no key."""
+        """Find the key and open the connection. Raises ModelError if there is no key."""
         provider, transport = self._provider, self._transport
         keys, variables = self._keys, provider.variables
         key = keys.demand(variables, self.name) if provider.needs_key else keys.find(variables)
@@ -148,7 +148,7 @@ class RemoteModel:
         return self._response(prompt, _Heard(text=[text]), Stop.CUT)
 
     def _once(self, prompt: Prompt, call: ModelCall) -> Response:
-        """One attempt. Once anything has arrived it is kept: what was generated is paid for."""
+        """Make one attempt. Once anything has arrived it is kept: generated text is paid for."""
         heard = _Heard()
         reported = begin = time.monotonic()
         with closing(self._provider.ask(Question(prompt.system, _turns(prompt), prompt.iteration))) as events:
@@ -236,8 +236,10 @@ class RemoteModel:
 
 
 def _turns(prompt: Prompt) -> list[Turn]:
-    """The user's text; where an answer was cut off, that answer and the request to go on. Not a prefilled answer:
-    current models refuse one."""
+    """Return the user's text; for an answer that was cut off, also that answer and the request to go on.
+
+    It is not a prefilled answer: current models refuse one.
+    """
     turns = [Turn("user", prompt.user)]
     if prompt.said:
         turns += [Turn("assistant", prompt.said), Turn("user", _CONTINUE)]

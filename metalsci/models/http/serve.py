@@ -37,7 +37,10 @@ class Server:
         self._log: Path | None = None
 
     def start(self) -> str:
-        """The base URL of its API, once it answers. Raises ModelError with its last words when it does not."""
+        """Start the command and return the base URL of its API, once it answers.
+
+        If it does not, raises ModelError with its last words.
+        """
         port = _free_port()
         command = [word.format(port=port, python=sys.executable) for word in self._words]
         self._command = shlex.join(command)
@@ -71,7 +74,7 @@ class Server:
         return url
 
     def obituary(self) -> str:
-        """What became of a server that has ended; empty while it lives."""
+        """Describe how a server ended; empty while it lives."""
         if self._process is None or self._process.poll() is None:
             return ""
         how = f"ended with status {self._process.returncode}"
@@ -81,7 +84,7 @@ class Server:
         return f"{self._command} {how}; its last words:\n{words}{advice}"
 
     def stop(self) -> None:
-        """It and everything it has started. May be called again."""
+        """Stop the server and everything it has started. May be called again."""
         if self._process is not None:
             for sign in (signal.SIGTERM, signal.SIGKILL):
                 try:

@@ -16,7 +16,7 @@ class _State(Enum):
 
 
 class Thinking:
-    """Tells the thoughts of one answer from its text, piece by piece. Tags may be torn between two pieces."""
+    """Splitter of one answer into thoughts and text, piece by piece. Tags may be torn between two pieces."""
 
     def __init__(self) -> None:
         self._state = _State.START
@@ -31,7 +31,7 @@ class Thinking:
                 yield event
 
     def rest(self) -> Iterator[Event]:
-        """What was held back because it might have been a part of a tag; to be called when the answer has ended."""
+        """Yield the text held back as a possible part of a tag; to be called when the answer has ended."""
         if self._held:
             yield Thought(self._held) if self._state is _State.INSIDE else Text(self._held)
             self._held = ""
@@ -59,5 +59,5 @@ class Thinking:
 
 
 def _torn(text: str) -> int:
-    """Length of the longest end of `text` that could be the start of the closing tag."""
+    """Return the length of the longest end of `text` that could be the start of the closing tag."""
     return next((n for n in range(len(_CLOSE) - 1, 0, -1) if text.endswith(_CLOSE[:n])), 0)

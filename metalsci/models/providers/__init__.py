@@ -1,1 +1,1 @@
-"""One module a provider of language models."""
+"""Providers of language models, one module each."""

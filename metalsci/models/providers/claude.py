@@ -106,7 +106,7 @@ class Claude:
 
 
 def _whole(message: Any) -> Generator[Event, None, None]:
-    """The events of an answer that came in one piece. The SDK does not validate what it parses."""
+    """Yield the events of an answer that came in one piece. The SDK does not validate the answers that it parses."""
     try:
         events: list[Event] = []
         for block in message.content:
@@ -141,8 +141,10 @@ def _piece(event: Any, before: Usage) -> Generator[Event, None, None]:
 
 
 def _usage(usage: Any, before: Usage) -> Usage:
-    """Anthropic counts input that was read from or written to its cache apart; the counts of a stream's end leave out
-    what its start has told."""
+    """Convert the counts. Anthropic counts input that was read from or written to its cache apart.
+
+    The counts at the end of a stream leave out those that its start has reported.
+    """
     read = usage.cache_read_input_tokens or 0
     fresh = getattr(usage, "input_tokens", None)
     details = getattr(usage, "output_tokens_details", None)

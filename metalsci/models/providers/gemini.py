@@ -120,7 +120,7 @@ class Gemini:
 
 
 def _piece(response: Any) -> Generator[Event, None, None]:
-    """The events of a chunk, or of a whole answer: they have the same form."""
+    """Yield the events of a chunk, or of a whole answer: they have the same form."""
     try:
         events: list[Event] = []
         for candidate in (response.candidates or [])[:1]:
@@ -142,7 +142,7 @@ def _stop(reason: str) -> Stop:
 
 
 def _usage(usage: Any) -> Usage:
-    """Google counts what was thought apart from what was said."""
+    """Convert the counts. Google counts thoughts apart from text."""
     thought = usage.thoughts_token_count or 0
     return Usage(
         input=usage.prompt_token_count or 0,
@@ -153,7 +153,7 @@ def _usage(usage: Any) -> Usage:
 
 
 def _of_status(error: Any) -> Fault:
-    """Google puts the reason (API_KEY_INVALID comes with a 400) and the wait into the details of the body."""
+    """Classify an error. Google puts the reason (API_KEY_INVALID comes with a 400) and the wait into the details."""
     body = error.details.get("error", {}) if isinstance(error.details, dict) else {}
     details = [d for d in body.get("details") or [] if isinstance(d, dict)] if isinstance(body, dict) else []
     reason = next((d["reason"] for d in details if "reason" in d), None)

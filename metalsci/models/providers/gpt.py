@@ -85,9 +85,9 @@ class Gpt:
 
 
 def _whole(response: Any, *, with_text: bool) -> Generator[Event, None, None]:
-    """The events of a response object: of the whole answer, or of the end of a stream, whose text has been told.
+    """Yield the events of a response object: a whole answer, or the end of a stream whose text was yielded before.
 
-    Raises MalformedAnswerError where it is none: the SDK does not validate what it parses.
+    Raises MalformedAnswerError if it is none: the SDK does not validate the answers that it parses.
     """
     try:
         if response.status == "failed":

@@ -125,7 +125,7 @@ class Local:
 
 
 def _events(answer: Any, part: str) -> list[Event]:
-    """The events of a chunk (`delta`) or of a whole answer (`message`). The last chunk of a stream has no choices."""
+    """Return the events of a chunk (`delta`) or a whole answer (`message`). A stream's last chunk has no choices."""
     try:
         events: list[Event] = []
         for choice in (answer.choices or [])[:1]:

@@ -38,7 +38,7 @@ _UNARY: dict[str, Callable[[int], int]] = {
 
 
 def integer(literal: str) -> int | None:
-    """The value of `64`, `0x40u`, `1'024`."""
+    """Parse `64`, `0x40u`, `1'024`."""
     digits = literal.replace("'", "").lower().rstrip("ul")
     try:
         return int(digits, 8) if digits[:1] == "0" and digits.isdigit() else int(digits, 0)
@@ -50,7 +50,7 @@ Lookup = Callable[[tree_sitter.Node], int | None]
 
 
 def evaluate(node: tree_sitter.Node | None, lookup: Lookup, depth: int = _MAX_DEPTH) -> int | None:
-    """The value of an expression's syntax tree, None if it is not an integer constant. `lookup` knows the names."""
+    """Evaluate an expression's syntax tree; None if it is not an integer constant. `lookup` knows the names."""
     if node is None or depth == 0:
         return None
     match node.type:

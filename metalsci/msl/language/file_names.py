@@ -1,4 +1,4 @@
-"""What a file's own names stand for: type aliases and integer constants."""
+"""A file's own names: type aliases and integer constants."""
 
 import re
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class FileNames:
         self._text = text
 
     def resolve(self, spelled: str) -> str:
-        """A type with aliases replaced and spaces made regular; unknown names stay."""
+        """Replace aliases in a type and make its spaces regular; unknown names stay."""
         for _ in range(_MAX_DEPTH):
             replaced = _NAME.sub(lambda match: self._alias(match[0]), spelled)
             if replaced == spelled:
@@ -30,11 +30,11 @@ class FileNames:
         return " ".join(spelled.split())
 
     def _alias(self, name: str) -> str:
-        """What an alias stands for, else the name itself. Namespaces are not told apart."""
+        """Return the type of an alias, else the name itself. Namespaces are not told apart."""
         return self._aliases.get(name.split("::")[-1].strip(), name)
 
     def integer(self, name: tree_sitter.Node) -> int | None:
-        """The value of a name in an expression, if the file defines it as an integer constant."""
+        """Return the value of a name in an expression, if the file defines it as an integer constant."""
         return self._constant((name.text or b"").decode(errors="replace"), _MAX_DEPTH)
 
     def _constant(self, name: str, depth: int) -> int | None:

@@ -1,4 +1,4 @@
-"""Where a file's kernels are: the text of each head, its syntax tree, and its body.
+"""A file's kernels: the text of each head, its syntax tree, and its body.
 
 Heads are found by tokens, not by the tree of the whole file, so that nothing inside a body (a macro that hides a
 brace, Metal that C++ does not know, an error) can hide a kernel. Each head is then parsed by itself.
@@ -35,11 +35,11 @@ class Declaration:
         return self.head.text[node.start_byte : node.end_byte].decode(errors="replace")
 
     def word(self, node: tree_sitter.Node) -> str:
-        """The first word of a node; the way to read a qualifier, whose node may be shorter than Metal's word."""
+        """Return the first word of a node; the way to read a qualifier, whose node may be shorter than Metal's word."""
         return word_at(self.head.text, node.start_byte)
 
     def position(self, node: tree_sitter.Node) -> tuple[int, int]:
-        """Line and column in the file; those of the macro's use for what a macro wrote."""
+        """Return line and column in the file; for text from a macro those of the macro's use."""
         return self.source.position(self.head.origin(node.start_byte))
 
     @property
@@ -107,7 +107,7 @@ class _Reader:
             at = after
 
     def _end_of(self, index: int) -> int:
-        """Where the token before `index` ends."""
+        """Return the end of the token before `index`."""
         return self._tokens[index - 1].end if index > 0 else 0
 
     def _directive(self, token: Token) -> None:
@@ -120,7 +120,7 @@ class _Reader:
         self._conditionals.read(keyword, token, self._macros)
 
     def _macro_use(self, at: int) -> tuple[int, bool, bool]:
-        """Index after the use; whether it writes `kernel`; whether it ends a declaration."""
+        """Return the index after the use; True if it writes `kernel`; True if it ends a declaration."""
         name = self._tokens[at].text
         writes_kernel = self._macros.writes(name, b"kernel")
         if not writes_kernel and not self._macros.writes(name, b";", b"}"):
@@ -141,7 +141,7 @@ class _Reader:
         return after, writes_kernel, expanded.endswith((b";", b"}"))
 
     def _skip_body(self, opening: int) -> int:
-        """Index after the brace that closes the one at `opening`, or after the last token."""
+        """Return the index after the brace that closes the one at `opening`, or after the last token."""
         depth = 0
         branches: list[_Branches] = []
         for at in range(opening, len(self._tokens)):
@@ -160,7 +160,10 @@ class _Reader:
         return len(self._tokens)
 
     def _branch(self, token: Token, depth: int, branches: list["_Branches"]) -> int:
-        """The depth of braces after a directive. Branches of one condition start alike, and end alike if balanced."""
+        """Return the depth of braces after a directive.
+
+        Branches of one condition start alike, and end alike if balanced.
+        """
         keyword, was_live = keyword_of(token), self._conditionals.live
         self._directive(token)
         if keyword in (b"if", b"ifdef", b"ifndef"):

@@ -28,9 +28,9 @@ _SPACES = {space.value: space for space in AddressSpace}
 
 @dataclass(frozen=True)
 class Unit:
-    """A file as understood. `diagnostics` says what of its kernels could not be; the rest is the compiler's to find.
+    """A parsed file. `diagnostics` holds errors in its kernels; the compiler finds the rest.
 
-    `text` and `declarations` are the tokens and the kernels' syntax trees, for those who look closer.
+    `text` and `declarations` are the tokens and the kernels' syntax trees, for closer inspection.
     """
 
     source: str
@@ -145,7 +145,7 @@ class _SignatureReader:
         )
 
     def _attributes(self, declaration: Declaration, node: tree_sitter.Node) -> Iterator[Attribute]:
-        """The attributes of `[[…]]` lists in a subtree, in order."""
+        """Yield the attributes of `[[…]]` lists in a subtree, in order."""
         for attribute in attributes(node):
             arguments = next((c for c in attribute.named_children if c.type == "argument_list"), None)
             value = next(iter(arguments.named_children), None) if arguments is not None else None
@@ -161,7 +161,7 @@ class _SignatureReader:
     def _instance(
         self, declaration: Declaration, templates: Mapping[str, tuple[Declaration, KernelSignature]]
     ) -> KernelSignature | None:
-        """The kernel that an explicit instantiation makes of a template."""
+        """Make the kernel of a template's explicit instantiation."""
         use = first(declaration.node, "template_function")
         name = use.child_by_field_name("name") if use is not None else None
         values = use.child_by_field_name("arguments") if use is not None else None
@@ -190,7 +190,7 @@ class _SignatureReader:
 
 @dataclass(frozen=True)
 class _Shape:
-    """What the declarator around a parameter's name says."""
+    """The facts in the declarator around a parameter's name."""
 
     name: tree_sitter.Node | None
     indirection: Indirection
@@ -238,7 +238,7 @@ def _qualifiers(declaration: Declaration, node: tree_sitter.Node) -> tuple[str, 
 
 
 def _spelling(declaration: Declaration, node: tree_sitter.Node) -> str:
-    """A parameter's text without its attributes."""
+    """Return a parameter's text without its attributes."""
     text = bytearray(declaration.head.text[node.start_byte : node.end_byte])
     for attribute in walk(node):
         if attribute.type != "attribute_declaration":
@@ -249,7 +249,7 @@ def _spelling(declaration: Declaration, node: tree_sitter.Node) -> str:
 
 
 def _number(parameters: Sequence[Parameter]) -> tuple[Parameter, ...]:
-    """Gives each buffer and each threadgroup pointer its index: the explicit one, or the next free in order."""
+    """Give each buffer and each threadgroup pointer its index: the explicit one, or the next free in order."""
     slots = {space: ("threadgroup" if space is AddressSpace.THREADGROUP else "buffer") for space in AddressSpace}
     taken = {
         (p.attribute, p.attribute_value)
@@ -286,7 +286,7 @@ def _template_arguments(
 
 
 def substitute(values: Mapping[str, str], text: str) -> str:
-    """Text with words replaced."""
+    """Replace words of a text."""
     return re.sub(r"\b[A-Za-z_]\w*\b", lambda match: values.get(match[0], match[0]), text)
 
 

@@ -1,4 +1,4 @@
-"""Pointers and references say which address space they lead to: Metal has no other kind."""
+"""Pointers and references must name the address space they lead to: Metal has no other kind."""
 
 import re
 from collections.abc import Iterator
@@ -26,10 +26,12 @@ Finding = tuple[tree_sitter.Node, str]
 
 
 def unqualified(text: bytes, node: tree_sitter.Node) -> Iterator[Finding]:
-    """Where a declaration points to what is in no address space. `node` declares things of one type: a parameter, a
-    member, variables, an alias, a function, or it is the type in a cast.
+    """Yield the places where a declaration points to a type in no address space.
 
-    What a pointer leads to counts, not where the pointer itself is: Apple's compiler takes `device float *&p`.
+    node: declares things of one type: a parameter, a member, variables, an alias, a function, or it is the type in a
+        cast.
+
+    The target of a pointer counts, not the place of the pointer itself: Apple's compiler takes `device float *&p`.
     """
     for declarator in node.named_children:
         found = _outermost(declarator) if declarator.type.endswith("declarator") else None
@@ -39,7 +41,7 @@ def unqualified(text: bytes, node: tree_sitter.Node) -> Iterator[Finding]:
 
 
 def _outermost(declarator: tree_sitter.Node) -> tree_sitter.Node | None:
-    """The pointer or reference that is furthest from the name."""
+    """Return the pointer or reference that is furthest from the name."""
     current: tree_sitter.Node | None = declarator
     while current is not None and current.type not in (*_POINTERS, *_REFERENCES):
         inner = current.child_by_field_name("declarator")
@@ -49,19 +51,19 @@ def _outermost(declarator: tree_sitter.Node) -> tree_sitter.Node | None:
 
 
 def _is_qualified(text: bytes, node: tree_sitter.Node) -> bool:
-    """Whether an address space stands with the type."""
+    """Return True if an address space stands with the type."""
     first = next(child for child in node.named_children if child.type.endswith("declarator"))
     return _SPACE.search(text, _start(text, node), first.start_byte) is not None
 
 
 def _start(text: bytes, node: tree_sitter.Node) -> int:
-    """Where a declaration starts: what the grammar made of it may start behind words that it does not know."""
+    """Return the start of a declaration. The grammar's node may start behind words that it does not know."""
     window = max(node.start_byte - 200, 0)
     return max((match.end() for match in _START.finditer(text, window, node.start_byte)), default=window)
 
 
 def _leads_to_function(declarator: tree_sitter.Node) -> bool:
-    """`float (*f)(float)`."""
+    """Recognise `float (*f)(float)`."""
     around = declarator.parent
     while around is not None and around.type in _GROUPS:
         around = around.parent
@@ -69,8 +71,7 @@ def _leads_to_function(declarator: tree_sitter.Node) -> bool:
 
 
 class KnownTypes:
-    """Which types a file names of which it is certain that they say nothing of an address space. `live` is what of its
-    text is read: see there."""
+    """Types of a file that certainly name no address space. `live` is the part of its text that is read: see there."""
 
     def __init__(self, text: SourceText, live: SourceText) -> None:
         self._text = live.data
@@ -79,7 +80,7 @@ class KnownTypes:
         self._records, self._parameters = _declared(live)
 
     def unqualified(self, root: tree_sitter.Node) -> Iterator[Finding]:
-        """Of all declarations and casts below `root`, the tree of `live`."""
+        """Check all declarations and casts below `root`, the tree of `live`."""
         for node in walk(root):
             type_ = node.child_by_field_name("type")
             if type_ is None or any(child.is_error or child.is_missing for child in node.children):
@@ -96,13 +97,13 @@ class KnownTypes:
         return resolved == "void" or resolved in self._records or value_type(resolved) is not None
 
     def _words(self, node: tree_sitter.Node, declarator: tree_sitter.Node) -> Iterator[str]:
-        """The words of a declaration up to a declarator."""
+        """Yield the words of a declaration up to a declarator."""
         declared = self._text[_start(self._text, node) : declarator.start_byte]
         return (token.text.decode(errors="replace") for token in tokenize(declared) if token.kind == "word")
 
 
 def _declared(text: SourceText) -> tuple[frozenset[str], frozenset[str]]:
-    """Names of the file's structs and enumerations that are no templates, and of the parameters of templates."""
+    """Return the names of the file's structs and enumerations that are no templates, and of template parameters."""
     records: set[str] = set()
     parameters: set[str] = set()
     before = b";"

@@ -1,4 +1,4 @@
-"""The signature of a kernel: what the host must bind, and under which names the body finds it."""
+"""The signature of a kernel: the arguments that the host must bind, and the body's names for them."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,7 +21,7 @@ class Indirection(StrEnum):
 class Attribute:
     """One attribute of a `[[…]]` list: `buffer(0)`, `max_total_threads_per_threadgroup(64)`.
 
-    `value` is the argument's value where it is an integer constant, else None; `argument` its text.
+    `value` is the argument's value if it is an integer constant, else None; `argument` its text.
     """
 
     name: str
@@ -35,13 +35,15 @@ class Attribute:
 class Parameter:
     """One parameter of a kernel.
 
-    `type` is spelled without address space, cv-qualifiers and declarator, and with the file's own type names and
-    macros replaced by what they stand for: `float4`, `atomic_uint`, `packed_float3`.
-    `attribute` is the first attribute's name (`buffer`, `thread_position_in_grid`, …) or None; `attribute_value` its
-    integer argument. `index` is the buffer (or threadgroup-memory) slot it binds to: the attribute's where it has
-    one, else the next free one in order; None for position attributes. `spelling` is the declaration as the user
-    wrote it, less attributes: `device const float *x`. `name` is empty for a parameter without one. `line` and
-    `column` are those of the name, `start` those of the declaration's first word.
+    type: spelled without address space, cv-qualifiers and declarator, and with the file's own type names and macros
+        replaced by their meaning: `float4`, `atomic_uint`, `packed_float3`.
+    attribute: the first attribute's name (`buffer`, `thread_position_in_grid`, …) or None.
+    attribute_value: the attribute's integer argument.
+    index: the buffer (or threadgroup-memory) slot it binds to: the attribute's if it has one, else the next free one in
+        order; None for position attributes.
+    spelling: the declaration as the user wrote it, without attributes: `device const float *x`.
+    name: empty for a parameter without one.
+    line, column: of the name. start: of the declaration's first word.
     """
 
     name: str
@@ -60,7 +62,7 @@ class Parameter:
 
     @property
     def is_buffer(self) -> bool:
-        """Bound by the host through a buffer index: a device or constant pointer or reference."""
+        """True if the host binds it by a buffer index: a device or constant pointer or reference."""
         return self.index is not None and self.address_space in (AddressSpace.DEVICE, AddressSpace.CONSTANT)
 
     @property
@@ -70,7 +72,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class TemplateArgument:
-    """What an explicit instantiation gives a kernel template's parameter: `typename T = float`, `int N = 4`."""
+    """An argument of an explicit instantiation for a kernel template's parameter: `typename T = float`, `int N = 4`."""
 
     kind: str
     name: str
@@ -79,8 +81,10 @@ class TemplateArgument:
 
 @dataclass(frozen=True)
 class KernelSignature:
-    """A `kernel void` function. Spans are byte offsets into the UTF-8 source; `body` includes the braces,
-    `span` everything from the first attribute or specifier to the closing brace.
+    """A `kernel void` function.
+
+    Spans are byte offsets into the UTF-8 source; `body` includes the braces, `span` everything from the first attribute
+    or specifier to the closing brace.
 
     An explicit instantiation of a kernel template is a kernel of its own, called by its host name, with the
     template's spans and the `template_arguments` that make it.

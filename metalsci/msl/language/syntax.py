@@ -40,7 +40,7 @@ def parse_cpp(text: bytes) -> tree_sitter.Tree:
 
 
 def parse_metal(text: bytes) -> tree_sitter.Tree:
-    """The tree's offsets are those of `text`; take words from `text`, not from the tree."""
+    """Parse a text. The tree's offsets are those of `text`; take words from `text`, not from the tree."""
     return parse_cpp(_METAL.sub(_stand_in, text))
 
 
@@ -51,13 +51,16 @@ def _stand_in(match: re.Match[bytes]) -> bytes:
 
 
 def word_at(text: bytes, offset: int) -> str:
-    """The word that begins at a byte, empty if none does."""
+    """Return the word that begins at a byte, empty if none does."""
     match = _WORD.match(text, offset)
     return match[0].decode() if match else ""
 
 
 def walk(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
-    """A subtree in source order, outermost first. Not recursive: hostile text nests deeper than Python's stack."""
+    """Yield a subtree in source order, outermost first.
+
+    Not recursive: hostile text nests deeper than Python's stack.
+    """
     stack = [node]
     while stack:
         current = stack.pop()
@@ -66,12 +69,12 @@ def walk(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
 
 
 def first(node: tree_sitter.Node, *types: str) -> tree_sitter.Node | None:
-    """The first node of one of the types in a subtree."""
+    """Return the first node of one of the types in a subtree."""
     return next((found for found in walk(node) if found.type in types), None)
 
 
 def attributes(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
-    """The attributes inside the `[[…]]` lists of a subtree."""
+    """Yield the attributes inside the `[[…]]` lists of a subtree."""
     return (found for found in walk(node) if found.type == "attribute")
 
 

@@ -1,4 +1,4 @@
-"""The value types of Metal, and what array of plain elements stands for each."""
+"""The value types of Metal, and the array of plain elements for each."""
 
 import re
 from dataclasses import dataclass
@@ -87,7 +87,7 @@ class ValueType:
 
 
 def value_type(spelled: str) -> ValueType | None:
-    """The type of that name, None for structs, pointers, textures and whatever else has no array of its own."""
+    """Return the type of that name, None for structs, pointers, textures and others without an array."""
     name = re.sub(r"\b(?:metal|simd)\s*::\s*", "", spelled)
     name = " ".join(name.split())
     if (scalar := _SYNONYMS.get(name, name)) in _SCALARS:

@@ -1,4 +1,4 @@
-"""The header of a lowered kernel: its file without kernels, as it stood where the kernel stood."""
+"""The header of a lowered kernel: its file without kernels, as it was at the kernel's place."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ const constant T* {name}(const constant U* data) {{
 
 @dataclass(frozen=True)
 class Outline:
-    """What the headers of all kernels of a file have in common."""
+    """The part that the headers of all kernels of a file share."""
 
     unit: Unit
     directives: tuple[Token, ...]
@@ -45,11 +45,11 @@ class Outline:
         return cls(unit, directives, last_code)
 
     def header(self, kernel: Declaration, view: str | None) -> Iterator[Piece]:
-        """Helpers, types and constants of the file stay; kernels go, but for the directives inside them.
+        """Yield the file's helpers, types and constants. Kernels are left out, except for the directives inside them.
 
-        What follows the kernel stays too, for functions that are declared before it and defined behind. A macro that
-        is defined or undefined from here on must not change the kernel's body, which the compiler reads after all of
-        it. `view` names the function template that sees an array as another type, if the prologue uses it.
+        Text after the kernel stays too, for functions that are declared before it and defined behind. A macro that is
+        defined or undefined from there on must not change the kernel's body, which the compiler reads after all of it.
+        `view` names the function template that sees an array as another type, if the prologue uses it.
         """
         yield from (Piece(line) for line in self._renames())
         if view is not None:
@@ -66,7 +66,7 @@ class Outline:
         yield from (Piece(b'#pragma pop_macro("%s")\n' % name) for name in changed)
 
     def _renames(self) -> Iterator[bytes]:
-        """MLX's preamble comes first and has names of its own. Where the file uses one, it means another thing."""
+        """Rename the file's uses of names in MLX's preamble, which comes first and means something else by them."""
         for name in sorted(self.unit.words & PREAMBLE):
             other = f"{name}_"
             while other in self.unit.words:
@@ -74,7 +74,7 @@ class Outline:
             yield f"#define {name} {other}\n".encode()
 
     def _without_kernels(self, start: int, end: int) -> Iterator[Piece]:
-        """A range of the file, ending in a line break unless it is empty."""
+        """Yield a range of the file, ending in a line break unless it is empty."""
         at = start
         for declaration in self.unit.declarations:
             first, last = declaration.span
@@ -92,13 +92,13 @@ class Outline:
                 yield Piece(b"\n")
 
     def _depth(self, offset: int) -> int:
-        """How many conditions are open at a place."""
+        """Count the conditions that are open at a place."""
         keywords = [keyword_of(token) for token in self.directives if token.start < offset]
         return sum((k in (b"if", b"ifdef", b"ifndef")) - (k == b"endif") for k in keywords)
 
 
 def _lines(data: bytes, start: int, end: int) -> Iterator[Piece]:
-    """Text without the blank lines at its ends, ending in a line break."""
+    """Yield text without the blank lines at its ends, ending in a line break."""
     text = data[start:end]
     lead = len(text) - len(text.lstrip())
     start += text.rfind(b"\n", 0, lead) + 1

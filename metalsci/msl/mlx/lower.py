@@ -30,7 +30,7 @@ from metalsci.msl.text.source_map import MappedText, Piece, locate
 
 @dataclass(frozen=True)
 class LoweredKernel:
-    """The arguments of `mx.fast.metal_kernel` for one kernel, and how to call what it returns.
+    """The arguments of `mx.fast.metal_kernel` for one kernel, and how to call its result.
 
     `bindings` has one entry for each of the user's buffers, in the order of their indices.
     """
@@ -54,15 +54,17 @@ class LoweredKernel:
         return tuple(binding for binding in self.bindings if binding.output)
 
     def locate(self, generated: str, line: int, column: int) -> tuple[int, int] | None:
-        """The user's line and column behind those of the text that was compiled (MLX's, with or without its
-        preamble in front); None where the text is MLX's or the prologue's."""
+        """Return the user's line and column for those of the compiled text; None for MLX's text or the prologue.
+
+        generated: MLX's text, with or without its preamble in front.
+        """
         return locate(generated, self._parts, self._file, line, column)
 
 
 def lower(unit: Unit, names: Collection[str] | None = None) -> Mapping[str, LoweredKernel]:
-    """Every kernel of a file, or those named, by name.
+    """Lower every kernel of a file, or those named, by name.
 
-    Raises CompileError with all that stands in the way. Expects a file that `rules.check` accepts.
+    Raises CompileError with all obstacles. Expects a file that `rules.check` accepts.
     """
     lowered: dict[str, LoweredKernel] = {}
     diagnostics = [d for d in unit.diagnostics if d.severity is Severity.ERROR]
@@ -108,7 +110,7 @@ def _lower(outline: Outline, kernel: KernelSignature, hiding: Sequence["_HidingN
 
 
 def _limit(declaration: Declaration, kernel: KernelSignature) -> Iterator[Piece]:
-    """`[[max_total_threads_per_threadgroup(n)]]`, to stand right before the kernel that MLX writes."""
+    """Yield `[[max_total_threads_per_threadgroup(n)]]`, to stand right before the kernel that MLX writes."""
     values = {argument.name: argument.value for argument in kernel.template_arguments}
     for attribute in attributes(declaration.node):
         if declaration.text(attribute_name(attribute)) == LIMIT:
@@ -127,8 +129,10 @@ def _function_constants(unit: Unit) -> Iterator[Diagnostic]:
 
 @dataclass(frozen=True)
 class _HidingName:
-    """A name at file scope that an argument of MLX's has too. The argument would hide it from the body; if it is a
-    macro, it would break the argument."""
+    """A name at file scope that an argument of MLX's has too.
+
+    The argument would hide it from the body; if it is a macro, it would break the argument.
+    """
 
     text: bytes
     macro: bool

@@ -1,4 +1,4 @@
-"""The lines that stand before a user's body and give MLX's arguments the names and types that the user wrote."""
+"""The lines before a user's body that give MLX's arguments the user's names and types."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -43,13 +43,16 @@ class ArgumentBinding:
 
     @property
     def scalar(self) -> bool:
-        """Bound by reference to one number: the array must have no dimensions."""
+        """True if bound by reference to one number: the array must have no dimensions."""
         return not self.output and self.parameter.indirection is Indirection.REFERENCE and self.type.is_scalar
 
 
 @dataclass(frozen=True)
 class Prologue:
-    """`view` is the name of the function template the lines use to see an array as another type, if they use it."""
+    """Lines before the body.
+
+    `view` is the name of the function template the lines use to see an array as another type, if they use it.
+    """
 
     bindings: tuple[ArgumentBinding, ...]
     before: str
@@ -100,8 +103,11 @@ class _Writer:
                 yield f"constexpr {argument.kind} {argument.name} = {argument.value};"
 
     def attributes(self) -> Iterator[str]:
-        """Positions and indices, narrowed from MLX's uint3 and uint. Where a name of the user's is one of MLX's, MLX's
-        are put aside first and the user's declared in a block of their own."""
+        """Yield positions and indices, narrowed from MLX's uint3 and uint.
+
+        If a name of the user's is one of MLX's, MLX's are put aside first and the user's declared in a block of their
+        own.
+        """
         hidden = any(p.name in ARGUMENTS for p in self._kernel.parameters)
         for parameter in self._kernel.parameters:
             attribute = parameter.attribute
@@ -122,7 +128,7 @@ class _Writer:
             yield f"{'const ' if parameter.const else ''}{type_.name} {parameter.name} = {value};"
 
     def buffers(self) -> Iterator[tuple[ArgumentBinding, str | None]]:
-        """Each of the user's buffers with the line that binds it, None where MLX's own argument will do."""
+        """Yield each of the user's buffers with the line that binds it, None if MLX's own argument will do."""
         for parameter in self._kernel.parameters:
             if not parameter.is_buffer and parameter.attribute not in BUILT_IN:
                 self.report(parameter.start, _unbindable(parameter))
@@ -153,7 +159,7 @@ class _Writer:
         return binding, f"auto {name} = {data if same else f'{self.view}<{type_.name}>({data})'};"
 
     def _can_keep(self, name: str) -> bool:
-        """MLX would declare the name a second time, or add arguments that it finds by it."""
+        """Return False if MLX would declare the name a second time, or add arguments that it finds by it."""
         return name not in ARGUMENTS and not any(name + suffix in self._body for suffix in INPUT_SUFFIXES)
 
     def _fresh(self, name: str) -> str:
@@ -163,15 +169,18 @@ class _Writer:
         return name
 
     def _arguments_by_attribute(self) -> Mapping[str, str]:
-        """MLX's argument for each attribute. Two names mean the SIMD-group's width, and Metal refuses a kernel that
-        has both: where the body uses one as a name of its own, that one serves for both."""
+        """Return MLX's argument for each attribute.
+
+        Two names mean the SIMD-group's width, and Metal refuses a kernel that has both: if the body uses one as a name
+        of its own, that one serves for both.
+        """
         text = self._body + " ".join(p.name for p in self._kernel.parameters)
         used = {name: synonym for name, synonym in _SYNONYMS.items() if synonym in text}
         return {name: used.get(name, name) for name in BUILT_IN}
 
 
 def _reference(binding: ArgumentBinding) -> str:
-    """A reference to the one value of an array. The number of its elements says in which address space it is."""
+    """Return a reference to the one value of an array. Its number of elements decides the address space."""
     type_, name, data = binding.type, binding.parameter.name, binding.name
     if binding.output:
         return f"device {type_.name}& {name} = *reinterpret_cast<device {type_.name}*>({data});"

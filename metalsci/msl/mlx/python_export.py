@@ -59,7 +59,7 @@ def {function}({signature}):
 
 @dataclass(frozen=True)
 class CallExample:
-    """How a kernel was called, for its docstring and defaults.
+    """An example call of a kernel, for its docstring and defaults.
 
     threadgroup: threads of a group, the function's default.
     grid: in words or symbols, as `(NX, NY, 1)`.
@@ -79,10 +79,10 @@ def export_python(
     usage: Mapping[str, CallExample] | None = None,
     math_mode: MathMode = MathMode.fast,
 ) -> str:
-    """The text of a module with one function for each kernel. It imports only MLX.
+    """Write a module with one function for each kernel. It imports only MLX.
 
-    title: one line, for the module's docstring; facts: what else it says, such as the run, the score and the gate's
-    verdict, label by label; usage: by kernel name.
+    title: one line, for the module's docstring. facts: its further lines, such as the run, the score and the gate's
+        verdict, label by label. usage: by kernel name.
     """
     functions = [_function(kernel, (usage or {}).get(kernel.name, CallExample()), math_mode) for kernel in kernels]
     return _MODULE.format(title=_docstring(title), facts=_facts(facts or {}), kernels="".join(functions))
@@ -158,7 +158,7 @@ def _argument(binding: ArgumentBinding, name: str) -> str:
 
 
 def _python_names(bindings: Sequence[ArgumentBinding]) -> Mapping[str, str]:
-    """Python's name for each binding: the user's, unless Python or this module has it already."""
+    """Return Python's name for each binding: the user's, unless Python or this module has it already."""
     taken = set(_OWN_NAMES)
     names: dict[str, str] = {}
     for binding in bindings:
@@ -175,7 +175,7 @@ def _safe(name: str) -> str:
 
 
 def _literal(text: str) -> str:
-    """Metal source as a Python literal that can be read, where Python has one."""
+    """Spell Metal source as a readable Python literal, if Python has one."""
     if '"""' in text or "\r" in text or "\0" in text or text.endswith(("\\", '"')):
         return repr(text)
     return f'r"""\n{text}"""' if text else '""'

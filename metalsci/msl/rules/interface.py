@@ -1,4 +1,4 @@
-"""Whether a file offers the kernels that a host will call, with the arguments that it will bind."""
+"""The interface of a file: the kernels that a host will call, with the arguments that it will bind."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,8 +9,10 @@ from metalsci.msl.language.types import value_type
 
 
 def compare(unit: Unit, expected: Sequence[KernelSignature]) -> Iterator[Diagnostic]:
-    """Names of parameters are free, and so are position attributes and further kernels. Buffers must agree in index,
-    type, address space and constness, since the host binds them by index."""
+    """Yield differences. Names of parameters are free, and so are position attributes and further kernels.
+
+    Buffers must agree in index, type, address space and constness, since the host binds them by index.
+    """
     for kernel in expected:
         found = unit.kernel(kernel.name)
         if found is None:

@@ -1,7 +1,7 @@
-"""What Apple's compiler refuses in the signatures and attributes of kernels, in its words.
+"""Errors of Apple's compiler in the signatures and attributes of kernels, in its words.
 
-Wording and positions follow what Apple's compiler said of recorded candidates, where one of them broke the rule. The
-rest of the language is the compiler's to judge.
+Wording and positions follow Apple's compiler on recorded candidates that broke the rule. The compiler judges the rest
+of the language.
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,15 +34,15 @@ _EXCLUSIVE = ("thread_execution_width", "threads_per_simdgroup")
 
 
 def check(unit: Unit, expected: Sequence[KernelSignature] = ()) -> tuple[Diagnostic, ...]:
-    """Return everything wrong with a file's signatures, forbidden text included; see `check_signatures`."""
+    """Return all errors of a file's signatures, forbidden text included; see `check_signatures`."""
     return (*refuse(unit.text), *check_signatures(unit, expected))
 
 
 def check_signatures(unit: Unit, expected: Sequence[KernelSignature] = ()) -> tuple[Diagnostic, ...]:
-    """Return the parser's findings, Apple's rules that are broken, and what differs from the signatures `expected`.
+    """Return the parser's findings, broken rules of Apple's, and differences from the signatures `expected`.
 
     expected: a task's, parsed from its seed kernel. Errors refuse the file, warnings do not; a note belongs to the
-    message before it.
+        message before it.
     """
     return (
         *unit.diagnostics,
@@ -71,7 +71,7 @@ def _place(thing: Attribute | Parameter | KernelSignature) -> tuple[int, int]:
 
 
 def _restrict(text: SourceText) -> Iterator[Diagnostic]:
-    """Metal has no `restrict`, so the word reads as the parameter's name, and the name as an error."""
+    """Refuse `restrict`, which Metal lacks: the word reads as the parameter's name, and the name as an error."""
     if any(t.kind == "directive" and keyword_of(t) == b"define" and name_in(t) == b"restrict" for t in text.tokens):
         return
     opened: list[Token] = []
@@ -90,7 +90,7 @@ def _restrict(text: SourceText) -> Iterator[Diagnostic]:
 
 
 def _placement(declaration: Declaration) -> Iterator[Diagnostic]:
-    """Attributes of a kernel stand before it; it returns nothing and takes a fixed number of arguments."""
+    """Check that a kernel's attributes stand before it, and that it returns void and has fixed arguments."""
     function, declarator = declaration.function, declaration.declarator
     if function is None or declarator is None or function.type != "function_definition":
         return
@@ -122,7 +122,7 @@ def _placement(declaration: Declaration) -> Iterator[Diagnostic]:
 
 
 def _on_type(declaration: Declaration, node: tree_sitter.Node) -> Iterator[Diagnostic]:
-    """A list after the parameters, or after `void`, belongs to the type."""
+    """Refuse a list after the parameters, or after `void`: it belongs to the type."""
     for attribute in attributes(node):
         name, at = declaration.text(attribute_name(attribute)), declaration.position(attribute)
         known = name in ON_KERNELS | ON_PARAMETERS
@@ -145,7 +145,7 @@ def _gnu(declaration: Declaration, node: tree_sitter.Node) -> Iterator[Diagnosti
 
 
 def _address_spaces(declaration: Declaration) -> Iterator[Diagnostic]:
-    """Every pointer and reference says where it points to."""
+    """Check that every pointer and reference names its address space."""
     declarator = declaration.declarator
     parameters = declarator.child_by_field_name("parameters") if declarator is not None else None
     for parameter in parameters.named_children if parameters is not None else ():
@@ -180,7 +180,7 @@ def _attributes_of(parameter: Parameter) -> Iterator[Diagnostic]:
 
 
 def _input(parameter: Parameter) -> Iterator[Diagnostic]:
-    """Whether a kernel can receive an argument of this type in this way."""
+    """Check that a kernel can receive an argument of this type in this way."""
     type_ = value_type(parameter.type)
     by_value = parameter.indirection is Indirection.VALUE
     for attribute in parameter.attributes:
@@ -231,7 +231,7 @@ def _indices(kernel: KernelSignature) -> Iterator[Diagnostic]:
 
 
 def _repeated(kernel: KernelSignature) -> Iterator[Diagnostic]:
-    """What the device tells a kernel it tells once."""
+    """Refuse a second parameter for the same value of the device."""
     seen: dict[str, Attribute] = {}
     for attribute in (a for parameter in kernel.parameters for a in parameter.attributes if a.name in BUILT_IN):
         if attribute.name in seen:
@@ -241,7 +241,7 @@ def _repeated(kernel: KernelSignature) -> Iterator[Diagnostic]:
 
 
 def _widths(kernel: KernelSignature) -> Iterator[Diagnostic]:
-    """Positions are all scalars or all vectors of one width."""
+    """Check that positions are all scalars or all vectors of one width."""
     positions = [
         (p, type_) for p in kernel.parameters if p.attribute in POSITIONS and (type_ := value_type(p.type)) is not None
     ]

@@ -1,4 +1,4 @@
-"""What source from outside may not contain, whatever a compiler would make of it.
+"""Text that source from outside may not contain, whatever a compiler would make of it.
 
 A candidate is text that a model wrote. It compiles on the host, so it must not read files, probe for them, or reach
 past the language into the compiler or the machine. This is the first of several walls (the device that compiles runs
@@ -55,7 +55,7 @@ MAX_SIZE = 1 << 20  # bytes: a hundred times a long kernel, and seconds to read
 
 
 def refuse(text: SourceText) -> Iterator[Diagnostic]:
-    """One error for each thing that is not allowed."""
+    """Yield one error for each forbidden thing."""
     if len(text.data) > MAX_SIZE:
         yield Diagnostic(Severity.ERROR, 0, 0, f"the source is longer than {MAX_SIZE:,} bytes")
         return
@@ -80,11 +80,12 @@ def refuse(text: SourceText) -> Iterator[Diagnostic]:
 
 
 def _as_read(data: bytes) -> bytes:
-    """The text as the compiler reads it, each word and directive where this package's lexer finds it.
+    """Return the text as the compiler reads it, each word and directive at the place that this package's lexer finds.
 
-    What a backslash at a line's end tears apart is one word; the line breaks move to where the logical line ends, so
+    A word torn apart by a backslash at a line's end is joined; the line breaks move to the end of the logical line, so
     that line numbers stay close. A carriage return ends a line. Zeros are white space, and so are characters that no
-    name may have, which the compiler drops with a message; a name of others than ASCII's is nothing that is looked for.
+    name may have, which the compiler drops with a message. A name with other characters than ASCII's is never
+    forbidden.
     """
     data = re.sub(rb"\r(?!\n)", b"\n", data).replace(b"\r\n", b"\n")
     joined = _joined(data) if _SPLICE.search(data) else data
@@ -111,9 +112,9 @@ def _word(word: bytes) -> str | None:
 
 
 def _pasted(pieces: Collection[bytes]) -> Iterator[bytes]:
-    """Words that are not allowed and that macros could paste together of `pieces`.
+    """Yield forbidden words that macros could paste together of `pieces`.
 
-    Without `asm`, for which a few short variables will do; Clang has inline assembly switched off.
+    `asm` is left out: a few short variables would be enough to form it, and Clang has inline assembly switched off.
     """
     for wanted in (*_FORBIDDEN_PREFIXES, *(word for word in _FORBIDDEN if b"asm" not in word), b"_Pragma"):
         reached = {0}
@@ -127,7 +128,7 @@ def _pasted(pieces: Collection[bytes]) -> Iterator[bytes]:
 
 
 def _attributes(text: SourceText, tokens: Sequence[Token]) -> Iterator[Diagnostic]:
-    """Those that are not allowed, in `__attribute__((…))` and in `[[gnu::…]]`."""
+    """Yield forbidden attributes in `__attribute__((…))` and in `[[gnu::…]]`."""
     inside = [False]  # of each open bracket: whether it is part of an attribute
     for previous, token in pairwise((Token("punct", 0, 0, b";"), *tokens)):
         if token.text in (b"(", b"["):
@@ -160,7 +161,7 @@ def _directive(text: SourceText, directive: Token) -> Iterator[Diagnostic]:
 
 
 def _pragma_operators(text: SourceText, words: Sequence[Token]) -> Iterator[Diagnostic]:
-    """`_Pragma("…")`, in code and in macros."""
+    """Yield uses of `_Pragma("…")`, in code and in macros."""
     for match in re.finditer(rb'\b_Pragma\s*\(\s*(?:u8|[uUL])?R?"\W*(\w*)([^"]*)', text.data):
         if not _PRAGMA.match(match[1] + match[2]):
             yield _error(text, match.start(), _pragma(match[1]))

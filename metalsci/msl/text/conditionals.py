@@ -1,4 +1,4 @@
-"""Which branches of `#if` the compiler will read, as far as the file itself decides it."""
+"""The branches of `#if` that the compiler will read, as far as the file itself decides it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Conditionals:
 
     @property
     def live(self) -> bool:
-        """False where a condition is known to be false."""
+        """False if a condition is known to be false."""
         return not self._branches or self._branches[-1].live
 
     @property
@@ -63,7 +63,7 @@ class _Branch:
 
 
 def _condition(keyword: bytes, directive: Token, macros: Macros) -> bool | None:
-    """What a condition comes to; None if it rests on names that only the compiler knows."""
+    """Evaluate a condition; None if it rests on names that only the compiler knows."""
     operands = operands_of(directive)
     if keyword in (b"ifdef", b"ifndef"):
         defined = _is_defined(operands[0].text, macros) if operands else None
@@ -80,7 +80,7 @@ def _condition(keyword: bytes, directive: Token, macros: Macros) -> bool | None:
 
 
 def _condition_text(operands: Sequence[Token], macros: Macros) -> Iterable[bytes]:
-    """A condition with `defined` decided, macros expanded, and names that nothing defines as 0."""
+    """Yield a condition with `defined` decided, macros expanded, and undefined names as 0."""
     tokens: list[Token] = []
     at = 0
     while at < len(operands):
@@ -109,7 +109,7 @@ def _is_defined(name: bytes, macros: Macros) -> bool | None:
 
 
 def _is_reserved(name: bytes) -> bool:
-    """Names that the compiler or its headers may define: `__METAL_VERSION__`, `TARGET_OS_OSX`."""
+    """Recognise names that the compiler or its headers may define: `__METAL_VERSION__`, `TARGET_OS_OSX`."""
     return name.startswith((b"_", b"TARGET_OS_"))
 
 

@@ -10,19 +10,19 @@ _SPLICE = re.compile(rb"\\\r?\n")
 
 
 def keyword_of(directive: Token) -> bytes:
-    """`define`, `if`, `include`, …; empty for a lone `#`."""
+    """Return `define`, `if`, `include`, …; empty for a lone `#`."""
     head = _HEAD.match(directive.text)
     return head["keyword"] if head else b""
 
 
 def name_in(directive: Token) -> bytes:
-    """The name after `#define`, `#undef`, `#ifdef`; empty if there is none."""
+    """Return the name after `#define`, `#undef`, `#ifdef`; empty if there is none."""
     head = _HEAD.match(directive.text)
     return head["name"] or b"" if head else b""
 
 
 def operands_of(directive: Token) -> list[Token]:
-    """Tokens after the directive's keyword, with their offsets in the file."""
+    """Return the tokens after the directive's keyword, with their offsets in the file."""
     head = _HEAD.match(directive.text)
     start = head.end("keyword") if head else 0
     text = _SPLICE.sub(lambda match: b" " * len(match[0]), directive.text[start:])

@@ -14,15 +14,17 @@ from metalsci.msl.text.source_map import MappedText, Piece
 
 @dataclass(frozen=True)
 class Edit(Generic[AnyStr]):
-    """Replacement of `start` to `end` of a text by `text`; equal ends insert. Offsets count bytes or characters, as
-    `text` does."""
+    """Replacement of `start` to `end` of a text by `text`; equal ends insert.
+
+    Offsets count bytes or characters, as `text` does.
+    """
 
     start: int
     end: int
     text: AnyStr
 
     def overlaps(self, other: "Edit[AnyStr]") -> bool:
-        """Return whether both replace one place. Insertions at one place do not: they come out in the order given."""
+        """Return True if both replace one place. Insertions at one place do not: they come out in the order given."""
         return self.start < other.end and other.start < self.end
 
 
@@ -69,7 +71,7 @@ class EditedSource:
 
     @cached_property
     def _mapped(self) -> MappedText:
-        """The text in pieces; a replacement leads back to where what it replaced begins."""
+        """Text in pieces; a replacement leads back to the start of the text that it replaced."""
         pieces = []
         position = 0
         for edit in self.edits:

@@ -37,13 +37,16 @@ _TOKEN = re.compile(
 
 
 def tokenize(text: bytes) -> list[Token]:
-    """Every token of `text`, comments included. Never fails: what is unterminated ends with the line or the text."""
+    """Split `text` into tokens, comments included.
+
+    Never fails: an unterminated token ends with the line or the text.
+    """
     return [Token(m.lastgroup or "", m.start(), m.end(), m[0]) for m in _TOKEN.finditer(text)]
 
 
 @dataclass(frozen=True)
 class SourceText:
-    """A file's bytes and where its lines start."""
+    """A file's bytes and the starts of its lines."""
 
     data: bytes
 
@@ -52,12 +55,12 @@ class SourceText:
         return (0, *(m.end() for m in re.finditer(rb"\n", self.data)))
 
     def position(self, offset: int) -> tuple[int, int]:
-        """Line and column of a byte, both from 1."""
+        """Return line and column of a byte, both from 1."""
         line = bisect_right(self._line_starts, offset)
         return line, offset - self._line_starts[line - 1] + 1
 
     def offset(self, line: int, column: int) -> int:
-        """The byte at a line and column, clipped to the text."""
+        """Return the byte at a line and column, clipped to the text."""
         if line > len(self._line_starts):
             return len(self.data)
         return min(self._line_starts[max(line, 1) - 1] + max(column, 1) - 1, len(self.data))

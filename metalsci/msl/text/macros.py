@@ -1,4 +1,4 @@
-"""Macros, as far as signatures need them: which are defined where, and what they stand for.
+"""Macros, as far as signatures need them: where they are defined, and their replacements.
 
 Bodies are never expanded; they reach the compiler as the user wrote them.
 """
@@ -28,14 +28,14 @@ class MacroError(ValueError):
 
 @dataclass(frozen=True)
 class Expansion:
-    """Expanded text and where each piece of it comes from. Text that a macro produced comes from the macro's use."""
+    """Expanded text and the origin of each piece. Text that a macro produced comes from the macro's use."""
 
     text: bytes
     starts: Sequence[int]
     origins: Sequence[tuple[int, bool]]
 
     def origin(self, offset: int) -> int:
-        """The byte of the file that stands behind a byte of the expanded text."""
+        """Return the byte of the file that stands behind a byte of the expanded text."""
         piece = max(bisect_right(self.starts, offset) - 1, 0)
         if not self.origins:
             return 0
@@ -64,23 +64,23 @@ class Macros:
         self._braces.clear()
 
     def writes(self, name: bytes, *texts: bytes) -> bool:
-        """Whether one of the tokens may appear in an expansion."""
+        """Return True if one of the tokens may appear in an expansion."""
         return any(token.text in texts for macro in self._reach(name) for token in macro.replacement)
 
     def last(self, name: bytes) -> bytes:
-        """What a macro's replacement ends with."""
+        """Return the end of a macro's replacement."""
         replacement = self._defined[name].replacement
         return replacement[-1].text if replacement else b""
 
     def braces(self, name: bytes) -> int:
-        """How many more braces an expansion opens than it closes."""
+        """Count how many more braces an expansion opens than it closes."""
         if name not in self._braces:
             tokens = [token for macro in self._reach(name) for token in macro.replacement]
             self._braces[name] = sum((t.text == b"{") - (t.text == b"}") for t in tokens)
         return self._braces[name]
 
     def _reach(self, name: bytes) -> Iterator[Macro]:
-        """The macro of that name and every macro its expansion may use."""
+        """Yield the macro of that name and every macro its expansion may use."""
         seen: set[bytes] = set()
         queue = [name]
         while queue:
@@ -92,14 +92,14 @@ class Macros:
             yield macro
 
     def invocation(self, tokens: Sequence[Token], at: int) -> int:
-        """Index after the macro use that begins at `at`: behind its arguments if it takes any."""
+        """Return the index after the macro use that begins at `at`: behind its arguments if it takes any."""
         macro = self._defined[tokens[at].text]
         if macro.parameters is None or at + 1 >= len(tokens) or tokens[at + 1].text != b"(":
             return at + 1
         return _arguments(tokens, at + 1)[1]
 
     def expand(self, tokens: Sequence[Token]) -> Expansion:
-        """Raises MacroError where a use is malformed or grows without bound."""
+        """Expand macros. Raises MacroError if a use is malformed or grows without bound."""
         text = bytearray()
         starts: list[int] = []
         origins: list[tuple[int, bool]] = []
@@ -115,7 +115,7 @@ class Macros:
 
 
 class _Expander:
-    """One expansion: yields tokens, each with the place of the macro use it comes from, None if from none."""
+    """One expansion: tokens, each with the place of the macro use it comes from, None if from none."""
 
     def __init__(self, defined: Mapping[bytes, Macro]) -> None:
         self._defined = defined

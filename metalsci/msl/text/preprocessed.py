@@ -1,4 +1,4 @@
-"""The part of a file that the compiler reads, for those who must not speak of the rest."""
+"""The part of a file that the compiler reads, with the rest blanked out."""
 
 from metalsci.msl.text.conditionals import Conditionals
 from metalsci.msl.text.directives import keyword_of, name_in
@@ -9,8 +9,10 @@ _PREDEFINED = (b"#define __METAL__ 1", b"#define __METAL_VERSION__ 310")
 
 
 def live_code(text: SourceText) -> SourceText:
-    """The file with directives blanked, and with them what stands in branches of `#if` that are not read, or of which
-    the file itself does not tell whether they are. Every byte that is left stands where it stood."""
+    """Blank out directives, and branches of `#if` that are not read or that the file itself does not decide.
+
+    Every byte that is left stays at its place.
+    """
     macros, conditionals = Macros(), Conditionals()
     for line in _PREDEFINED:
         macros.define(Token("directive", 0, len(line), line))
@@ -35,7 +37,7 @@ def live_code(text: SourceText) -> SourceText:
 
 
 def macro_names(text: SourceText) -> frozenset[str]:
-    """Every name that the file defines as a macro somewhere."""
+    """Return every name that the file defines as a macro somewhere."""
     directives = (token for token in text.tokens if token.kind == "directive" and keyword_of(token) == b"define")
     return frozenset(name_in(token).decode(errors="replace") for token in directives)
 

@@ -1,4 +1,4 @@
-"""Text that others wrote, quoted in a prompt so that it stays data: nothing inside can end its fence."""
+"""Quotations of others' text in a prompt, so that it stays data: nothing inside can end its fence."""
 
 import re
 import unicodedata
@@ -7,7 +7,7 @@ _LAYOUT = "\n\t"
 
 
 def visible(text: str) -> str:
-    """The text with every character that a reader cannot see as its code point, such as ⟨U+202E⟩.
+    """Replace every character that a reader cannot see by its code point, such as ⟨U+202E⟩.
 
     Escape sequences would act on a terminal, and marks of direction show a person another text than a compiler reads.
     """
@@ -21,13 +21,13 @@ def _hidden(character: str) -> bool:
 
 
 def fenced(source: str) -> str:
-    """A code block whose fence is longer than any run of backticks inside."""
+    """Write a code block whose fence is longer than any run of backticks inside."""
     fence = "`" * max(3, _longest(source) + 1)
     return f"{fence}metal\n{source.rstrip()}\n{fence}"
 
 
 def inline(text: str, most: int = 160) -> str:
-    """One line of code or prose, shortened to `most` characters."""
+    """Shorten code or prose to one line of `most` characters."""
     line = " ".join(text.split())
     line = line if len(line) <= most else line[: most - 1] + "…"
     fence = "`" * (_longest(line) + 1)

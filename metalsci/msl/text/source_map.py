@@ -1,4 +1,4 @@
-"""From text that was built out of pieces of a file back to the file."""
+"""The way from text that was built of a file's pieces back to the file."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from metalsci.msl.text.lexer import SourceText
 
 @dataclass(frozen=True)
 class Piece:
-    """Text, and the byte of the user's file where it comes from; None if it comes from nowhere in it.
+    """Text, and the byte of the user's file that it comes from; None if it comes from no place in it.
 
     verbatim: the text is a copy, so its bytes count on from `origin`; all of a replacement leads back to one byte.
     """
@@ -53,8 +53,10 @@ class MappedText:
 
 
 def locate(built: str, parts: Sequence[MappedText], file: SourceText, line: int, column: int) -> tuple[int, int] | None:
-    """Line and column of `file` behind those of `built`, in which the parts stand verbatim and in order; None for
-    what comes from elsewhere."""
+    """Return line and column of `file` for those of `built`; None for text that comes from elsewhere.
+
+    The parts stand in `built` verbatim and in order.
+    """
     text = SourceText(built.encode(errors="surrogatepass"))
     offset = text.offset(line, column)
     end = len(text.data)

@@ -1,4 +1,4 @@
-"""When two sources are the same program: their tokens are, whatever their comments, blanks and line breaks."""
+"""Equality of two sources as programs: of their tokens, whatever their comments, blanks and line breaks."""
 
 import hashlib
 

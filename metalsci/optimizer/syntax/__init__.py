@@ -1,1 +1,1 @@
-"""What the rewrites know of a source: its tree, its variables, and what may safely be moved where."""
+"""The facts that rewrites need of a source: its tree, its variables, and which expressions may safely be moved."""

@@ -1,4 +1,4 @@
-"""What the rewrites know of Metal's library: which calls are pure, and what they return."""
+"""The facts that rewrites need of Metal's library: which calls are pure, and what they return."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ _OTHERS = frozenset(_OTHER_NAMES.split())
 
 
 def called_name(call: Node) -> str:
-    """The function's name without namespaces and template arguments."""
+    """Return the function's name without namespaces and template arguments."""
     function = call.part("function")
     while function.kind in ("qualified_identifier", "template_function"):
         function = function.part("name")
@@ -44,7 +44,7 @@ def element_type(name: str) -> str:
 
 
 def is_pure(name: str) -> bool:
-    """A constructor, conversion or mathematical function: its value depends on its arguments alone."""
+    """Recognise a constructor, conversion or mathematical function: its value depends on its arguments alone."""
     return name in _ELEMENTWISE or name in _REDUCING or name in _OTHERS or is_scalar_type(name) or is_vector_type(name)
 
 

@@ -21,7 +21,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Chain:
-    """`a - (b + c)` or `a * b * c` with its operands, where it is no operand of a longer chain itself."""
+    """`a - (b + c)` or `a * b * c` with its operands, if it is no operand of a longer chain itself."""
 
     node: Node
     terms: tuple[Term, ...]
@@ -34,7 +34,7 @@ class Chain:
         return _spell_product(terms) if self.is_product else spell_sum(terms)
 
     def with_name(self, name: str, parts: Collection[Term]) -> Edit[str]:
-        """The chain with `name` for some of its operands."""
+        """Replace some of the chain's operands by `name`."""
         rest = [term for term in self.terms if term not in parts]
         if not rest:
             return put(self.node, name, PRIMARY)
@@ -46,7 +46,7 @@ class Chain:
 
 
 def chains(root: Node) -> Iterator[Chain]:
-    """Every whole sum and product, outer before inner."""
+    """Yield every whole sum and product, outer before inner."""
     for node in root.find("binary_expression"):
         if (chain := chain_at(node)) is not None:
             yield chain
@@ -63,7 +63,7 @@ def chain_at(node: Node) -> Chain | None:
 
 
 def sum_terms(node: Node, sign: Sign = "+") -> Iterator[Term]:
-    """`a - (b + c)` as +a, -b, -c."""
+    """Yield `a - (b + c)` as +a, -b, -c."""
     node = node.bare
     if node.kind == "binary_expression" and node.operator in ("+", "-"):
         yield from sum_terms(node.part("left"), sign)
@@ -79,7 +79,7 @@ def _flipped(sign: Sign) -> Sign:
 
 
 def factors(node: Node) -> Iterator[Node]:
-    """`a * b * (c * d)` as a, b and the rest: what stands in parentheses was meant to stay together."""
+    """Yield `a * b * (c * d)` as a, b and the rest: factors in parentheses were meant to stay together."""
     if node.kind == "binary_expression" and node.operator == "*":
         yield from factors(node.part("left"))
         yield node.part("right")
@@ -88,7 +88,7 @@ def factors(node: Node) -> Iterator[Node]:
 
 
 def spell_sum(terms: Sequence[Term], after: str = "") -> str:
-    """The terms, behind what is spelled already."""
+    """Spell the terms, behind the text `after`."""
     text = after
     for term in terms:
         operand = parenthesised(term.node.text, level_of(term.node), SUM + (term.sign == "-"))
@@ -100,7 +100,7 @@ def spell_sum(terms: Sequence[Term], after: str = "") -> str:
 
 
 def negated(node: Node) -> str:
-    """The node's text with the other sign, binding as a product does at least."""
+    """Spell the node with the other sign, binding at least as tightly as a product."""
     node = node.bare
     if node.text.startswith("-") and level_of(node) == UNARY:
         return node.text[1:].lstrip()

@@ -34,7 +34,7 @@ class CountedLoop:
         return [child for child in self.body.children if child.is_named]
 
     def values(self, expressions: Expressions, most: int) -> range | None:
-        """The counter's values if they are constant and at most so many."""
+        """Return the counter's values if they are constant and at most so many."""
         first, limit = expressions.constant(self.first), expressions.constant(self.limit)
         if first is None or limit is None or "float" in (first.type, limit.type):
             return None
@@ -71,7 +71,7 @@ def _recognise(node: Node, function: FunctionScope, expressions: Expressions) ->
 
 
 def _step(update: Node, counter: VariableScope, expressions: Expressions) -> int:
-    """0 if the update is not by a constant."""
+    """Return the constant step of the update, 0 if there is none."""
     target = update.child("argument") or update.child("left")
     if target is None or expressions.variable(target) is not counter:
         return 0
@@ -99,7 +99,7 @@ def _bound(condition: Node, counter: VariableScope, expressions: Expressions) ->
 
 
 def _leaves(loop: Node) -> bool:
-    """A `break` or `continue` of this loop, not of one inside it."""
+    """Find a `break` or `continue` of this loop, not of one inside it."""
     for jump in loop.part("body").find("break_statement", "continue_statement"):
         owner = next(n for n in jump.ancestors() if n.kind in ("for_statement", "while_statement", "do_statement"))
         if owner is loop:

@@ -1,4 +1,4 @@
-"""Facts about expressions: type, value, purity, and what they depend on."""
+"""Facts about expressions: type, value, purity, and the variables they depend on."""
 
 from collections.abc import Iterator, Mapping
 
@@ -35,14 +35,14 @@ class Expressions:
         return self._scopes.variable(node)
 
     def variables(self, node: Node) -> Iterator[VariableScope]:
-        """Every variable the expression names."""
+        """Yield every variable the expression names."""
         for identifier in node.find("identifier"):
             variable = self._scopes.variable(identifier)
             if variable is not None:
                 yield variable
 
     def key(self, node: Node) -> Key:
-        """Equal for expressions that are spelled the same and name the same variables."""
+        """Compute a key, equal for expressions that are spelled the same and name the same variables."""
         return (node.shape, *(variable.declarator.start for variable in self.variables(node)))
 
     def is_builtin_call(self, call: Node) -> bool:
@@ -50,9 +50,9 @@ class Expressions:
         return builtins.is_pure(name) and name not in self._defined
 
     def is_pure(self, node: Node) -> bool:
-        """Has no effect, calls only what the library defines, and names only variables of this file.
+        """Return True if it has no effects, calls only the library and names only variables of this file.
 
-        No part of a `constexpr` counts: what is put there must be a constant expression too.
+        No part of a `constexpr` counts: its replacement must be a constant expression too.
         """
         if any(constant.contains(node) for constant in self._constexprs):
             return False
@@ -69,7 +69,7 @@ class Expressions:
         return node.kind in _PURE_KINDS or node.kind == "comment"
 
     def loads(self, node: Node) -> Iterator[Node]:
-        """Reads through pointers and arrays in memory, not those of a thread's own arrays."""
+        """Yield reads through pointers and arrays in memory, not those of a thread's own arrays."""
         for part in node.find("subscript_expression", "pointer_expression"):
             base = part.part("argument").bare
             variable = self.variable(base) if base.kind == "identifier" else None
@@ -77,20 +77,20 @@ class Expressions:
                 yield part
 
     def is_stable_memory(self, load: Node) -> bool:
-        """Reads what no kernel writes."""
+        """Return True for a read of memory that no kernel writes."""
         base = load.part("argument").bare
         variable = self.variable(base) if base.kind == "identifier" else None
         return variable is not None and variable.is_read_only_memory
 
     def may_trap(self, node: Node) -> bool:
-        """Not to be evaluated where the source would not: loads beyond a guard, divisions by what a guard excludes."""
+        """Return True if early evaluation is unsafe: loads beyond a guard, divisions that a guard prevents."""
         if next(self.loads(node), None) is not None:
             return True
         divisions = (part for part in node.find("binary_expression") if part.operator in ("/", "%"))
         return any(self.type_of(part) != "float" for part in divisions)
 
     def constant(self, node: Node) -> Literal | None:
-        """The value of an expression that is a constant: literals, macros, `constant` and fixed `const` scalars."""
+        """Evaluate a constant expression: literals, macros, `constant` and fixed `const` scalars."""
         node = node.bare
         match node.kind:
             case "number_literal" | "true" | "false":
@@ -120,7 +120,7 @@ class Expressions:
         return convert(value, variable.type) if value else None
 
     def type_of(self, node: Node) -> str | None:
-        """The expression's type, None where it cannot be told."""
+        """Return the expression's type, None if it cannot be told."""
         if node not in self._types:
             self._types[node] = self._infer(node)
         return self._types[node]
@@ -206,6 +206,6 @@ class Expressions:
 
 
 def _promoted(left: str | None, right: str | None) -> str | None:
-    """The usual arithmetic conversions, for all but 64-bit integers."""
+    """Apply the usual arithmetic conversions, for all but 64-bit integers."""
     kinds = ["int" if kind in _PROMOTED_TO_INT else kind for kind in (left, right)]
     return max(kinds, key=_RANK.__getitem__) if all(kind in _RANK for kind in kinds) else None

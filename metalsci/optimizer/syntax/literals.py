@@ -44,7 +44,7 @@ class Literal:
 
 
 def parse_literal(text: str) -> Literal | None:
-    """None for what is no literal of those four types. Metal has no double: `1.0` is a float."""
+    """Parse a literal; None for any other text. Metal has no double: `1.0` is a float."""
     if text in ("true", "false"):
         return Literal(text == "true", "bool")
     digits = text.lower().replace("'", "")
@@ -69,7 +69,7 @@ def _integer(value: int, unsigned: bool) -> Literal | None:
 
 
 def convert(literal: Literal, type_name: str) -> Literal | None:
-    """As `float(-1)` or `uint(3)` would."""
+    """Convert as `float(-1)` or `uint(3)` would."""
     match type_name:
         case "float" if abs(literal.value) <= _EXACT_FLOAT:
             return Literal(float(literal.value), "float")
@@ -87,7 +87,7 @@ def negate(literal: Literal) -> Literal | None:
 
 
 def fold(symbol: str, left: Literal, right: Literal) -> Literal | None:
-    """The result where it is exact and in range, None otherwise: the compiler folds the rest."""
+    """Compute the result if it is exact and in range, None otherwise: the compiler folds the rest."""
     if symbol in _COMPARED:
         return Literal(_COMPARED[symbol](left.value, right.value), "bool")
     types = {left.type, right.type}

@@ -1,4 +1,4 @@
-"""Which values deserve a name of their own, and what it is."""
+"""Values that deserve a name of their own, and that name."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ _LONGEST_QUOTE = 60
 
 
 def is_worth_a_name(node: Node) -> bool:
-    """A load, a call, a product, or at least three operators: an `i + 1` is cheaper to repeat."""
+    """Return True for a load, a call, a product, or at least three operators: an `i + 1` is cheaper to repeat."""
     if node.kind == "call_expression" and builtins.is_scalar_type(builtins.called_name(node)):
         return any(is_worth_a_name(argument.bare) for argument in builtins.arguments(node))
     if node.kind in ("call_expression", "subscript_expression", "conditional_expression"):
@@ -24,7 +24,7 @@ def is_worth_a_name(node: Node) -> bool:
 
 
 def named_after(nodes: Sequence[Node], names: Names) -> str:
-    """`nx_ny` for `nx * ny`, `uu_1_5` for `1.5f * uu`."""
+    """Make a name: `nx_ny` for `nx * ny`, `uu_1_5` for `1.5f * uu`."""
     leaves = [leaf for node in nodes for leaf in node.walk() if not leaf.children]
     words = [leaf.text for leaf in leaves if leaf.kind == "identifier" and leaf.field != "function"]
     numbers = [leaf.text.rstrip("fu").removesuffix(".0") for leaf in leaves if leaf.kind == "number_literal"]
@@ -34,6 +34,6 @@ def named_after(nodes: Sequence[Node], names: Names) -> str:
 
 
 def quoted(text: str) -> str:
-    """For a sentence: on one line, and not too long."""
+    """Quote a text for a sentence: on one line, and not too long."""
     flat = " ".join(text.split())
     return f"`{flat}`" if len(flat) <= _LONGEST_QUOTE else f"`{flat[: _LONGEST_QUOTE - 3]}...`"

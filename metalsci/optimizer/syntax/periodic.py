@@ -1,4 +1,4 @@
-"""Indices on periodic axes: `(i + 1) % n`, and the comparisons that stand for it."""
+"""Indices on periodic axes: `(i + 1) % n`, and comparisons in its place."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ def wrapped_indices(root: Node, expressions: Expressions) -> Iterator[WrappedInd
 
 
 def _remainder(node: Node, expressions: Expressions) -> WrappedIndex | None:
-    """`(rest + n) % n` or `(a + b) % n`."""
+    """Recognise `(rest + n) % n` or `(a + b) % n`."""
     if node.kind != "binary_expression" or node.operator != "%" or not expressions.is_pure(node):
         return None
     terms, key = list(sum_terms(node.part("left"))), expressions.key(node.part("right"))
@@ -51,7 +51,7 @@ def _remainder(node: Node, expressions: Expressions) -> WrappedIndex | None:
 
 
 def _selection(node: Node, expressions: Expressions) -> WrappedIndex | None:
-    """`x < 0 ? x + n : (x >= n ? x - n : x)`, with x a sum or a variable that holds one."""
+    """Recognise `x < 0 ? x + n : (x >= n ? x - n : x)`, with x a sum or a variable that holds one."""
     if node.kind != "conditional_expression" or not expressions.is_pure(node):
         return None
     inner = node.part("alternative").bare
@@ -82,7 +82,7 @@ def _is_shift(node: Node, index: Node, sign: str, period: Node, expressions: Exp
 
 
 def _definition(index: Node, expressions: Expressions) -> Node | None:
-    """The sum that a variable holds, None if its terms may have changed since; else the index itself."""
+    """Return the sum that a variable holds, None if its terms may have changed since; else the index itself."""
     variable = expressions.variable(index.bare)
     initial = variable.initial.bare if variable is not None and variable.initial is not None else None
     if variable is None or initial is None or initial.kind != "binary_expression":
@@ -118,12 +118,15 @@ def _wrapped(
 
 
 def _is_index_like(term: Term) -> bool:
-    """A name, a literal, an entry of a table or a conversion of such: a hash or a linear index is no wrap-around."""
+    """Return True for a name, a literal, an entry of a table or a conversion of such.
+
+    A hash or a linear index is no wrap-around.
+    """
     return not any(part.kind in ("binary_expression", "conditional_expression") for part in term.node.walk())
 
 
 def _is_position(node: Node, expressions: Expressions) -> bool:
-    """A thread's position, or a variable that holds one: inside the grid, so inside the axis."""
+    """Recognise a thread's position, or a variable that holds one: inside the grid, so inside the axis."""
     node = node.bare
     if node.kind == "call_expression" and builtins.called_name(node) in ("int", "uint"):
         return _is_position(builtins.arguments(node)[0], expressions)

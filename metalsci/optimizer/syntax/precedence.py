@@ -1,4 +1,4 @@
-"""How tightly an expression binds, and when text put in its place needs parentheses."""
+"""Precedence of expressions, and the parentheses that a replacement needs."""
 
 from metalsci.msl.text.edits import Edit
 from metalsci.optimizer.syntax.statement_edits import replace
@@ -36,7 +36,7 @@ def operator_level(operator: str) -> int:
 
 
 def level_of(node: Node) -> int:
-    """How tightly the node's own text binds."""
+    """Return how tightly the node's own text binds."""
     match node.kind:
         case "binary_expression":
             return _BINARY.get(node.operator, ANY)
@@ -52,7 +52,7 @@ def level_of(node: Node) -> int:
 
 
 def required_level(node: Node) -> int:
-    """How tightly text must bind to stand where the node stands."""
+    """Return how tightly text must bind to take the node's place."""
     parent = node.parent
     if parent is None:
         return ANY
@@ -73,7 +73,7 @@ def parenthesised(text: str, level: int, required: int) -> str:
 
 
 def fitted(node: Node, text: str, level: int) -> str:
-    """`text`, which binds at `level`, as it may be put in the node's place."""
+    """Fit `text`, which binds at `level`, to the node's place."""
     sign_before = node.source[node.start - 1 : node.start]
     if sign_before in ("+", "-") and text.startswith(sign_before):  # a - -b must not become a--b
         return f"({text})"
@@ -81,7 +81,7 @@ def fitted(node: Node, text: str, level: int) -> str:
 
 
 def put(node: Node, text: str, level: int) -> Edit[str]:
-    """`text` in place of the node, and of parentheses around the node that it does not need."""
+    """Replace the node by `text`, with any parentheses around the node that it does not need."""
     outer = node.parent
     if outer is not None and outer.kind == "parenthesized_expression" and level >= required_level(outer):
         return put(outer, text, level)

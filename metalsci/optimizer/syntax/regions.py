@@ -1,4 +1,4 @@
-"""Where the value of an expression may be computed once for several uses."""
+"""Places at which the value of an expression may be computed once for several uses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Region:
 
 
 def statement_of(node: Node) -> Node | None:
-    """The statement that holds the node and stands directly in a block."""
+    """Return the statement that holds the node and stands directly in a block."""
     for inner in (node, *node.ancestors()):
         if inner.parent is not None and inner.parent.kind == "compound_statement":
             return inner
@@ -35,7 +35,7 @@ def statements(block: Node) -> list[Node]:
 
 
 def enclosing_region(uses: Sequence[Node]) -> Region | None:
-    """The smallest run of statements that holds all uses, in the innermost block that holds them all."""
+    """Return the smallest run of statements that holds all uses, in the innermost block that holds them all."""
     first = uses[0]
     for block in first.ancestors():
         if block.kind == "compound_statement" and all(block.contains(use) for use in uses):
@@ -45,17 +45,17 @@ def enclosing_region(uses: Sequence[Node]) -> Region | None:
 
 
 def outer_region(region: Region) -> Region | None:
-    """The same uses seen from the block around this one."""
+    """Return the region of the same uses in the block around this one."""
     return enclosing_region([region.block])
 
 
 def crosses_loop(region: Region, outer: Region) -> bool:
-    """Whether moving from the inner region to the outer leaves a loop."""
+    """Return True if moving from the inner region to the outer leaves a loop."""
     return any(node.kind in LOOPS for node in region.block.ancestors() if outer.first.contains(node))
 
 
 class Motion:
-    """Answers whether an expression has one value over a region, so that it may be computed in front of it."""
+    """A test for expressions with one value over a region, which may be computed in front of it."""
 
     def __init__(self, expressions: Expressions) -> None:
         self._expressions = expressions
@@ -69,7 +69,7 @@ class Motion:
         )
 
     def is_stable(self, expression: Node, region: Region) -> bool:
-        """Nothing the expression reads changes within the region."""
+        """Return True if nothing the expression reads changes within the region."""
         for variable in self._expressions.variables(expression):
             if variable.escapes or any(region.covers(write) for write in variable.writes):
                 return False
@@ -77,7 +77,7 @@ class Motion:
         return all(map(self._expressions.is_stable_memory, loads)) or not self._writes_memory(region)
 
     def _writes_memory(self, region: Region) -> bool:
-        """Whether the region stores through a pointer or calls what may."""
+        """Return True if the region stores through a pointer or calls a function that may."""
         inside = [node for node in region.block.walk() if region.covers(node)]
         for node in inside:
             if node.kind == "call_expression" and not self._expressions.is_builtin_call(node):
@@ -94,7 +94,7 @@ class Motion:
         )
 
     def _is_reached(self, use: Node, statement: Node) -> bool:
-        """Whether the use is evaluated whenever its statement is."""
+        """Return True if the use is evaluated whenever its statement is."""
         child = use
         while child is not statement and child.parent is not None:
             node = child.parent

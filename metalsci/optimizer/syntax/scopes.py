@@ -1,4 +1,4 @@
-"""Functions and their variables: who is declared where, read where, written where."""
+"""Functions and their variables: where each is declared, read and written."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -44,7 +44,7 @@ class VariableScope:
 
     @property
     def is_fixed(self) -> bool:
-        """Holds one value from its declaration to its end."""
+        """True if it holds one value from its declaration to its end."""
         return not self.writes and not self.escapes
 
     @property
@@ -84,8 +84,11 @@ _ODD = (
 
 @dataclass(eq=False)
 class FunctionScope:
-    """A function definition. `broken` functions hold what the grammar could not parse, or jumps that make the order
-    of statements differ from the order of the text: no rewrite touches them."""
+    """A function definition.
+
+    `broken` functions hold text that the grammar could not parse, or jumps that make the order of statements differ
+    from the order of the text: no rewrite touches them.
+    """
 
     name: str
     node: Node
@@ -222,7 +225,7 @@ class _Resolver:
         self._blocks[-1][name.text] = variable
 
     def _alias(self, initial: Node) -> None:
-        """What a reference or pointer is made of may change through it."""
+        """Count everything that a reference or pointer is made of as written: it may change through it."""
         for identifier in initial.find("identifier"):
             variable = self.by_use.get(identifier.start)
             if variable and not variable.is_read_only_memory:
@@ -267,7 +270,7 @@ _FORMS = {
 
 
 def _qualifiers(declaration: Node) -> Iterator[str]:
-    """`const`, address spaces and the like, as the source spells them (the tree holds stand-ins of other lengths)."""
+    """Yield `const`, address spaces and the like, as the source spells them (the tree holds stand-ins)."""
     for node in declaration.children:
         if node.kind in ("type_qualifier", "storage_class_specifier"):
             word = node.source[node.start : node.start + 16]

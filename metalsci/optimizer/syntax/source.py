@@ -1,4 +1,4 @@
-"""A Metal source and everything that is asked of it."""
+"""A Metal source with all facts that rewrites ask for."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -69,7 +69,7 @@ def _words(text: str) -> list[str]:
 
 
 class Names:
-    """Gives out names that are new to the file and to one another."""
+    """Source of names that are new to the file and to one another."""
 
     def __init__(self, source: Source) -> None:
         self._taken = set(source.names)

@@ -1,4 +1,4 @@
-"""Edits of whole statements: where lines and blanks go when statements are added or taken away."""
+"""Edits of whole statements: the lines and blanks around statements that are added or removed."""
 
 import textwrap
 
@@ -11,7 +11,7 @@ def replace(node: Node, text: str) -> Edit[str]:
 
 
 def indent_of(node: Node) -> str:
-    """The blanks that begin the node's line."""
+    """Return the blanks that begin the node's line."""
     line = node.source[node.source.rfind("\n", 0, node.start) + 1 :]
     return line[: len(line) - len(line.lstrip(" \t"))]
 
@@ -21,14 +21,14 @@ def starts_line(node: Node) -> bool:
 
 
 def pragma_before(statement: Node) -> Node | None:
-    """The directive that stands directly in front of a statement and belongs to it: `#pragma unroll`."""
+    """Return the directive directly in front of a statement that belongs to it: `#pragma unroll`."""
     siblings = [node for node in statement.parent.children if node.kind != "comment"] if statement.parent else []
     at = siblings.index(statement) if statement in siblings else 0
     return siblings[at - 1] if at and siblings[at - 1].kind == "preproc_call" else None
 
 
 def insert_before(statement: Node, *lines: str) -> Edit[str]:
-    """New lines in front of a statement and its pragma, indented as it is."""
+    """Insert lines in front of a statement and its pragma, indented as it is."""
     statement = pragma_before(statement) or statement
     indent = indent_of(statement)
     if starts_line(statement):
@@ -37,7 +37,7 @@ def insert_before(statement: Node, *lines: str) -> Edit[str]:
 
 
 def remove(statement: Node) -> Edit[str]:
-    """Take a statement away, with its line and the comment behind it where they hold nothing else."""
+    """Remove a statement, with its line and the comment behind it if they hold nothing else."""
     source = statement.source
     line_start = source.rfind("\n", 0, statement.start) + 1
     line_end = source.find("\n", statement.end)
@@ -50,7 +50,7 @@ def remove(statement: Node) -> Edit[str]:
 
 
 def reindent(text: str, indent: str) -> str:
-    """Lines shifted so that the shallowest begins at `indent`; the first line is taken to begin there already."""
+    """Shift lines so that the shallowest begins at `indent`; the first line is taken to begin there already."""
     first, _, rest = text.partition("\n")
     if not rest:
         return first

@@ -11,15 +11,21 @@ Shape = tuple[object, ...]
 
 
 class Document(NamedTuple):
-    """What the nodes of a tree share. `order` holds them all as they begin in the text: a subtree is a slice of it."""
+    """Data that the nodes of a tree share.
+
+    `order` holds all nodes as they begin in the text: a subtree is a slice of it.
+    """
 
     text: str
     order: "list[Node]"
 
 
 class Node:
-    """One node. `start` and `end` are character offsets into the source; `children` include comments and operators,
-    `named` does not. Punctuation and keywords are only in the text."""
+    """One node.
+
+    `start` and `end` are character offsets into the source; `children` include comments and operators, `named` does
+    not. Punctuation and keywords are only in the text.
+    """
 
     __slots__ = (
         "_document",
@@ -76,7 +82,7 @@ class Node:
 
     @property
     def shape(self) -> Shape:
-        """Equal for expressions that are the same but for blanks, comments and needless parentheses."""
+        """Key that is equal for expressions that differ only in blanks, comments and needless parentheses."""
         if self._shape is None:
             node = self.bare
             inner = [child.shape for child in node.children if child.kind != "comment"]
@@ -95,14 +101,14 @@ class Node:
         return None
 
     def part(self, field: str) -> "Node":
-        """A child that the grammar always gives."""
+        """Return a child that the grammar always gives."""
         child = self.child(field)
         if child is None:
             raise LookupError(f"{self.kind} without {field}: {self.text!r}")
         return child
 
     def walk(self) -> Sequence["Node"]:
-        """This node and all below it, in the order of the text."""
+        """Return this node and all below it, in the order of the text."""
         return self._document.order[self._first : self._stop]
 
     def find(self, *kinds: str) -> list["Node"]:
@@ -127,12 +133,12 @@ class Node:
 
     @property
     def is_assigned(self) -> bool:
-        """The target of an assignment: a place, not a value."""
+        """True for the target of an assignment: a place, not a value."""
         return self.parent is not None and self.parent.kind == "assignment_expression" and self.field == "left"
 
 
 def parse(source: str) -> Node:
-    """The tree of a Metal source. Never fails: what cannot be parsed is a node of kind ERROR.
+    """Parse a Metal source. Never fails: text that cannot be parsed is a node of kind ERROR.
 
     Characters beyond ASCII stand only in comments and strings; with a placeholder for each, tree-sitter's byte
     offsets are character offsets.
@@ -144,7 +150,7 @@ def parse(source: str) -> Node:
 def _copy(
     cursor: tree_sitter.TreeCursor, document: Document, raw: tree_sitter.Node, field: str | None, parent: Node | None
 ) -> Node:
-    """The subtree of `raw`, at which the cursor stands, less what is neither named nor has a role."""
+    """Copy the subtree of `raw`, at which the cursor stands, without nodes that have neither a name nor a role."""
     node = Node(document, raw, field, parent)
     if cursor.goto_first_child():
         children, more = [], True

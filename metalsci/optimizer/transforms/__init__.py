@@ -1,1 +1,1 @@
-"""The rewrites, a family a module."""
+"""The rewrites, one family in each module."""

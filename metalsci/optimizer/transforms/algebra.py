@@ -22,7 +22,7 @@ from metalsci.optimizer.syntax.tree import Node
 
 
 def _float_sums(source: Source) -> list[Chain]:
-    """Whole sums of pure floats."""
+    """Return whole sums of pure floats."""
     return [
         chain
         for function in source.functions
@@ -51,7 +51,7 @@ class ContractToFma:
         return [Change(sentence, _outermost(edits))] if edits else []
 
     def _updates(self, source: Source) -> Iterator[Edit[str]]:
-        """`x += a * b` as `x = fma(a, b, x)`."""
+        """Yield edits of `x += a * b` to `x = fma(a, b, x)`."""
         expressions = source.expressions
         for function in source.functions:
             for node in function.body.find("assignment_expression"):
@@ -64,7 +64,7 @@ class ContractToFma:
 
 
 def _contracted(terms: Sequence[Term], expressions: Expressions) -> str | None:
-    """Nested `fma`s around the terms that are no products; None without a product to contract."""
+    """Nest `fma`s around the terms that are no products; None without a product to contract."""
     products = [term for term in terms if _is_float_product(term.node, expressions)]
     addends = [term for term in terms if term not in products]
     if not products or len(terms) < 2 or not all(expressions.type_of(term.node) == "float" for term in terms):
@@ -86,7 +86,7 @@ def _is_float_product(node: Node, expressions: Expressions) -> bool:
 
 @dataclass(frozen=True)
 class FactorOut:
-    """`a*x + b*x` as `x * (a + b)`: one multiplication less."""
+    """`a*x + b*x` as `x * (a + b)`: one multiplication fewer."""
 
     def changes(self, source: Source) -> Sequence[Change]:
         edits = [edit for chain in _float_sums(source) if (edit := self._edit(chain, source.expressions))]
@@ -107,13 +107,13 @@ class FactorOut:
 
 
 def _factor_names(term: Term, expressions: Expressions) -> list[str]:
-    """The variables among a term's factors, each once."""
+    """Return the variables among a term's factors, each once."""
     plain = (factor for factor in factors(term.node) if factor.kind == "identifier" and expressions.variable(factor))
     return list(dict.fromkeys(factor.text for factor in plain if expressions.constant(factor) is None))
 
 
 def _without(name: str, product: Node) -> str:
-    """The other factors, with one occurrence of the name taken away."""
+    """Spell the other factors, with one occurrence of the name removed."""
     rest = list(factors(product))
     rest.remove(next(factor for factor in rest if factor.text == name))
     return " * ".join(parenthesised(factor.text, level_of(factor), PRODUCT + 1) for factor in rest) or "1.0f"
@@ -136,12 +136,12 @@ class PairwiseSum:
 
 
 def _is_grouped(chain: Chain) -> bool:
-    """Whether parentheses make a tree of the sum already."""
+    """Return True if parentheses make a tree of the sum already."""
     return chain.node.text.count("(") > sum(term.node.text.count("(") for term in chain.terms)
 
 
 def _tree(terms: Sequence[Term]) -> str:
-    """What is added and what is subtracted, each as a tree."""
+    """Spell the added and the subtracted terms, each as a tree."""
     plus, minus = (_balanced([term.node for term in terms if term.sign == sign]) for sign in ("+", "-"))
     if not minus:
         return plus

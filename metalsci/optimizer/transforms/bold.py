@@ -15,7 +15,7 @@ from metalsci.optimizer.transforms.guards import leading_guard
 
 @dataclass(frozen=True)
 class DropGuard:
-    """No bounds check: right where the grid is dispatched exactly, an access out of bounds where it is padded."""
+    """No bounds check: right if the grid is dispatched exactly, an access out of bounds if it is padded."""
 
     def changes(self, source: Source) -> Sequence[Change]:
         sentence = "Dropped the bounds check, trusting the host to dispatch the exact grid."
@@ -25,7 +25,7 @@ class DropGuard:
 
 @dataclass(frozen=True)
 class DropBarrier:
-    """One barrier less: right where it orders nothing, a race where it does."""
+    """One barrier fewer: right if it orders nothing, a race if it does."""
 
     def changes(self, source: Source) -> Sequence[Change]:
         changes = []
@@ -54,5 +54,5 @@ class HalfTemporaries:
 
 
 def _is_argument(use: Node) -> bool:
-    """Of a call, whose overloads take all `half` or all `float`."""
+    """Recognise an argument of a call, whose overloads take all `half` or all `float`."""
     return any(node.kind == "argument_list" for node in use.ancestors())

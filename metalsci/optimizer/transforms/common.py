@@ -1,4 +1,4 @@
-"""What is computed several times, computed once."""
+"""Repeated expressions, computed once."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -43,7 +43,7 @@ class CommonSubexpressions:
 
 
 def _repeated(function: FunctionScope, expressions: Expressions) -> Iterator[tuple[list[Node], Region]]:
-    """Expressions of one value, with all their uses; the longest first, and none that lies within one before."""
+    """Yield expressions of one value, with all their uses; the longest first, and none that lies within one before."""
     groups = defaultdict[Key, list[Node]](list)
     for node in function.body.find(
         "binary_expression", "conditional_expression", "call_expression", "subscript_expression"
@@ -70,7 +70,7 @@ def _is_shareable(node: Node, expressions: Expressions) -> bool:
 
 
 def _holder(first: Node, region: Region, function: FunctionScope, kind: str | None) -> VariableScope | None:
-    """The variable that the first use initialises, if it keeps that value and can be seen from the other uses."""
+    """Return the variable that the first use initialises, if it keeps that value and the other uses can see it."""
     for variable in function.variables:
         if variable.initial is first and variable.declaration is region.first:
             keeps = variable.form is Form.VALUE and variable.is_fixed and variable.type == kind
@@ -129,7 +129,7 @@ class CommonParts:
 
 @dataclass(frozen=True)
 class _KeyedChain:
-    """A chain of operands that all differ, by what they say."""
+    """A chain of operands with different keys."""
 
     chain: Chain
     type: str

@@ -16,7 +16,7 @@ from metalsci.optimizer.syntax.tree import Node
 
 @dataclass(frozen=True)
 class PropagateCopies:
-    """Put `x` where `const int y = x` is read, and literals likewise."""
+    """`x` in place of `y` after `const int y = x`, and literals likewise."""
 
     def changes(self, source: Source) -> Sequence[Change]:
         copies = [

@@ -17,7 +17,7 @@ _STEP = "    "
 
 
 def negated(condition: Node) -> str:
-    """`!(a < b || c)` with the negation pushed down to the comparisons."""
+    """Spell `!(a < b || c)` with the negation pushed down to the comparisons."""
     condition = condition.bare
     if condition.kind == "binary_expression" and condition.operator in ("||", "&&"):
         symbol = _NEGATED[condition.operator]
@@ -37,7 +37,7 @@ def negated(condition: Node) -> str:
 
 
 def leading_guard(function: FunctionScope) -> Node | None:
-    """The first `if (...) return;` of the body."""
+    """Return the first `if (...) return;` of the body."""
     return next((statement for statement in statements(function.body) if returns_only(statement)), None)
 
 
@@ -124,7 +124,7 @@ class ReturnToElse:
 
 
 def _branches_that_return(kernel: FunctionScope) -> Iterator[tuple[Node, Node]]:
-    """`if` statements of the body that do something and return, with their last `return`."""
+    """Yield `if` statements of the body that do something and return, with their last `return`."""
     body = statements(kernel.body)
     for statement in body[:-1]:
         if statement.kind == "if_statement" and statement.child("alternative") is None:

@@ -21,9 +21,9 @@ _BITWISE = frozenset(("&", "|", "^", "<<", ">>", "&=", "|=", "^=", "<<=", ">>=")
 
 @dataclass(frozen=True)
 class SignedIndices:
-    """Indices as `int`: overflow is then undefined, so a compiler may assume that neighbours lie side by side.
+    """Indices as `int`: overflow is then undefined, so a compiler may assume that neighbours are contiguous.
 
-    Wrong for indices beyond 2^31; left alone where a kernel works on bits.
+    Wrong for indices beyond 2^31; left alone if a kernel works on bits.
     """
 
     def changes(self, source: Source) -> Sequence[Change]:
@@ -76,7 +76,7 @@ def _is_uint_scalar(parameter: VariableScope) -> bool:
 
 
 def _once_a_declaration(variables: Sequence[VariableScope]) -> Iterator[VariableScope]:
-    """One variable of each declaration: `uint a = 0, b = 1` has one type to change."""
+    """Yield one variable of each declaration: `uint a = 0, b = 1` has one type to change."""
     seen = set[int]()
     for variable in variables:
         if variable.declaration.start not in seen:
@@ -98,7 +98,7 @@ def _signed_literals(body: Node) -> Iterator[Edit[str]]:
 
 @dataclass(frozen=True)
 class UnsignedDivision:
-    """Signed quotients and remainders of what cannot be negative, in `uint`, which divides faster.
+    """Signed quotients and remainders of numbers that cannot be negative, in `uint`, which divides faster.
 
     Assumes that the dividend is not negative. A wrap-around has better remedies.
     """

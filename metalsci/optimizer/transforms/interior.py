@@ -22,7 +22,7 @@ _STEP = "    "
 class SplitInterior:
     """Statements with wrap-around twice: without remainders for cells whose neighbours all lie inside, and as they are.
 
-    Assumes offsets of at most one where the code does not say.
+    Assumes offsets of at most one if the code does not say.
     """
 
     most_characters: int = 4_000
@@ -64,7 +64,7 @@ class SplitInterior:
 class JoinInterior:
     """The general path alone: of two branches that assign the same variables from the same arrays, the second.
 
-    Undoes `SplitInterior` and its like, where a branch costs more than it saves.
+    Undoes `SplitInterior` and its like, if a branch costs more than it saves.
     """
 
     def changes(self, source: Source) -> Sequence[Change]:
@@ -96,14 +96,14 @@ def _arrays(branch: Node) -> set[Shape]:
 
 
 def _base(index: WrappedIndex, expressions: Expressions) -> Node | None:
-    """The one open term that is no table entry: the cell's own index."""
+    """Return the one open term that is no table entry: the cell's own index."""
     open_terms = [term for term in index.rest if term.sign == "+" and expressions.constant(term.node) is None]
     bases = [term.node for term in open_terms if term.node.kind in ("identifier", "field_expression")]
     return bases[0] if len(bases) == 1 else None
 
 
 def _closed(region: Region, kernel: FunctionScope) -> Region:
-    """The region, drawn to the end of its block if it declares what is used behind it."""
+    """Extend the region to the end of its block if it declares names that are used behind it."""
     declared = [v for v in kernel.variables if v.block is region.block and region.covers(v.declaration)]
     leaks = any(not region.covers(use) for variable in declared for use in variable.uses)
     return Region(region.block, region.first, statements(region.block)[-1]) if leaks else region
@@ -114,7 +114,7 @@ def _unwrapped(index: WrappedIndex) -> str:
 
 
 def _bounds(wrapped: Sequence[WrappedIndex], expressions: Expressions) -> Iterator[str]:
-    """One test for each axis: how far its neighbours reach below and above."""
+    """Yield one test for each axis: how far its neighbours reach below and above."""
     axes = dict[tuple[Key, Key], tuple[str, str, int, int]]()
     for index in wrapped:
         base = _base(index, expressions)

@@ -38,7 +38,7 @@ def _cheaper(body: Node, expressions: Expressions) -> Iterator[tuple[Node, Edit[
 
 
 def _call(node: Node, name: str, expressions: Expressions) -> Sequence[Node] | None:
-    """The arguments of a call of that library function on floats."""
+    """Return the arguments of a call of that library function on floats."""
     if node.kind != "call_expression" or builtins.called_name(node) != name or not expressions.is_builtin_call(node):
         return None
     arguments = builtins.arguments(node)

@@ -1,4 +1,4 @@
-"""What does not change within a loop, computed in front of it."""
+"""Expressions that do not change within a loop, computed in front of it."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from metalsci.optimizer.syntax.tree import Node
 
 @dataclass(frozen=True)
 class LoopInvariants:
-    """What has the same value in every round moves in front of the loop, parts of sums and products included.
+    """Expressions with the same value in every round, moved in front of the loop, parts of sums and products included.
 
     Regrouping a sum of floats may change its last bits, as Metal's fast math does anyway.
     """
@@ -35,7 +35,7 @@ class LoopInvariants:
 
 @dataclass(frozen=True)
 class _Invariant:
-    """A whole expression, or, where `parts` are given, those operands of a chain."""
+    """A whole expression or, if `parts` are given, those operands of a chain."""
 
     node: Node
     text: str
@@ -58,7 +58,7 @@ class _Loop:
         self._motion = Motion(source.expressions)
 
     def changes(self, names: Names) -> Iterator[Change]:
-        """Each invariant gets one name, however often it occurs."""
+        """Yield changes. Each invariant gets one name, however often it occurs."""
         groups = defaultdict[tuple[str, str], list[_Invariant]](list)
         for invariant in self._invariants(self._loop.part("body")):
             kind = self._expressions.type_of(invariant.node)
@@ -80,7 +80,7 @@ class _Loop:
                 yield from self._invariants(child)
 
     def _part(self, node: Node) -> _Invariant | None:
-        """The invariant operands of a chain, if computing them apart saves anything."""
+        """Return the invariant operands of a chain, if computing them apart saves anything."""
         chain = chain_at(node)
         if chain is None:
             return None

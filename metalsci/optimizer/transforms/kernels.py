@@ -1,4 +1,4 @@
-"""What a kernel declares to the compiler: threadgroup caps, and how it reads its scalar arguments."""
+"""Declarations of a kernel for the compiler: threadgroup caps, and how it reads its scalar arguments."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ def _begins_with_kernel(function: Node) -> bool:
 
 @dataclass(frozen=True)
 class LocalCopies:
-    """Scalar arguments read once into locals: no store can then be thought to change them."""
+    """Scalar arguments read once into locals: then no store can seem to change them."""
 
     def changes(self, source: Source) -> Sequence[Change]:
         names = Names(source)

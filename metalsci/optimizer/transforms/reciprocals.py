@@ -72,7 +72,7 @@ def _divisions(body: Node) -> Iterator[Node]:
 
 
 def _place(divisor: Node, divisions: Sequence[Node], motion: Motion) -> tuple[Region, bool] | None:
-    """In front of which statements the reciprocal may be taken, and whether that is outside a loop around them."""
+    """Return the statements before which the reciprocal may be taken, and True if a loop lies between."""
     region = enclosing_region(divisions)
     if region is None or not motion.is_hoistable(divisor, divisions, region):
         return None

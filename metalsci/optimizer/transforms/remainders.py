@@ -30,7 +30,7 @@ _INTEGERS = ("int", "uint")
 
 @dataclass(frozen=True)
 class WrapByComparison:
-    """A neighbour's index is at most one period off, so one comparison or two replace the remainder.
+    """One or two comparisons in place of the remainder: a neighbour's index is at most one period off.
 
     Assumes 0 <= base < period and an offset of at most a period, which is what such code is written for.
     """
@@ -72,7 +72,7 @@ def _next_door(wrapped: WrappedIndex, n: str) -> str:
 
 
 def _by_comparison(wrapped: WrappedIndex, n: str, names: Names) -> tuple[Edit[str], ...] | None:
-    """The index before wrapping gets a name in front of the statement, and the remainder becomes a selection."""
+    """Name the index before wrapping in front of the statement, and turn the remainder into a selection."""
     statement = statement_of(wrapped.node)
     if statement is None or statement.kind in (*LOOPS, "if_statement", "ERROR"):
         return None
@@ -85,7 +85,7 @@ def _by_comparison(wrapped: WrappedIndex, n: str, names: Names) -> tuple[Edit[st
 
 
 def _selection(wrapped: WrappedIndex, n: str, name: str) -> tuple[str, str]:
-    """The value to compare and the selection among its shifts by one period."""
+    """Return the value to compare and the selection among its shifts by one period."""
     value = spell_sum(list(wrapped.rest))
     below, above = f"{name} < 0 ? {name} + {n}", f"{name} >= {n} ? {name} - {n}"
     if wrapped.offset is not None and wrapped.offset > 0:
@@ -100,7 +100,7 @@ def _selection(wrapped: WrappedIndex, n: str, name: str) -> tuple[str, str]:
 
 
 def _unsigned_selection(wrapped: WrappedIndex, value: str, n: str, name: str) -> tuple[str, str]:
-    """Nothing is below zero: the period stays added, and is taken off again."""
+    """Return the same for unsigned indices: nothing is below zero, so the period stays added and is taken off again."""
     once = f"{name} >= {n} ? {name} - {n} : {name}"
     if not wrapped.has_period:
         return value, once
@@ -137,7 +137,7 @@ class PowerOfTwo:
 
 @dataclass(frozen=True)
 class RemainderFromQuotient:
-    """Where both `a / n` and `a % n` are needed, one division: `a % n` is `a - (a / n) * n`."""
+    """One division if both `a / n` and `a % n` are needed: `a % n` is `a - (a / n) * n`."""
 
     def changes(self, source: Source) -> Sequence[Change]:
         names, changes = Names(source), list[Change]()

@@ -16,7 +16,7 @@ from metalsci.optimizer.syntax.tree import Node
 
 @dataclass(frozen=True)
 class ScalarReplacement:
-    """`f[3]` becomes `f3` where every index of the array is a constant: registers need no address.
+    """`f[3]` as `f3` if every index of the array is a constant: registers need no address.
 
     An element that is written once, in the block of the array's declaration, is declared there, as a `const`.
     """
@@ -80,7 +80,7 @@ def _element(use: Node, expressions: Expressions) -> int | None:
 
 
 def _initial_texts(array: VariableScope, length: int) -> list[str] | None:
-    """One initialiser an element, none at all if the array has none; None where they cannot be told apart."""
+    """Return one initialiser an element, none at all if the array has none; None if they cannot be told apart."""
     if array.initial is None:
         return []
     if array.initial.kind != "initializer_list" or any(e.kind == "initializer_list" for e in array.initial.named):
@@ -90,7 +90,7 @@ def _initial_texts(array: VariableScope, length: int) -> list[str] | None:
 
 
 def _defining_statement(array: VariableScope, uses: Sequence[Node]) -> Node | None:
-    """The assignment that may become the declaration: the only one, before every read, in the array's own block."""
+    """Find the assignment that may become the declaration: the only one, before all reads, in the array's block."""
     written = [use for use in uses if use in array.writes]
     if len(written) != 1 or written[0] is not uses[0]:
         return None
@@ -105,7 +105,7 @@ def _defining_statement(array: VariableScope, uses: Sequence[Node]) -> Node | No
 
 @dataclass(frozen=True)
 class MergeAccumulation:
-    """`float s = 0; s += a; s += b;` as `float s = a + b;`, declared where the last term is known."""
+    """`float s = 0; s += a; s += b;` as `float s = a + b;`, declared after the last term's value is known."""
 
     def changes(self, source: Source) -> Sequence[Change]:
         return [
@@ -144,7 +144,7 @@ def _right(update: Node) -> Node:
 
 
 def _updates(variable: VariableScope, expressions: Expressions) -> list[Node]:
-    """The `+=` and `-=` statements that follow the declaration in its block, before the variable is read or set."""
+    """Return the `+=` and `-=` statements after the declaration in its block, before the variable is read or set."""
     updates = list[Node]()
     for statement in statements(variable.block):
         touches = any(statement.contains(use) for use in variable.uses)

@@ -64,7 +64,7 @@ _EXPRESSIONS = (
 
 
 def _statement(node: Node, simplifier: "Simplifier") -> Edit[str] | None:
-    """Statements that become others, or nothing."""
+    """Replace or remove a whole statement."""
     if node.kind == "expression_statement" and node.named and node.named[0].kind == "assignment_expression":
         return _assignment(node, node.named[0], simplifier)
     if node.kind == "if_statement" and (condition := node.part("condition").child("value")) is not None:
@@ -99,7 +99,7 @@ def _assignment(statement: Node, assignment: Node, simplifier: "Simplifier") -> 
 
 
 def _update(assignment: Node, left: Node, value: "ScaledTerm") -> Edit[str] | None:
-    """`x = x + y` as `x += y`, for a single y."""
+    """Write `x = x + y` as `x += y`, for a single y."""
     sign, _, rest = value.text[len(left.text) + 1 :].partition(" ")
     return None if " + " in rest or " - " in rest else replace(assignment, f"{left.text} {sign}= {rest}")
 
@@ -113,7 +113,7 @@ class ScaledTerm:
 
 
 class Simplifier:
-    """Rebuilds an expression bottom up. What does not simplify keeps the spelling it has."""
+    """Builder of simpler expressions, bottom up. An expression that does not simplify keeps its spelling."""
 
     def __init__(self, expressions: Expressions) -> None:
         self._expressions = expressions
@@ -138,7 +138,7 @@ class Simplifier:
         return self._rebuilt(node)
 
     def _rebuilt(self, node: Node) -> ScaledTerm:
-        """The node's text with its simplified children in their places."""
+        """Spell the node with its simplified children in their places."""
         pieces, position, changed = list[str](), node.start, False
         for child in node.children:
             pieces.append(node.source[position : child.start])
@@ -188,7 +188,7 @@ class Simplifier:
         return self._rebuilt(node)
 
     def _reduced_fma(self, node: Node, arguments: Sequence[Node]) -> ScaledTerm | None:
-        """`fma(a, b, c)` where a or b is 0 or ±1, or c is 0."""
+        """Reduce `fma(a, b, c)` if a or b is 0 or ±1, or c is 0."""
         if self._expressions.type_of(node) != "float" or not all(map(self.is_pure, arguments)):
             return None
         a, b, c = (self.term(argument) for argument in arguments)
@@ -213,7 +213,7 @@ class Simplifier:
         return self._reduced(node, left, right) or self._respelled(node, left, right)
 
     def _respelled(self, node: Node, left: ScaledTerm, right: ScaledTerm) -> ScaledTerm:
-        """The operation as it is, with the sign of a negative right side pulled into it."""
+        """Spell the operation as it is, with the sign of a negative right side pulled into it."""
         symbol, level = node.operator, operator_level(node.operator)
         negative = right.level == UNARY and right.text.startswith("-")
         if symbol in ("+", "-") and negative:
@@ -229,7 +229,7 @@ class Simplifier:
         return ScaledTerm(gap.join(sides), level, None, True)
 
     def _reduced(self, node: Node, left: ScaledTerm, right: ScaledTerm) -> ScaledTerm | None:
-        """The one side that is left when the other is a neutral or absorbing literal."""
+        """Return the one side that is left if the other is a neutral or absorbing literal."""
         whole = self._expressions.type_of(node)
         for one, other, other_node, other_is_left in (
             (left, right, node.part("right"), False),
@@ -259,7 +259,7 @@ class Simplifier:
 
 
 def _operand(operation: Node) -> Node:
-    """The right side, out of parentheses that only hold its minus."""
+    """Return the right side, out of parentheses that only hold its minus."""
     right = operation.part("right")
     return right.bare if right.bare.kind == "unary_expression" and right.bare.operator == "-" else right
 

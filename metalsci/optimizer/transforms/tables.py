@@ -36,7 +36,7 @@ class FoldTables:
 
 
 def table_element(node: Node, expressions: Expressions) -> Node | None:
-    """The initialiser's expression that `TABLE[3]` or `TABLE[3][1]` reads, if all of it is constant."""
+    """Return the initialiser's expression that `TABLE[3]` or `TABLE[3][1]` reads, if all of it is constant."""
     base = node.part("argument").bare
     if base.kind == "subscript_expression":
         row = table_element(base, expressions)
@@ -60,6 +60,6 @@ def _is_table(variable: VariableScope) -> bool:
 
 
 def _is_constant(entry: Node, expressions: Expressions) -> bool:
-    """Literals and arithmetic on them, `4.0f / 9.0f` included."""
+    """Return True for literals and arithmetic on them, `4.0f / 9.0f` included."""
     leaves = (node for node in entry.walk() if node.is_named and not node.children)
     return all(leaf.kind in ("number_literal", "true", "false") for leaf in leaves)

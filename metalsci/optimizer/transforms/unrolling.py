@@ -16,7 +16,7 @@ from metalsci.optimizer.syntax.tree import Node
 
 @dataclass(frozen=True)
 class UnrollLoop:
-    """Write out a loop whose bounds are constants: one copy of the body a round, the counter a literal in each.
+    """A loop with constant bounds, written out: one copy of the body a round, the counter a literal in each.
 
     Variables that the body declares get the round's number as a suffix, so that later rewrites see all rounds in
     one block.
@@ -83,7 +83,7 @@ def _substitute(statement: Node, counter: VariableScope, value: int, renamed: di
 
 @dataclass(frozen=True)
 class UnrollPragma:
-    """Ask the compiler to unroll: wholly where the number of rounds is constant, else by `factor`."""
+    """A request to the compiler to unroll: wholly if the number of rounds is constant, else by `factor`."""
 
     factor: int = 4
 

@@ -1,4 +1,4 @@
-"""Text of LLVM's that grows, with names of its own, and the vectors in it."""
+"""A growing piece of LLVM's text with names of its own, and the vectors in it."""
 
 from dataclasses import dataclass, field
 
@@ -25,7 +25,7 @@ class Code:
         return f"%{self.prefix}{self._count}"
 
     def new(self, text: str) -> str:
-        """Add an instruction with a value; give the value's name."""
+        """Add an instruction with a value; return the value's name."""
         name = self.name()
         self.lines.append(f"  {name} = {text}")
         return name
@@ -44,7 +44,7 @@ class Code:
         return name
 
     def vector(self, kind: str) -> str:
-        """The type of a value of `kind`, a scalar, in all lanes."""
+        """Return the type of a value of `kind`, a scalar, in all lanes."""
         return f"<{self.width} x {kind}>"
 
     @property
@@ -65,13 +65,13 @@ class Code:
         return self.new(f"shufflevector {self.vector(kind)} {first}, {self.vector(kind)} poison, {zeros}")
 
     def steps(self, kind: str, step: int) -> str:
-        """Give `step` times the lane, as a constant."""
+        """Return `step` times the lane, as a constant."""
         bits = int(kind[1:])
         values = [(lane * step) % (1 << bits) for lane in range(self.width)]
         return "<" + ", ".join(f"{kind} {value}" for value in values) + ">"
 
     def ramp(self, kind: str, start: str, step: int) -> str:
-        """Give `start` in lane 0, and `step` more in each further lane; of pointers, bytes."""
+        """Return `start` in lane 0, and `step` more in each further lane; of pointers, bytes."""
         base = self.splat(kind, start)
         if kind == "ptr":
             return self.new(
@@ -83,15 +83,15 @@ class Code:
         return self.new(f"bitcast {self.mask} {mask} to {self.bits}")
 
     def any(self, mask: str) -> str:
-        """Whether a lane is set, as an i1."""
+        """Test whether any lane is set, as an i1."""
         return self.new(f"icmp ne {self.bits} {self.as_bits(mask)}, 0")
 
     def first(self, mask: str) -> str:
-        """The first lane that is set, as an i64."""
+        """Find the first lane that is set, as an i64."""
         return self._lane("cttz", mask)
 
     def last(self, mask: str) -> str:
-        """The last lane that is set, as an i64."""
+        """Find the last lane that is set, as an i64."""
         leading = self._lane("ctlz", mask)
         return self.new(f"sub i64 {self.width - 1}, {leading}")
 
@@ -101,12 +101,12 @@ class Code:
         return self.new(f"zext {self.bits} {found} to i64")
 
     def call(self, kind: str, name: str, given: list[str], flags: str = "", metadata: str = "") -> str:
-        """Call an intrinsic that gives a value."""
+        """Call an intrinsic that returns a value."""
         self.declare(kind, name, given)
         return self.new(f"call {flags + ' ' if flags else ''}{kind} @{name}({', '.join(given)}){metadata}")
 
     def run(self, name: str, given: list[str]) -> None:
-        """Call an intrinsic that gives nothing."""
+        """Call an intrinsic that returns nothing."""
         self.declare("void", name, given)
         self.do(f"call void @{name}({', '.join(given)})")
 
@@ -115,7 +115,7 @@ class Code:
 
 
 def suffix(kind: str) -> str:
-    """What an intrinsic's name says of a type: `v8f32`."""
+    """Spell a type as the suffix of an intrinsic's name: `v8f32`."""
     known = type_of(kind)
     element = _SUFFIXES.get(known.element, known.element)
     return f"v{known.count}{element}" if known.is_vector else element
@@ -143,5 +143,5 @@ def constant_elements(kind: str, value: str) -> list[str]:
 
 
 def zero(kind: str) -> str:
-    """The zero of a scalar type."""
+    """Return the zero of a scalar type."""
     return {"ptr": "null", "i1": "false"}.get(kind, "0" if kind.startswith("i") else "0.0")

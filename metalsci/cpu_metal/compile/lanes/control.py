@@ -1,7 +1,7 @@
 """Control flow for a vector of threads: real branches where all lanes go the same way, masks where they part.
 
-Nodes that lanes may run while others do not are laid out one after the other; each runs for the lanes in its mask, and
-is passed over where there are none. A loop among them goes on as long as a lane is left in it.
+Nodes that only some lanes may run are laid out one after the other; each runs for the lanes in its mask, and is skipped
+if there are none. A loop among them goes on as long as a lane is left in it.
 """
 
 from collections.abc import Sequence
@@ -33,8 +33,11 @@ class _Group:
 
 @dataclass
 class Flow:
-    """Writes one region in one version. done: where a vector of threads goes at the region's end; exits: where it goes
-    for each further region; live: where the mask of the threads that have not ended is kept, empty where all are there.
+    """Writer of one region in one version.
+
+    done: where a vector of threads goes at the region's end.
+    exits: where it goes for each further region.
+    live: where the mask of the threads that have not ended is kept, empty if all are there.
     """
 
     values: Values
@@ -75,7 +78,7 @@ class Flow:
                 self._groups[name] = merged
 
     def _target(self, label: str) -> str:
-        """Where a branch to a node goes, when all lanes take it."""
+        """Return the place that a branch to a node goes to if all lanes take it."""
         if label == END:
             return self.done
         if label in self.exits:
@@ -126,7 +129,7 @@ class Flow:
             self._go(node, edge)
 
     def _go(self, node: FlowNode, edge: Edge) -> None:
-        """All lanes take an edge."""
+        """Write an edge that all lanes take."""
         code = self.values.code
         if edge.ends:
             code.do(f"store {code.mask} zeroinitializer, ptr {self.live}")
@@ -143,7 +146,7 @@ class Flow:
             code.do(f"br label {group.start}")
 
     def _incoming(self, node: FlowNode, edge: Edge) -> list[tuple[str, str, str | list[str]]]:
-        """What an edge gives to the phis of its target, as scalars or vectors."""
+        """Return the values that an edge gives to the phis of its target, as scalars or vectors."""
         values, found = self.values, []
         if edge.target == END or edge.ends:
             return []
@@ -154,7 +157,7 @@ class Flow:
         return found
 
     def _part(self, node: FlowNode) -> None:
-        """Lanes take different edges."""
+        """Write the edges of a node whose lanes take different ones."""
         values, code = self.values, self.values.code
         group = next((self._groups[edge.target] for edge in node.edges if edge.target in self._groups), None)
         if group is not None:
@@ -168,7 +171,7 @@ class Flow:
         values.enter(node.label)
 
     def _rejoin(self, targets: set[str]) -> None:
-        """Go on where lanes come together again, if there are any."""
+        """Continue where lanes come together again, if there are any."""
         code = self.values.code
         if len(targets) > 1:
             raise RefusedError("threads that part come together in two places")
@@ -231,7 +234,7 @@ class Flow:
         return [rest, *found]
 
     def _both(self, mask: str, condition: str) -> str:
-        """The lanes of `mask` for which a condition holds; in others it may be poison."""
+        """Return the lanes of `mask` that meet a condition; in the others it may be poison."""
         code = self.values.code
         return code.new(f"select {code.mask} {mask}, {code.mask} {condition}, {code.mask} zeroinitializer")
 
@@ -341,7 +344,7 @@ class Flow:
         code.do(f"br label {top}")
 
     def _advance(self, name: str, kind: str) -> None:
-        """Make of what a phi of a loop's header is going to be what it is."""
+        """Give a phi of a loop's header the value for the next turn."""
         values, code = self.values, self.values.code
         if values.known.shapes[name].is_scalar:
             value = code.new(f"load {kind}, ptr {values.slot(name, kind, 0, 'next')}")

@@ -1,4 +1,4 @@
-"""Control flow of the threads' code: nodes, loops, which nodes a branch decides about."""
+"""Control flow of the threads' code: nodes, loops, and the nodes that a branch decides about."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,13 +15,15 @@ _DOUBLED = 64  # instructions of a shared end that is written twice
 
 
 class RefusedError(Exception):
-    """The kernel is not one for lanes; the message says why."""
+    """A kernel that cannot run in lanes; the message gives the reason."""
 
 
 @dataclass(frozen=True)
 class Edge:
-    """A way out of a node. barrier: threads wait for one another on it. ends: threads that take it have ended, though
-    the others go on with `target`."""
+    """A way out of a node. barrier: threads wait for one another on it.
+
+    ends: threads that take it have ended, though the others go on with `target`.
+    """
 
     target: str
     barrier: bool = False
@@ -62,7 +64,7 @@ class Graph:
         return {label: node.targets for label, node in self.nodes.items()} | {END: []}
 
     def place(self) -> dict[str, str]:
-        """Give the node of each value that is defined here."""
+        """Return the node of each value that is defined here."""
         found = {}
         for node in self.nodes.values():
             for each in [*node.phis, *node.body]:
@@ -85,7 +87,7 @@ def node_of(block: Block) -> FlowNode:
 
 
 def order(entry: str, successors: Mapping[str, Sequence[str]]) -> list[str]:
-    """Give what can be reached from `entry` in reverse postorder."""
+    """Return the nodes that can be reached from `entry` in reverse postorder."""
     seen, done = {entry}, list[str]()
     stack: list[tuple[str, Iterator[str]]] = [(entry, iter(successors[entry]))]
     while stack:
@@ -103,7 +105,7 @@ def order(entry: str, successors: Mapping[str, Sequence[str]]) -> list[str]:
 def immediate_dominators(
     entry: str, successors: Mapping[str, Sequence[str]], predecessors: Mapping[str, Sequence[str]]
 ) -> dict[str, str]:
-    """Cooper, Harvey and Kennedy's way. What cannot be reached from `entry` is left out."""
+    """Compute immediate dominators (Cooper, Harvey and Kennedy). Nodes that `entry` does not reach are left out."""
     sequence = order(entry, successors)
     number = {label: index for index, label in enumerate(sequence)}
     found = {entry: entry}
@@ -126,7 +128,7 @@ def immediate_dominators(
 
 
 def influence(graph: Graph, joined: Mapping[str, str], label: str) -> set[str]:
-    """Give the nodes that threads which part at `label` may run before they come together again.
+    """Return the nodes that threads which part at `label` may run before they come together again.
 
     joined: immediate postdominators.
     """
@@ -142,7 +144,7 @@ def influence(graph: Graph, joined: Mapping[str, str], label: str) -> set[str]:
 
 
 def joins(graph: Graph, sequence: Sequence[str], region: set[str], label: str, stop: str) -> set[str]:
-    """Give the nodes at which threads that parted at `label` may come from different sides."""
+    """Return the nodes at which threads that parted at `label` may come from different sides."""
     predecessors = graph.predecessors()
     side: dict[str, str] = {target: target for target in graph.nodes[label].targets}
     inside = [each for each in sequence if each in region] + [stop]
@@ -206,7 +208,7 @@ def _dominates(dominators: Mapping[str, str], above: str, label: str) -> bool:
 
 
 def postdominators(graph: Graph) -> dict[str, str]:
-    """Give where the ways out of each node come together. Raises RefusedError where threads may never end."""
+    """Return where the ways out of each node come together. Raises RefusedError if threads may never end."""
     successors, predecessors = graph.successors(), graph.predecessors()
     found = immediate_dominators(END, predecessors, successors)
     if any(label not in found for label in order(graph.entry, successors)):
@@ -215,10 +217,10 @@ def postdominators(graph: Graph) -> dict[str, str]:
 
 
 def end_early(graph: Graph, varying: Iterable[str]) -> bool:
-    """Let threads that return early end where they do, so that the way of the others need not be one of two.
+    """End threads that return early where they do, so that the path of the others need not be one of two.
 
-    `if (i >= n) return;` would make of all that follows one arm of a branch. varying: labels of nodes whose branches
-    threads take differently. Tell whether something was changed.
+    `if (i >= n) return;` would turn all the code after it into one arm of a branch. varying: labels of nodes whose
+    branches threads take differently. Returns True if anything was changed.
     """
     for label in varying:
         node = graph.nodes[label]
@@ -246,7 +248,7 @@ def _ends_in(graph: Graph, start: str, side: int, arm: set[str]) -> bool:
 
 
 def _arm(graph: Graph, start: str, first: str, other: str) -> set[str] | None:
-    """Give the nodes between an edge of `start` and the end, where threads that take it may end apart from others."""
+    """Return the nodes between an edge of `start` and the end, if threads that take it may end apart from others."""
     if other == END:
         return None
     arm, rest = _reachable(graph, first), _reachable(graph, other)
@@ -266,7 +268,7 @@ def _arm(graph: Graph, start: str, first: str, other: str) -> set[str] | None:
 
 
 def _leads_out(graph: Graph, start: str, rest: set[str], arm: set[str]) -> bool:
-    """Whether the others still come to an end in another way than by the branch of `start`."""
+    """Return True if the others still reach an end in another way than by the branch of `start`."""
     return any(
         not edge.ends and (edge.target == END or edge.target in arm)
         for label in rest - {start}
@@ -286,13 +288,13 @@ def _reachable(graph: Graph, first: str) -> set[str]:
 
 
 def _is_long(graph: Graph, label: str) -> bool:
-    """Whether a node waits, or is part of a loop."""
+    """Return True if a node waits, or is part of a loop."""
     node = graph.nodes[label]
     return any(edge.barrier or label in _reachable(graph, edge.target) for edge in node.edges)
 
 
 def _own_arm(graph: Graph, start: str, side: int, arm: set[str]) -> set[str]:
-    """Double those nodes of an arm that can be reached in other ways too."""
+    """Duplicate those nodes of an arm that can be reached in other ways too."""
     predecessors = graph.predecessors()
     shared = {each for each in arm if any(before not in arm and before != start for before in predecessors[each])}
     shared = {each for first in shared for each in _reachable(graph, first)}

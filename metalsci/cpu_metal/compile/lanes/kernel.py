@@ -1,4 +1,4 @@
-"""A kernel's wrapper, of which the part that is one thread's becomes a vector of threads'."""
+"""A kernel's wrapper whose part for one thread becomes the code of a vector of threads."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _ADDRESSES = frozenset({"getelementptr", "phi", "select", "bitcast", "freeze", "
 
 @dataclass(frozen=True)
 class InLanes:
-    """A module of which a function runs a vector of threads at a time. regions: parts between barriers."""
+    """A module with a function that runs a vector of threads at a time. regions: parts between barriers."""
 
     module: str
     width: int
@@ -35,10 +35,10 @@ class InLanes:
 
 
 def in_lanes(module: str, name: str, width: int, *, is_row: bool) -> InLanes:
-    """Make the function `name` of a module run vectors of `width` threads, or of a simdgroup where it has such calls.
+    """Make the function `name` of a module run vectors of `width` threads, or of a simdgroup if it has such calls.
 
-    is_row: whether its threads are a row of the grid, of which the group does not matter. Raises RefusedError with the
-    reason where that cannot be done.
+    is_row: its threads are a row of the grid, and do not depend on their group. Raises RefusedError with the reason if
+        that is impossible.
     """
     lines = module.split("\n")
     definition = next((each for each in definitions(lines) if each.name == name), None)
@@ -106,7 +106,7 @@ class _Writer:
         return bool(self._in_general.loops or self._storage)
 
     def _given(self, *, joined: bool) -> dict[str, Shape]:
-        """Shapes of a thread's place: in a row, or where a vector may reach over the ends of rows."""
+        """Return shapes of a thread's place: in a row, or if a vector may reach over the ends of rows."""
         given = shapes_of(self._variables)
         given |= dict.fromkeys(self._brought, UNIFORM) | dict.fromkeys(self._own_lanes, Shape("strided", 1))
         for name, axis in self._lanes.items():
@@ -124,10 +124,11 @@ class _Writer:
                 raise RefusedError("a function of a simdgroup where threads may go different ways")
 
     def _check_exchanges(self) -> None:
-        """Refuse addresses of what lanes have brought to a call that are used in another region than the call.
+        """Refuse addresses of exchanged values that are used in another region than the call.
 
-        LLVM moves a load behind the place where two ways meet: of an address in such memory, or of another. By then the
-        next vector of threads has written there.
+        LLVM moves a load behind the place where two ways meet, whichever address it is of. By then the next vector of
+        threads
+        has written there.
         """
         addresses = set(self._brought)
         while True:
@@ -176,7 +177,7 @@ class _Writer:
         return {each.result: each.used for node in self._graph.nodes.values() for each in node.body if each.result}
 
     def write(self) -> list[str]:
-        """The function's lines."""
+        """Return the function's lines."""
         one = self._one
         self._place_variables()
         if self._ends_early and len(self.heads) > 1:
@@ -196,7 +197,7 @@ class _Writer:
         return [self._function.head, *self._around(), *self._blocks, "}"]
 
     def _around(self) -> list[str]:
-        """The blocks that are not the threads'."""
+        """Return the blocks outside the threads' code."""
         lines: list[str] = []
         for number, block in enumerate(self._section.before):
             lines.append(f"{block.label[1:]}:")
@@ -207,7 +208,7 @@ class _Writer:
         return lines
 
     def _begin(self, first: str) -> None:
-        """How many threads there are, and vectors of them."""
+        """Write the numbers of threads and of vectors."""
         one, (x, y, z) = self._one, self._section.size
         one.label("%metal.group")
         rows = one.new(f"mul i32 {y}, {z}")
@@ -242,7 +243,7 @@ class _Writer:
         }
 
     def _write_region(self, head: str, starts: Mapping[str, str], following: str) -> None:
-        """A loop over the vectors of threads."""
+        """Write a loop over the vectors of threads."""
         one = self._one
         inside = [label for label in self._graph.nodes if self._region.get(label) == head]
         targets = dict.fromkeys(
@@ -289,7 +290,7 @@ class _Writer:
         one.lines.clear()
 
     def _goes_round(self, head: str) -> bool:
-        """Whether a region leads to itself over a barrier, which its own loops do not show."""
+        """Return True if a region leads to itself over a barrier, which its own loops do not show."""
         return any(
             edge.barrier and edge.target == head
             for label, node in self._graph.nodes.items()
@@ -318,7 +319,7 @@ class _Writer:
         latch: str,
         ways: Mapping[str, str],
     ) -> None:
-        """The region for a vector that lies in a row (0) or for any (1)."""
+        """Write the region for a vector that lies in a row (0) or for any (1)."""
         code, one = self._slots[number], self._one
         known: Divergence = self._in_general if number else self._in_rows
         values = Values(code, self._graph, known, self._crossing, self._variables, tile=where.wide)
@@ -339,14 +340,14 @@ class _Writer:
         code.lines.clear()
 
     def _remember(self, code: Code, live: str, where: "_Tile") -> None:
-        """Keep which threads have not ended, for the next region."""
+        """Keep the mask of the threads that have not ended, for the next region."""
         if self._alive:
             bits = code.as_bits(code.new(f"load {code.mask}, ptr {live}"))
             place = code.new(f"getelementptr {code.bits}, ptr {self._alive}, i64 {where.wide}")
             code.do(f"store {code.bits} {bits}, ptr {place}")
 
     def _live(self, code: Code, number: int, head: str, where: "_Tile", done: str) -> str:
-        """Where the mask of the threads is kept that are there and have not ended; empty if that is all of them."""
+        """Return the place of the mask of the threads that have not ended; empty if all are there."""
         if not number and not self._ends_early:
             return ""
         live = code.alloca(code.mask)
@@ -366,7 +367,7 @@ class _Writer:
         return live
 
     def _places(self, code: Code, number: int, values: Values, where: "_Tile") -> None:
-        """Which threads the lanes are."""
+        """Compute the threads' indices in the lanes."""
         x, y, _ = self._section.size
         if self._is_row:
             for name, axis in self._lanes.items():
@@ -388,7 +389,7 @@ class _Writer:
 
 
 def _divided(code: Code, vector: str, scalar: str) -> tuple[str, str]:
-    """Quotient and remainder of numbers below 2048, by way of floats, whose quotients do not round up to a whole."""
+    """Compute quotient and remainder of numbers below 2048 with floats, whose quotients do not round up to a whole."""
     whole, floats = code.vector("i32"), code.vector("float")
     divisor = code.splat("i32", scalar)
     upper = code.new(f"uitofp {whole} {vector} to {floats}")
@@ -401,7 +402,7 @@ def _divided(code: Code, vector: str, scalar: str) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class _Tile:
-    """Which vector of threads runs. number: an i32; wide: an i64; first: the index of its first thread."""
+    """The vector of threads that runs. number: an i32; wide: an i64; first: the index of its first thread."""
 
     number: str
     wide: str

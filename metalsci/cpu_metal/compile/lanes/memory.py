@@ -1,4 +1,4 @@
-"""Loads, stores and all else that is done in memory, in the lanes that are active."""
+"""Loads, stores and all other work in memory, in the lanes that are active."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ SCRATCH_TYPE = "[64 x i8]"
 
 @dataclass(frozen=True)
 class _Element:
-    """A scalar in memory: what its type is, and how it is aligned."""
+    """A scalar in memory: its type and its alignment."""
 
     kind: str
     align: int
@@ -86,7 +86,7 @@ def _check(kind: str) -> None:
 
 
 def _aligned(element: _Element, index: int) -> _Element:
-    """Of a vector's further elements less alignment is known."""
+    """Return an element of a vector; the further ones have less known alignment."""
     return _Element(element.kind, min(element.align, element.bytes) if index else element.align)
 
 
@@ -101,7 +101,7 @@ def _spread(values: Values, kind: str, scalar: str) -> list[str]:
 
 
 def _start(values: Values, pointer: Operand) -> str:
-    """Lane 0's address, were it in line with those of the lanes that are active."""
+    """Compute lane 0's address, as if it were in line with those of the active lanes."""
     shape, code = values.shape(pointer), values.code
     if shape.exact or values.full:
         return values.scalar(pointer)
@@ -131,7 +131,7 @@ def _store_row(values: Values, element: _Element, row: str, new: str) -> None:
 
 
 def _load_next(values: Values, element: _Element, start: str) -> str:
-    """Elements that lie side by side."""
+    """Load elements that lie next to each other."""
     code, vector = values.code, values.code.vector(element.kind)
     if values.full:
         return code.new(f"load {vector}, ptr {start}, align {element.align}")
@@ -165,7 +165,7 @@ def _store_next(values: Values, element: _Element, start: str, new: str) -> None
 
 
 def _load_apart(values: Values, element: _Element, start: str, count: int, step: int) -> list[str]:
-    """Of every `step` elements in memory, the first `count`."""
+    """Load the first `count` of every `step` elements in memory."""
     code, total = values.code, values.code.width * step
     if step == 3 or count < step:
         # What lies behind the last lane's last element may not be there.
@@ -181,7 +181,7 @@ def _picked(values: Values, vector: str, kind: str, places: list[int]) -> str:
 
 
 def _store_together(values: Values, element: _Element, start: str, new: list[str]) -> None:
-    """Two or four vectors, an element of each after the other."""
+    """Store two or four vectors, an element of each after the other."""
     code, parts, length = values.code, list(new), values.code.width
     while len(parts) > 1:
         half = len(parts) // 2
@@ -197,7 +197,7 @@ def _store_together(values: Values, element: _Element, start: str, new: list[str
 
 
 def _safe(values: Values, where: str) -> str:
-    """Addresses of which those of inactive lanes lead to memory that is nobody's."""
+    """Replace the addresses of inactive lanes by memory that belongs to nobody."""
     code = values.code
     if values.full:
         return where
@@ -219,7 +219,7 @@ def _scatter(values: Values, element: _Element, where: str, new: str) -> None:
 
 
 def _store_once(values: Values, value: Operand, pointer: Operand, element: _Element) -> None:
-    """All lanes store to one place: the last one's value stays."""
+    """Store to one place from all lanes: the last one's value stays."""
     code, where = values.code, values.scalar(pointer)
     if values.shape(value).kind == "uniform":
         code.do(f"store {value.type} {values.scalar(value)}, ptr {where}, align {element.align}")
@@ -232,9 +232,10 @@ def _store_once(values: Values, value: Operand, pointer: Operand, element: _Elem
 
 
 def one_by_one(values: Values, each: Instruction, spell: Callable[[dict[str, str]], str]) -> list[str]:
-    """Carry out an instruction in each active lane, one after the other.
+    """Execute an instruction in each active lane, one after the other.
 
-    spell: the instruction's text, of scalars by the names of its operands. Gives a vector for each piece of its value.
+    spell: the instruction's text, of scalars by the names of its operands. Returns a vector for each piece of its
+        value.
     """
     code, kinds = values.code, [] if each.type == "void" else pieces(each.type)
     varying = [

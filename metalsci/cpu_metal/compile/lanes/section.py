@@ -13,10 +13,11 @@ BARRIER = "metal_threadgroup_barrier"
 
 @dataclass(frozen=True)
 class Section:
-    """What stands between the two calls that mark it.
+    """The code between the two calls that mark it.
 
     before: blocks that come before or around it; the one that ends with the first mark has no terminator, and the one
-    that follows the second is called `after`. size: the three numbers that the first mark was given.
+        that follows the second is called `after`.
+    size: the three numbers that the first mark was given.
     """
 
     before: tuple[Block, ...]
@@ -68,7 +69,7 @@ def section(function: Function) -> Section:
 
 
 def with_addresses_inside(found: Section) -> Section:
-    """Bring back what the compiler has moved out of the threads' code: addresses of parts of their own variables."""
+    """Bring back the code that the compiler has moved out: addresses of parts of the threads' own variables."""
     own = {each.result for block in found.before for each in block.instructions if each.opcode == "alloca"}
     moved: list[Instruction] = []
     used = {name for node in found.graph.nodes.values() for each in [*node.phis, *node.body] for name in each.used}
@@ -105,7 +106,7 @@ def _renamed(node: FlowNode, old: str, new: str) -> FlowNode:
 
 
 def _moved(block: Block, old: str, new: str) -> Block:
-    """Spell out that what came from the block `old` comes from `new`."""
+    """Rename the source `old` of a block's phis to `new`."""
     instructions = []
     for each in block.instructions:
         if each.opcode == "phi" and old in each.labels:
@@ -144,7 +145,7 @@ def _come_from(graph: Graph, old: str, new: str) -> None:
 
 
 def regions(graph: Graph) -> dict[str, str]:
-    """Cut the threads' code so that no barrier lies inside a region; give the head of each node's region."""
+    """Cut the threads' code so that no barrier lies inside a region; return the head of each node's region."""
     heads = [graph.entry]
     heads += [edge.target for node in graph.nodes.values() for edge in node.edges if edge.barrier]
     while True:
@@ -156,7 +157,7 @@ def regions(graph: Graph) -> dict[str, str]:
 
 
 def _reached(graph: Graph, head: str, heads: Sequence[str], found: dict[str, str]) -> list[str]:
-    """Give a node that another head reaches as well, if there is one."""
+    """Return a node that another head reaches as well, if there is one."""
     pending = [head]
     while pending:
         label = pending.pop()

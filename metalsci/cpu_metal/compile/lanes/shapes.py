@@ -1,4 +1,4 @@
-"""What a value is over the lanes: the same in all, growing from lane to lane, or anything."""
+"""The shape of a value over the lanes: the same in all, growing from lane to lane, or anything."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,10 +18,13 @@ from metalsci.cpu_metal.compile.llvm.value_types import layout, offset_of_field,
 
 @dataclass(frozen=True)
 class Shape:
-    """kind: "uniform", "strided", "rows" (a pointer into a variable whose elements lie next to the other lanes') or
-    "varying". stride: from lane to lane, in bytes for pointers; of rows, bytes of an element. exact: whether lane l's
-    value is lane 0's and l strides, whichever lanes are active; an index of 32 bits that wrapped around is no such
-    value once it has been extended to 64.
+    """Shape of a value.
+
+    kind: "uniform", "strided", "rows" (a pointer into a variable whose elements lie next to the other lanes') or
+        "varying".
+    stride: from lane to lane, in bytes for pointers; of rows, bytes of an element.
+    exact: lane l's value is lane 0's plus l strides, whichever lanes are active. An index of 32 bits that wrapped
+        around is not exact after its extension to 64.
     """
 
     kind: str
@@ -30,7 +33,7 @@ class Shape:
 
     @property
     def is_scalar(self) -> bool:
-        """Whether a scalar represents it: that of lane 0."""
+        """True if a scalar represents it: that of lane 0."""
         return self.kind != "varying"
 
 
@@ -41,7 +44,7 @@ SIDE_EFFECTS = ("atomicrmw", "cmpxchg")
 
 @dataclass(frozen=True)
 class Divergence:
-    """Shapes by value; branches that lanes take differently, and all that they decide about."""
+    """Shapes by value; branches that lanes take differently, and everything that they decide about."""
 
     shapes: Mapping[str, Shape]
     branches: frozenset[str]
@@ -53,7 +56,7 @@ class Divergence:
     place: Mapping[str, str]
 
     def shape(self, operand: Operand, at: str) -> Shape:
-        """The shape of an operand of an instruction in the node `at`."""
+        """Return the shape of an operand of an instruction in the node `at`."""
         if not operand.is_local:
             return UNIFORM
         if self.has_left(operand.value, at):
@@ -61,7 +64,7 @@ class Divergence:
         return self.shapes.get(operand.value, UNIFORM)
 
     def has_left(self, value: str, at: str) -> bool:
-        """Whether lanes may have left the loop in which they computed `value` at different times."""
+        """Return True if lanes may have left the loop in which they computed `value` at different times."""
         defined = self.place.get(value)
         return defined is not None and any(
             loop.header in self.divergent and defined in loop.nodes and at not in loop.nodes for loop in self.loops
@@ -69,7 +72,7 @@ class Divergence:
 
 
 def divergence(graph: Graph, given: Mapping[str, Shape]) -> Divergence:
-    """Find shapes and divergence. given: shapes of what does not follow from operands."""
+    """Find shapes and divergence. given: shapes of values that do not follow from operands."""
     sequence = [label for label in order(graph.entry, graph.successors()) if label in graph.nodes]
     joined, place, found_loops = postdominators(graph), graph.place(), tuple(loops(graph))
     branches: set[str] = set()
@@ -155,7 +158,7 @@ def _shapes(
 
 
 def _lower(old: Shape | None, new: Shape) -> Shape:
-    """Never go back up: the search for shapes is to end."""
+    """Take the lower shape, and never go back up, so that the search for shapes ends."""
     if old is None or old == new:
         return new
     if old.kind == new.kind == "strided" and old.stride == new.stride:
@@ -178,7 +181,7 @@ _Rule = Callable[[Instruction, list[Shape]], Shape]
 
 
 def shape_of(each: Instruction, operands: list[Shape]) -> Shape:
-    """Give the shape of an instruction's value by those of its operands."""
+    """Return the shape of an instruction's value by those of its operands."""
     if each.opcode in SIDE_EFFECTS or each.opcode == "alloca":
         return VARYING
     if each.opcode == "call":
@@ -274,7 +277,7 @@ def constant(operand: Operand) -> int | None:
 
 
 def steps(pointer: Instruction) -> list[int] | None:
-    """Give the bytes that each index of a GEP counts; of a constant index into a struct, 0: see `fixed`."""
+    """Return the bytes that each index of a GEP counts; of a constant index into a struct, 0: see `fixed`."""
     kind, sizes = pointer.detail, list[int]()
     for number, index in enumerate(pointer.operands[1:]):
         if number:
@@ -293,7 +296,7 @@ def steps(pointer: Instruction) -> list[int] | None:
 
 
 def fixed(pointer: Instruction) -> int:
-    """Give the bytes that a GEP's indices into structs add."""
+    """Return the bytes that a GEP's indices into structs add."""
     kind, total = pointer.detail, 0
     for number, index in enumerate(pointer.operands[1:]):
         if not number:

@@ -1,4 +1,4 @@
-"""One instruction of the threads' code, carried out for a vector of threads."""
+"""One instruction of the threads' code, executed for a vector of threads."""
 
 from metalsci.cpu_metal.compile.lanes.flow import Graph, RefusedError
 from metalsci.cpu_metal.compile.lanes.memory import load, one_by_one, store
@@ -17,14 +17,14 @@ _MEMORY = ("llvm.memcpy.", "llvm.memset.", "llvm.memmove.")
 
 
 def touches_memory(each: Instruction) -> bool:
-    """Whether an instruction must not be carried out when no lane is active."""
+    """Return True if an instruction must not be executed when no lane is active."""
     if each.opcode == "call":
         return not is_elementwise(each.callee) and not each.callee.startswith(_IGNORED)
     return each.opcode in ("load", "store", "atomicrmw", "cmpxchg", "fence")
 
 
 def step(values: Values, each: Instruction) -> None:
-    """Add what an instruction does in all active lanes. Raises RefusedError."""
+    """Add the effect of an instruction in all active lanes. Raises RefusedError."""
     if each.result in values.fixed_scalars:
         return
     if each.opcode == "call":
@@ -52,7 +52,7 @@ def _scalar(values: Values, each: Instruction) -> str:
 
 
 def _row(values: Values, each: Instruction) -> str:
-    """Elements of a variable in rows are as many times further apart as there are lanes."""
+    """Move a pointer into rows: its elements are as many times further apart as there are lanes."""
     code, where, sizes = values.code, values.scalar(each.operands[0]), steps(each)
     if sizes is None:
         raise RefusedError("an address of a kind that is not known in lanes")
@@ -89,7 +89,7 @@ def _call(values: Values, each: Instruction) -> None:
 
 
 def exchanges(graph: Graph) -> tuple[set[str], set[str]]:
-    """Give the values that stand for what lanes have brought to a call, and those that are the lane itself."""
+    """Return the values that stand for exchanged data of lanes, and those that are the lane itself."""
     body = [each for node in graph.nodes.values() for each in node.body]
     brought = {each.result for each in body if each.callee == EXCHANGE}
     places = {
@@ -104,7 +104,7 @@ def exchanges(graph: Graph) -> tuple[set[str], set[str]]:
 
 
 def _exchange(values: Values, each: Instruction) -> None:
-    """Put down what each lane has brought, and who is here, for all to read."""
+    """Write each lane's data, and the mask of active lanes, for all to read."""
     pointer, size = each.operands
     shape, code = values.shape(pointer), values.code
     if shape.kind != "strided" or str(shape.stride) != size.value or each.result in values.crossing:
@@ -119,7 +119,7 @@ def _exchange(values: Values, each: Instruction) -> None:
 
 
 def _memory(values: Values, each: Instruction) -> None:
-    """A copy or a fill."""
+    """Write a copy or a fill."""
     pointer = each.operands[0]
     shape = values.shape(pointer)
     if shape.kind == "rows":

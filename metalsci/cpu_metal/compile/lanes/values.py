@@ -1,6 +1,6 @@
 """Values of the threads' code as scalars and vectors, and where they are kept from block to block.
 
-What is used in another block than its own is stored and loaded again: LLVM makes registers of that. What is used
+A value that is used in another block is stored and loaded again: LLVM makes registers of that. A value that is used
 behind a barrier is kept in an array with a place for each vector of threads.
 """
 
@@ -20,7 +20,7 @@ MOST_VECTORS = 1024
 
 
 def pieces(kind: str) -> list[str]:
-    """Give the scalar types of which a value consists: a vector's elements, a struct's fields."""
+    """Return the scalar types of which a value consists: a vector's elements, a struct's fields."""
     if kind.startswith("{"):
         return [piece for each in fields(kind) for piece in pieces(each)]
     known = type_of(kind)
@@ -29,8 +29,11 @@ def pieces(kind: str) -> list[str]:
 
 @dataclass
 class OwnVariable:
-    """A thread's own variable that stays in memory. rows: bytes of an element where its elements lie side by side with
-    those of the other lanes; 0 where each lane has the variable in one piece."""
+    """A thread's own variable that stays in memory.
+
+    rows: bytes of an element if its elements lie next to those of the other lanes; 0 if each lane has the variable in
+        one piece.
+    """
 
     size: int
     rows: int
@@ -40,7 +43,7 @@ class OwnVariable:
 
 @dataclass
 class Values:
-    """One version of the threads' code. tile: which vector of threads runs, an i64."""
+    """One version of the threads' code. tile: the vector of threads that runs, an i64."""
 
     code: Code
     graph: Graph
@@ -69,7 +72,7 @@ class Values:
         self.uses = self._uses()
 
     def _uses(self) -> Mapping[str, set[str]]:
-        """Nodes in which each value is needed."""
+        """Find the nodes in which each value is needed."""
         found: dict[str, set[str]] = defaultdict(set)
         for label, node in self.graph.nodes.items():
             for phi in node.phis:
@@ -92,7 +95,7 @@ class Values:
         return found
 
     def enter(self, label: str) -> None:
-        """Begin the node `label`: what was computed in others is in memory."""
+        """Begin the node `label`: values that were computed in others are in memory."""
         self.at = label
         self.scalars, self.vectors, self.left = {}, {}, {}
 
@@ -103,7 +106,7 @@ class Values:
         return bool(self.uses.get(name, set()) - {self.known.place.get(name, "")})
 
     def scalar(self, operand: Operand) -> str:
-        """The value that all lanes have, or lane 0's."""
+        """Return the value that all lanes have, or lane 0's."""
         name = operand.value
         if not operand.is_local:
             return name
@@ -116,7 +119,7 @@ class Values:
         return self.scalars[name]
 
     def vector(self, operand: Operand) -> list[str]:
-        """The value in all lanes: a vector for each of its pieces."""
+        """Return the value in all lanes: a vector for each of its pieces."""
         name, kinds = operand.value, pieces(operand.type)
         if not operand.is_local and not name.startswith("@") and "(" not in name.removeprefix("splat ("):
             elements = constant_elements(operand.type, name)
@@ -153,7 +156,7 @@ class Values:
         return found
 
     def loaded(self, name: str, kind: str, purpose: str = "") -> list[str]:
-        """Load what is kept of a value in all lanes."""
+        """Load the kept value in all lanes."""
         return self._loaded(name, pieces(kind), purpose)
 
     def _loaded(self, name: str, kinds: list[str], purpose: str) -> list[str]:
@@ -177,13 +180,13 @@ class Values:
         self.leave(name, kind)
 
     def leave(self, name: str, kind: str) -> None:
-        """Keep what active lanes have, for when they have left the loop that the value is computed in."""
+        """Keep the values of active lanes, for when they have left the loop that computes them."""
         if not any(self.known.has_left(name, use) for use in self.uses.get(name, ())):
             return
         self._store(name, kind, self.blended(name, kind, self.vector(Operand(kind, name)), self.mask, "left"), "left")
 
     def blended(self, name: str, kind: str, value: list[str], mask: str, purpose: str = "") -> list[str]:
-        """Give `value` in the lanes of `mask` and what was kept before in the others."""
+        """Return `value` in the lanes of `mask` and the kept value in the others."""
         code, found = self.code, []
         for index, (piece, new) in enumerate(zip(pieces(kind), value, strict=True)):
             vector = code.vector(piece)
@@ -197,14 +200,14 @@ class Values:
             self.code.do(f"store {vector} {new}, ptr {self.slot(name, vector, index, purpose)}")
 
     def keep_phi(self, name: str, kind: str, value: str | list[str], purpose: str = "") -> None:
-        """Store what a phi is going to be."""
+        """Store the next value of a phi."""
         if isinstance(value, str):
             self.code.do(f"store {kind} {value}, ptr {self.slot(name, kind, 0, purpose)}")
         else:
             self._store(name, kind, value, purpose)
 
     def slot(self, name: str, kind: str, index: int = 0, purpose: str = "") -> str:
-        """Give the address at which a value, or piece `index` of it, is kept."""
+        """Return the address at which a value, or piece `index` of it, is kept."""
         key = (name, index, purpose)
         crosses = name in self.crossing
         if key not in self.slots:
@@ -215,7 +218,7 @@ class Values:
         return self.code.new(f"getelementptr {kind}, ptr {self.slots[key]}, i64 {self.tile}")
 
     def at_lane(self, operand: Operand, lane: str) -> str:
-        """The value in one lane, an i64, of what has a stride."""
+        """Return the value in one lane (an i64) of an operand with a stride."""
         shape, code = self.shape(operand), self.code
         if shape.kind != "strided":
             return self.scalar(operand)
@@ -232,7 +235,7 @@ class Values:
         return code.new(respelled(instruction, given))
 
     def spelled(self, instruction: Instruction) -> str:
-        """The instruction with scalars in place of its operands, without what is attached to it."""
+        """Spell the instruction with scalars in place of its operands, without its metadata."""
         return respelled(instruction, {each.value: self.scalar(each) for each in instruction.operands if each.is_local})
 
 

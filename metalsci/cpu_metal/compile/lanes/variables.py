@@ -1,4 +1,4 @@
-"""Variables of the threads that stay in memory, and how those of the lanes lie side by side."""
+"""Variables of the threads that stay in memory, and how those of the lanes are laid out."""
 
 from collections.abc import Iterable, Mapping
 
@@ -13,7 +13,7 @@ _LIFETIME = "llvm.lifetime."
 
 
 def variables(around: Iterable[Block], graph: Graph) -> dict[str, OwnVariable]:
-    """Find what threads keep in memory, by name; of what all share, that too. Raises RefusedError."""
+    """Find the variables that threads keep in memory, by name, including the shared ones. Raises RefusedError."""
     outside = [each for block in around for each in block.instructions]
     inside = [each for node in graph.nodes.values() for each in node.body]
     phis = [each for node in graph.nodes.values() for each in node.phis]
@@ -38,7 +38,7 @@ def variables(around: Iterable[Block], graph: Graph) -> dict[str, OwnVariable]:
 
 
 def shapes_of(found: Mapping[str, OwnVariable]) -> dict[str, Shape]:
-    """Give the shapes of pointers to variables."""
+    """Return the shapes of pointers to variables."""
     given = {}
     for name, variable in found.items():
         if not variable.shared:
@@ -47,7 +47,7 @@ def shapes_of(found: Mapping[str, OwnVariable]) -> dict[str, Shape]:
 
 
 def _pointers(name: str, instructions: list[Instruction]) -> set[str]:
-    """What is computed from a pointer, as far as that is a pointer again."""
+    """Return the pointers that are computed from a pointer."""
     found, changed = {name}, True
     while changed:
         changed = False
@@ -67,7 +67,7 @@ def _writes(use: Instruction, pointers: set[str]) -> bool:
 
 
 def _row_size(pointers: set[str], inside: list[Instruction], phis: list[Instruction]) -> int:
-    """Give the bytes of an element where all accesses are to elements of one size; else 0."""
+    """Return the bytes of an element if all accesses are to elements of one size; else 0."""
     sizes: set[int] = set()
     far: set[str] = set()  # pointers by an index that lanes may not share
     for each in inside:
@@ -96,7 +96,7 @@ def _row_size(pointers: set[str], inside: list[Instruction], phis: list[Instruct
 
 
 def _strides(each: Instruction) -> list[int] | None:
-    """Bytes by which a GEP moves: for each index that is not constant its step, and all that is constant."""
+    """Return the bytes by which a GEP moves: a step for each index that varies, and all constant ones added."""
     sizes = steps(each)
     if sizes is None:
         return None

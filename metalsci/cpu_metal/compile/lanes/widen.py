@@ -218,7 +218,7 @@ def _shuffle(values: Values, each: Instruction) -> list[str]:
 
 
 def _field(values: Values, each: Instruction) -> list[str]:
-    """A field of a struct of scalars, such as cmpxchg gives."""
+    """Extract a field of a struct of scalars, such as cmpxchg returns."""
     aggregate, index = each.operands[0], int(each.detail)
     before = sum(len(pieces(kind)) for kind in fields(aggregate.type)[:index])
     return values.vector(aggregate)[before : before + len(pieces(each.type))]
@@ -284,7 +284,7 @@ def _call(values: Values, each: Instruction) -> list[str]:
 
 
 def _mangled(base: str, kinds: list[str]) -> list[str]:
-    """What follows an intrinsic's name: its type, or its result's and its operand's."""
+    """Return the suffixes of an intrinsic's name: its type, or its result's and its operand's."""
     if base == "llvm.is.fpclass":
         return [suffix(kinds[1])]
     if base in ("llvm.ldexp", "llvm.powi"):
@@ -295,7 +295,7 @@ def _mangled(base: str, kinds: list[str]) -> list[str]:
 
 
 def _reduce(values: Values, each: Instruction) -> str:
-    """A vector's elements, one after the other; of floats, from the first operand on."""
+    """Reduce a vector's elements, one after the other; of floats, from the first operand on."""
     operation = _REDUCTIONS[_base(each.callee).removeprefix(_REDUCE)]
     *start, vector = each.operands
     elements = [*(values.vector(operand)[0] for operand in start), *values.vector(vector)]

@@ -1,9 +1,9 @@
 """Conversion of floating point to integers that is never undefined, put into a module after Clang and before LLVM.
 
-C leaves a value that the integer type cannot hold undefined, and LLVM makes of it what is cheapest: one thing in
-vectorised code, another in scalar code, or poison. Apple's GPUs give the nearest integer of the type, and Metal's
-specification (section 8.6) gives 0 for a NaN. LLVM's own intrinsics for this (`llvm.fptosi.sat`) do the lanes of a
-vector one by one on x86 (LLVM 22), so each conversion becomes comparisons and selections around an ordinary one.
+C leaves a value that the integer type cannot hold undefined, and LLVM chooses the cheapest result: one in vectorised
+code, another in scalar code, or poison. Apple's GPUs give the nearest integer of the type, and Metal's specification
+(section 8.6) gives 0 for a NaN. LLVM's own intrinsics for this (`llvm.fptosi.sat`) do the lanes of a vector one by one
+on x86 (LLVM 22), so each conversion becomes comparisons and selections around an ordinary one.
 """
 
 import re
@@ -33,7 +33,7 @@ define internal {target} {name}({source} %{given}) alwaysinline nounwind {{
 
 
 def saturating(module: str) -> str:
-    """LLVM's text in which every conversion of a floating-point number, or a vector of them, to integers saturates."""
+    """Make every conversion of floating point, scalar or vector, to integers in LLVM's text saturate."""
     used: dict[str, str] = {}
 
     def call(found: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""Where in the user's file instructions come from."""
+"""Places in the user's file that instructions come from."""
 
 import re
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Place:
 
 
 class DebugInfo:
-    """Where in `file`, the user's, the instructions of a module come from."""
+    """The places in `file`, the user's, that the instructions of a module come from."""
 
     def __init__(self, module: str, file: str) -> None:
         self._file = file
@@ -32,18 +32,18 @@ class DebugInfo:
         self._place = cache(self._innermost)
 
     def place(self, line: str) -> Place | None:
-        """The innermost place in the user's file that an instruction belongs to, functions around it included."""
+        """Return the innermost place in the user's file that an instruction belongs to, through functions around it."""
         debug = _DEBUG.search(line)
         return self._place(int(debug[1])) if debug else None
 
     def is_of_headers(self, line: str) -> bool:
-        """Whether an instruction in a user's function stands in a function that has been inlined there."""
+        """Return True if an instruction in a user's function belongs to a function that has been inlined there."""
         debug = _DEBUG.search(line)
         _, fields = self._nodes.get(int(debug[1]), ("", {})) if debug else ("", {})
         return not self.is_users(int(fields.get("scope") or -1))
 
     def is_users(self, scope: int | None) -> bool:
-        """Whether a function, or a block of one, stands in the user's file."""
+        """Return True if a function, or a block of one, stands in the user's file."""
         if scope is None or scope not in self._nodes:
             return False
         _, fields = self._nodes[scope]

@@ -51,8 +51,11 @@ define internal {type} @metal.{sign}rem.{name}({type} %a, {type} %b) alwaysinlin
 
 
 def without_traps(module: str) -> tuple[str, bool]:
-    """LLVM's text with every division of integers replaced that might trap; and whether some are of more than 32 bits,
-    which a double cannot hold, so that the module must not be vectorised."""
+    """Replace every division of integers in LLVM's text that might trap.
+
+    Also return True if some are of more than 32 bits, which a double cannot hold, so that the module must not be
+    vectorised.
+    """
     used: set[tuple[str, int, int]] = set()
 
     def call(found: re.Match[str]) -> str:

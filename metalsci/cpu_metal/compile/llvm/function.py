@@ -54,7 +54,7 @@ class Block:
 
     @property
     def successors(self) -> tuple[str, ...]:
-        """Labels of the blocks that may come next, each once."""
+        """Labels of the possible next blocks, each once."""
         return tuple(dict.fromkeys(self.terminator.labels))
 
 
@@ -138,7 +138,7 @@ def function_of(module: str, name: str) -> Function | None:
 
 
 def _joined(lines: Sequence[str]) -> Iterator[str]:
-    """Give a line for each instruction: a switch has one for each case."""
+    """Yield a line for each instruction: a switch has one for each case."""
     pending = ""
     for line in lines:
         stripped = line.strip()

@@ -45,7 +45,7 @@ class Operand:
 
 
 class _Parts(TypedDict, total=False):
-    """What a reader finds, as fields of an instruction."""
+    """Fields of an instruction that a reader finds."""
 
     type: str
     operands: tuple[Operand, ...]
@@ -58,13 +58,14 @@ class _Parts(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Instruction:
-    """What an instruction says.
+    """The parts of an instruction.
 
     result: the name of its value, empty without one; type: the value's, `void` without one. flags: words like `nuw` or
     `fast`. labels: of a branch or a switch, where it goes, the default first; of a phi, where each operand comes from.
     detail: the predicate of a comparison, the source type of a GEP, the operation of an atomicrmw, the name that a call
-    calls with its `@`, the indices of an extractvalue, the type of an alloca. tail: what stands behind the operands,
-    such as orderings. metadata: from the first `, !` on.
+    calls with its `@`, the indices of an extractvalue, the type of an alloca. tail: the text behind the operands, such
+    as
+    orderings. metadata: from the first `, !` on.
     """
 
     text: str
@@ -90,12 +91,12 @@ class Instruction:
 
     @property
     def callee(self) -> str:
-        """What a call calls, without `@`; empty for other instructions."""
+        """Name of the called function, without `@`; empty for other instructions."""
         return self.detail[1:].strip('"') if self.opcode == "call" else ""
 
     @classmethod
     def parse(cls, line: str) -> Self:
-        """Read a line; the cases of a switch belong to it. Raises ValueError for what is no instruction."""
+        """Read a line; the cases of a switch belong to it. Raises ValueError if it is no instruction."""
         text, metadata = without_metadata(line.strip())
         found = _RESULT.match(text)
         result = found[1] if found else ""

@@ -1,4 +1,4 @@
-"""Pieces of LLVM's text: where an operand ends, where its type ends, which part is metadata."""
+"""Pieces of LLVM's text: the end of an operand, the end of its type, the metadata."""
 
 import re
 from functools import cache
@@ -48,7 +48,7 @@ def operands(text: str) -> list[str]:
 
 
 def arguments(call: str) -> list[str]:
-    """Give the operands in a call's parentheses, the first ones after `@name`."""
+    """Return the operands in a call's parentheses, the first ones after `@name`."""
     start = call.index("(", call.index("@"))
     inside = call[start + 1 : closed(call, start) - 1]
     return operands(inside) if inside else []
@@ -67,7 +67,7 @@ def split_type(text: str) -> tuple[str, str]:
 
 @cache
 def typed(operand: str) -> tuple[str, str]:
-    """Give `<4 x float> %x` as type and value; attributes between the two, `float noundef %x`, are left out."""
+    """Return `<4 x float> %x` as type and value; attributes between the two, `float noundef %x`, are left out."""
     kind, rest = split_type(operand)
     while match := _ATTRIBUTE.match(rest):
         if match[0].partition(" ")[0].partition("(")[0] in _VALUE_WORDS:
@@ -77,7 +77,7 @@ def typed(operand: str) -> tuple[str, str]:
 
 
 def without_metadata(text: str) -> tuple[str, str]:
-    """Split an instruction before what is attached to it, `, !dbg !7`."""
+    """Split an instruction before its metadata, `, !dbg !7`."""
     found = _METADATA.search(text)
     if found is None:
         return text, ""

@@ -67,7 +67,7 @@ class Layout:
 
 @cache
 def layout(text: str) -> Layout | None:
-    """Give how numbers, vectors, arrays and structs of them lie in memory; None for a type with a name."""
+    """Return the layout of numbers, vectors, arrays and structs of them; None for a type with a name."""
     kind = type_of(text)
     if kind.count:
         if kind.is_vector and kind.element == "i1":
@@ -84,7 +84,7 @@ def layout(text: str) -> Layout | None:
 
 
 def fields(text: str) -> list[str]:
-    """Give the types in a struct's braces."""
+    """Return the types in a struct's braces."""
     from metalsci.cpu_metal.compile.llvm.text import operands
 
     return operands(text[1:-1].strip())
@@ -98,7 +98,7 @@ def _struct(text: str) -> Layout | None:
 
 
 def offset_of_field(struct: str, index: int) -> int | None:
-    """Give the byte at which a struct's field starts; for one too many, the byte after the last."""
+    """Return the byte at which a struct's field starts; for one too many, the byte after the last."""
     offset, types = 0, fields(struct)
     for number, field in enumerate(types):
         known = layout(field)
