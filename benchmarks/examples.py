@@ -1,4 +1,4 @@
-"""How fast the hand-written examples are: `python benchmarks/examples.py [TASK …] [--rounds N]`.
+"""The speed of the hand-written examples: `python benchmarks/examples.py [TASK …] [--rounds N]`.
 
 Seed kernel, `examples/fast.metal` and `examples/gpu.metal` of each task run in turn on the software device, at every
 size, the held-out one included. A time is processor time of the device process, all its threads, read from outside
@@ -34,7 +34,7 @@ SETTLE = 0.001  # seconds after which the device's threads have gone to sleep an
 
 
 def sources(task: str) -> dict[str, str]:
-    """The kernels of a task by name."""
+    """Return the kernels of a task by name."""
     folder = data("tasks") / task
     files = {SEED: "seed.metal", FAST: "examples/fast.metal", GPU: "examples/gpu.metal"}
     return {name: (folder / file).read_text() for name, file in files.items()}
@@ -48,7 +48,7 @@ def load(task: str) -> Problem:
 
 
 def children() -> list[int]:
-    """The processes that this one has started and that have not ended."""
+    """List the processes that this one has started and that have not ended."""
     found: list[int] = []
     for thread in Path("/proc/self/task").iterdir():
         found += map(int, (thread / "children").read_text().split())
@@ -56,7 +56,7 @@ def children() -> list[int]:
 
 
 def processor_seconds() -> float:
-    """What all threads of all children have used so far."""
+    """Return the processor time of all threads of all children so far."""
     total = 0
     for pid in children():
         for thread in Path(f"/proc/{pid}/task").iterdir():
@@ -65,7 +65,7 @@ def processor_seconds() -> float:
 
 
 def sample(execution: Execution, runs: int) -> float:
-    """Processor seconds of one run, the mean of `runs`."""
+    """Return processor seconds of one run, the mean of `runs`."""
     before = processor_seconds()
     for _ in range(runs):
         execution.run()
@@ -74,7 +74,7 @@ def sample(execution: Execution, runs: int) -> float:
 
 
 def least(executions: Mapping[str, Execution], rounds: int) -> dict[str, float]:
-    """The least processor seconds of each kernel over the rounds, in each of which all of them run in turn."""
+    """Return the least processor seconds of each kernel over the rounds; in each round all of them run in turn."""
     runs: dict[str, int] = {}
     for name, execution in executions.items():
         once = max(sample(execution, 1), 1e-5)
@@ -97,7 +97,7 @@ class Row:
     milliseconds: Mapping[str, float]
 
     def ratio(self, name: str) -> float:
-        """How many times faster than the seed kernel."""
+        """Return how many times faster it is than the seed kernel."""
         return self.milliseconds[SEED] / self.milliseconds[name]
 
 
@@ -106,7 +106,7 @@ class WrongResult(Exception):  # noqa: N818  it is no error of this program
 
 
 def measure(task: Task, size: Size, device: CpuDevice, kernels: Mapping[str, str], rounds: int) -> dict[str, float]:
-    """Milliseconds by kernel. Raises WrongResult."""
+    """Return milliseconds by kernel. Raises WrongResult."""
     rng = np.random.default_rng(1)
     inputs = task.inputs(size, rng)
     stage = device.stage(task.trace(size, inputs))

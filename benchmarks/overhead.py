@@ -1,7 +1,7 @@
-"""What metalsci itself costs: `python benchmarks/overhead.py`. Run it on a quiet machine.
+"""The cost of metalsci itself: `python benchmarks/overhead.py`. Run it on a quiet machine.
 
 Medians over a few repeats, of: a command that only prints; the way from the start of the process to the first result on
-disk; what lies between two candidates and is neither model, compiler, kernel nor reference; one command buffer that
+disk; the time between two candidates that is neither model, compiler, kernel nor reference; one command buffer that
 does next to nothing, from submission to completion.
 """
 
@@ -41,7 +41,7 @@ def help_seconds() -> float:
 
 
 def first_result_seconds() -> float:
-    """From process start to the seed kernel's result, by the file system's clock."""
+    """Time the way from process start to the seed kernel's result, by the file system's clock."""
     with tempfile.TemporaryDirectory() as folder:
         begin = time.time()
         subprocess.run(command("experiment=smoke"), cwd=folder, check=True, capture_output=True)
@@ -65,7 +65,7 @@ def round_trip_seconds() -> float:
 
 
 def compile_seconds() -> float:
-    """The lbm seed kernel, in a cache that has Metal's headers and not this kernel."""
+    """Compile the lbm seed kernel, in a cache that has Metal's headers and not this kernel."""
     source = (data("tasks") / "lbm" / "seed.metal").read_text()
     with tempfile.TemporaryDirectory() as folder, Device(cache=Cache(Path(folder))) as device:
         device.compile(NOTHING)
@@ -75,7 +75,7 @@ def compile_seconds() -> float:
 
 
 def lowering_seconds() -> float:
-    """The lbm seed kernel from text to the arguments of mx.fast.metal_kernel."""
+    """Lower the lbm seed kernel from text to the arguments of mx.fast.metal_kernel."""
     source = (data("tasks") / "lbm" / "seed.metal").read_text()
     begin = time.perf_counter()
     lower(parse(source))
@@ -83,7 +83,7 @@ def lowering_seconds() -> float:
 
 
 def restart_seconds() -> float:
-    """A fresh device process and its first command buffer."""
+    """Start a fresh device process and run its first command buffer."""
     with Device() as device:
         kernel = device.compile(NOTHING).kernels["nothing"]
         out = device.buffer(np.zeros(64, np.float32))

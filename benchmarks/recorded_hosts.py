@@ -19,7 +19,7 @@ _Builder = Callable[[cpu_metal.Device, _Kernels, Sequence[float]], Dispatches]
 
 
 def dispatches(task: str, device: cpu_metal.Device, kernels: _Kernels, label: str) -> Dispatches:
-    """One timed run of a candidate at a size, whose label is the benchmark's."""
+    """Return one timed run of a candidate at a size, whose label is the benchmark's."""
     numbers = [float(number) for number in re.findall(r"\d+(?:\.\d+)?", label)]
     return BUILDERS[task](device, kernels, numbers)
 
@@ -50,7 +50,7 @@ def _f(value: float) -> np.float32:
 def _steps(
     kernel: cpu_metal.Kernel, count: int, buffers: Sequence[Any], others: Mapping[int, Any], n: Any, group: Any
 ) -> Dispatches:
-    """Dispatches over two buffers at index 0 and 1 that change places."""
+    """Return dispatches over two buffers at index 0 and 1 that change places."""
     a, b = buffers
     grid = _whole(n, group)
     return [

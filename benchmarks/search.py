@@ -1,4 +1,4 @@
-"""What a search of ten thousand evaluations costs: `python benchmarks/search.py [EVALUATIONS]`.
+"""The cost of a search of ten thousand evaluations: `python benchmarks/search.py [EVALUATIONS]`.
 
 Processor time of this process, on a landscape, so that model, device and reference take nothing. The framework's share
 of an iteration holds the prompt for a language model, the reading of the answer, the journal and the run's files. Its
@@ -49,7 +49,7 @@ class Answers:
 
 
 class Timed:
-    """A strategy whose processor time is written down."""
+    """A strategy whose processor time is recorded."""
 
     def __init__(self, strategy: Strategy) -> None:
         self.strategy = strategy
@@ -68,7 +68,7 @@ class Timed:
 
 
 class Clock:
-    """A watcher that writes down the processor time between entries."""
+    """A watcher that records the processor time between entries."""
 
     def __init__(self) -> None:
         self.at: list[float] = []

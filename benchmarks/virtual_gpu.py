@@ -1,8 +1,8 @@
-"""How well the virtual GPU orders kernels that were timed on an M1 Pro: `--recorded FOLDER`.
+"""The order that the virtual GPU gives kernels that were timed on an M1 Pro: `--recorded FOLDER`.
 
-FOLDER holds the public recordings of github.com/vicgalle/metal-sci-kernels (its `results/` and `seeds/`), fetched by
-whoever runs this. None of their code is in this repository. Counting all of it takes about half an hour of processor
-time; `--counts FOLDER` keeps what was counted, so that another model can be tried in a minute.
+FOLDER holds the public recordings of github.com/vicgalle/metal-sci-kernels (its `results/` and `seeds/`), which the
+user fetches. None of their code is in this repository. Counting all of it takes about half an hour of processor time;
+`--counts FOLDER` keeps the counts, so that another model can be tried in a minute.
 
     python benchmarks/virtual_gpu.py --recorded metal-sci-kernels --counts /tmp/counts
 """
@@ -34,7 +34,7 @@ _SIZES = ("smallest", "middle", "largest")
 
 @dataclass(frozen=True)
 class Recording:
-    """A recorded candidate at one size: seconds on the M1 Pro, and what was counted here."""
+    """A recorded candidate at one size: seconds on the M1 Pro, and its counts here."""
 
     task: str
     run: str
@@ -52,8 +52,11 @@ Predictor = Callable[[Recording], float]
 
 @dataclass(frozen=True)
 class Ordering:
-    """How a predictor orders one task's candidates. pairs: share of those more than 10 % apart that are right. best:
-    the best recorded time over that of the best of the five predicted fastest. ratio: predicted over recorded, median.
+    """A predictor's order of one task's candidates.
+
+    pairs: share of those more than 10 % apart that are right.
+    best: the best recorded time over that of the best of the five predicted fastest.
+    ratio: predicted over recorded, median.
     """
 
     spearman: float
@@ -107,7 +110,7 @@ def _one(task: str, result: Path, counts: Path | None, device: cpu_metal.Device)
 def _counted(
     task: str, source: str, labels: Sequence[str], run: str, counts: Path | None, device: cpu_metal.Device
 ) -> Mapping[str, Profile]:
-    """Profiles by the labels of sizes; of a candidate that this machine cannot run, none."""
+    """Return profiles by the labels of sizes; none of a candidate that this machine cannot run."""
     kept = counts / f"{run.replace('/', '__')}.pkl" if counts else None
     if kept and kept.exists():
         return {label: profile for label, (profile, *_) in pickle.loads(kept.read_bytes()).items()}
@@ -124,7 +127,7 @@ def _counted(
 
 
 def order(recordings: Sequence[Recording], predict_seconds: Predictor) -> Ordering:
-    """Of one task and size."""
+    """Rank the recordings of one task and size."""
     recorded = [r.seconds for r in recordings]
     predicted = [predict_seconds(r) for r in recordings]
     right = [
@@ -149,7 +152,7 @@ def _spearman(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def _ranks(values: Sequence[float]) -> list[float]:
-    """From 1; equal values share their mean rank."""
+    """Return ranks from 1; equal values share their mean rank."""
     ordered = sorted(values)
     return [ordered.index(v) + (ordered.count(v) + 1) / 2 for v in values]
 
@@ -183,7 +186,7 @@ def _show(title: str, recordings: Sequence[Recording], predict_seconds: Predicto
 
 
 def _show_confidence(recordings: Sequence[Recording], gpu: GpuValues) -> None:
-    """Of pairs more than 10 % apart at the middle size: how many are right, by how far apart they were predicted."""
+    """Print how many pairs more than 10 % apart at the middle size are right, by the predicted difference."""
     bins = {"under 1.1": (1.0, 1.1), "1.1 to 1.2": (1.1, 1.2), "1.2 to 1.5": (1.2, 1.5), "over 1.5": (1.5, math.inf)}
     right: dict[str, list[bool]] = {name: [] for name in [*bins, "decided"]}
     middle = [(r, predict(r.profile, gpu)) for r in recordings if r.size == 1]
@@ -203,7 +206,7 @@ def _show_confidence(recordings: Sequence[Recording], gpu: GpuValues) -> None:
 
 
 def _show_ablation(recordings: Sequence[Recording], gpu: GpuValues) -> None:
-    """What the orderings are without each term, and with each assumed constant halved and doubled."""
+    """Print the orderings without each term, and with each assumed constant halved and doubled."""
     terms = list(predict(recordings[0].profile, gpu).terms)
     _say("\nwithout a term, middle size")
     for term in terms:

@@ -14,7 +14,7 @@ _LONG = ("full", "conformance", "attacks")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Long tests run where they are asked for, with `-m full`, `-m conformance` or `-m attacks`."""
+    """Skip long tests unless they are asked for, with `-m full`, `-m conformance` or `-m attacks`."""
     left_out = [marker for marker in _LONG if marker not in config.getoption("-m")]
     long = [item for item in items if any(map(item.get_closest_marker, left_out))]
     if long:
@@ -24,7 +24,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Tests neither read nor fill the user's cache; the session shares one, as runs on one machine do."""
+    """Give the session a cache of its own: tests neither read nor fill the user's.
+
+    The session shares one, as runs on one machine do.
+    """
     folder = tmp_path_factory.mktemp("cache")
     os.environ["METALSCI_CACHE"] = str(folder)
     yield folder
@@ -33,7 +36,7 @@ def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]
 
 @pytest.fixture(scope="session")
 def composed():
-    """A config as the command line composes it."""
+    """Return a function that composes a config as the command line does."""
     register()
 
     def make(*overrides: str) -> DictConfig:

@@ -37,7 +37,7 @@ def only_run(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
-    """One finished smoke run, and what it printed."""
+    """Run one smoke run to its end; return its folder and output."""
     folder = tmp_path_factory.mktemp("smoke")
     done = metalsci(*SMOKE, cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -90,7 +90,7 @@ def begun_with(folder: Path) -> int:
 
 
 def errors(folder: Path) -> tuple[float, float]:
-    """The seed kernel's, in the search and at the gate: they tell one draw of the inputs from another."""
+    """Return the seed kernel's errors, in the search and at the gate: they tell one draw of the inputs from another."""
     result, gate = (json.loads((folder / name).read_text()) for name in ("00_result.json", "gate.json"))
     return result["sizes"][0]["error"], gate["seed"]["error"]
 

@@ -1,4 +1,4 @@
-"""Every option of every group composes and instantiates; what is misspelt is refused with the choices."""
+"""Every option of every group composes and instantiates; a misspelt one is refused with the choices."""
 
 from pathlib import Path
 

@@ -1,5 +1,7 @@
-"""`best.py` of a finished search, imported and executed as a user would; only the kernel call itself goes to the
-software device instead of Metal."""
+"""`best.py` of a finished search, imported and executed as a user would.
+
+Only the kernel call itself goes to the software device instead of Metal.
+"""
 
 import importlib.util
 import json
@@ -18,7 +20,7 @@ from metalsci.task.definition import Size
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """The folder of a finished search on lbm, small."""
+    """Make the folder of a finished search on lbm, small."""
     folder = tmp_path_factory.mktemp("export")
     command = [sys.executable, "-m", "metalsci.run", "task=lbm", "task.sizes=[{NX: 24, NY: 16, steps: 3}]"]
     command += ["task.heldout={NX: 16, NY: 24, steps: 2}", "budget.iterations=6", "repeats.timed=3", "gate.repeats=3"]

@@ -1,7 +1,10 @@
-"""The layout of the package: what a newcomer may rely on when guessing where a thing is."""
+"""The layout of the package, by which a newcomer may guess where a thing is."""
 
 import ast
+import functools
+import re
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
 import metalsci
@@ -15,7 +18,7 @@ PROTOCOL_CLASSES = {"Device"}
 
 
 def named(names):
-    """The places of each name that stands in more than one."""
+    """Return the places of each name that stands in more than one."""
     places = defaultdict(list)
     for name, place in names:
         places[name].append(str(place.relative_to(PACKAGE)))
@@ -41,7 +44,7 @@ def test_no_module_name_stands_for_two_things():
 
 
 def test_no_two_test_files_have_one_name():
-    """pytest imports them by name alone, and would collect neither."""
+    """They are imported by name alone, and pytest would collect neither."""
     tests = Path(__file__).parent
     names = [path.name for path in tests.rglob("test_*.py")]
     assert sorted(names) == sorted(set(names))
@@ -55,3 +58,73 @@ def test_no_public_class_name_stands_for_two_things():
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and node.name not in PROTOCOL_CLASSES
     )
     assert not named(classes)
+
+
+# No verb begins with one of these, and ruff's D401 knows only verbs.
+_WORDS = """
+    A About After All Also Always Among An And Another Any As At Before Behind Below Between Both But By Each Either
+    Every Few First For From Further He Here How If In Into It Its Last Less Like More Most Neither Never Next No None
+    Not Nothing Of On One Only Or Other Out Over Own Same Several She Since So Some Such Than That The Their Then There
+    These They This Those Three To Two Unless Until What Whatever When Where Whether Which While Who Whoever Why With
+    Within Without Yes
+"""
+NO_VERBS = frozenset(_WORDS.split())
+CLAUSES = ("What", "Whether", "Where", "Of")
+
+
+@dataclass(frozen=True)
+class Docstring:
+    """The first word of a docstring. is_function: of one that is neither a test nor a property, whose may be nouns."""
+
+    place: str
+    word: str
+    is_function: bool
+    is_class: bool
+
+    def __str__(self) -> str:
+        return f"{self.place} begins with {self.word}"
+
+
+@functools.cache
+def docstrings() -> list[Docstring]:
+    """Read every docstring of the repository."""
+    found = []
+    for room in ("metalsci", "tasks", "tests", "benchmarks"):
+        for path in sorted((PACKAGE.parent / room).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                    found += first_word(node, str(path))
+    return found
+
+
+def first_word(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef, path: str) -> list[Docstring]:
+    """Return the node's docstring, if it has one."""
+    text = ast.get_docstring(node)
+    if not text:
+        return []
+    word = text.split()[0].rstrip(".,:;")
+    if isinstance(node, ast.Module):
+        return [Docstring(path, word, is_function=False, is_class=False)]
+    decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
+    is_class = isinstance(node, ast.ClassDef)
+    is_other = is_class or node.name.startswith("test_") or any("property" in name for name in decorators)
+    return [Docstring(f"{path}: {node.name}", word, is_function=not is_other, is_class=is_class)]
+
+
+def test_no_docstring_begins_with_a_clause():
+    assert [str(docstring) for docstring in docstrings() if docstring.word in CLAUSES] == []
+
+
+def test_the_docstring_of_a_function_begins_with_an_imperative_verb():
+    for docstring in docstrings():
+        if docstring.is_function:
+            word = docstring.word
+            is_plural = word.endswith("s") and not word.endswith("ss")
+            assert re.fullmatch("[A-Z][a-z]+", word) and word not in NO_VERBS and not is_plural, str(docstring)
+
+
+def test_the_docstring_of_a_class_begins_with_no_verb():
+    """Take the verbs from the functions: `Run …` and `Runs …` is what a function does, a class is a thing."""
+    verbs = {docstring.word for docstring in docstrings() if docstring.is_function}
+    forms = {verb + ending for verb in verbs for ending in ("", "s", "es")} | {verb[:-1] + "ies" for verb in verbs}
+    assert [str(docstring) for docstring in docstrings() if docstring.is_class and docstring.word in forms] == []

@@ -1,4 +1,4 @@
-"""Commands that are refused, stopped or run in odd places: what they say, and what they leave behind."""
+"""Commands that are refused, stopped or run in odd places: their messages, and the files they leave behind."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def contents(folder):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """The folder above a finished run, which has an option of its own in a folder of configs."""
+    """Make a finished run with an option of its own in a folder of configs; return the folder above it."""
     home = tmp_path_factory.mktemp("home")
     (home / "mine" / "strategy").mkdir(parents=True)
     (home / "mine" / "strategy" / "own.yaml").write_text(

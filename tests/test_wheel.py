@@ -1,4 +1,4 @@
-"""What is shipped works where there is no checkout."""
+"""The shipped package works without a checkout."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from metalsci.files.locations import data
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """The wheel's contents, unpacked. The dependencies are this environment's; `metalsci` is the wheel's."""
+    """Unpack the wheel. The dependencies are this environment's; `metalsci` is the wheel's."""
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q", "-w", str(folder)]
     subprocess.run([*build, str(data("conf").parent)], check=True, timeout=600)

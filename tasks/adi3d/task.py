@@ -37,7 +37,7 @@ class ADI3D(Task):
         return [u]
 
     def reference(self, size: Size, inputs: Mapping[str, Array]) -> Sequence[Array]:
-        """Slab by slab, so that the forward and the backward sweep of a slab's lines find them in cache."""
+        """Step slab by slab, so that the forward and the backward sweep of a slab's lines find them in cache."""
         u = inputs["u"].astype(np.float64)
         mu = self.physics["mu"]
         inner = slice(1, -1)
@@ -56,7 +56,7 @@ class ADI3D(Task):
 
 
 def solve(u: Array, mu: float) -> None:
-    """The tridiagonal systems along the first axis, ends held, by the Thomas algorithm, in place."""
+    """Solve the tridiagonal systems along the first axis, ends held, by the Thomas algorithm, in place."""
     n = len(u)
     upper = np.zeros(n)
     scale = np.ones(n)
@@ -71,5 +71,5 @@ def solve(u: Array, mu: float) -> None:
 
 
 def _slabs(n: int, thickness: int = 8) -> list[slice]:
-    """The inner cells of an axis, a few at a time."""
+    """Cut the inner cells of an axis into slabs."""
     return [slice(first, min(first + thickness, n - 1)) for first in range(1, n - 1, thickness)]

@@ -13,7 +13,10 @@ class Compaction(Task):
     """The elements of x above a threshold, in order and without gaps; the rest of the output is zero."""
 
     def inputs(self, size: Size, rng: np.random.Generator) -> dict[str, Array]:
-        """Half of the elements is kept, in runs of random lengths, `run` on average: from scattered to whole blocks."""
+        """Draw elements of which half are kept, in runs of random lengths, `run` on average.
+
+        They go from scattered to whole blocks.
+        """
         x = rng.random(size.N, dtype=np.float32) + np.float32(1e-3)
         changes = rng.random(size.N) < 1.0 / size.run
         kept = rng.random(size.N) < 0.5
@@ -21,7 +24,7 @@ class Compaction(Task):
         return {"x": x + np.float32(self.physics["threshold"])}
 
     def probes(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
-        """Everything kept but for what equals the threshold; then nothing but the last element."""
+        """Yield an input that keeps all but elements equal to the threshold, and one that keeps the last."""
         threshold = np.float32(self.physics["threshold"])
         x = threshold + rng.random(size.N, dtype=np.float32) + np.float32(1e-3)
         x[rng.random(size.N) < 0.01] = threshold
@@ -33,7 +36,7 @@ class Compaction(Task):
         yield Probe("the first alone", size, {"x": x})
 
     def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
-        """Within one block, a few, and more than one group scans at a time."""
+        """Yield sizes within one block, of a few blocks, and of more than one group scans at a time."""
         physics = {"threshold": rng.uniform(-0.5, 0.5)}
         for low, high in ((3, 255), (257, 5001), (70_001, 90_001)):
             (N,) = odd_extents(rng, 1, low, high)
@@ -63,7 +66,10 @@ class Compaction(Task):
         return [out, np.array([kept.size], np.uint32)]
 
     def check(self, size: Size, got: Sequence[Array], want: Sequence[Array]) -> Check:
-        """The elements, and how many: the entries of `first` before its last are the candidate's own business."""
+        """Compare the elements and their number.
+
+        The entries of `first` before its last are the candidate's own business.
+        """
         return super().check(size, [got[0], got[1][-1:]], want)
 
     def work(self, size: Size, inputs: Mapping[str, Array]) -> Work:

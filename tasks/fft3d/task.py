@@ -36,10 +36,10 @@ class FFT3D(Task):
         return [x[..., None].view(np.float64)]
 
     def invariants(self, size: Size, inputs: Mapping[str, Array], results: Sequence[Array]) -> dict[str, float]:
-        """Parseval: the transform's energy over N³ is that of the field."""
+        """Compute both sides of Parseval's theorem: the transform's energy over N³ is that of the field."""
         x = results[0].reshape(-1)
         return {"energy": float(np.einsum("i,i->", x, x, dtype=np.float64)) / size.N**3}
 
     def work(self, size: Size, inputs: Mapping[str, Array]) -> Work:
-        """96 bytes a cell, as the benchmark has it. Needed are 48: each of three passes reads and writes 8."""
+        """Count 96 bytes a cell, as the benchmark does. Needed are 48: each of three passes reads and writes 8."""
         return Work(96.0 * size.N**3, Bound.BANDWIDTH, needed=48.0 * size.N**3)

@@ -18,7 +18,7 @@ class GradShafranov(Task):
         return {"psi": psi.astype(np.float32)}
 
     def probes(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
-        """Both signs, so that psi_n leaves (0, 1); the largest value on the edge, where the reduction must not look."""
+        """Yield both signs, so that psi_n leaves (0, 1). The largest value is on the edge, outside the reduction."""
         psi = rough(rng, (size.NZ, size.NR))
         psi[0, :] = psi[-1, :] = 50.0
         yield Probe("rough", size.replace(steps=3), {"psi": psi})
@@ -29,7 +29,7 @@ class GradShafranov(Task):
                 yield Probe("the largest value in a corner", size.replace(steps=1), {"psi": psi})
 
     def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
-        """Extents with other residues than 1, which those of the benchmark have in common."""
+        """Yield extents with other residues than 1, which those of the benchmark have in common."""
         NR, NZ = (n + int(rng.integers(2)) for n in odd_extents(rng, 2, 7, 91))
         other = size.replace(NR=NR, NZ=NZ, steps=2)
         names = ("Rmin", "Rmax", "Zmax", "p_axis", "mu0", "omega")

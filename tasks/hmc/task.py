@@ -16,7 +16,7 @@ class HamiltonianMonteCarlo(Task):
     """
 
     def inputs(self, size: Size, rng: np.random.Generator) -> dict[str, Array]:
-        """Σ has eigenvalues geomspace(0.5, 2, d) under a random rotation; q ~ N(0, 4Σ)."""
+        """Draw Σ with eigenvalues geomspace(0.5, 2, d) under a random rotation; q ~ N(0, 4Σ)."""
         rotation, _ = np.linalg.qr(rng.standard_normal((size.d, size.d)))
         variances = np.geomspace(0.5, 2.0, size.d)
         q = 2.0 * (rng.standard_normal((size.K, size.d)) * np.sqrt(variances)) @ rotation.T
@@ -24,7 +24,7 @@ class HamiltonianMonteCarlo(Task):
         return {"q": q.astype(np.float32), "accept": np.zeros(size.K, np.uint32), "A": A.astype(np.float32)}
 
     def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
-        """Single steps from states as a run has them, at places of the run that nobody knows; and other chains."""
+        """Yield single steps from states as a run has them, at places that nobody knows; and other chains."""
         for first in rng.choice(size.steps, min(_DRAWN, size.steps), replace=False):
             physics = {"first": float(first)}
             yield Probe(f"step {first}", size.replace(steps=1), self._underway(size, int(first), rng), physics)
@@ -38,7 +38,7 @@ class HamiltonianMonteCarlo(Task):
         yield Probe("other chains", other, self._underway(other, int(physics["first"]), rng), physics)
 
     def _underway(self, size: Size, first: int, rng: np.random.Generator) -> dict[str, Array]:
-        """Chains that have come to their stationary distribution, which is half as wide as where they start."""
+        """Draw chains that have come to their stationary distribution, which is half as wide as their start."""
         state = self.inputs(size, rng)
         if first:
             state["q"] *= np.float32(0.5)
@@ -46,7 +46,7 @@ class HamiltonianMonteCarlo(Task):
         return state
 
     def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
-        """The state before and after each step that is checked, then the last state."""
+        """Return the state before and after each step that is checked, then the last state."""
         states = [(inputs["q"], inputs["accept"])]
         for step in range(size.steps):
             q, accept = states[-1]
@@ -62,11 +62,11 @@ class HamiltonianMonteCarlo(Task):
 
     @property
     def _first(self) -> int:
-        """The index of the first step; where it is given, only single steps are judged."""
+        """Index of the first step; if it is given, only single steps are judged."""
         return max(int(self.physics["first"]), 0)
 
     def reference(self, size: Size, inputs: Mapping[str, Array]) -> Sequence[Array]:
-        """What `check` needs instead of a trajectory: the initial state, and A."""
+        """Return the data that `check` needs instead of a trajectory: the initial state, and A."""
         return [inputs["q"], inputs["accept"], inputs["A"].astype(np.float64)]
 
     def check(self, size: Size, got: Sequence[Array], want: Sequence[Array]) -> Check:
@@ -89,7 +89,10 @@ class HamiltonianMonteCarlo(Task):
     def _one_step(
         self, size: Size, step: int, before: tuple[Array, Array], after: tuple[Array, Array], A: Array
     ) -> Check:
-        """A chain whose acceptance hangs on less than single precision may go either way, but nowhere else."""
+        """Compare one step.
+
+        A chain whose acceptance is closer than single precision may go either way, but nowhere else.
+        """
         q, accept = before
         moved, margin = self.proposal(size, step, q.astype(np.float64), A)
         accepted = margin > 0.0
@@ -111,7 +114,7 @@ class HamiltonianMonteCarlo(Task):
         return Check(True, error, "")
 
     def proposal(self, size: Size, step: int, q: Array, A: Array) -> tuple[Array, Array]:
-        """Where each chain moves if it accepts, and by how much it does: −dH − ln u."""
+        """Return each chain's move if it accepts, and the margin of acceptance: −dH − ln u."""
         L, eps = int(self.physics["L"]), self.physics["eps"]
         chain = np.arange(size.K, dtype=np.uint32)[:, None] * np.uint32(0x9E3779B9) + np.uint32(self.physics["seed"])
         counter = np.arange(step * (size.d + 1), (step + 1) * (size.d + 1), dtype=np.uint32)
@@ -143,14 +146,14 @@ class HamiltonianMonteCarlo(Task):
         return Check(bool(error <= 1.0), error, detail)
 
     def invariants(self, size: Size, inputs: Mapping[str, Array], results: Sequence[Array]) -> dict[str, float]:
-        """The mean energy of the target is d/2, and detailed balance keeps it there."""
+        """Return the mean energy; the target's is d/2, and detailed balance keeps it there."""
         if len(results) == 3 and results[2].shape == (size.d, size.d):
             return {"mean potential energy": 0.5 * size.d}
         q = results[-2].astype(np.float64)
         return {"mean potential energy": float(0.5 * np.mean(np.sum(q * (q @ inputs["A"]), axis=1)))}
 
     def work(self, size: Size, inputs: Mapping[str, Array]) -> Work:
-        """(L + 1)(2d² − d) operations a chain and step, as the benchmark has it: the L + 1 gradients.
+        """Count (L + 1)(2d² − d) operations a chain and step, as the benchmark does: the L + 1 gradients.
 
         Needed are these instructions, a dimension: d multiply-adds a gradient and one to kick; one a leap to drift; for
         both energies 2 each; for its momentum 20 of the generator and, half of each for a pair of dimensions, a
@@ -166,7 +169,7 @@ _DRAWN = 6  # single steps
 
 
 def _checked(size: Size) -> list[int]:
-    """The steps that are done again: the first, one in the middle, the last."""
+    """Return the steps that are done again: the first, one in the middle, the last."""
     return sorted({0, size.steps // 2, size.steps - 1})
 
 

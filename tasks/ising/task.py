@@ -18,7 +18,7 @@ class Ising(Task):
         return {"spins": spins, "p_accept": self._probabilities()}
 
     def probes(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
-        """All aligned but for a few; then alternating, where every site flips."""
+        """Yield spins that are aligned except for a few; then alternating ones, where every site flips."""
         p_accept = self._probabilities()
         aligned = np.where(rng.random((size.NY, size.NX)) < 0.01, -1, 1).astype(np.int8)
         yield Probe("aligned", size.replace(steps=2), {"spins": aligned, "p_accept": p_accept})
@@ -26,14 +26,14 @@ class Ising(Task):
         yield Probe("alternating", size.replace(steps=1), {"spins": alternating, "p_accept": p_accept})
 
     def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
-        """Extents that are twice an odd number: both are even on a periodic checkerboard."""
+        """Yield extents that are twice an odd number: both are even on a periodic checkerboard."""
         NX, NY = (2 * n for n in odd_extents(rng, 2, 3, 41))
         physics = {"beta": rng.uniform(0.1, 0.8), "seed": float(rng.integers(1 << 31))}
         other = size.replace(NX=NX, NY=NY, steps=2)
         yield Probe("another size", other, self.with_physics(physics).inputs(other, rng), physics)
 
     def _probabilities(self) -> Array:
-        """exp(−β ΔE) by (s·h + 4)/2, one where the energy falls."""
+        """Tabulate exp(−β ΔE) by (s·h + 4)/2, one where the energy falls."""
         p = np.zeros(8, np.float32)
         p[:5] = np.minimum(1.0, np.exp(-2.0 * self.physics["beta"] * np.array([-4.0, -2.0, 0.0, 2.0, 4.0])))
         return p

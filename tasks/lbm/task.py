@@ -20,7 +20,7 @@ class LatticeBoltzmann(Task):
         return {"f": (W[:, None, None] * rho).astype(np.float32)}
 
     def probes(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
-        """A gas far from equilibrium, its density over four decades: no direction and no cell like another."""
+        """Yield a gas far from equilibrium, its density over four decades: no direction and no cell like another."""
         yield Probe("turbulent", size.replace(steps=2), self._turbulent(size, rng))
         yield Probe("calm", size.replace(steps=2), self._calm(size, rng))
 
@@ -30,7 +30,7 @@ class LatticeBoltzmann(Task):
         yield Probe("another size", other, self._turbulent(other, rng), {"tau": rng.uniform(0.6, 1.6)})
 
     def _calm(self, size: Size, rng: np.random.Generator) -> dict[str, Array]:
-        """As in the benchmark nearly at rest, but on every cell in another direction."""
+        """Draw a gas nearly at rest as in the benchmark, but on every cell in another direction."""
         noise = 1.0 + 0.05 * rng.uniform(-1.0, 1.0, (9, size.NY, size.NX))
         return {"f": (W[:, None, None] * noise).astype(np.float32)}
 

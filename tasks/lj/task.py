@@ -14,12 +14,12 @@ SKIN = 0.3  # by how much pairs beyond the cutoff are listed, so that one list s
 
 
 class LennardJones(Task):
-    """N Lennard-Jones particles in a periodic box, cell lists built anew each step. Positions are (N, 4)."""
+    """N Lennard-Jones particles in a periodic box, cell lists built again each step. Positions are (N, 4)."""
 
     repeatable = False  # the order within a cell is that of atomic operations, and so is that of its forces
 
     def inputs(self, size: Size, rng: np.random.Generator) -> dict[str, Array]:
-        """A cubic lattice, each coordinate off by up to 5 % of its spacing; velocities without a mean."""
+        """Draw a cubic lattice, each coordinate off by up to 5 % of its spacing; velocities without a mean."""
         side = round(size.N ** (1 / 3))
         spacing = size.L / side
         sites = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
@@ -31,7 +31,7 @@ class LennardJones(Task):
         return {"pos": pos, "vel": vel}
 
     def probes(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
-        """The same gas, hotter, its particles in any order and strewn over the images of the box."""
+        """Yield the same gas, hotter, its particles in any order and strewn over the images of the box."""
         problem = self.inputs(size, rng)
         order = rng.permutation(size.N)
         pos, vel = problem["pos"][order], 5.0 * problem["vel"][order]
@@ -39,7 +39,7 @@ class LennardJones(Task):
         yield Probe("images", size.replace(steps=2), {"pos": pos, "vel": vel.astype(np.float32)})
 
     def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
-        """Few particles, another cutoff, and as many cells as it allows."""
+        """Yield few particles, another cutoff, and as many cells as it allows."""
         side = int(rng.choice([7, 8, 9]))
         L, rcut = 1.15 * side, rng.uniform(2.0, 2.6)
         other = size.replace(N=side**3, L=L, M=int(L / rcut), steps=2)
@@ -86,8 +86,10 @@ class LennardJones(Task):
         return [r, v, *(bound for bounds in occupied for bound in bounds)]
 
     def _occupied(self, size: Size, r: Array) -> tuple[Array, Array]:
-        """The least and the most particles of each cell: those within single precision of a border may be counted on
-        either side of it."""
+        """Return the least and the most particles of each cell.
+
+        Particles within single precision of a border may be counted on either side of it.
+        """
         cells = size.M**3
         at = np.mod(r, size.L) * (size.M / size.L)
         near = np.abs(at - np.round(at)) < _BORDER * size.M
@@ -103,8 +105,10 @@ class LennardJones(Task):
         return least, most
 
     def check(self, size: Size, got: Sequence[Array], want: Sequence[Array]) -> Check:
-        """Positions, velocities, and how many particles the cells count. An overflowing cell comes first, by its own
-        name: what follows from it would mislead."""
+        """Compare positions, velocities, and the cells' counts of particles.
+
+        An overflowing cell comes first, by its own name: its consequences would mislead.
+        """
         most = int(self.physics["max_per_cell"])
         for step, count in enumerate(got[2:]):
             if count.max() > most:
@@ -130,12 +134,12 @@ class LennardJones(Task):
         return {"momentum": float(np.linalg.norm(v.sum(axis=0))), "kinetic energy": float(0.5 * (v * v).sum())}
 
     def work(self, size: Size, inputs: Mapping[str, Array]) -> Work:
-        """20 operations an ordered pair within the cutoff, as the benchmark has it.
+        """Count 20 operations an ordered pair within the cutoff, as the benchmark does.
 
         But a kernel has to find them, and the 27 cells hold some ten times as many. Needed are 7 instructions for each
         pair of theirs, to see that it is too far away (3 subtractions, a product and 2 multiply-adds for r², a
         comparison), and 9 more for one that is not: a reciprocal, 2 products for 1/r⁶, 3 for the factor, and 3
-        multiply-adds for the sums. Only a kernel that skips cells, or takes a pair once for both, needs less.
+        multiply-adds for the sums. Only a kernel that skips cells, or takes a pair once for both, needs fewer.
         """
         r = inputs["pos"][:, :3].astype(np.float64)
         within = 2 * len(pairs(r, size.L, self.physics["rcut"])[0])
@@ -144,7 +148,7 @@ class LennardJones(Task):
 
 
 def looked_at(r: Array, L: float, M: int) -> int:
-    """How many ordered pairs of different particles the 27 cells around each particle hold."""
+    """Count the ordered pairs of different particles that the 27 cells around each particle hold."""
     cell = np.minimum((r % L * (M / L)).astype(int), M - 1) @ (1, M, M * M)
     counts = np.bincount(cell, minlength=M**3).reshape(M, M, M)
     around = counts
@@ -154,7 +158,7 @@ def looked_at(r: Array, L: float, M: int) -> int:
 
 
 def pairs(r: Array, L: float, reach: float) -> tuple[Array, Array]:
-    """All pairs i, j of particles closer than `reach`, nearest image, each pair once.
+    """Return all pairs i, j of particles closer than `reach`, nearest image, each pair once.
 
     Particles are sorted into cells of at least `reach`; a cell is compared with itself and with half of its neighbours.
     """

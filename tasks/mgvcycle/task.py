@@ -11,7 +11,7 @@ class MultigridVCycle(Task):
     """V-cycles for −Δu = f on the unit square, n × n intervals, arrays u[j, i] of (n + 1)² points, edges zero."""
 
     def inputs(self, size: Size, rng: np.random.Generator) -> dict[str, Array]:
-        """A right-hand side of a few random waves, and no guess. `zero` is where coarser grids start from."""
+        """Draw a right-hand side of a few random waves, and no guess. Coarser grids start from `zero`."""
         x = np.linspace(0.0, 1.0, size.n + 1)
         modes = np.sin(np.pi * np.outer(np.arange(1, 9), x))
         f = modes.T @ rng.standard_normal((8, 8)) @ modes
@@ -65,7 +65,7 @@ class MultigridVCycle(Task):
         return [u]
 
     def _cycle(self, n: int, u: Array, f: Array) -> None:
-        """One V-cycle, in place."""
+        """Run one V-cycle, in place."""
         if not _coarsens(n):
             self._smooth(n, u, f, self.physics["coarsest"])
             return
@@ -88,7 +88,7 @@ class MultigridVCycle(Task):
             u[1:-1, 1:-1] += 0.25 * self.physics["omega"] * (f[1:-1, 1:-1] / (n * n) - _operator(u))
 
     def invariants(self, size: Size, inputs: Mapping[str, Array], results: Sequence[Array]) -> dict[str, float]:
-        """The norm of the residual over that of f: what a V-cycle is there to reduce."""
+        """Return the norm of the residual over that of f, which a V-cycle is there to reduce."""
         u, f = results[0].astype(np.float64), inputs["f"][1:-1, 1:-1]
         return {"residual": float(np.linalg.norm(f - size.n**2 * _operator(u)) / np.linalg.norm(f))}
 
@@ -107,5 +107,5 @@ def _coarsens(n: int) -> bool:
 
 
 def _operator(u: Array) -> Array:
-    """4u minus the four neighbours, at the inner points."""
+    """Compute 4u minus the four neighbours, at the inner points."""
     return 4.0 * u[1:-1, 1:-1] - u[1:-1, :-2] - u[1:-1, 2:] - u[:-2, 1:-1] - u[2:, 1:-1]

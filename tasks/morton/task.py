@@ -34,7 +34,7 @@ class Morton(Task):
         return [u]
 
     def reference(self, size: Size, inputs: Mapping[str, Array]) -> Sequence[Array]:
-        """In row-major order u[z, y, x], plane by plane so that the planes in use stay in cache."""
+        """Step in row-major order u[z, y, x], plane by plane so that the planes in use stay in cache."""
         current = inputs["u"].astype(np.float64)[morton_index(_logarithm(size))]
         alpha = self.physics["alpha"]
         following = current.copy()
@@ -66,7 +66,7 @@ def _logarithm(size: Size) -> int:
 
 
 def morton_index(logarithm: int) -> Array:
-    """The Morton index of every cell [z, y, x]."""
+    """Return the Morton index of every cell [z, y, x]."""
     line = np.arange(1 << logarithm)
     spread = np.zeros_like(line)
     for b in range(logarithm):

@@ -19,7 +19,7 @@ class NBody(Task):
         return {"pos": pos, "vel": vel, "mass": rng.uniform(0.5, 1.5, size.N).astype(np.float32)}
 
     def probes(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
-        """Pairs within the softening length, masses over four decades, some of them zero, and padding that is not."""
+        """Yield pairs within the softening length, masses over four decades or zero, and padding that is not zero."""
         problem = self.inputs(size, rng)
         pos, vel, mass = problem["pos"], problem["vel"], problem["mass"]
         pos[1::2, :3] = pos[:-1:2, :3] + rng.uniform(-0.02, 0.02, (size.N // 2, 3))
@@ -32,7 +32,7 @@ class NBody(Task):
             yield Probe("one heavy body", size.replace(steps=1), self._heavy(size, heavy, rng), {"dt": 0.05})
 
     def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
-        """Numbers of bodies that fill no threadgroup."""
+        """Yield numbers of bodies that fill no threadgroup."""
         physics = {"dt": rng.uniform(1e-3, 0.05), "eps": rng.uniform(0.02, 0.2), "G": rng.uniform(0.5, 2.0)}
         (N,) = odd_extents(rng, 1, 131, 383)
         other = size.replace(N=N, steps=2)
@@ -42,7 +42,7 @@ class NBody(Task):
         yield Probe("another number", other, self._heavy(other, int(rng.integers(N)), rng), {**physics, "dt": 0.05})
 
     def _heavy(self, size: Size, heavy: int, rng: np.random.Generator) -> dict[str, Array]:
-        """All are drawn to one body: no errors of many pairs cancel, so that half precision shows."""
+        """Draw bodies around a heavy one: no errors of many pairs cancel, so that half precision shows."""
         problem = self.inputs(size, rng)
         problem["mass"] *= np.float32(1e-4)
         problem["mass"][heavy] = 30.0
@@ -73,7 +73,7 @@ class NBody(Task):
         return [r, v]
 
     def check(self, size: Size, got: Sequence[Array], want: Sequence[Array]) -> Check:
-        """The fourth component is padding and not looked at."""
+        """Compare without the fourth component, which is padding."""
         return super().check(size, [g[:, :3] for g in got], want)
 
     def invariants(self, size: Size, inputs: Mapping[str, Array], results: Sequence[Array]) -> dict[str, float]:
@@ -81,7 +81,7 @@ class NBody(Task):
         return {"momentum": float(np.linalg.norm(m @ v)), "kinetic energy": float(0.5 * m @ (v * v).sum(axis=1))}
 
     def work(self, size: Size, inputs: Mapping[str, Array]) -> Work:
-        """20 operations a pair, as the benchmark has it.
+        """Count 20 operations a pair, as the benchmark does.
 
         Needed are 13 instructions a pair: 3 subtractions, 3 multiply-adds for r² + eps², one reciprocal root, 3
         products for m/r³, 3 multiply-adds for the sums.

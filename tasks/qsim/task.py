@@ -10,7 +10,7 @@ class QuantumCircuit(Task):
     """Random circuits on a state vector of n qubits: arrays (2^n, 2) of real and imaginary parts."""
 
     def inputs(self, size: Size, rng: np.random.Generator) -> dict[str, Array]:
-        """A random state of norm one, and a random unitary for every gate."""
+        """Draw a state of norm one, and a unitary for every gate."""
         state = rng.standard_normal((2**size.n, 2))
         return {
             "state": (state / np.linalg.norm(state)).astype(np.float32),
@@ -18,19 +18,19 @@ class QuantumCircuit(Task):
         }
 
     def probes(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
-        """A basis state, large enough that one layer spreads it over amplitudes of every magnitude."""
+        """Yield a basis state, large enough that one layer spreads it over amplitudes of every magnitude."""
         state = np.zeros((2**size.n, 2), np.float32)
         state[rng.integers(2**size.n)] = (0.6, -0.8)
         one = size.replace(layers=1)
         yield Probe("basis state", one, {**self.inputs(one, rng), "state": state})
 
     def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
-        """Gates in another order, on other qubits: what a gate acts on is an argument."""
+        """Yield gates in another order, on other qubits: a gate's qubits are arguments."""
         other = size.replace(n=int(rng.integers(5, 12)), layers=1)
         yield Probe("another circuit", other, self.inputs(other, rng), {"shuffle": float(rng.integers(1, 1 << 31))})
 
     def circuit(self, size: Size) -> list[tuple[int, int]]:
-        """Target and control of every gate, in order; they are equal where there is no control."""
+        """Return target and control of every gate, in order; they are equal if there is no control."""
         if shuffle := int(self.physics["shuffle"]):
             pairs = np.random.default_rng(shuffle).integers(size.n, size=(2 * size.n * size.layers, 2))
             return [(int(target), int(control)) for target, control in pairs]
@@ -63,7 +63,7 @@ class QuantumCircuit(Task):
         return [_parts(state)]
 
     def invariants(self, size: Size, inputs: Mapping[str, Array], results: Sequence[Array]) -> dict[str, float]:
-        """Unitary gates keep the norm."""
+        """Return the norm, which unitary gates keep."""
         return {"norm": float(np.linalg.norm(results[0].astype(np.float64)))}
 
     def work(self, size: Size, inputs: Mapping[str, Array]) -> Work:
@@ -71,11 +71,11 @@ class QuantumCircuit(Task):
 
 
 def unitaries(rng: np.random.Generator, count: int) -> Array:
-    """Random 2 × 2 unitary matrices: the Q of random complex ones."""
+    """Draw 2 × 2 unitary matrices: the Q of random complex ones."""
     real, imaginary = rng.standard_normal((2, count, 2, 2))
     return np.linalg.qr(real + 1j * imaginary)[0]
 
 
 def _parts(z: Array) -> Array:
-    """Complex numbers as pairs of real and imaginary parts."""
+    """Split complex numbers into pairs of real and imaginary parts."""
     return np.ascontiguousarray(z).reshape(-1, 1).view(np.float64)

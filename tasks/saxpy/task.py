@@ -8,14 +8,14 @@ from metalsci.task.fields import odd_extents, rough
 
 
 class Saxpy(Task):
-    """out = a·x + y, the smoke test: no reuse, nothing to win but what the memory allows."""
+    """out = a·x + y, the smoke test: no reuse, so memory is the only limit."""
 
     def inputs(self, size: Size, rng: np.random.Generator) -> dict[str, Array]:
         x, y = (rng.standard_normal(size.N, dtype=np.float32) for _ in range(2))
         return {"x": x, "y": y}
 
     def probes(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
-        """Where the product is exact and the sum is not, where one cancels the other, and spikes."""
+        """Yield inputs with exact products and inexact sums, with cancellation, and with spikes."""
         x = rough(rng, (size.N,))
         yield Probe("rough", size, {"x": x, "y": np.where(x > 0, np.float32(-self.physics["a"]), np.float32(1)) * x})
 

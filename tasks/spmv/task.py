@@ -11,20 +11,20 @@ class SparseProduct(Task):
     """x ← A x, a few times, for a square matrix in compressed sparse rows whose lengths follow a power law."""
 
     def inputs(self, size: Size, rng: np.random.Generator) -> dict[str, Array]:
-        """Lengths with a tail of exponent `exponent`, elements scaled so that x keeps its magnitude."""
+        """Draw lengths with a tail of exponent `exponent`, and elements scaled so that x keeps its magnitude."""
         most = size.rows // 4
         length = np.minimum(self.physics["shortest"] * rng.random(size.rows) ** (-1.0 / (size.exponent - 1.0)), most)
         return self._matrix(size, length.astype(np.int64), rng)
 
     def probes(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
-        """Many empty rows, some of one element, and two full rows beside each other."""
+        """Yield many empty rows, some of one element, and two full rows next to each other."""
         length = rng.integers(0, 2, size.rows)
         length[size.rows // 2 : size.rows // 2 + 2] = size.rows
         problem = self._matrix(size, length, rng)
         yield Probe("empty and full rows", size.replace(steps=1), {**problem, "x": rough(rng, (size.rows,))})
 
     def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
-        """Short rows, the first and the last of them full."""
+        """Yield short rows, the first and the last of them full."""
         (rows,) = odd_extents(rng, 1, 301, 1901)
         length = rng.integers(0, 9, rows)
         length[[0, -1]] = rows

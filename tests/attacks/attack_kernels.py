@@ -1,4 +1,4 @@
-"""Kernels that try to win without being faster. Each is made from its task's seed kernel and names what it tries.
+"""Kernels that try to win without being faster. Each is made from its task's seed kernel and names its trick.
 
 Classes, as in the literature on such incidents: A does not compute, B fits the fixture, C numerics, D state and memory,
 E timing, order and luck, F text and pipeline.
@@ -54,7 +54,7 @@ def seed_kernel(task: str) -> str:
 
 
 def first_in_each(text: Callable[[str], str]) -> Callable[[str], str]:
-    """Puts a statement first in each kernel's body; `text` is given the kernel's first output."""
+    """Put a statement first in each kernel's body; `text` is given the kernel's first output."""
 
     def made(seed: str) -> str:
         source = seed.encode()
@@ -82,7 +82,7 @@ def before(line: str, new: str) -> Callable[[str], str]:
 
 
 def constant(name: str, value: str) -> Callable[[str], str]:
-    """The value that the benchmark gives an argument, in the place of the argument."""
+    """Replace an argument by the value that the benchmark gives it."""
 
     def made(seed: str) -> str:
         source = seed.encode()
@@ -108,7 +108,7 @@ _LAST = {"compact": "compact_scatter", "lj": "lj_step", "mgvcycle": "mg_prolong"
 
 
 def only_known_sizes(task: str) -> Callable[[str], str]:
-    """Correct where it is scored, and nothing elsewhere."""
+    """Compute correctly at scored sizes, and nothing elsewhere."""
     name, first, second = _KNOWN[task]
 
     def made(seed: str) -> str:

@@ -21,7 +21,7 @@ CEILINGS = ("device=cpu", "device.ceilings.bandwidth=10", "device.ceilings.fp32=
 
 
 class Court:
-    """Judges kernels as a run does: evaluation with the sanitizer, then the gate."""
+    """A judge of kernels, as in a run: evaluation with the sanitizer, then the gate."""
 
     def __init__(self, composed):
         self._composed = composed

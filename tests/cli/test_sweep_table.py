@@ -1,4 +1,4 @@
-"""The end of a sweep: which runs are counted, and what is said of their seeds."""
+"""The end of a sweep: the runs that count, and the aggregates over their seeds."""
 
 import csv
 import io

@@ -15,7 +15,10 @@ from metalsci.cpu_metal.execute.process import DeviceProcess
 
 
 def interpreter(root: str) -> list[str]:
-    """Less address space than an aarch64 has: this QEMU keeps a table of it, and the device asks for a terabyte."""
+    """Return the emulator's command, with less address space than an aarch64 has.
+
+    This QEMU keeps a table of it, and the device asks for a terabyte.
+    """
     return ["qemu-aarch64", "-R", "16G", "-cpu", "max", "-L", root, f"{root}/usr/bin/python3", "-I", "-S"]
 
 

@@ -1,4 +1,4 @@
-"""The programs of `programs/accepted`, Metal as anyone would write it, and what a comment says each kernel leaves."""
+"""The programs of `programs/accepted`, Metal as anyone would write it, with each kernel's results in a comment."""
 
 import re
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _KERNEL = re.compile(r"^// gives (?P<values>.*)\n(?:(?!//).*\n)*?.*\bkernel void
 
 @dataclass(frozen=True)
 class Promise:
-    """A kernel and the first values of its output, when it runs on one thread and every input is 1."""
+    """A kernel and the first values of its output, if it runs on one thread and every input is 1."""
 
     path: Path
     kernel: str
@@ -28,7 +28,7 @@ class Promise:
 
 
 def promises(path: Path) -> list[Promise]:
-    """Those of one file."""
+    """Read the promises of one file."""
     found = _KERNEL.finditer(path.read_text())
     return [Promise(path, match["name"], tuple(map(float, match["values"].split()))) for match in found]
 

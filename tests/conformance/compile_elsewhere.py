@@ -1,4 +1,4 @@
-"""A pytest plugin: what compiles for this processor must compile for that of METALSCI_ELSEWHERE, too.
+"""A pytest plugin: every source that compiles for this processor must compile for that of METALSCI_ELSEWHERE, too.
 
 That is a target and an architecture, as in `aarch64-linux-gnu armv8-a`. Nothing is run there.
 """

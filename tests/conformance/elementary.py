@@ -1,4 +1,4 @@
-"""The elementary functions of <metal_math>: what they are, and how far Metal lets them be from it.
+"""The elementary functions of <metal_math>: their values, and the errors that Metal allows.
 
 Bounds are those of the Metal Shading Language Specification, section 8.4: table 8.1 for float, 8.2 for float in fast
 math, 8.3 for half. Where table 8.2 gives a formula in place of a figure ("implemented as ..."), table 8.1 holds here in
@@ -22,7 +22,7 @@ NEAR = 1000.0
 
 
 def nowhere(*arguments: Any) -> Any:
-    """In place of `exact`: the doubles of NumPy are good enough."""
+    """Stand in for `exact` where the doubles of NumPy are good enough."""
     raise ValueError
 
 
@@ -45,7 +45,7 @@ class Elementary:
     arity: int = 1
 
     def reference(self, *arguments: Doubles) -> Doubles:
-        """To a double's precision: mpmath's where it has a value, NumPy's where the arguments are at the ends."""
+        """Compute values to a double's precision: mpmath's if it has one, NumPy's if the arguments are at the ends."""
         with np.errstate(all="ignore"):
             ends = self.double(*(x.astype(np.float64) for x in arguments))
         if self.exact is nowhere:
@@ -57,7 +57,7 @@ class Elementary:
 
 @cache
 def _at(name: str, arguments: tuple[float, ...]) -> float | None:
-    """None where the value is not a real number, or mpmath refuses."""
+    """Evaluate by mpmath; None if the value is not a real number, or mpmath refuses."""
     with mpmath.workprec(90):
         try:
             value = ELEMENTARY[name].exact(*map(mpmath.mpf, arguments))
@@ -84,7 +84,7 @@ def _log_fast(error: float, units: float) -> Tolerance:
 
 
 def _turns(x: Doubles) -> tuple[Doubles, Doubles]:
-    """x as quarters of a period of 2, and what is left, exactly."""
+    """Split x into quarters of a period of 2 and the rest, exactly."""
     r = x - 2 * np.rint(x / 2)
     quarters = np.rint(2 * r)
     return np.remainder(quarters, 4), np.pi * (r - quarters / 2)

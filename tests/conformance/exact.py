@@ -16,9 +16,9 @@ Array = npt.NDArray[Any]
 class Exact:
     """A function of floating-point numbers, of which `integers` names those arguments that are int.
 
-    call: where it is more than the name and its arguments. There and in `result`, `T` is the type and `I` the int of
-    its size.
-    fast_domain: where fast math promises anything.
+    call: given if it is more than the name and its arguments. There and in `result`, `T` is the type and `I` the int of
+        its size.
+    fast_domain: the arguments for which fast math promises anything.
     """
 
     name: str
@@ -41,7 +41,10 @@ def _least(*values: Doubles) -> Doubles:
 
 
 def _median(x: Doubles, y: Doubles, z: Doubles) -> Doubles:
-    """A NaN counts as missing, and of two numbers that are left either may be taken: this is the one taken here."""
+    """Take the median.
+
+    A NaN counts as missing, and of two numbers that are left either is allowed: this is one of them.
+    """
     return _largest(_least(x, y), _least(_largest(x, y), z))
 
 

@@ -23,7 +23,7 @@ def ulps(count: float) -> Tolerance:
 
 
 def absolute(error: float, otherwise: float = 0.0) -> Tolerance:
-    """An absolute error, or so many units where these are more."""
+    """Allow an absolute error, or so many units where these are more."""
     return lambda x, want, unit: np.maximum(error, otherwise * unit)
 
 
@@ -33,7 +33,7 @@ ROUNDED = ulps(0.5 + SLACK)
 
 
 def special(dtype: type[np.floating[Any]]) -> Array:
-    """Zeros, infinities, NaN, the ends of the range, subnormals, halves, and neighbours of whole numbers."""
+    """Return zeros, infinities, NaN, the ends of the range, subnormals, halves, and neighbours of whole numbers."""
     info = np.finfo(dtype)
     tiny, least = float(info.tiny), float(info.smallest_subnormal)
     whole = 2.0 ** (info.nmant + 1)  # from here on there are whole numbers only
@@ -47,7 +47,7 @@ def special(dtype: type[np.floating[Any]]) -> Array:
 
 
 def spread(rng: np.random.Generator, count: int, low: float, high: float, dtype: type[np.floating[Any]]) -> Array:
-    """Random values between the bounds: half of them uniform, half of all magnitudes."""
+    """Draw values between the bounds: half of them uniform, half of all magnitudes."""
     low, high = max(low, -float(np.finfo(dtype).max)), min(high, float(np.finfo(dtype).max))
     uniform = rng.uniform(low, high, count // 2)
     largest = max(abs(low), abs(high))
@@ -60,9 +60,10 @@ def spread(rng: np.random.Generator, count: int, low: float, high: float, dtype:
 def wrong(
     got: Array, reference: Reference, arguments: tuple[Array, ...], tolerance: Tolerance, *, signed_zeros: bool = False
 ) -> npt.NDArray[np.intp]:
-    """Where `got` is none of the values that section 8 allows: subnormal arguments and values may be flushed to zero.
+    """Find elements of `got` with none of the values that section 8 allows.
 
-    signed_zeros: a zero must have the reference's sign, unless something was flushed.
+    Subnormal arguments and values may be flushed to zero. signed_zeros: a zero must have the reference's sign, unless
+    something was flushed.
     """
     fine = _judged(got, reference, arguments, tolerance, signed_zeros)
     flushed = [_flushed(x) for x in arguments]
@@ -81,7 +82,7 @@ def _judged(
 
 
 def _flushed(x: Array) -> Array:
-    """This device flushes no halfs."""
+    """Flush subnormals, except of halfs, which this device does not flush."""
     if x.dtype != np.float32:
         return x
     return np.where(np.abs(x) < np.finfo(np.float32).tiny, np.copysign(np.float32(0), x), x)

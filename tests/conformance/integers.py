@@ -52,9 +52,10 @@ WORDS = [kind for kind in KINDS if kind.bits == 32]
 
 @dataclass(frozen=True)
 class IntegerFunction:
-    """Of a type and its arguments, in the mathematician's integers; the value is wrapped into `result` of the type.
+    """A function of a type and its arguments, in the mathematician's integers; its value is wrapped into `result`.
 
-    promoted: an operator to whom a scalar operand of fewer bits is an int. defined: where Metal defines a value.
+    promoted: an operator for which a scalar operand of fewer bits is an int. defined: the arguments with a value in
+        Metal.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What simdgroup and quad functions are: a model of one simdgroup or quad, lane by lane."""
+"""A model of one simdgroup or quad, lane by lane, for their functions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Value = Any
 
 @dataclass(frozen=True)
 class Group:
-    """The lanes of a simdgroup or a quad at one call: their values, what they would fill with, and who is active."""
+    """The lanes of a simdgroup or a quad at one call: their values, their fill values, and the active ones."""
 
     values: list[Value]
     fill: list[Value]
@@ -22,7 +22,7 @@ class Group:
         return len(self.values)
 
     def at(self, place: int) -> Value | None:
-        """None where Metal leaves the value undefined: there is no such lane, or it is not active."""
+        """Return a lane's value; None if Metal leaves it undefined: there is no such lane, or it is not active."""
         return self.values[place] if 0 <= place < self.width and self.active[place] else None
 
     def filling(self, place: int) -> Value | None:
@@ -41,7 +41,7 @@ Model = Callable[[Group, int], Value | None]
 
 @dataclass(frozen=True)
 class LaneFunction:
-    """`call` has `G` for simd or quad, `T` for the type, and knows x, fill and the lane's place in the group.
+    """A function of lanes. `call` has `G` for simd or quad, `T` for the type, and knows x, fill and the lane's place.
 
     bits: for integers only. votes: of `bool(x & 1)`, not of x; their value is an unsigned integer.
     """

@@ -21,7 +21,7 @@ NAMES = "xyzw"
 
 
 def scalar(metal_type: str) -> str:
-    """`float` of `float4`."""
+    """Return `float` for `float4`."""
     return metal_type.rstrip("234")
 
 
@@ -31,7 +31,7 @@ def lanes(metal_type: str) -> int:
 
 
 def sized(kind: str, lanes: int) -> str:
-    """`float4` of `float` and 4; a vector of one element is a scalar."""
+    """Return `float4` for `float` and 4; a vector of one element is a scalar."""
     return f"{kind}{lanes}" if lanes > 1 else kind
 
 
@@ -50,7 +50,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Values:
-    """What a probe gave: `got[i]` is the value for the arguments in the rows `at[i]`."""
+    """The results of a probe: `got[i]` is the value for the arguments in the rows `at[i]`."""
 
     got: Array
     at: npt.NDArray[np.intp]
@@ -59,11 +59,14 @@ class Values:
 def evaluate(
     device: Device, probes: Sequence[Probe], columns: Sequence[Array], mode: str = "safe", together: int = 12
 ) -> list[Values]:
-    """The probes' values for every row of `columns`, of which each holds one argument's scalars: shape (rows,), or
-    (probes, rows) where each probe has arguments of its own.
+    """Evaluate the probes for every row of `columns`.
+
+    columns: each holds one argument's scalars, of shape (rows,), or (probes, rows) if each probe has arguments of its
+        own.
+    together: probes in a kernel; all kernels are one source.
 
     Element `k` of a vector argument is `k` rows further down, and of a vector value a thread shows one element: so all
-    elements are seen. `together`: probes in a kernel; all kernels are one source.
+    elements are seen.
     """
     rows = columns[0].shape[-1]
     types = [scalar(argument) for argument in max((p.arguments for p in probes), key=len)]

@@ -1,4 +1,4 @@
-"""How much a test looks at: something of everything in `make test`, everything in `make conformance`."""
+"""The amount of a test: something of everything in `make test`, everything in `make conformance`."""
 
 from dataclasses import dataclass
 
@@ -7,17 +7,20 @@ import pytest
 
 @dataclass(frozen=True)
 class Scope:
-    """rows: sets of arguments. every_overload: all sizes of vectors, else the scalar and one of them."""
+    """Amount of a test.
+
+    rows: sets of arguments. every_overload: all sizes of vectors, else the scalar and one of them.
+    """
 
     rows: int
     every_overload: bool
 
     def lanes(self, index: int) -> tuple[int, ...]:
-        """Sizes of function `index` of a table."""
+        """Return the sizes of function `index` of a table."""
         return (1, 2, 3, 4) if self.every_overload else (1, 2 + index % 3)
 
     def overloads(self, index: int, mode: str) -> list[tuple[int, str]]:
-        """Sizes and namespaces of function `index` of a table: the mode's own namespace is an alias."""
+        """Return the sizes and namespaces of function `index` of a table: the mode's own namespace is an alias."""
         if self.every_overload:
             return [(lanes, space) for lanes in (1, 2, 3, 4) for space in ("", "fast::", "precise::")]
         if mode == "fast":

@@ -1,4 +1,4 @@
-"""Programs that Apple's compiler accepts, run: each kernel of `programs/accepted` leaves what its comment says."""
+"""Programs that Apple's compiler accepts, run: each kernel of `programs/accepted` gives the results of its comment."""
 
 from collections.abc import Callable
 from functools import cache
@@ -12,7 +12,7 @@ from metalsci.cpu_metal import Device, Library
 
 @pytest.fixture(scope="module")
 def library(device: Device) -> Callable[[Path], Library]:
-    """Each file compiled once."""
+    """Return a function that compiles each file once."""
     return cache(lambda path: device.compile(path.read_text()))
 
 

@@ -1,4 +1,4 @@
-"""A kernel under the sanitizer does what it does without: all of it instrumented, its outputs are the same.
+"""A kernel under the sanitizer gives the same outputs as without, with all of it instrumented.
 
 The accepted programs go through every construct of the language, the tasks' kernels through what people write.
 """

@@ -1,4 +1,4 @@
-"""How threads are laid out and how they wait for one another, against NumPy models, over random grids and programs."""
+"""The layout of threads and their waits for one another, against NumPy models, over random grids and programs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ def grids(dimensions: int) -> st.SearchStrategy[Grid]:
 
 
 def attributes(grid: Grid) -> dict[str, np.ndarray]:
-    """Of every thread, in rows of the grid, x fastest: vectors as columns x, y, ..., scalars as one."""
+    """Return attributes of every thread, in rows of the grid, x fastest. Vectors have columns x, y, ..."""
     dimensions = len(grid.threads)
     threads, group = np.array(grid.threads), np.array(grid.group)
     position = np.indices(grid.threads[::-1]).reshape(dimensions, -1)[::-1].T
@@ -82,7 +82,7 @@ def attributes(grid: Grid) -> dict[str, np.ndarray]:
 
 
 def layout_kernels(dimensions: int) -> str:
-    """What writes every attribute of every thread: without and with a barrier, in uint and in ushort."""
+    """Write kernels that store every attribute of every thread: without and with a barrier, in uint and in ushort."""
     text = "".join(
         f"kernel void {name}_{kind}(device uint *out [[buffer(0)]], device uint *visits [[buffer(1)]],"
         f" {_parameters(kind, dimensions)}) {{ {barrier} {_stores(dimensions)} }}\n"
@@ -150,7 +150,7 @@ def test_many_grids(device: Device, layout: tuple[int, dict[str, Kernel]], data:
 
 @dataclass(frozen=True)
 class Round:
-    """A step of every thread of a group: it takes what neighbour `by` holds, when the group's turn is uniform.
+    """A step of every thread of a group: it takes the value of neighbour `by`, if the group's turn is uniform.
 
     where: the barriers stand in the loop itself, in a helper function, or in a branch that all threads take or none.
     """

@@ -50,7 +50,7 @@ LEAVE = (
 
 
 def run(device: Device, kind: str, space: str, body: str, x: Array, start: int) -> tuple[Array, Array, Array]:
-    """What each thread saw, what each group left in its place (on threadgroup memory), and what device memory holds."""
+    """Return the value that each thread saw, the result in each group's memory, and device memory."""
     source = f"{HEADER}{SIGNATURE.replace('NAME', 'k')} {{ {PLACES[space]} {body} {LEAVE} }}"
     source = source.replace("START", str(start)).replace("T ", f"{kind} ").replace("<T>", f"<{kind}>")
     source = source.replace("T(", f"{kind}(").replace("ORDER", RELAXED)

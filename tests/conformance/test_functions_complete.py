@@ -1,4 +1,4 @@
-"""The headers declare what Metal's specification lists, and nothing that the suite does not test."""
+"""The headers declare the names in Metal's specification, and none that the suite does not test."""
 
 import re
 import subprocess
@@ -57,7 +57,7 @@ NOT_OF_THE_LIBRARY = re.compile(
 
 @pytest.fixture(scope="module")
 def declared() -> set[str]:
-    """Names in namespace metal, and in the two of its math modes, as Clang lists the declarations of <metal_stdlib>."""
+    """Return the names in namespace metal, and in the two of its math modes, as Clang lists them for <metal_stdlib>."""
     language = ["-x", "cl", "-cl-std=clc++2021", "-cl-no-stdinc", "-nostdinc", "-include", "metal_keywords"]
     listing = ["-fsyntax-only", "-Xclang", "-ast-list", str(INCLUDE / "metal_stdlib")]
     command = [Toolchain().zig, "clang", "-target", "x86_64-linux-gnu", *language, "-I", str(INCLUDE), *listing]
@@ -86,7 +86,7 @@ def test_no_function_of_the_specification_is_missing(declared: set[str], table: 
 
 
 def test_each_is_there_in_the_namespaces_of_the_math_modes() -> None:
-    """Tables 6.1, 6.4 and 6.11, as fast:: and as precise::."""
+    """Check tables 6.1, 6.4 and 6.11, as fast:: and as precise::."""
     source = "".join(
         f"namespace names {{ using metal::{space}::{name}; }}\n"
         for space in ("fast", "precise")

@@ -53,7 +53,7 @@ Overload = tuple[int, str]
 
 @pytest.fixture(scope="module")
 def values(device: Device) -> Callable[[tuple[int, str], str, str, Scope], dict[str, list[tuple[Overload, Values]]]]:
-    """By the shape of their arguments, type and math mode, every function's values."""
+    """Return every function's values by the shape of their arguments, type and math mode."""
 
     @cache
     def computed(

@@ -20,7 +20,7 @@ ROUNDINGS = 16.0
 class OfVectors:
     """A function of vectors: `V` is the vector's type, `T` its scalar. reference: of arrays (rows, elements).
 
-    scale: the magnitude of the largest term; of the value itself where it is None.
+    scale: the magnitude of the largest term; of the value itself if it is None.
     """
 
     name: str
@@ -45,7 +45,7 @@ def magnitude(*vectors: Array) -> Array:
 
 
 def either_way(n: Array, i: Array, reference: Array) -> Array:
-    """Of what turns with the sign of a product: nothing is wrong where that is rounded to either side of zero."""
+    """Allow both signs of a result whose sign follows a product that may round to either side of zero."""
     return np.where(np.abs(dot(reference, i)) < 0.01 * magnitude(reference, i), np.inf, np.abs(n))
 
 
@@ -98,7 +98,7 @@ FUNCTIONS = [
 
 
 def rows_of(columns: list[Array], types: tuple[str, ...]) -> list[Array]:
-    """Vectors as `evaluate` makes them of columns, in double precision."""
+    """Build vectors of columns as `evaluate` does, in double precision."""
     return [
         np.stack([np.roll(column, -k) for k in range(lanes(kind))], axis=1).astype(np.float64)
         for column, kind in zip(columns, types, strict=False)
@@ -157,7 +157,7 @@ def test_functions_of_vectors(device: Device, kind: str, mode: str, scope: Scope
 @pytest.mark.parametrize("kind", ["float", "half"])
 @pytest.mark.parametrize("mode", ["fast", "safe"])
 def test_refraction(device: Device, kind: str, mode: str) -> None:
-    """Of unit vectors, on either side of total reflection."""
+    """Refract unit vectors, on either side of total reflection."""
     rng = np.random.default_rng(8)
     columns = [rng.uniform(-1, 1, 400).astype(DTYPES[kind]) for _ in range(2)] + [
         rng.uniform(0.5, 1.6, 400).astype(DTYPES[kind])
@@ -201,7 +201,7 @@ def test_matrices(device: Device, kind: str) -> None:
 
 
 def _matrix_values(kind: str, columns: int, rows: int, values: Array, others: Array) -> list[tuple[str, str, Array]]:
-    """Expressions of two matrices a and b, their types and what they are. Arrays hold a matrix by its columns."""
+    """Return expressions of two matrices a and b, their types and values. Arrays hold a matrix by its columns."""
     name, transposed = f"{kind}{columns}x{rows}", f"{kind}{rows}x{columns}"
     a = values[: columns * rows].reshape(columns, rows).astype(np.float64)
     b = others[: columns * rows].reshape(columns, rows).astype(np.float64)

@@ -12,7 +12,7 @@ CASES = {"functions": FUNCTIONS, "operators": OPERATORS}
 
 
 def columns(kind: Kind, count: int) -> list[np.ndarray]:
-    """Extremes, small numbers, numbers of all magnitudes; the second column also has shift counts beyond the width."""
+    """Return extremes and numbers of all magnitudes; the second column also has too large shift counts."""
     rng = np.random.default_rng(kind.bits)
     ends = [kind.least, kind.least + 1, -1, 0, 1, 2, kind.bits - 1, kind.bits, kind.greatest - 1, kind.greatest]
     sharp = [kind.wrapped(v) for v in ends]
@@ -26,7 +26,7 @@ def columns(kind: Kind, count: int) -> list[np.ndarray]:
 
 
 def width_of(function: IntegerFunction, kind: Kind, lanes: int) -> Kind:
-    """The type in which an operator works: scalars of fewer bits are promoted to int."""
+    """Return the type in which an operator works: scalars of fewer bits are promoted to int."""
     return Kind("int", 32, True) if function.promoted and lanes == 1 and kind.bits < 32 else kind
 
 

@@ -22,7 +22,7 @@ def functions(group: str, kind: str) -> list[LaneFunction]:
 
 
 def source(group: str, kind: str, lanes: int) -> str:
-    """One kernel: half of the lanes, as `mask` has it, go through all functions, then the others.
+    """Write one kernel: half of the lanes, as `mask` has it, go through all functions, then the others.
 
     Of a vector, each lane stores one element.
     """
@@ -44,7 +44,7 @@ def source(group: str, kind: str, lanes: int) -> str:
 
 
 def groups(values: Array, fill: Array, mask: Array, width: int) -> Iterator[tuple[int, Group]]:
-    """Every simdgroup or quad with those of its lanes that take a side of the branch, and its first thread."""
+    """Yield every simdgroup or quad with those of its lanes that take a side of the branch, and its first thread."""
     for start in range(0, len(values), THREADGROUP):
         for first in range(start, min(start + THREADGROUP, len(values)), width):
             end = min(first + width, start + THREADGROUP, len(values))

@@ -15,7 +15,7 @@ from metalsci.cpu_metal import Device
 
 
 def arguments(function: Elementary, kind: str, count: int) -> tuple[Array, ...]:
-    """Random ones, special ones and, of two, special ones against each other."""
+    """Draw arguments: random ones, special ones and, of two, special ones against each other."""
     rng = np.random.default_rng(17)
     dtype = DTYPES[kind]
     columns = [spread(rng, count, *function.domain, dtype) for _ in range(function.arity)]
@@ -46,7 +46,7 @@ Overload = tuple[int, str]
 
 @pytest.fixture(scope="module")
 def values(device: Device) -> Callable[[int, str, str, Scope], dict[str, list[tuple[Overload, Values]]]]:
-    """By arity, type and math mode, every function's values for its arguments: few sources, which compile together."""
+    """Return every function's values by arity, type and math mode: few sources, which compile together."""
 
     @cache
     def computed(arity: int, kind: str, mode: str, scope: Scope) -> dict[str, list[tuple[Overload, Values]]]:

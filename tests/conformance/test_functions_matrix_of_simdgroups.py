@@ -47,7 +47,7 @@ kernel void k(device const T *a, device const T *b, device const T *c, device T 
 
 @dataclass(frozen=True)
 class Place:
-    """Of a tile in rows of `stride` elements: of its first element, column first."""
+    """Position of a tile in rows of `stride` elements: that of its first element, column first."""
 
     stride: int
     x: int
@@ -73,7 +73,7 @@ def kernels(device: Device) -> dict[str, Kernel]:
 
 
 def products(device: Device, kernel: Kernel, memories: list[Array], at: list[Place]) -> tuple[Array, Array]:
-    """What each simdgroup left: the memory it stored a b + c to, and its other tiles, packed."""
+    """Return each simdgroup's results: the memory that received a b + c, and its other tiles, packed."""
     dtype = memories[0].dtype
     d, rest = device.empty((SIMDGROUPS, SIZE * SIZE), dtype), device.empty((SIMDGROUPS, 5, 8, 8), dtype)
     packed = np.array([place.packed for place in at], np.uint32).tobytes()

@@ -30,7 +30,7 @@ TESTS: dict[str, Callable[..., Any]] = {
 
 
 def floats(kind: str, rows: int) -> tuple[Array, Array, Array, Array]:
-    """Two columns as the device reads them, and the same as numbers."""
+    """Return two columns as the device reads them, and the same as numbers."""
     dtype = np.float32 if kind == "bfloat" else DTYPES[kind]
     sharp = special(dtype)
     bits = (

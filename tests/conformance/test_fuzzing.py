@@ -42,7 +42,7 @@ kernel void fill(device float *x, constant float &value, uint i [[thread_positio
 
 @cache
 def sources() -> list[bytes]:
-    """Every kernel of the repository."""
+    """Read every kernel of the repository."""
     files = [*ROOT.glob("tasks/*/*.metal"), *ROOT.glob("tasks/*/examples/*.metal"), *ROOT.glob("tests/msl/kernels/*")]
     return [path.read_bytes() for path in sorted(files)]
 
@@ -88,7 +88,7 @@ def changed_words(rng: random.Random, source: bytes) -> bytes:
 
 
 def changed_meaning(rng: random.Random, source: bytes) -> bytes:
-    """Most of these compile: other numbers, and other operators between them."""
+    """Change numbers, and operators between them; most of the results compile."""
     tokens = re.findall(rb"\w+|\s+|[^\w\s]", source)
     numbers, operators = (
         [n for n, token in enumerate(tokens) if re.fullmatch(pattern, token)] for pattern in (rb"\d\w*", rb"[-+/%]")
@@ -103,13 +103,13 @@ def changed_meaning(rng: random.Random, source: bytes) -> bytes:
 
 
 def joined(rng: random.Random, source: bytes) -> bytes:
-    """The first lines of one file and the last of another."""
+    """Join the first lines of one file and the last of another."""
     first, last = source.splitlines(keepends=True), rng.choice(sources()).splitlines(keepends=True)
     return b"".join(first[: rng.randrange(len(first) + 1)] + last[rng.randrange(len(last) + 1) :])
 
 
 def cut_short(rng: random.Random, source: bytes) -> bytes:
-    """The last word may be any."""
+    """Cut a source anywhere and end it with any word."""
     return source[: rng.choice(tokenize(source)).end]
 
 
@@ -149,7 +149,7 @@ def dispatch(device: Device, kernel: Kernel) -> Dispatch:
 
 
 def run(device: Device, library: Library) -> Iterator[str]:
-    """What became of each kernel, by name of its error."""
+    """Yield the outcome of each kernel: its error's name."""
     for kernel in library.kernels.values():
         try:
             device.run([dispatch(device, kernel)], timeout=0.5)
@@ -174,7 +174,7 @@ def children() -> set[psutil.Process]:
 
 
 def fuzz(folder: Path, cases: range) -> Counter[str]:
-    """How often what came out, over `cases`. A case that breaks something is named by the exception's note."""
+    """Count the outcomes of `cases`. A case that breaks something is named by the exception's note."""
     seen: Counter[str] = Counter()
     before = children()
     # Entries are pruned on the way: the cache holds a few hundred.
@@ -209,7 +209,7 @@ def fuzz(folder: Path, cases: range) -> Counter[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """With a folder `scratch` in it, where every temporary file goes."""
+    """Return a folder with a folder `scratch` in it for all temporary files."""
     (tmp_path / "scratch").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
     return tmp_path

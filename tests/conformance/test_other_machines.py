@@ -48,7 +48,7 @@ LEFT_OUT = "not wild and not constant_argument and not nowhere"
 
 
 def machine_of(library: bytes) -> int:
-    """As ELF numbers them."""
+    """Return the machine as ELF numbers them."""
     return int(struct.unpack_from("<H", library, 18)[0])
 
 
@@ -114,7 +114,7 @@ MACH_O, ARM64, SEGMENT, SYMBOLS = 0xFEEDFACF, 0x100000C, 0x19, 0x2
 
 
 def mach_o(data: bytes) -> tuple[set[tuple[str, str]], set[str]]:
-    """Segment and section of each section of an object for Apple silicon, and the names of its undefined symbols."""
+    """Return segment and section of each section of an object for Apple silicon, and its undefined symbols."""
     magic, machine, _, _, commands, *_ = struct.unpack_from("<8I", data)
     assert (magic, machine) == (MACH_O, ARM64)
     sections: set[tuple[str, str]] = set()

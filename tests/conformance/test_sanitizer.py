@@ -1,9 +1,8 @@
-"""`run(…, check=True)` finds what each faulty kernel of `sanitizer/*.metal` does, and nothing in the others.
+"""`run(…, check=True)` finds the fault of each faulty kernel of `sanitizer/*.metal`, and nothing in the others.
 
-What is to be found stands beside the line that does it, `//! KERNEL: part … of the sentence`, several with a `|`
-between them. `//@ NAME` names a line, which a sentence speaks of as `@NAME`. A kernel without any is clean, and leaves
-the same without the sanitizer. Buffers hold 0, 1, 2, … where LAUNCHES says nothing else; those whose name begins with
-`out` are undefined.
+The finding stands next to the faulty line, `//! KERNEL: part … of the sentence`, several with a `|` between them. `//@
+NAME` names a line, which a sentence calls `@NAME`. A kernel without any is clean, and gives the same results without
+the sanitizer. Buffers hold 0, 1, 2, … unless LAUNCHES says otherwise; those whose name begins with `out` are undefined.
 """
 
 import re
@@ -31,8 +30,11 @@ TYPE = re.compile(r"(?P<packed>packed_)?(?P<scalar>[a-z_]+)(?P<size>\d(?:x\d)?)?
 
 @dataclass(frozen=True)
 class Launch:
-    """arguments: by name, in place of what this file's first lines say. aliases: names of a buffer that is bound twice.
-    dispatches: of the same, one after another."""
+    """Launch of a kernel.
+
+    arguments: by name, in place of those in this file's first lines. aliases: names of a buffer that is bound twice.
+    dispatches: of the same, one after another.
+    """
 
     threads: Sequence[int] = (256,)
     threadgroup: Sequence[int] = (64,)
@@ -136,7 +138,7 @@ def programs_of(file: Path) -> Iterator[Program]:
 
 
 def bound(device: Device, argument: Argument, launch: Launch) -> Any:
-    """What the launch gives for an argument, or a ramp, or nothing yet."""
+    """Return the launch's value for an argument, or a ramp, or nothing yet."""
     if argument.name in launch.arguments:
         given = launch.arguments[argument.name]
         return given(device) if callable(given) else device.buffer(given) if isinstance(given, np.ndarray) else given
@@ -189,7 +191,7 @@ def test_what_is_wrong_is_found_and_nothing_else(device, program):
 
 
 def run_checked(device: Device, source: str, *arguments: Any, timeout: float = 30.0) -> DispatchError:
-    """The first kernel of a source, on 64 threads."""
+    """Run the first kernel of a source, on 64 threads."""
     (kernel,) = device.compile("#include <metal_stdlib>\nusing namespace metal;\n" + source).kernels.values()
     with pytest.raises(DispatchError) as caught:
         device.run([Dispatch(kernel, dict(enumerate(arguments)), (64,), (64,))], timeout=timeout, check=True)

@@ -1,4 +1,4 @@
-"""Binary formats of IEEE 754 in exact arithmetic: what a value that is known exactly rounds to, once."""
+"""Binary formats of IEEE 754 in exact arithmetic: exact values, rounded once."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -6,7 +6,7 @@ from fractions import Fraction
 
 @dataclass(frozen=True)
 class Format:
-    """A binary format of IEEE 754: bits of the significand that are stored, and bits of the exponent."""
+    """A binary format of IEEE 754: stored bits of the significand, and bits of the exponent."""
 
     significand: int
     exponent: int
@@ -20,7 +20,7 @@ class Format:
         return ((1 << self.exponent) - 1) << self.significand
 
     def value(self, bits: int) -> Fraction:
-        """The finite number with these bits."""
+        """Return the finite number with these bits."""
         magnitude = bits & (1 << self.significand + self.exponent) - 1
         exponent, fraction = divmod(magnitude, 1 << self.significand)
         if exponent:
@@ -29,7 +29,7 @@ class Format:
         return -value if magnitude != bits else value
 
     def rounded(self, value: Fraction, negative_zero: bool = False) -> int:
-        """The bits of the nearest number, of two that are equally near the one whose last bit is 0."""
+        """Return the bits of the nearest number, of two equally near ones the one whose last bit is 0."""
         sign = 1 << self.significand + self.exponent if value < 0 or (negative_zero and not value) else 0
         value = abs(value)
         if not value:

@@ -1,4 +1,4 @@
-"""`python -m metalsci.cpu_metal`: what CI and editors call."""
+"""`python -m metalsci.cpu_metal`, for CI and editors."""
 
 import subprocess
 import sys

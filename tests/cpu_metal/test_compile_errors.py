@@ -1,4 +1,4 @@
-"""What the compiler says is said of the user's file: every error, its line and column, and warnings apart."""
+"""The compiler's messages are about the user's file: every error, its line and column, and warnings apart."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def errors(device: Device, source: str) -> list[Diagnostic]:
 
 
 def body(statement: str) -> str:
-    """A kernel whose line 4 is `statement`, from column 5 on."""
+    """Write a kernel whose line 4 is `statement`, from column 5 on."""
     signature = "kernel void k(device float4 *x [[buffer(0)]], uint i [[thread_position_in_grid]])"
     return f"{HEADER}{signature} {{\n    {statement}\n}}\n"
 

@@ -1,4 +1,4 @@
-"""What goes wrong on the device comes back typed, names what it can, and leaves the device usable."""
+"""Failures on the device come back typed, name the cause if it is known, and leave the device usable."""
 
 import os
 import signal

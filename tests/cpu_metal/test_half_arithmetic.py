@@ -42,7 +42,7 @@ def machine(cache: Cache, request: pytest.FixtureRequest) -> Iterator[Device]:
 
 
 def arithmetic(device: Device, kernel: str, mode: str, *arguments: Halfs) -> tuple[Halfs, Halfs, Halfs]:
-    """fma, the greater and the lesser of the arguments."""
+    """Compute fma, the greater and the lesser of the arguments."""
     buffers = [*map(device.buffer, arguments), *(device.empty(arguments[0].shape, np.float16) for _ in range(3))]
     threads = arguments[0].size // (4 if kernel == "vectors" else 1)
     built = device.compile(SOURCE, mode).kernels[kernel]
@@ -52,7 +52,7 @@ def arithmetic(device: Device, kernel: str, mode: str, *arguments: Halfs) -> tup
 
 
 def triples() -> tuple[Halfs, Halfs, Halfs]:
-    """Patterns of bits; sums of a product and an addend of like size; products next to half of the sum's last bit."""
+    """Draw bit patterns; sums of a product and an addend of like size; products next to half of a sum's last bit."""
     rng = np.random.default_rng(3)
     patterns = rng.integers(0, 2**16, (3, COUNT), np.uint16).view(np.float16)
     like = rng.uniform(1, 2, (3, COUNT)) * rng.choice([-1, 1], (3, COUNT))
@@ -76,7 +76,7 @@ def expected() -> list[int | None]:
 
 
 def expected_fma(x: Halfs, y: Halfs, z: Halfs) -> list[int | None]:
-    """Bits; None for a NaN."""
+    """Compute the bits; None for a NaN."""
     want: list[int | None] = []
     for a, b, c in zip(x.tolist(), y.tolist(), z.tolist(), strict=True):
         if np.isfinite([a, b, c]).all():
@@ -104,7 +104,7 @@ def test_fma_rounds_once(machine: Device, expected: list[int | None], kernel: st
 
 
 def agree(got: np.float16, want: int, mode: str) -> bool:
-    """To the bit; but fast math may change the sign of a zero."""
+    """Compare to the bit; but fast math may change the sign of a zero."""
     bits = int(got.view(np.uint16))
     return bits == want or (mode == "fast" and {bits, want} == {0, 1 << 15})
 

@@ -1,7 +1,7 @@
-"""Source is untrusted. It reads no file, calls nothing of the host, holds nobody up, and leaves a device that answers.
+"""Source is untrusted. It reads no file, calls nothing of the host, blocks nothing, and leaves a usable device.
 
-Each case says what must be raised, in which words, and within how many seconds; `test_isolation.py` has what no source
-can do, by machine code.
+Each case gives the expected exception, its words, and the seconds allowed; `test_isolation.py` tries by machine code
+what no source can do.
 """
 
 import time
@@ -60,7 +60,7 @@ def endless(statements: str) -> Hostile:
 
 
 def chain(count: int, line: str) -> str:
-    """`line` for 0, 1, …: each made of the one before."""
+    """Write `line` for 0, 1, …: each made of the one before."""
     return "".join(line.replace("NEXT", str(n + 1)).replace("THIS", str(n)) for n in range(count))
 
 
@@ -304,7 +304,7 @@ KERNELS = {
 
 @pytest.fixture(scope="module")
 def hasty(device: Device, cache: Cache) -> Iterator[Device]:
-    """A device whose compiler has little time and memory."""
+    """Return a device whose compiler has little time and memory."""
     device.compile(kernel("x[i] = 0;"))  # Metal's headers are precompiled
     limits = Limits(memory=1 << 30)
     with Device(2, cache=cache, toolchain=Toolchain(limits, COMPILER_SECONDS, patience=2 * COMPILER_SECONDS)) as hasty:
@@ -331,7 +331,7 @@ def children() -> set[psutil.Process]:
 
 
 def attacked(device: Device, hasty: Device, hostile: Hostile, source: str) -> str:
-    """What was raised says, after every check that it was what had to be."""
+    """Run a hostile source, check the exception, and return its message."""
     target = hasty if hostile.is_bomb else device
     before = children()
     started = time.monotonic()
@@ -415,7 +415,7 @@ def test_what_is_not_the_sources_fault_says_what_it_is(tmp_path: Path) -> None:
     "macro", ["tile 16", "d 3", "index(a, b) a", "last 0xffffffffu", "metal_run evil", "for while"]
 )
 def test_macros_of_the_source_end_with_it(device: Device, macro: str) -> None:
-    """What runs the kernel stands behind it in one translation unit."""
+    """Define the macro: the code that runs the kernel stands behind it in one translation unit."""
     out = device.empty((64,), np.float32)
     answer = device.compile(kernel("x[i] = 7;", f"#define {macro}")).kernels["k"]
     device.run([Dispatch(answer, {0: out}, (64,), (64,))])

@@ -1,4 +1,4 @@
-"""What a kernel or a compiler that was taken over could do: nothing. Machine code that no Metal source can become."""
+"""A kernel or a compiler that was taken over can do nothing. Tried by machine code that no Metal source can become."""
 
 import dataclasses
 import errno
@@ -93,7 +93,7 @@ void _start(void) {
 
 
 def build(folder: Path, source: str, *flags: str) -> Path:
-    """A shared object or a program, of C, with nothing to hold it back."""
+    """Build a shared object or a program, of C, without any isolation."""
     (folder / "hostile.c").write_text(source)
     numbers = [f"-D{name.upper()}={number}" for name, number in CALLS.items()]
     how = ["-target", target(), "-ffreestanding", "-fno-stack-protector", "-fPIC", "-O1", "-I", str(RUNTIME), *numbers]
@@ -109,7 +109,7 @@ SystemCall = Callable[..., int]
 
 @pytest.fixture(scope="module")
 def system_call(device: Device, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemCall]:
-    """A system call by a kernel, on the device: gives what the system gives, an error as a negative number."""
+    """Return a function that makes a system call in a kernel on the device; an error is a negative number."""
     hostile = build(tmp_path_factory.mktemp("hostile"), HOSTILE_KERNEL, "-shared")
     kernel = dataclasses.replace(device.compile(SOURCE).kernels["probe"], code=hostile.read_bytes())
 

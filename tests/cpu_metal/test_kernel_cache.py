@@ -28,7 +28,7 @@ def compile_in(folder: Path) -> str:
 
 
 def kernels(folder: Path) -> list[Path]:
-    """Entries of compiled sources; Metal's own headers, precompiled, and the compiler's launcher have theirs too."""
+    """List entries of compiled sources, without those of Metal's precompiled headers and the compiler's launcher."""
     return [path for path in folder.iterdir() if not path.name.startswith(("prelude-", "launcher-", "runtime-"))]
 
 
@@ -59,7 +59,7 @@ print("done", flush=True)
 
 
 def worker(folder: Path, *numbers: int) -> subprocess.Popen[str]:
-    """`numbers`: seed, how many different sources, the cache's limit and grace."""
+    """Start a process on the cache. `numbers`: seed, how many different sources, the cache's limit and grace."""
     arguments = [str(folder), *map(str, numbers)]
     return subprocess.Popen([sys.executable, "-c", WORKER, *arguments], stdout=subprocess.PIPE, text=True)
 

@@ -14,7 +14,7 @@ LANE = "uint i [[thread_position_in_grid]], uint lane [[thread_index_in_simdgrou
 
 
 def run_lanes(device: Device, body: str, x: npt.NDArray, threads: int | None = None, group: int = 64) -> npt.NDArray:
-    """`out[i]` after `body`, which knows `x`, `out`, `i` and `lane`."""
+    """Run `body`, which knows `x`, `out`, `i` and `lane`, and return `out`."""
     kinds = {"f": "float", "u": "uint", "i": "int"}
     kind = kinds[x.dtype.kind]
     source = f"""{HEADER}

@@ -1,4 +1,4 @@
-"""What is refused as Apple's compiler refuses it, before Clang is asked: message, line and column; and nothing else.
+"""Refusals before Clang, as Apple's compiler words them: message, line and column; and nothing else is refused.
 
 Whole programs, accepted and refused, are in tests/conformance.
 """

@@ -20,7 +20,7 @@ ELEMENT = "uint i = thread_position_in_grid.x;\n"
 
 @pytest.fixture
 def make(device):
-    """`metal_kernel` on the tests' own device, with names for what most kernels have."""
+    """Return `metal_kernel` on the tests' own device, with default names for most kernels."""
 
     def make(source, inputs=("x",), outputs=("y",), **options):
         given = {"name": "f", "input_names": inputs, "output_names": outputs, **options}
@@ -30,7 +30,7 @@ def make(device):
 
 
 def elementwise(kernel, *inputs, dtype=None, shape=None, **call):
-    """One output, of the first input's shape and type unless told; a thread an element."""
+    """Call a kernel with one output, by default of the first input's shape and type; a thread an element."""
     shape = inputs[0].shape if shape is None else shape
     dtype = inputs[0].dtype if dtype is None else dtype
     given = {"grid": (math.prod(shape), 1, 1), "threadgroup": (256, 1, 1), **call}
@@ -94,7 +94,7 @@ y[i] = total;
 
 
 def bilinear(x, points):
-    """The same by MLX's operations."""
+    """Compute the same by MLX's operations."""
     count, height, width, _ = x.shape
     px, py = (((points[..., axis] + 1) * size - 1) / 2 for axis, size in ((0, width), (1, height)))
     total = mx.zeros((*points.shape[:3], x.shape[3]))
@@ -111,7 +111,7 @@ def bilinear(x, points):
 
 @pytest.fixture
 def images():
-    """Images, points to sample them at (some outside), and a cotangent of the samples."""
+    """Return images, points to sample them at (some outside), and a cotangent of the samples."""
     shapes = (2, 6, 5, 40), (2, 3, 4, 2), (2, 3, 4, 40)
     x, points, cotangent = (mx.random.normal(shape=s, key=mx.random.key(i)) for i, s in enumerate(shapes))
     return x, points * 0.6, cotangent

@@ -36,7 +36,7 @@ TEMPLATE_VALUES = st.booleans() | st.integers(-(2**31), 2**31 - 1) | st.sampled_
 
 @st.composite
 def calls(draw):
-    """Options of `metal_kernel`, and its inputs, dtypes of outputs and template, of any combination."""
+    """Draw options of `metal_kernel`, and its inputs, dtypes of outputs and template, of any combination."""
     names = draw(st.lists(NAMES, unique=True, min_size=1, max_size=6))
     at = draw(st.integers(0, len(names) - 1))
     words = [*sorted(BUILT_IN), *(name + suffix for name in names for suffix in INPUT_SUFFIXES)]
@@ -55,7 +55,7 @@ def calls(draw):
 
 
 def of_mlx(options, inputs, outputs, template):
-    """Name and source as MLX's generator gives them, which runs without a GPU while it is traced."""
+    """Return name and source from MLX's generator, which runs without a GPU while it is traced."""
     found = []
     mx.export_function(
         lambda event: found.append(event.get("arguments")) if event.get("name") == "CustomKernel" else None,
@@ -97,7 +97,7 @@ def test_any_signature(call):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_whole_files_as_they_are_lowered(path):
-    """What the Apple device calls: the test device runs our text of it, a Mac MLX's."""
+    """The test device runs our text of it, a Mac MLX's."""
     for kernel in lower(parse(path.read_text())).values():
         options = {
             "name": kernel.name,

@@ -1,4 +1,4 @@
-"""A kernel vectorised over threads gives what the same kernel gives thread by thread.
+"""A kernel vectorised over threads gives the same results as thread by thread.
 
 The same random kernel runs twice: as it is, so that LLVM vectorises it, and behind a barrier, so that each of its
 threads has a stack of its own and nothing is vectorised.

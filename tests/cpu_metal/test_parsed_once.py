@@ -16,7 +16,7 @@ kernel void twice(device float *x [[buffer(0)]], uint i [[thread_position_in_gri
 
 @pytest.fixture
 def counted(monkeypatch):
-    """How often a text was parsed, and how often the rules looked at it."""
+    """Count how often a text was parsed, and how often the rules were checked."""
     calls = {"parse": 0, "rules": 0}
 
     def counting(name, function):

@@ -1,4 +1,4 @@
-"""What the compiler calls for a conversion that the processor has no instruction for, against exact arithmetic."""
+"""The conversions that the compiler calls if the processor has no instruction for them, against exact arithmetic."""
 
 import ctypes
 import subprocess
@@ -51,7 +51,7 @@ def converted(runtime: ctypes.CDLL, name: str, x: npt.NDArray[Any], result: npt.
 
 
 def neighbours(dtype: type[np.floating[Any]], to: Format) -> npt.NDArray[Any]:
-    """Numbers of the format at its ends and in between, ties next to them, and what is just below and above a tie."""
+    """Return numbers at the format's ends and in between, ties next to them, and the neighbours of ties."""
     chosen = [*range(100), *range(100, to.infinity - 101, 37), *range(to.infinity - 100, to.infinity)]
     numbers = [to.value(bits) for bits in chosen]
     nexts = [to.value(bits + 1) for bits in chosen[:-1]]

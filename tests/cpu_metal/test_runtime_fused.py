@@ -47,7 +47,7 @@ def fused(tmp_path_factory: pytest.TempPathFactory) -> Fused:
 
 
 def triples(dtype: Floating, bits: Any, count: int = 4000) -> npt.NDArray[Any]:
-    """Rows x, y, z: patterns of bits, results at both ends of the range, cancellation, ties and their neighbours."""
+    """Return rows x, y, z: bit patterns, results at both ends of the range, cancellation, ties and neighbours."""
     rng = np.random.default_rng(12)
     info = np.finfo(dtype)
     patterns = rng.integers(0, np.iinfo(bits).max, (3, count), bits, endpoint=True).view(dtype)

@@ -1,4 +1,4 @@
-"""The clock of a run: what each worker used, whatever else the machine does."""
+"""The clock of a run: each worker's time, whatever else the machine does."""
 
 import signal
 import threading

@@ -16,7 +16,7 @@ GENERATOR = mx.fast.metal_kernel  # before a test puts SoftwareKernel in its pla
 
 
 class SoftwareKernel:
-    """What `mx.fast.metal_kernel` returns, but for who runs it."""
+    """Stand-in for the kernel that `mx.fast.metal_kernel` returns; the software device runs it."""
 
     def __init__(self, **options: Any) -> None:
         self._traced = GENERATOR(**options)

@@ -1,8 +1,9 @@
-"""The Apple device on Linux. All of its code runs; only the kernel call goes to the software device, in
-software_worker.py. So kernels run when a graph is built, not when it is evaluated, and memory is the software device's:
-what MLX's laziness and its cache of buffers do, only a Mac can show.
+"""The Apple device on Linux. All of its code runs; only the kernel call goes to the software device.
 
-What needs a real GPU is marked `apple` and skipped elsewhere.
+That is in software_worker.py. So kernels run when a graph is built, not when it is evaluated, and memory is the
+software device's: only a Mac can show the effects of MLX's laziness and of its cache of buffers.
+
+A test that needs a real GPU is marked `apple` and skipped elsewhere.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""What a model is told of the machine."""
+"""The description of the machine for a model."""
 
 from metalsci.devices.ceilings import GivenCeilings
 from metalsci.devices.cpu.cpu_device import CpuDevice

@@ -195,7 +195,7 @@ def test_the_score_is_a_geometric_mean_and_zero_if_any_size_fails():
 
 @pytest.fixture
 def bench(composed, tmp_path):
-    """A bench of a task at a small size, and the number of references it had to compute; all of them are kept."""
+    """Return a bench of a task at a small size, and the number of references it computed; all of them are kept."""
     cfg = composed("device.ceilings.bandwidth=10", "device.ceilings.fp32=10")
     device = instantiate(cfg.device)
 
@@ -224,7 +224,7 @@ def test_another_inputs_seed_is_another_problem(bench):
 
 
 def test_no_inputs_are_those_of_every_run(bench):
-    """lbm starts from a bump in the middle, which is moved a little."""
+    """Compare draws: lbm starts from a bump in the middle, which is moved a little."""
     assert bench("lbm", SMALL_GRID, 1) == 3
     assert bench("lbm", SMALL_GRID, 2) == 3
 

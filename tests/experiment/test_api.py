@@ -19,7 +19,7 @@ QUICK += ["task.sizes=[{N: 4096},{N: 5000}]"]
 
 @pytest.fixture
 def in_checkout(monkeypatch):
-    """Examples name files of the checkout and write their runs where they stand."""
+    """Work in the checkout's folders: examples name its files and write their runs to the working folder."""
     monkeypatch.chdir(data("tasks").parent)
 
 

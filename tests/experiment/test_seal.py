@@ -16,7 +16,7 @@ KERNEL = "kernel void step(device float *x, uint i [[thread_position_in_grid]]) 
 
 
 def honest(folder, number):
-    """A small folder of a run that has ended."""
+    """Make a small folder of a run that has ended."""
     chance = random.Random(number)
     folder.mkdir()
     count = chance.randrange(2, 6)

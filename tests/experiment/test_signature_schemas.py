@@ -42,7 +42,7 @@ def _default(field):
 
 
 def _wanted(target, name, default):
-    """The default as Python makes it: a dataclass's signature shows only that it has a factory."""
+    """Return the default as Python makes it: a dataclass's signature shows only that it has a factory."""
     made = get_object(target)
     if not dataclasses.is_dataclass(made):
         return default

@@ -53,7 +53,7 @@ def write_files(page: str, home: Path) -> None:
 
 
 def follow(page: str, home: Path, *more: str, **environment: str) -> list[Path]:
-    """Run the page's commands in `home`; the folders of the runs that came to their end."""
+    """Run the page's commands in `home`; return the folders of the runs that came to their end."""
     write_files(page, home)
     path = os.pathsep.join(filter(None, (str(home), os.environ.get("PYTHONPATH"))))
     env = {**os.environ, "PYTHONPATH": path, **environment}
@@ -84,7 +84,7 @@ def test_the_page_can_be_followed_to_the_letter(name, tmp_path):
 
 
 class Service(http.server.BaseHTTPRequestHandler):
-    """Answers as a chat completion, for whoever has the key, with the kernel of the prompt."""
+    """A chat completion service for callers with the key, answering with the kernel of the prompt."""
 
     asked: list[str]
 

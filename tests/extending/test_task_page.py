@@ -20,7 +20,7 @@ SMALL = (
 
 @pytest.fixture
 def home(tmp_path):
-    """A folder with what the document shows: a task in a package of its own, and its yaml."""
+    """Make a folder with the document's files: a task in a package of its own, and its yaml."""
     blocks = dict(re.findall(r"```(metal|python|yaml)\n(.*?)```", DOCUMENT.read_text(), re.DOTALL))
     task = tmp_path / "mypackage" / "mean3"
     task.mkdir(parents=True)

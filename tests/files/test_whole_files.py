@@ -21,7 +21,7 @@ class Point:
 
 @contextmanager
 def disk_of_a_hundred_bytes():
-    """The system refuses what goes beyond, in the middle of a write, as a full disk does.
+    """Refuse, as a full disk does, everything beyond a hundred bytes, in the middle of a write.
 
     Not a fixture: pytest writes its own output while those are up, which may go into a file.
     """

@@ -22,7 +22,7 @@ def serve() -> Iterator[Callable[..., ProviderServer]]:
 
 @pytest.fixture(autouse=True)
 def keys(monkeypatch, tmp_path):
-    """Keys that are none, and no .env file of the machine's user."""
+    """Set keys that are none, and no .env file of the machine's user."""
     key_ring.cache_clear()
     monkeypatch.setenv("METALSCI_ENV", str(tmp_path / "no.env"))
     for variable in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY"):

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class Say:
-    """A good answer. stop: end, length or refused. counted: whether usage is told."""
+    """A good answer. stop: end, length or refused. counted: usage is reported."""
 
     text: str
     thoughts: str = ""
@@ -25,7 +25,7 @@ class Say:
 
 @dataclass(frozen=True)
 class Cut:
-    """The connection is lost after the text."""
+    """A connection that is lost after the text."""
 
     text: str
     thoughts: str = ""
@@ -33,7 +33,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class Stall:
-    """The text, and then nothing, with the connection open."""
+    """A text, and then nothing, with the connection open."""
 
     text: str
 
@@ -58,14 +58,14 @@ class FailWithin:
 
 @dataclass(frozen=True)
 class Garble:
-    """Status 200 with a body that is not what it should be."""
+    """Status 200 with a malformed body."""
 
     body: str = '{"oops": '
 
 
 @dataclass(frozen=True)
 class Hang:
-    """Takes the request and says nothing."""
+    """A request taken without an answer."""
 
 
 Line = Say | Cut | Stall | Fail | FailWithin | Garble | Hang
@@ -74,7 +74,7 @@ INPUT, CACHED, OUTPUT, REASONING = 1000, 400, 300, 120
 
 
 class Format(Protocol):
-    """`event` names the events of a stream, where the format has names."""
+    """A wire format. `event` names the events of a stream, if the format has names."""
 
     event: str | None
 
@@ -242,7 +242,7 @@ class Google:
 
 
 class ProviderServer:
-    """Serves a script at `url` until closed. `requests` are what it was asked, as (path, headers, body)."""
+    """A server of a script at `url` until closed. `requests` are those it received, as (path, headers, body)."""
 
     def __init__(self, form: Format, script: Sequence[Line]) -> None:
         self.form = form
@@ -322,7 +322,10 @@ class ProviderServer:
                 self.wfile.write(data)
 
             def _stream(self, events: Any, *, whole: bool | None) -> None:
-                """whole: False for a connection that is lost at the end, None for one that stays open."""
+                """Write the stream.
+
+                whole: False for a connection that is lost at the end, None for one that stays open.
+                """
                 self.send_response(200)
                 self.send_header("content-type", "text/event-stream")
                 self.send_header("transfer-encoding", "chunked")
@@ -356,7 +359,7 @@ class ProviderServer:
 
 
 def free_port() -> int:
-    """A port on which nothing listens."""
+    """Return a port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

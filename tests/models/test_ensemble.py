@@ -1,4 +1,4 @@
-"""Several models as one: who is asked, what is learned, what a resumed run does."""
+"""Several models as one: who is asked, how it learns, and how a run resumes."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from metalsci.search.budget import Budget
 
 @dataclass
 class Offline:
-    """Answers with kernels that score `start`, `start` + 1, …"""
+    """Model whose kernels score `start`, `start` + 1 and so on."""
 
     name: str
     start: int

@@ -1,4 +1,4 @@
-"""Where keys come from, and where they never go."""
+"""The sources of keys, and the places that they never reach."""
 
 import os
 import subprocess
@@ -71,7 +71,7 @@ def test_keys_are_struck_out_of_texts(env_file, monkeypatch):
 
 @pytest.fixture
 def small(serve):
-    """A small Claude, and the server it talks to."""
+    """Return a small Claude, and the server it talks to."""
 
     def make(*script):
         server = serve(Anthropic(), *script)

@@ -1,5 +1,7 @@
-"""Local servers through OpenAI's SDK: the quirks of mlx_lm.server, llama.cpp, ollama and vLLM; and a server of one's
-own, as a real process."""
+"""Local servers through OpenAI's SDK: the quirks of mlx_lm.server, llama.cpp, ollama and vLLM.
+
+One's own server is tried as a real process.
+"""
 
 import os
 import re
@@ -26,8 +28,11 @@ QUICK = {"timeout": 0.4, "attempts": 3, "first_wait": 0.01, "longest_wait": 0.02
 
 
 class Chat:
-    """OpenAI's chat completions as local servers speak them. thoughts_in: the field of a message that has the
-    reasoning, or "text" for tags within the text. choices_at_end: vLLM's last chunk of a stream has none."""
+    """OpenAI's chat completions as local servers speak them.
+
+    thoughts_in: the field of a message that has the reasoning, or "text" for tags within the text.
+    choices_at_end: vLLM's last chunk of a stream has none.
+    """
 
     event = None
     _STOPS = {"end": "stop", "length": "length", "refused": "content_filter"}  # noqa: RUF012

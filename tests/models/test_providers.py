@@ -100,13 +100,13 @@ def stream(request) -> bool:
 
 @pytest.fixture(scope="module")
 def settings(composed):
-    """The settings of each provider as the command line composes them; composing takes a while."""
+    """Return the settings of each provider as the command line composes them; composing takes a while."""
     return {kind.option: composed(f"model={kind.option}").model for kind in KINDS}
 
 
 @pytest.fixture
 def connect(settings, serve, kind):
-    """A model of these settings with `overrides` and another transport, and the server it talks to."""
+    """Return a model of these settings with `overrides` and another transport, and the server it talks to."""
 
     def make(*script, stream=True, overrides=(), **transport):
         server = serve(kind.form, *script)

@@ -29,7 +29,7 @@ class Scripted:
 
 @pytest.fixture
 def recorded(tmp_path):
-    """A run of three iterations, the second answer of which was cut off and continued."""
+    """Make a run of three iterations; the second answer was cut off and continued."""
     text = fence(3)
     answers = [
         Response(fence(1), "thoughts", Usage(5, 1, 9, 2), 0.5),
@@ -60,7 +60,7 @@ def test_the_search_is_the_same_and_costs_nothing(recorded, again):
 
 @pytest.fixture
 def noisy():
-    """Judges every kernel as right, and the later the better: another order than that of the recorded scores."""
+    """Judge every kernel as right, and later ones as better: another order than that of the recorded scores."""
     scores = itertools.count(1)
 
     def judge(source, progress):

@@ -1,4 +1,4 @@
-"""The rewriter as a model: what it answers, and that it answers the same again."""
+"""The rewriter as a model: its answers, and that they are the same again."""
 
 import time
 from pathlib import Path

@@ -27,7 +27,7 @@ SECRETS = {
 
 
 def variant(number: int) -> Say:
-    """An answer with a source of its own: comments alone would make none."""
+    """Make an answer with a source of its own: comments alone would make none."""
     return Say(f"Idea {number}.\n```metal\n{SEED}constant int VARIANT = {number};\n```\n", "Let me see.")
 
 
@@ -51,8 +51,10 @@ def metalsci(*arguments: str, cwd: Path, keys: dict[str, str] | None = None) -> 
 
 @contextmanager
 def inherited_environments() -> Iterator[dict[str, str]]:
-    """The environments of all processes that runs start meanwhile, by command line. Not those of the runs themselves,
-    to which the keys are given, nor of a fork of one that has not executed its command yet."""
+    """Collect the environments of all processes that runs start meanwhile, by command line.
+
+    Left out are the runs themselves, to which the keys are given, and forks that have not executed their command yet.
+    """
     seen: dict[str, str] = {}
     done = threading.Event()
 
@@ -87,8 +89,10 @@ def only_run(folder: Path) -> Path:
     ],
 )
 def test_a_run_with_a_provider_and_no_key_anywhere_it_does_not_belong(serve, tmp_path, option, form, prefix, tracker):
-    """Everything that a run writes or prints, with debug logs of every library and W&B offline, and the environment
-    of every process that it starts, has none of the keys."""
+    """Search for the keys in everything that a run writes or prints, and in the environments of its processes.
+
+    Libraries write debug logs and W&B is offline.
+    """
     server = serve(form, variant(1), Fail(503), variant(2))
     arguments = (f"model={option}", *reach(server, prefix), f"tracker={tracker}", "hydra.verbose=true")
     with inherited_environments() as environments:

@@ -1,4 +1,4 @@
-"""What MLX makes of a lowered kernel, on any machine: its own generator, run without a GPU."""
+"""The source that MLX makes of a lowered kernel, on any machine: its own generator, run without a GPU."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -13,7 +13,7 @@ Emit = Callable[[LoweredKernel, Mapping[str, mx.array], Mapping[str, Output]], s
 
 @pytest.fixture(scope="session")
 def emitted() -> Emit:
-    """The Metal source that MLX would compile, without its preamble, for inputs and outputs by MLX's names."""
+    """Return the Metal source that MLX would compile, without its preamble, for inputs and outputs by MLX's names."""
 
     def emit(kernel: LoweredKernel, inputs: Mapping[str, mx.array], outputs: Mapping[str, Output]) -> str:
         run = mx.fast.metal_kernel(

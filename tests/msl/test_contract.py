@@ -1,4 +1,4 @@
-"""A file against the kernels that a host will call."""
+"""A file checked against the kernels that a host will call."""
 
 import pytest
 

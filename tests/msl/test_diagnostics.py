@@ -1,4 +1,4 @@
-"""One shape for what is said of a source, and one renderer for it."""
+"""One shape for messages about a source, and one renderer for them."""
 
 import msgspec
 import pytest

@@ -28,7 +28,7 @@ def export(source, **options):
 
 
 def primitives(function, *arrays):
-    """The custom-kernel calls that a function makes, as MLX records them."""
+    """Return the custom-kernel calls that a function makes, as MLX records them."""
     events = []
     mx.export_function(lambda event: events.append(event), function, *arrays)
     return [e for e in events if e["type"] == "primitive" and e["name"] == "CustomKernel"]
@@ -109,7 +109,7 @@ def _squeezed(text):
 
 
 def test_it_computes_what_the_file_says():
-    """The last step, and only it, is replaced: the software device runs what MLX would send to Metal."""
+    """Only the last step is replaced: the software device runs the source that MLX would send to Metal."""
     saxpy = load(export(SAXPY))["saxpy"]
     x, y = np.arange(64, dtype=np.float32), np.ones(64, np.float32)
     (call,) = primitives(

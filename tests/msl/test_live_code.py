@@ -1,4 +1,4 @@
-"""What of a file the compiler reads for certain; every byte of it where it stood."""
+"""The code that the compiler reads for certain; every byte of it at its place."""
 
 import pytest
 

@@ -62,7 +62,7 @@ def execute(device: Device, source: str, name: str, run: Run, arguments: Mapping
 
 
 def through_mlx(emitted, kernel: LoweredKernel, run: Run, arrays: Mapping[str, np.ndarray]) -> tuple[str, list]:
-    """MLX's text, and what to bind in the order of its arguments."""
+    """Return MLX's text, and the arrays to bind in the order of its arguments."""
     inputs = {b.name: arrays[b.parameter.name] for b in kernel.inputs}
     outputs = {b.name: arrays[b.parameter.name] for b in kernel.outputs}
     text = emitted(

@@ -1,4 +1,4 @@
-"""What a file becomes, and what MLX's generator makes of it."""
+"""The result of lowering a file, and the source that MLX's generator makes of it."""
 
 import re
 import time
@@ -21,7 +21,7 @@ def only(source):
 
 
 def emit(emitted, kernel, size=64):
-    """MLX's text for arrays of `size` values of each parameter."""
+    """Return MLX's text for arrays of `size` values of each parameter."""
     inputs = {b.name: mx.zeros(() if b.scalar else (size * b.elements,), getattr(mx, b.dtype)) for b in kernel.inputs}
     outputs = {b.name: ((size * b.elements,), getattr(mx, b.dtype)) for b in kernel.outputs}
     return emitted(kernel, inputs, outputs)

@@ -56,7 +56,7 @@ class Argument:
         return patterns[self.kind].format(self.type, self.name)
 
     def read(self, index: str) -> str:
-        """The sum of the argument's components, as a float."""
+        """Write the sum of the argument's components, as a float."""
         value = f"{self.name}[{index}]" if self.kind in ("input", "output") else self.name
         lanes = value_type(self.type).rows
         return " + ".join(f"float({value}{'' if lanes == 1 else f'[{k}]'})" for k in range(lanes))

@@ -1,4 +1,4 @@
-"""What is assumed of MLX's generator, asked of MLX itself."""
+"""The assumptions about MLX's generator, checked on MLX itself."""
 
 import re
 from pathlib import Path
@@ -70,7 +70,7 @@ def test_types_of_arguments(scalar, emitted):
 
 
 def test_names_at_file_scope_of_the_preamble():
-    """Those of the headers that MLX's preamble consists of, less Metal's own."""
+    """Names of the headers in MLX's preamble, without Metal's own."""
     found = set()
     for header in ("utils", "bf16", "complex", "defines", "logging"):
         text = (HEADERS / f"{header}.h").read_bytes()
@@ -92,6 +92,6 @@ def _declared(scope):
 
 
 def _identifier(node):
-    """The name in a declarator; empty for an operator."""
+    """Return the name in a declarator; empty for an operator."""
     found = first(node, "identifier", "type_identifier", "namespace_identifier", "operator_name")
     return found.text.decode() if found is not None and found.type != "operator_name" else ""

@@ -1,4 +1,4 @@
-"""What a reader cannot see is shown as its code point."""
+"""Characters that a reader cannot see are shown as their code points."""
 
 import pytest
 

@@ -1,7 +1,7 @@
-"""What is refused in signatures and attributes: message, line and column.
+"""Refusals in signatures and attributes: message, line and column.
 
-Where the wording is Apple's it was taken from what Apple's compiler said of recorded candidates, or from its published
-messages; positions are those of its carets.
+Apple's wording was taken from messages of Apple's compiler about recorded candidates, or from its published messages;
+positions are those of its carets.
 """
 
 from pathlib import Path
@@ -21,7 +21,7 @@ def found(source):
 
 
 def in_kernel(parameters):
-    """Messages about a kernel with these parameters, which begin at 1:15."""
+    """Return messages about a kernel with these parameters, which begin at 1:15."""
     return found(f"kernel void f({parameters}) {{}}")
 
 

@@ -1,4 +1,4 @@
-"""What source from outside may not contain."""
+"""Text that source from outside may not contain."""
 
 import time
 

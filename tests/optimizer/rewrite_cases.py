@@ -15,13 +15,13 @@ kernel void step(device const float *a [[buffer(0)]],
 
 
 def kernel(body: str, head: str = "") -> str:
-    """A whole file around the body of a kernel; `head` stands in front of the kernel."""
+    """Write a whole file around the body of a kernel; `head` stands in front of the kernel."""
     inner = indent(dedent(body).strip(), "    ")
     return f"#include <metal_stdlib>\nusing namespace metal;\n{head}{SIGNATURE}{inner}\n}}\n"
 
 
 def changes(rewrite: Rewrite, source: str) -> list[Change]:
-    """All that can be made together, as the rewriter would."""
+    """Return all changes that can be made together, as the rewriter would."""
     chosen = list[Change]()
     for change in rewrite.changes(Source(source)):
         if not change.collides(chosen):
@@ -36,12 +36,12 @@ def applied(source: str, *rewrites: Rewrite) -> str:
 
 
 def body(source: str) -> str:
-    """The kernel's body, dedented."""
+    """Return the kernel's body, dedented."""
     return dedent(source[source.index(") {\n") + 4 : source.rindex("}")]).strip()
 
 
 def rewritten(source_body: str, *rewrites: Rewrite, head: str = "") -> str:
-    """A kernel body after rewrites."""
+    """Return a kernel body after rewrites."""
     return body(applied(kernel(source_body, head), *rewrites))
 
 

@@ -75,7 +75,7 @@ ALIKE = {
 
 
 def _applicable() -> Iterator[tuple[str, str]]:
-    """Each rewrite with the first two sources that it changes."""
+    """Yield each rewrite with the first two sources that it changes."""
     for name in CAREFUL.keys() - ALIKE:
         sources = [source for source, text in SOURCES.items() if changes(CAREFUL[name].rewrite, text)]
         yield from ((source, name) for source in sources[:2])
@@ -91,7 +91,7 @@ def device() -> Iterator[Device]:
 
 
 def run(device: Device, source: str) -> Floats:
-    """The output of one dispatch on inputs that are the same for every source of one signature."""
+    """Return the output of one dispatch on inputs that are the same for every source of one signature."""
     (kernel,) = device.compile(source).kernels.values()
     fields = 9 if "lbm" in kernel.name else 1
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""What the rewrites know of a source before they touch it."""
+"""The facts about a source that rewrites use."""
 
 import pytest
 from rewrite_cases import kernel

@@ -1,4 +1,4 @@
-"""Each rewrite on a small kernel: what it makes of it, and what it leaves alone."""
+"""Each rewrite on a small kernel: its result, and the code that it leaves alone."""
 
 import pytest
 from rewrite_cases import applied, changes, kernel, rewritten, text

@@ -1,4 +1,4 @@
-"""Answers that edit a kernel: what applies, and what is said of the rest."""
+"""Answers that edit a kernel: which edits apply, and the messages about the others."""
 
 import pytest
 from toy_search import SEED, Scripted, fence, kernel, search

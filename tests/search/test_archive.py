@@ -1,4 +1,4 @@
-"""What an archive answers, and that it does not walk over its entries to do so."""
+"""An archive's queries, which do not walk over its entries."""
 
 import pytest
 from toy_search import archive_of
@@ -17,7 +17,7 @@ def entry(iteration: int, score: float | None, source: str | None = None) -> Ent
 
 @pytest.fixture
 def archive() -> Archive:
-    """Told out of the order of asking, as answers arrive."""
+    """Make an archive told out of the order of asking, as answers arrive."""
     return archive_of(SEED, entry(2, 0.7), entry(1, 0.6), entry(3, None), entry(4, 0.7, "float f2; // again"))
 
 
@@ -67,7 +67,7 @@ def test_the_last_attempts(archive):
 
 
 def test_no_answer_costs_more_in_a_long_search():
-    """Counts how many entries are looked at for what a prompt, a strategy and an observer ask for."""
+    """Count the entries that are looked at for a prompt, a strategy and an observer."""
     looked = []
 
     class Counted(Evaluation):

@@ -1,5 +1,7 @@
-"""The exchange with a model that is asked over a wire: budget, journal, pieces on disk, continuation. The model here
-answers from a script; the real ones are in tests/models."""
+"""The exchange with a model over a wire: budget, journal, pieces on disk, continuation.
+
+The model here answers from a script; the real ones are in tests/models.
+"""
 
 import json
 from collections.abc import Iterator
@@ -27,7 +29,7 @@ def answer(text: str, stop: Stop = Stop.END, dollars: float | None = 0.25) -> Re
 
 @dataclass
 class Wire:
-    """Says its lines in order, each in pieces; an exception among them is raised after the pieces before it."""
+    """Model that says its lines in order, each in pieces. An exception among them is raised in its turn."""
 
     lines: list[Response | BaseException]
     worst: Expense = field(default_factory=lambda: Expense(100, 0.25))

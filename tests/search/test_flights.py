@@ -1,4 +1,4 @@
-"""Several answers at once: awaited side by side, judged one at a time, in an order that is kept."""
+"""Several answers at once: awaited together, judged one at a time, in an order that is kept."""
 
 import threading
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from metalsci.search.scheduling import Order, Scheduling
 
 @dataclass
 class Together:
-    """Answers nobody before `most` ask at once, so a search that asks one after the other never ends."""
+    """Model that answers nobody before `most` ask at once, so a search that asks one after the other never ends."""
 
     most: int
     name: str = "together"
@@ -57,7 +57,7 @@ def test_candidates_are_judged_one_at_a_time(tmp_path):
 
 
 class Backwards:
-    """Answers a request when the next one has been judged, the last of `most` at once."""
+    """Model that answers a request when the next one has been judged, the last of `most` at once."""
 
     name = "backwards"
 
@@ -118,7 +118,7 @@ def test_as_they_arrive_the_order_is_recorded_and_replayed(tmp_path):
 
 @dataclass
 class Meter:
-    """Counts how much its answers under way may cost together."""
+    """Model that adds up how much its answers under way may cost together."""
 
     name: str = "meter"
     under_way: int = 0

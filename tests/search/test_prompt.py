@@ -1,6 +1,6 @@
-"""Prompts as whole texts, in golden/, to be reviewed by reading; and what must hold of any prompt.
+"""Prompts as whole texts, in golden/, to be reviewed by reading; and properties of all prompts.
 
-After a change that is meant, `METALSCI_GOLDEN=write pytest tests/search/test_prompt.py` writes them anew.
+After an intended change, `METALSCI_GOLDEN=write pytest tests/search/test_prompt.py` writes them again.
 """
 
 import os

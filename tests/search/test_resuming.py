@@ -16,7 +16,7 @@ from metalsci.search.request import Request, StrategyError
 
 @dataclass
 class TwoIslands:
-    """Improves on the last entry of the island whose turn it is. Its state is built by tell alone."""
+    """Strategy that improves on the last entry of the island whose turn it is. Its state is built by tell alone."""
 
     turns: int = 0
     members: dict[int, list[int]] = field(default_factory=lambda: {0: [0], 1: [0]})
@@ -121,7 +121,7 @@ def test_a_parent_without_a_source_is_refused(tmp_path):
 
 
 class EverySecond:
-    """Promotes every second challenger, whatever it scores."""
+    """Rule that promotes every second challenger, whatever it scores."""
 
     def __init__(self):
         self.asked = []

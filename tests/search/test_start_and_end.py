@@ -1,4 +1,4 @@
-"""Where a search starts and when it has enough."""
+"""The start of a search, and its ends."""
 
 import pytest
 from toy_search import SEED, Scripted, fence, kernel, search

@@ -1,4 +1,4 @@
-"""Strategies ranked over landscapes: the ranking knows what it does not know, and recorded runs are a landscape too."""
+"""Strategies ranked over landscapes: the ranking gives its uncertainty, and recorded runs are a landscape too."""
 
 import random
 import re

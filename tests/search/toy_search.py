@@ -1,4 +1,4 @@
-"""A whole search, but for the device: the score of a candidate is the number that it writes, plus one."""
+"""A whole search, except for the device: the score of a candidate is the number that it writes, plus one."""
 
 import re
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ def value_of(source: str) -> int:
 
 
 def judge(source, progress) -> Evaluation:
-    """A negative number is wrong."""
+    """Judge a source; a negative number is wrong."""
     progress("looking")
     value = value_of(source)
     if value < 0:
@@ -67,7 +67,7 @@ class Scripted:
 
 
 class Steps:
-    """A watcher that remembers what it was told."""
+    """A watcher that remembers its calls."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -91,7 +91,7 @@ def search(
     journal: Journal | None = None,
     start: str | None = None,
 ) -> Finished:
-    """Search in `folder`, going on where its journal ends."""
+    """Search in `folder`, continuing after the end of its journal."""
     watch = Stopwatch()
     account = Account(lambda: watch.total)
     journal, files = journal or Journal(folder / "journal.jsonl", "x", 7), RunFolder(folder)
@@ -115,7 +115,7 @@ def search(
 
 
 def archive_of(seed: Entry, *entries: Entry) -> Archive:
-    """An archive as a search makes it of these entries: spelled, and promoted by the strict rule."""
+    """Make an archive of these entries as a search does: spelled, and promoted by the strict rule."""
     archive = Archive(with_spelling(seed))
     for entry in entries:
         decision = Strict().decide(archive.incumbent, entry, print) if entry.correct else None

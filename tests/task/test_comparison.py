@@ -1,4 +1,4 @@
-"""What a failure says: every kind of mistake, made to a field, in words."""
+"""The text of a failure: every kind of mistake, made to a field, in words."""
 
 import numpy as np
 import pytest

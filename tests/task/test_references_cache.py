@@ -19,7 +19,7 @@ def task(composed):
 
 @pytest.fixture
 def counted(task):
-    """The task, and how often its reference was computed."""
+    """Count how often the task's reference was computed."""
     calls = []
     compute = type(task).reference
 

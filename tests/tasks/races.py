@@ -3,11 +3,11 @@
 Many races are right by chance on a machine that runs few threads at a time, or all threads of a group in step. These
 are not, for one of two reasons:
 
-in place   A thread reads what its neighbours write, out of the output in place of the input. Before a candidate is
+in place   A thread reads cells that its neighbours write, from the output instead of the input. Before a candidate is
            verified its outputs are filled with NaN (integers: with all bits set). Among the threads that write the
-           cells which others read, one is the first to write, and it had read before: what nobody had written.
+           cells that others read, one is the first to write, and it had read before: a cell that nobody had written.
 lost       Two threads or more read a place that they share, wait for each other, and write it back, each with a change
-           of its own. Whoever writes first has written in vain.
+           of its own. The first write is lost.
 """
 
 import re
@@ -19,7 +19,7 @@ IN_PLACE, LOST = "in place", "lost"
 
 @dataclass(frozen=True)
 class Race:
-    """kind: why it is wrong in any order. made: from the seed kernel's text."""
+    """A race. kind: the reason why it is wrong in any order. made: from the seed kernel's text."""
 
     kind: str
     made: Callable[[str], str]
@@ -36,7 +36,7 @@ def edited(*edits: tuple[str, str]) -> Callable[[str], str]:
 
 
 def reading(old: str, **names: str) -> Callable[[str], str]:
-    """`old` reads from other arrays: names, as input=output."""
+    """Read other arrays in `old`: names, as input=output."""
     new = old
     for name, other in names.items():
         new = new.replace(name, other)
@@ -121,7 +121,7 @@ FFT3D = f"""{{
 
 
 def adi3d(text: str) -> str:
-    """The lines of a group share the array of the forward sweep, so that all get the backward sweep of one."""
+    """Share the array of the forward sweep in a group, so that all its lines get the backward sweep of one."""
     sweep = f"""static void solve(device const float *u, device float *v, uint first, uint stride, uint n, float mu,
                   threadgroup float *d, bool face) {{
     float c[MAX_LINE];

@@ -139,7 +139,7 @@ def morton(size, physics, u):
 
 
 def hmc(size, physics, q, accept, **rest):
-    """The states that the program returns: after step 0, and around each further step that is checked."""
+    """Return the states that the program returns: after step 0, and around each further step that is checked."""
 
     def energy(q, p):
         d = range(size.d)
@@ -203,7 +203,7 @@ def fft3d(size, physics, x):
 
 
 def tridiagonal(u, mu):
-    """Gaussian elimination on the dense system, ends held."""
+    """Solve the dense system by Gaussian elimination, ends held."""
     n = len(u)
     matrix = [[(1 + 2 * mu) * (a == b) - mu * (abs(a - b) == 1) for b in range(n)] for a in range(n)]
     matrix[0] = [float(b == 0) for b in range(n)]
@@ -223,7 +223,7 @@ def adi3d(size, physics, u):
 
 
 def qsim(size, physics, state, gates):
-    """Every gate as the full 2^n × 2^n matrix."""
+    """Apply every gate as the full 2^n × 2^n matrix."""
     psi = state[:, 0].astype(float) + 1j * state[:, 1]
     u = (gates[:, 0].astype(float) + 1j * gates[:, 1]).reshape(-1, 2, 2)
     number = 0
@@ -258,7 +258,7 @@ def compact(size, physics, x):
 
 
 def mgvcycle(size, physics, u, f, zero):
-    """Grids as dictionaries from points to values."""
+    """Run the cycle on grids that are dictionaries from points to values."""
 
     def minus_laplacian(u, i, j, n):
         return (4 * u[i, j] - u[i - 1, j] - u[i + 1, j] - u[i, j - 1] - u[i, j + 1]) * n * n

@@ -1,4 +1,4 @@
-"""Results that are not the answer, made from those that are."""
+"""Wrong results, made from the right ones."""
 
 from itertools import combinations
 
@@ -6,13 +6,13 @@ import numpy as np
 
 
 def right(task, size, want):
-    """What a candidate that is right would return, in the types it would return it in."""
+    """Return the results of a right candidate, in its types."""
     results = [w.astype(np.float32) if w.dtype.kind == "f" else w.copy() for w in want]
     return results if task.name != "lj" else [*results[:2], *counts(size, results[2::2], results[3::2])]
 
 
 def counts(size, least, most):
-    """Particles by cell: each that may be counted in several, in the first that has room."""
+    """Count particles by cell: each that may be counted in several, in the first that has room."""
     for sure, highest in zip(least, most, strict=True):
         count = sure.astype(np.uint32)
         for cell in np.repeat(np.arange(count.size), highest - sure)[: size.N - int(sure.sum())]:
@@ -35,7 +35,7 @@ def one_element(value):
 
 
 def unchanged(task, size, inputs, got):
-    """The inputs in place of the results, in their order, without padding."""
+    """Return the inputs in place of the results, in their order, without padding."""
     return [a[..., : g.shape[-1]] for a, g in zip(inputs.values(), got, strict=False)] + got[len(inputs) :]
 
 

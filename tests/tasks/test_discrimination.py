@@ -1,4 +1,4 @@
-"""Checks that discriminate: what is not the answer is rejected, by a probe or by the benchmark's own inputs."""
+"""Checks that discriminate: wrong results are rejected, by a probe or by the benchmark's own inputs."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ SMALL = {
 
 
 def problems(task, size):
-    """Probes first, as a bench does it, each with what is right."""
+    """Yield probes first, as a bench does it, each with the right results."""
     rng = np.random.default_rng(11)
     inputs = task.inputs(size, rng)
     probes = [*task.probes(size, rng), *task.drawn(size, rng)]

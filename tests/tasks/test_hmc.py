@@ -19,7 +19,7 @@ LENIENT = (
 
 @pytest.fixture
 def run(composed):
-    """A task that judges steps alone, and a run of it by scalar loops."""
+    """Return a task that judges steps alone, and a run of it by scalar loops."""
     task = instantiate(composed(*LENIENT).task).task
     inputs = task.inputs(SIZE, np.random.default_rng(5))
     states = scalar.hmc(SIZE, task.physics, **inputs)
@@ -66,7 +66,7 @@ def test_the_benchmark_s_statistics_are_asked_of_the_last_state(composed, run):
 
 
 def trajectory(task, size, inputs, precision=np.float32):
-    """What a candidate returns that keeps matrix and state in `precision`, by the check's own step."""
+    """Return the results of a candidate that keeps matrix and state in `precision`, by the check's own step."""
     q, accept = inputs["q"].astype(float), inputs["accept"]
     matrix = inputs["A"].astype(precision).astype(float)
     states = [(q, accept)]

@@ -35,7 +35,7 @@ SMALLER = {"hmc": "{d: 10, K: 150, steps: 2}"}
 
 @pytest.fixture(scope="module")
 def evaluate(composed):
-    """Judges a source at a task's small size."""
+    """Return a function that judges a source at a task's small size."""
     device = instantiate(composed("device=cpu", "device.ceilings.bandwidth=10", "device.ceilings.fp32=100").device)
 
     def run(task, source=None):

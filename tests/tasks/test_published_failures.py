@@ -13,7 +13,7 @@ CEILINGS = ("device=cpu", "device.ceilings.bandwidth=10", "device.ceilings.fp32=
 
 
 def in_distribution_and_gate(composed, source, *overrides, repeats):
-    """Whether the kernel is right at every size that is scored, and what the gate says of it."""
+    """Return True if the kernel is right at every scored size, and the gate's verdict on it."""
     cfg = composed(*CEILINGS, *overrides)
     problem, device = instantiate(cfg.task), instantiate(cfg.device)
     watch = Stopwatch()

@@ -37,7 +37,7 @@ def name(request):
 
 
 def problems(task, size):
-    """The benchmark's inputs and every probe, with the task that has its physics, and its size."""
+    """Yield the benchmark's inputs and every probe, with the task that has its physics, and its size."""
     rng = np.random.default_rng(3)
     yield task, size, task.inputs(size, rng)
     for probe in task.probes(size, rng):

@@ -1,4 +1,4 @@
-"""What the bar shows while a run is under way."""
+"""The progress bar of a run under way."""
 
 import io
 import re
@@ -15,7 +15,7 @@ from metalsci.tracking.console import ConsoleView
 
 @pytest.fixture
 def shown():
-    """A run of one iteration on a terminal, after its search: the view, and what the terminal got."""
+    """Show a run of one iteration on a terminal, after its search: the view, and the terminal's output."""
     out = io.StringIO()
     view = ConsoleView(1, Console(file=out, force_terminal=True, width=120))
     archive = Archive(Entry(0, "seed", Evaluation(Outcome.SCORED, score=0.5)))

@@ -22,7 +22,7 @@ HEADER, BLOCK, RECORD = 7, 32 * 1024, struct.Struct("<IHB")
 
 
 def records(path: Path) -> Iterator:
-    """The protobuf records of a .wandb file: a 7-byte header, then a LevelDB-style log."""
+    """Read the protobuf records of a .wandb file: a 7-byte header, then a LevelDB-style log."""
     from wandb.proto import wandb_internal_pb2
 
     data, at, parts = path.read_bytes(), HEADER, []
@@ -57,7 +57,7 @@ def summary(path: Path) -> dict:
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory):
-    """The .wandb files of a sweep of two smoke runs, and their run folders, in order."""
+    """Run a sweep of two smoke runs; return their .wandb files and their run folders, in order."""
     folder = tmp_path_factory.mktemp("wandb")
     env = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")} | {"HOME": str(folder)}
     command = [sys.executable, "-m", "metalsci.run", "experiment=smoke", "-m", "seed=0,1"]

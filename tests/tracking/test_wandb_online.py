@@ -19,7 +19,7 @@ BUCKET = {"id": "b", "name": "r", "displayName": "n", "description": "", "config
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers what is asked about the user and the run; keeps what is streamed. Artifacts it does not know."""
+    """Handler that answers questions about the user and the run, and keeps streamed data. It knows no artifacts."""
 
     protocol_version = "HTTP/1.1"
     streamed: list[dict]

@@ -1,4 +1,4 @@
-"""Counts of small kernels whose figures can be told by hand."""
+"""Counts of small kernels whose figures can be worked out by hand."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

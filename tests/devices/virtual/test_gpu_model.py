@@ -1,4 +1,4 @@
-"""The model on small kernels: what it must order, whatever its constants."""
+"""The model on small kernels: the order that it must give, whatever its constants."""
 
 from collections.abc import Iterator
 
@@ -41,7 +41,7 @@ def test_uncoalesced_accesses_are_slower(device: cpu_metal.Device) -> None:
 
 
 def test_one_thread_at_work_in_a_threadgroup_is_slower_than_all(device: cpu_metal.Device) -> None:
-    """What a search on the CPU's clock breeds: the vectoriser likes one thread with a long loop."""
+    """A search on the CPU's clock breeds this: the vectoriser likes one thread with a long loop."""
     all_at_work = _predicted(device, "float s = x[i]; for (uint j = 0; j < n; ++j) s = s * s + 1; y[i] = s;")
     one = "if (t == 0) for (uint k = 0; k < 64; ++k) { float s = x[i + k]; for (uint j = 0; j < n; ++j) s = s * s + 1;"
     alone = _predicted(device, one + " y[i + k] = s; }")

@@ -1,4 +1,4 @@
-"""The sequential test on drawn numbers: its two error rates, its endings, what makes no sense."""
+"""The sequential test on drawn numbers: its two error rates, its endings, settings that make no sense."""
 
 import math
 

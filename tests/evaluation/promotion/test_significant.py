@@ -1,4 +1,4 @@
-"""The rule by paired tests: what it runs, what it promotes, what it says."""
+"""The rule by paired tests: the pairs it runs, the kernels it promotes, its sentences."""
 
 import math
 from collections.abc import Iterator

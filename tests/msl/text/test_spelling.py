@@ -1,4 +1,4 @@
-"""When two sources are the same program."""
+"""Sources that are the same program, and sources that are not."""
 
 import pytest
 

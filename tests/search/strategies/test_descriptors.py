@@ -1,4 +1,4 @@
-"""What a kernel is like, read from its text."""
+"""Descriptors of a kernel, read from its text."""
 
 import pytest
 

@@ -73,7 +73,7 @@ class Fatal(Journal):
 
 
 def live(folder: Path, option: str, journal: Journal | None = None) -> Archive:
-    """One process of a run with four answers under way."""
+    """Run one process of a run with four answers under way."""
     flights = SideBySide(4, in_order=True)
     try:
         return search(folder, Reckoner(), Budget(16), strategy=make(option), flights=flights, journal=journal).archive

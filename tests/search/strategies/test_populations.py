@@ -1,4 +1,4 @@
-"""What populations do with their members, step by step."""
+"""Populations, step by step: how they treat their members."""
 
 from metalsci.evaluation.promotion.protocol import Decision
 from metalsci.evaluation.results import Evaluation, Outcome

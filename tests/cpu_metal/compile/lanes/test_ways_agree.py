@@ -1,4 +1,4 @@
-"""A kernel gives the same whichever way its threads are run: in lanes, in loops that LLVM vectorises, one stack each.
+"""A kernel gives the same results whichever way its threads run: in lanes, in vectorised loops, one stack each.
 
 Random kernels: barriers in uniform loops, threads that part, leave loops or return early, own arrays, vectors, atomics.
 """
@@ -61,7 +61,7 @@ assignments = st.one_of(
 
 
 def nest(children: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """Code that holds no barrier."""
+    """Draw code that holds no barrier."""
     both = st.tuples(expressions, children, children).map(lambda t: f"if ({t[0]} & 1) {{ {t[1]} }} else {{ {t[2]} }}")
     some = st.tuples(expressions, children).map(lambda t: f"if ({t[0]} > 2) {{ {t[1]} }}")
     loop = st.tuples(uniform, children).map(lambda t: f"for (int q = 0; q < {t[0]}; ++q) {{ {t[1]} c += q; }}")
@@ -85,7 +85,7 @@ share = st.tuples(st.sampled_from("abc"), st.integers(1, 9)).map(
 
 
 def nest_together(children: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """Code with barriers, to which all threads come."""
+    """Draw code with barriers, to which all threads come."""
     loop = st.tuples(uniform, children).map(lambda t: f"for (int q = 0; q < {t[0]}; ++q) {{ {t[1]} c -= q; }}")
     choice = st.tuples(uniform, children, apart).map(lambda t: f"if ({t[0]} > 2) {{ {t[1]} }} else {{ {t[2]} }}")
     return loop | choice | st.lists(children, min_size=2, max_size=3).map(" ".join)
