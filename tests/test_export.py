@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
@@ -15,6 +16,10 @@ import pytest
 from hydra.utils import instantiate
 from software_worker import SoftwareKernel
 
+from metalsci.experiment.best_check import check_best
+from metalsci.experiment.best_module import best_py
+from metalsci.files.locations import data
+from metalsci.msl.language.math_mode import MathMode
 from metalsci.task.definition import Size
 
 
@@ -61,4 +66,32 @@ def test_best_py_tells_where_it_comes_from(run, best):
 
 def test_best_py_imports_nothing_but_mlx(run):
     lines = (run / "best.py").read_text().splitlines()
-    assert [line for line in lines if line.startswith(("import", "from"))] == ["import mlx.core as mx"]
+    imports = ["from __future__ import annotations", "import mlx.core as mx", "from types import SimpleNamespace"]
+    assert [line for line in lines if line.startswith(("import", "from"))] == imports
+
+
+def test_its_host_loop_is_right_on_a_small_problem(run, best):
+    check = check_best(run / "best.py", "lbm", best.run)
+    assert check.correct and check.error > 0
+
+
+def test_a_wrong_host_loop_is_found(run, best):
+    wrong = check_best(run / "best.py", "lbm", lambda inputs, size, physics: [inputs["f"]])
+    assert not wrong.correct
+
+
+def test_without_an_apple_gpu_it_says_what_to_do_instead(run):
+    done = subprocess.run([sys.executable, run / "best.py"], env=os.environ, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "needs an Apple GPU" in done.stderr and "metalsci.evaluate task=lbm" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in data("conf").glob("task/*.yaml")))
+def test_every_task_has_host_code_that_can_be_exported(name, composed, monkeypatch):
+    """Its own check accepts the seed kernels, called through the exported module."""
+    monkeypatch.setattr(mx.fast, "metal_kernel", SoftwareKernel)
+    problem = instantiate(composed(f"task={name}").task)
+    module = {"__name__": "best"}
+    exec(best_py(problem, problem.task.seed_kernel, {}, MathMode.safe), module)
+    assert check_best(Path("best.py"), name, module["run"]).correct

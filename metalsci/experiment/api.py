@@ -191,7 +191,7 @@ def run(overrides: Sequence[str] = ()) -> Summary:
 
     Raises the errors of `metalsci.experiment.search_run.run_experiment`.
     """
-    cfg = _composed("config", [*overrides, "hydra.mode=RUN"], hydra=True)
+    cfg = compose_config("config", [*overrides, "hydra.mode=RUN"], hydra=True)
     HydraConfig.instance().set_config(cfg)  # ${hydra:…} in settings
     folder = Path(cfg.hydra.run.dir)
     (folder / ".hydra").mkdir(parents=True, exist_ok=True)
@@ -244,13 +244,14 @@ def _chosen(problem: Problem, labels: Sequence[str] | None) -> Sequence[Size]:
 
 
 def _evaluate_config(task: str, settings: Sequence[str]) -> DictConfig:
-    cfg = _composed("evaluate", [f"task={task}", *settings])
+    cfg = compose_config("evaluate", [f"task={task}", *settings])
     if cfg.inputs.seed is None:
         cfg.inputs.seed = fresh_seed()
     return cfg
 
 
-def _composed(name: str, overrides: Sequence[str], *, hydra: bool = False) -> DictConfig:
+def compose_config(name: str, overrides: Sequence[str], *, hydra: bool = False) -> DictConfig:
+    """Compose a config as its command does. Raises ConfigError."""
     from metalsci.cli.config_errors import explain
 
     register()

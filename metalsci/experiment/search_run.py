@@ -25,7 +25,7 @@ from metalsci.evaluation.pairing import Pairing
 from metalsci.evaluation.promotion.protocol import PromotionSettings
 from metalsci.evaluation.sanitizer_policy import Sanitized
 from metalsci.evaluation.stopwatch import Stopwatch
-from metalsci.experiment.best_module import best_py
+from metalsci.experiment.best_module import best_py, facts
 from metalsci.experiment.instantiation import ConfigError, make
 from metalsci.experiment.seal import seal
 from metalsci.files.locations import shown
@@ -355,7 +355,7 @@ class _Run:
         )
 
     def _export(self, best: Entry, incumbent: str, summary: Summary) -> list[Path]:
-        module = best_py(self.parts.problem, incumbent, summary, self.folder.path, math_mode_of(self.cfg))
+        module = best_py(self.parts.problem, incumbent, facts(summary, self.folder.path), math_mode_of(self.cfg))
         return [
             self.folder.path / "00_seed.metal",
             self.folder.text("best.metal", incumbent),

@@ -11,6 +11,7 @@ from metalsci.msl.mlx.lower import LoweredKernel
 from metalsci.msl.mlx.prologue import ArgumentBinding
 
 _OWN_NAMES = frozenset({"grid", "init_value", "mx", "threadgroup", "_scalar"})
+_HOST_NAMES = frozenset({"Host", "PHYSICS", "SIZE", "SimpleNamespace", "run"})  # see metalsci.experiment.best_module
 
 _MODULE = '''\
 """{title}
@@ -113,7 +114,7 @@ def _function(kernel: LoweredKernel, usage: CallExample, math_mode: MathMode) ->
         header=_literal(kernel.header),
         source=_literal(kernel.source),
         math_mode=math_mode.value,
-        function=_safe(kernel.name),
+        function=function_name(kernel),
         signature=", ".join(signature),
         summary=_docstring(f"Run the Metal kernel `{kernel.name}`."),
         documentation=indent("\n".join(_documentation(kernel, names, usage)), "    "),
@@ -155,6 +156,17 @@ def _described(binding: ArgumentBinding, usage: CallExample) -> str:
 
 def _argument(binding: ArgumentBinding, name: str) -> str:
     return f"_scalar({name}, mx.{binding.dtype})" if binding.scalar else f"{name}.astype(mx.{binding.dtype})"
+
+
+def function_name(kernel: LoweredKernel) -> str:
+    """Return the name of the kernel's function."""
+    return f"{kernel.name}_" if kernel.name in _HOST_NAMES else _safe(kernel.name)
+
+
+def shape_names(kernel: LoweredKernel) -> tuple[str, ...]:
+    """Return the names of the arguments that take the outputs' shapes, in the order of the outputs."""
+    names = _python_names(kernel.bindings)
+    return tuple(f"{names[binding.name]}_shape" for binding in kernel.outputs)
 
 
 def _python_names(bindings: Sequence[ArgumentBinding]) -> Mapping[str, str]:
