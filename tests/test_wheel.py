@@ -40,3 +40,17 @@ def test_the_wheel_holds_every_data_file_of_the_checkout(installed):
     for name in tracked.stdout.split():
         at = installed / name if name.startswith("metalsci/") else installed / "metalsci" / "_data" / name
         assert at.exists(), name
+
+
+def test_the_version_is_that_of_the_tag(tmp_path):
+    """Without a tag, as in a shallow clone, it is a development version."""
+    clone, git = tmp_path / "clone", ["git", "-C", str(tmp_path / "clone")]
+    subprocess.run(["git", "clone", "-q", "--depth", "1", data("conf").parent.as_uri(), str(clone)], check=True)
+    assert ".dev" in built_version(clone)
+    subprocess.run([*git, "tag", "v9.8.7"], check=True)
+    assert built_version(clone) == "9.8.7"
+
+
+def built_version(folder):
+    command = [sys.executable, "-m", "hatchling", "version"]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
