@@ -30,7 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results: dict[str, Checked] = {}
     for file in options.files:
         try:
-            source = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+            if file == "-":
+                source = sys.stdin.read()
+            else:
+                source = Path(file).read_text(encoding="utf-8")
             results[file] = check(source, options.task, math_mode=options.math_mode)
         except (OSError, UnicodeDecodeError, ConfigError, TaskError) as error:
             sys.stderr.write(f"metalsci: {file}: {error}\n")
@@ -39,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _print(file, source, results[file])
     if options.json:
         _print_json(results)
-    return 0 if all(result.correct for result in results.values()) else 1
+    if all(result.correct for result in results.values()):
+        return 0
+    return 1
 
 
 def _print(file: str, source: str, checked: "Checked") -> None:

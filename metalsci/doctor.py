@@ -181,7 +181,10 @@ def _disk(lost: str) -> Examined:
         return Examined("disk", "a temporary cache", lost)
     folder = next(p for p in (cache(), *cache().parents) if p.exists())
     free = shutil.disk_usage(folder).free
-    advice = "" if free >= _LEAST_DISK else f"make room, or point METALSCI_CACHE away from {cache()}"
+    if free >= _LEAST_DISK:
+        advice = ""
+    else:
+        advice = f"make room, or point METALSCI_CACHE away from {cache()}"
     return Examined("disk", f"{free / 1e9:.1f} GB free for {cache()}", advice)
 
 
@@ -214,7 +217,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ask_model = any(override.startswith("model=") for override in overrides)
     for finding in examine(cfg, device, ask_model, lost):
         found.append(finding)
-        mark, style = ("to do", "bold red") if finding.advice else ("ok", "green")
+        if finding.advice:
+            mark, style = ("to do", "bold red")
+        else:
+            mark, style = ("ok", "green")
         line = (
             Text(f"{mark:>5}  ", style=style)
             .append(f"{finding.what:<13}", style="bold")

@@ -70,7 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _settings(given: Sequence[str]) -> dict[str, str]:
     """Split the settings. Raises UsageError for an argument that is no `key=value`."""
-    if wrong := [each for each in given if "=" not in each]:
+    wrong = [each for each in given if "=" not in each]
+    if wrong:
         raise UsageError(f"'{wrong[0]}' is not of the form key=value; --help has examples")
     return dict(each.split("=", 1) for each in given)
 

@@ -64,7 +64,10 @@ def _job(cfg: DictConfig) -> float:
     hydra_cfg = HydraConfig.get()
     folder = Path(hydra_cfg.runtime.output_dir)
     is_sweep = hydra_cfg.mode is RunMode.MULTIRUN
-    sweep = Path(hydra_cfg.sweep.dir).as_posix() if is_sweep else None
+    if is_sweep:
+        sweep = Path(hydra_cfg.sweep.dir).as_posix()
+    else:
+        sweep = None
     record = partial(_begin, folder, cfg, hydra_cfg)
     is_accepted: list[bool] = []
 
@@ -76,7 +79,8 @@ def _job(cfg: DictConfig) -> float:
     try:
         check_settings(cfg)
         if sweep is not None:
-            if finished := _finished(folder, hydra_cfg):
+            finished = _finished(folder, hydra_cfg)
+            if finished:
                 return objective(finished, cfg.optimized_metric)
             accept()  # so that the table knows of a job whatever becomes of it
         run_experiment(cfg, folder, sweep, accept)
@@ -91,7 +95,10 @@ def _job(cfg: DictConfig) -> float:
         # the rest of a sweep goes on; its table counts the runs without a result, and fails at the end
         return math.nan
     except KeyboardInterrupt as interrupt:
-        how = "terminated" if isinstance(interrupt, Terminated) else "interrupted"
+        if isinstance(interrupt, Terminated):
+            how = "terminated"
+        else:
+            how = "interrupted"
         if is_accepted:
             log.error(how)
             complain(f"{how}; {_ways_on(folder if sweep is None else Path(sweep), is_sweep)}")
@@ -105,7 +112,9 @@ def _job(cfg: DictConfig) -> float:
     summary = read_json(folder / "summary.json", dict[str, Any])
     if cfg.json and summary and not is_sweep:
         sys.stdout.write((folder / "summary.json").read_text(encoding="utf-8").rstrip() + "\n")
-    return objective(summary, cfg.optimized_metric) if summary else math.nan
+    if summary:
+        return objective(summary, cfg.optimized_metric)
+    return math.nan
 
 
 def _begin(folder: Path, cfg: DictConfig, hydra_cfg: HydraConf) -> None:
@@ -129,7 +138,10 @@ def _begin(folder: Path, cfg: DictConfig, hydra_cfg: HydraConf) -> None:
         }
     )
     if not isinstance(hydra_cfg.verbose, bool):  # hydra.verbose=[NAME,NAME]: these loggers only
-        names = [hydra_cfg.verbose] if isinstance(hydra_cfg.verbose, str) else hydra_cfg.verbose
+        if isinstance(hydra_cfg.verbose, str):
+            names = [hydra_cfg.verbose]
+        else:
+            names = hydra_cfg.verbose
         for name in names:
             logging.getLogger(name).setLevel(logging.DEBUG)
 
@@ -200,7 +212,8 @@ def check_settings(cfg: DictConfig) -> None:
     from metalsci.cli.config_errors import refuse_unread
 
     refuse_unread(cfg)
-    if lost := ensure_cache():
+    lost = ensure_cache()
+    if lost:
         complain(lost)
     threads, cores = cfg.device.get("threads"), os.cpu_count() or 1
     if threads is not None and threads > cores:

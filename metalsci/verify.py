@@ -20,7 +20,10 @@ def main() -> None:
     from metalsci.experiment.instantiation import ConfigError
 
     try:
-        certificate = Certificate(tuple(look(arguments.run))) if arguments.files else verify(arguments.run)
+        if arguments.files:
+            certificate = Certificate(tuple(look(arguments.run)))
+        else:
+            certificate = verify(arguments.run)
     except (ConfigError, OSError) as error:
         sys.stderr.write(f"metalsci: {error}\n")
         sys.exit(2)

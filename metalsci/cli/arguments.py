@@ -28,7 +28,10 @@ def refuse_null(arguments: Sequence[str], groups: Sequence[str]) -> list[str]:
     """Raise UsageError for `GROUP=null`: a group is one of its options."""
     for group in groups:
         if f"{group}=null" in arguments:
-            hint = "; tracker=none switches tracking off" if group == "tracker" else ""
+            if group == "tracker":
+                hint = "; tracker=none switches tracking off"
+            else:
+                hint = ""
             raise UsageError(f"{group}=null: {group} is one of its options, which --help lists{hint}")
     return list(arguments)
 
@@ -70,7 +73,8 @@ def expand_resume(arguments: Sequence[str]) -> list[str]:
     if len(folders) > 1 or not set(_MULTIRUN).isdisjoint(rest):
         raise ResumeError("resume takes one folder, of a run or of a sweep, and no -m")
     folder = Path(folders[0])
-    if (started := recorded(folder)) is not None and _is_sweep(folder):
+    started = recorded(folder)
+    if started is not None and _is_sweep(folder):
         return [_MULTIRUN[0], *take_packages(started), f"hydra.sweep.dir={_quoted(folder)}", *rest]
     if (folder / "multirun.yaml").is_file():  # of a version before command.json
         overrides = _load(folder / "multirun.yaml")["hydra"]["overrides"]["task"]
@@ -85,7 +89,10 @@ def expand_resume(arguments: Sequence[str]) -> list[str]:
         raise ResumeError(f"the run in {folder} has ended; its result is in {folder / 'summary.json'}")
     if read_json(folder / "gate.json", dict) is not None and rest:
         raise ResumeError(f"the gate of the run in {folder} has spoken, once and for all; prolong nothing, start anew")
-    started = take_packages(started) if started is not None else _load(record) or []
+    if started is not None:
+        started = take_packages(started)
+    else:
+        started = _load(record) or []
     return [*started, f"hydra.run.dir={_quoted(folder)}", *rest]
 
 

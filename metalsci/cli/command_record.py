@@ -55,7 +55,9 @@ def forget_sweep(folder: Path, root: Path) -> None:
 def recorded(folder: Path) -> list[str] | None:
     """Return the arguments that started the run or sweep in `folder`, without its place; None if there is no record."""
     record = read_json(folder / FILE, dict[str, list[str]])
-    return record.get("arguments") if record else None
+    if record:
+        return record.get("arguments")
+    return None
 
 
 def flags(arguments: Sequence[str]) -> list[str]:

@@ -43,7 +43,10 @@ def _added(node: DictConfig, path: str) -> Iterator[tuple[str, str, type]]:
         known = {field.name for field in fields(schema)}
         yield from ((path, str(name), schema) for name in node if name not in known)
     for name in node:
-        child = None if OmegaConf.is_missing(node, name) else node[name]
+        if OmegaConf.is_missing(node, name):
+            child = None
+        else:
+            child = node[name]
         if isinstance(child, DictConfig):
             yield from _added(child, f"{path}{name!s}.")
 
@@ -58,8 +61,13 @@ def _option(text: str) -> str:
     """Guess the option that was meant, if Hydra's message lists some that are spelled alike."""
     unknown = re.search(r"Could not (?:find|load) '[^']*?([^'/]+)'", text)
     options = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
-    close = difflib.get_close_matches(unknown[1], options, n=1, cutoff=0.5) if unknown else []
-    return f"\ndid you mean {close[0]}?" if close else ""
+    if unknown:
+        close = difflib.get_close_matches(unknown[1], options, n=1, cutoff=0.5)
+    else:
+        close = []
+    if close:
+        return f"\ndid you mean {close[0]}?"
+    return ""
 
 
 def _keys(cause: Any) -> str:

@@ -77,7 +77,10 @@ def _label(judgement: Judgement, judgements: Sequence[Judgement]) -> str:
 
 def _row(judged: SizeJudgement) -> tuple[str, ...]:
     result = judged.result
-    timed = figures(result) if result.timing else ("", "", "", "")
+    if result.timing:
+        timed = figures(result)
+    else:
+        timed = ("", "", "", "")
     return (
         judged.size + (" *" if judged.heldout else ""),
         str(result.outcome),
@@ -104,5 +107,8 @@ def _say(judgement: Judgement, console: Console) -> None:
             line(f"{judgement.task} {judged.size}: {_invariants(judged.result.invariants)}", "dim")
     for finding in judgement.findings:
         line(f"{judgement.task}: sanitizer: {finding}", "yellow")
-    verdict = f"; held-out gate: {judgement.verdict}" if judgement.verdict else ""
+    if judgement.verdict:
+        verdict = f"; held-out gate: {judgement.verdict}"
+    else:
+        verdict = ""
     line(f"{judgement.task}: {judgement.kernel}, score {judgement.score:.4f}{verdict}", "bold")

@@ -36,7 +36,10 @@ def help_text(config_name: str, arguments: Sequence[str]) -> str:
 def _explained(node: DictConfig, indent: str) -> Iterator[str]:
     """Yield a config as YAML, each setting with its text from the docstring of its class."""
     signature = _signature(node)
-    told = {parameter.name: parameter.doc for parameter in signature.parameters} if signature else {}
+    if signature:
+        told = {parameter.name: parameter.doc for parameter in signature.parameters}
+    else:
+        told = {}
     for name in map(str, node):
         child = node._get_node(name)
         if name.startswith("_"):
@@ -63,7 +66,9 @@ def _plain(value: Any) -> DictConfig:
 
 
 def _line(setting: str, told: str) -> str:
-    return f"{setting:<{_COLUMN}}  # {told}" if told else setting
+    if told:
+        return f"{setting:<{_COLUMN}}  # {told}"
+    return setting
 
 
 def _signature(node: DictConfig) -> SourceSignature | None:
@@ -79,4 +84,6 @@ def _signature(node: DictConfig) -> SourceSignature | None:
 
 def _summary(node: DictConfig) -> str:
     signature = _signature(node)
-    return signature.summary.removesuffix(".") if signature else ""
+    if signature:
+        return signature.summary.removesuffix(".")
+    return ""

@@ -44,11 +44,17 @@ def profile_task(task: str, kernel: str | None, size: str | None, gpu: GpuFacts)
     problem: Problem = make(ConfigChoice.of([f"task={task}"], "evaluate").compose(), "task")
     labels = [each.label for each in problem.sizes]
     numbered = {str(number): label for number, label in enumerate(labels, 1)}
-    label = numbered.get(size, size) if size is not None else labels[-1]
+    if size is not None:
+        label = numbered.get(size, size)
+    else:
+        label = labels[-1]
     if label not in labels:
         raise UsageError(f"size={size}: {task} has {', '.join(labels)}; a number counts them from 1")
     chosen = problem.sizes[labels.index(label)]
-    source = Path(kernel).read_text(encoding="utf-8") if kernel else problem.task.seed_kernel
+    if kernel:
+        source = Path(kernel).read_text(encoding="utf-8")
+    else:
+        source = problem.task.seed_kernel
     inputs = problem.task.inputs(chosen, in_distribution(_SEED, 0))
     with closing(CpuDevice(time_limit=60.0)) as device:
         module = device.compile(source, problem.task.signatures)

@@ -45,7 +45,10 @@ def show_both(one: Profiled, other: Profiled, console: Console) -> None:
         table.add_row(name, _time(first[name]), _time(second.get(name, 0.0)))
     table.add_row("all", _time(one.prediction.seconds), _time(other.prediction.seconds), style="bold")
     console.print(table)
-    verdict = "undecided" if comparison.order is PredictedOrder.UNDECIDED else comparison.order.value
+    if comparison.order is PredictedOrder.UNDECIDED:
+        verdict = "undecided"
+    else:
+        verdict = comparison.order.value
     console.print(f"predicted {comparison.speedup:.2f} times as fast: {verdict}")
 
 
@@ -120,4 +123,6 @@ def _new(line: LineCounters, known: Sequence[str]) -> Iterator[str]:
 
 
 def _time(seconds: float) -> str:
-    return f"{seconds * 1e6:,.1f} µs" if seconds < 1e-3 else f"{seconds * 1e3:,.2f} ms"
+    if seconds < 1e-3:
+        return f"{seconds * 1e6:,.1f} µs"
+    return f"{seconds * 1e3:,.2f} ms"

@@ -41,7 +41,8 @@ def rank(
     """Print a table for each landscape. Raises StrategyUsageError."""
     options = _options()
     chosen = [*dict.fromkeys([CONTROL, *(only or options)])]
-    if unknown := [name for name in chosen if name not in options]:
+    unknown = [name for name in chosen if name not in options]
+    if unknown:
         raise StrategyUsageError(f"no strategy is called {unknown[0]}: there are {', '.join(options)}")
     strategies: dict[str, MakeStrategy] = {name: partial(make_strategy, options[name]) for name in chosen}
     terrains: dict[str, MakeTerrain] = {"rugged": lambda seed: Rugged(seed=seed), "ladder": lambda seed: Ladder()}
@@ -71,7 +72,10 @@ def _options() -> dict[str, Path]:
 def _recorded(folders: Sequence[Path]) -> Terrain:
     recordings = []
     for folder in folders:
-        path = folder / "journal.jsonl" if folder.is_dir() else folder
+        if folder.is_dir():
+            path = folder / "journal.jsonl"
+        else:
+            path = folder
         try:
             recordings.append(read_recording(path))
         except (OSError, JournalError) as error:

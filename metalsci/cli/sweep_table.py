@@ -88,7 +88,10 @@ def runs_table(results: Mapping[str, Result | None]) -> Table:
             rows.append([job, "", "", "", "", "", "", _NO_RESULT])
             continue
         gate = result["gate"]
-        heldout = _times(gate["heldout_speedup"]) if gate["heldout_speedup"] else ""
+        if gate["heldout_speedup"]:
+            heldout = _times(gate["heldout_speedup"])
+        else:
+            heldout = ""
         found = f"{result['best_iteration']}/{result['iterations']}"
         told = [result["task"], result["model"], str(result["seed"]), _times(result["self_speedup"])]
         rows.append([job, *told, found, heldout, gate["verdict"]])

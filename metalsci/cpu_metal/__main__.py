@@ -26,7 +26,10 @@ def main() -> int:
     with device:
         for path in arguments.files:
             try:
-                source = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+                if str(path) == "-":
+                    source = sys.stdin.read()
+                else:
+                    source = path.read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError) as error:
                 sys.stderr.write(f"{path}: {error}\n")
                 return 2
@@ -50,7 +53,10 @@ def _say(path: Path, source: str, diagnostics: Sequence[Diagnostic]) -> None:
 
 def _described(kernel: Kernel) -> str:
     arguments = ", ".join(f"{a.kind} {a.index} {a.address_space} {a.type} {a.name}" for a in kernel.arguments)
-    memory = f", {kernel.threadgroup_memory:,} bytes of threadgroup memory" if kernel.threadgroup_memory else ""
+    if kernel.threadgroup_memory:
+        memory = f", {kernel.threadgroup_memory:,} bytes of threadgroup memory"
+    else:
+        memory = ""
     return f"kernel {kernel.name}({arguments}){memory}"
 
 

@@ -149,7 +149,8 @@ class Device:
             elapsed = self._submit(Operation.CHECK, checked.commands, checked.resolve, timeout)
         except (DeviceCrash, DeviceTimeout) as ended:
             raise type(ended)([*checked.findings(), *ended.findings]) from None
-        if found := checked.findings():
+        found = checked.findings()
+        if found:
             raise DispatchError(found)
         return elapsed
 

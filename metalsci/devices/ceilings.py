@@ -209,7 +209,8 @@ def cached(device: "Device", path: Path) -> Ceilings:
 
     An unsettled measurement is not kept, so that the next run measures again.
     """
-    if (stored := read_json(path, Ceilings)) and stored.levels:
+    stored = read_json(path, Ceilings)
+    if stored and stored.levels:
         return stored
     ceilings = measure(device)
     if not ceilings.unsettled:
@@ -244,4 +245,6 @@ class GivenCeilings:
         if self.bandwidth is None and self.fp32 is None:
             return ceilings
         given = replace(ceilings, fp32=self.fp32 or ceilings.fp32, source="overridden in the config")
-        return replace(given, bandwidth=self.bandwidth, levels=()) if self.bandwidth else given
+        if self.bandwidth:
+            return replace(given, bandwidth=self.bandwidth, levels=())
+        return given

@@ -12,6 +12,7 @@ def accept(source: str | Unit, signatures: Sequence[KernelSignature]) -> tuple[U
     """Return the parsed source and its warnings. Raises CompileError if it breaks Metal's rules or `signatures`."""
     unit = as_unit(source)
     found = check(unit, signatures)
-    if errors := [d for d in found if d.severity is Severity.ERROR]:
+    errors = [d for d in found if d.severity is Severity.ERROR]
+    if errors:
         raise CompileError(errors)
     return unit, [d for d in found if d.severity is Severity.WARNING]

@@ -103,7 +103,9 @@ class Rates:
     seconds: float = 0.0
 
     def mean_pairs(self, kind: str) -> float:
-        return statistics.fmean(self.pairs[kind]) if self.pairs[kind] else math.nan
+        if self.pairs[kind]:
+            return statistics.fmean(self.pairs[kind])
+        return math.nan
 
     @property
     def most_false(self) -> float:

@@ -132,7 +132,8 @@ class Evaluator:
                         results[i] = bench.verify_drawn(execution) or results[i]
                     except CANDIDATE_FAULTS as failure:
                         return _failed(failure, bench, results[:i])
-            if wrong := [r for r in results if not r.outcome.correct]:
+            wrong = [r for r in results if not r.outcome.correct]
+            if wrong:
                 outcome = wrong[0].outcome
                 message = f"{outcome} at {wrong[0].label}: {wrong[0].detail}"
                 return Evaluation(outcome, message, sizes=tuple(results))

@@ -86,7 +86,8 @@ def duel(bench: Bench, seed: Module, challenger: Module, repeats: Repeats) -> Du
                 times[side].append(elapsed)
     for side, execution in enumerate(executions):
         bench.once(execution)  # both sides write the same outputs
-        if not (after := bench.compare(execution)).outcome.correct:
+        after = bench.compare(execution)
+        if not after.outcome.correct:
             contenders[side] = Contender.of(after)
             return Duel(bench.size.label, contenders[0], contenders[1])
     timings = [Timing.of(runs) for runs in times]
@@ -127,7 +128,9 @@ def speedup_of(duels: Sequence[Duel]) -> float:
     of the machine slows both sides.
     """
     ratios = [d.speedup for d in duels if d.speedup]
-    return statistics.geometric_mean(ratios) if len(ratios) == len(duels) else 0.0
+    if len(ratios) == len(duels):
+        return statistics.geometric_mean(ratios)
+    return 0.0
 
 
 def score_of(sides: Sequence[Contender]) -> float:

@@ -77,7 +77,9 @@ def look_at_small(sanitizer: Sanitizer, bench: Bench, source: str | Unit) -> Fin
 def inspect(sanitizer: Sanitizer, bench: Bench, source: str | Unit) -> Findings:
     """Make both checks at one size of a correct candidate."""
     small = look_at_small(sanitizer, bench, source)
-    return sanitizer.sample(source, bench.program) if small.clean else small
+    if small.clean:
+        return sanitizer.sample(source, bench.program)
+    return small
 
 
 def judged(evaluation: Evaluation, told: Sequence[Findings]) -> Evaluation:
@@ -85,7 +87,8 @@ def judged(evaluation: Evaluation, told: Sequence[Findings]) -> Evaluation:
     findings = tuple(dict.fromkeys(finding for found in told for finding in found.all))
     sizes = list(evaluation.sizes)
     for i, found in enumerate(told):
-        if outcome := condemned(found):
+        outcome = condemned(found)
+        if outcome:
             sizes[i] = SizeResult(sizes[i].label, outcome, complaint(found), sizes[i].error, unsound=True)
     bad = next((size for size in sizes if not size.outcome.correct), None)
     remarks = (*evaluation.remarks, *dict.fromkeys(f"not looked at: {f.failed}" for f in told if f.failed))
@@ -101,7 +104,9 @@ def condemned(found: Findings) -> Outcome | None:
     """Return the outcome that replaces a right result. A check that failed to build condemns nothing."""
     if found.undefined:
         return Outcome.WRONG
-    return Outcome.SUSPECT if found.unfinished else None
+    if found.unfinished:
+        return Outcome.SUSPECT
+    return None
 
 
 def complaint(found: Findings) -> str:

@@ -114,7 +114,8 @@ class Bench:
     def verify(self, attempt: Attempt) -> SizeResult:
         """Run every problem once over poisoned outputs and compare with the reference. Raises CANDIDATE_FAULTS."""
         for trial, execution in zip(self._trials[:-1], attempt.executions, strict=False):
-            if wrong := self._try(trial, execution):
+            wrong = self._try(trial, execution)
+            if wrong:
                 return wrong
         timed = self._trials[-1]
         self._poisoned_run(timed, attempt.executions[-1])
@@ -161,7 +162,8 @@ class Bench:
             for problem in self.task.drawn(self.size, self._fresh()):
                 trial = self._stage(problem, None)
                 cleanup.callback(trial.stage.close)
-                if wrong := self._try(trial, trial.stage.bind(attempt.module)):
+                wrong = self._try(trial, trial.stage.bind(attempt.module))
+                if wrong:
                     return wrong
         return None
 
@@ -169,7 +171,9 @@ class Bench:
         """Return the result at one problem if it is wrong."""
         self._poisoned_run(trial, execution)
         result = self._judge(trial)
-        return None if result.outcome.correct else result
+        if result.outcome.correct:
+            return None
+        return result
 
     def _poisoned_run(self, trial: Trial, execution: Execution) -> None:
         with self._watch.phase("verification"):

@@ -36,7 +36,9 @@ def report(module: str, task: str, run: Run) -> int:
     """Print the result of the check; return the exit code."""
     check = check_best(Path(module), task, run)
     print(f"{task} on a small problem: {'right' if check.correct else 'WRONG'}, {check.detail}")  # noqa: T201
-    return 0 if check.correct else 1
+    if check.correct:
+        return 0
+    return 1
 
 
 def _problem(recorded: Path, task: str) -> Problem:

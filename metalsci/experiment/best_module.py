@@ -120,7 +120,8 @@ def best_py(problem: Problem, source: str, facts: Mapping[str, str], math_mode: 
     usage = _usage(problem)
     for name, kernel in kernels.items():
         limit = kernel.max_total_threads_per_threadgroup
-        if (known := usage.get(name)) and known.threadgroup:
+        known = usage.get(name)
+        if known and known.threadgroup:
             group = fit_threadgroup(known.threadgroup, limit)
             usage[name] = CallExample(group, known.grid, known.shapes)
     module = export_python(kernels.values(), title=title, facts=facts, usage=usage, math_mode=math_mode)
@@ -156,7 +157,10 @@ def _shapes(problem: Problem, size: Size) -> list[str]:
 
 def _gate(summary: Summary) -> str:
     gate = summary.gate
-    speedup = f", {gate.heldout_speedup:.2f}x at {gate.size}" if gate.heldout_speedup else f" at {gate.size}"
+    if gate.heldout_speedup:
+        speedup = f", {gate.heldout_speedup:.2f}x at {gate.size}"
+    else:
+        speedup = f" at {gate.size}"
     return f"{gate.verdict}{speedup}"
 
 

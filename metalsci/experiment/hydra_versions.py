@@ -13,18 +13,24 @@ _HAS_WHITELIST = "execution_whitelist" in inspect.signature(hydra.main).paramete
 
 def base() -> dict[str, Any]:
     """Return options for `initialize_config_dir`: 1.3 must be asked for its own behaviour, 1.4 warns if asked."""
-    return {} if _HAS_WHITELIST else {"version_base": "1.3"}
+    if _HAS_WHITELIST:
+        return {}
+    return {"version_base": "1.3"}
 
 
 def entry_options(packages: Sequence[str]) -> dict[str, Any]:
     """Return options for `hydra.main`. packages: those whose classes configs may name, Hydra's callbacks included."""
-    return {"execution_whitelist": _whitelist(packages)} if _HAS_WHITELIST else base()
+    if _HAS_WHITELIST:
+        return {"execution_whitelist": _whitelist(packages)}
+    return base()
 
 
 def instantiate_options(packages: Sequence[str]) -> dict[str, Any]:
     """Return options for `instantiate`."""
     takes_one = "_execution_whitelist_" in inspect.signature(instantiate).parameters
-    return {"_execution_whitelist_": _whitelist(packages)} if takes_one else {}
+    if takes_one:
+        return {"_execution_whitelist_": _whitelist(packages)}
+    return {}
 
 
 def register_resolver(name: str, resolver: Callable[[str], str]) -> None:

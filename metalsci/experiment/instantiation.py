@@ -72,5 +72,8 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, ValueError | InstantiationException) or type(error).__module__.startswith("metalsci."):
         return str(error) or type(error).__name__
     frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    if frames:
+        place = f" ({frames[-1].filename}:{frames[-1].lineno})"
+    else:
+        place = ""
     return f"{type(error).__name__}: {told}{place}"

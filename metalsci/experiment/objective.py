@@ -19,5 +19,8 @@ class Metric(Enum):
 
 def objective(summary: Mapping[str, Any], metric: Metric) -> float:
     """Read the metric from the fields of summary.json; 0 for a winner that was wrong at the gate."""
-    place = summary if metric in (Metric.self_speedup, Metric.best_score) else summary["gate"]
+    if metric in (Metric.self_speedup, Metric.best_score):
+        place = summary
+    else:
+        place = summary["gate"]
     return float(place[metric.value] or 0.0)

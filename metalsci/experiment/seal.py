@@ -40,7 +40,10 @@ def changed(folder: Path) -> Iterator[str]:
         yield f"{NAME} is missing or cannot be read: the run did not end, or its seal was taken away"
         return
     journal = folder / JOURNAL
-    broken = first_broken(journal) if journal.is_file() else None
+    if journal.is_file():
+        broken = first_broken(journal)
+    else:
+        broken = None
     if broken is not None:
         yield f"{JOURNAL}:{broken} does not follow from the lines before it"
     for name, digest in found.files.items():

@@ -153,14 +153,19 @@ def _machine(device: Device, recording: Recording | None) -> Machine:
     """Return the description of the device for models: the recorded one, if a recorded run is repeated."""
     if recording:
         return recording.machine
-    return device.machine if isinstance(device, Described) else Machine()
+    if isinstance(device, Described):
+        return device.machine
+    return Machine()
 
 
 def start_source(path: str | None) -> str | None:
     """Read `start=PATH`: a .metal file, or the folder of a run, whose best kernel it is. Raises ConfigError."""
     if path is None:
         return None
-    file = Path(path) / "best.metal" if Path(path).is_dir() else Path(path)
+    if Path(path).is_dir():
+        file = Path(path) / "best.metal"
+    else:
+        file = Path(path)
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -171,14 +176,18 @@ def start_source(path: str | None) -> str | None:
 
 def _recording(model: Model | LanguageModel) -> Recording | None:
     """Return the recording that an exact replay repeats. Raises JournalError."""
-    return read_recording(model.journal) if isinstance(model, Replay) and model.strict else None
+    if isinstance(model, Replay) and model.strict:
+        return read_recording(model.journal)
+    return None
 
 
 def _inputs_seed(cfg: DictConfig, recording: Recording | None) -> int:
     """Choose the input seed: configured, else recorded, else drawn from the operating system."""
     if cfg.inputs.seed is not None:
         return int(cfg.inputs.seed)
-    return recording.inputs_seed if recording else fresh_seed()
+    if recording:
+        return recording.inputs_seed
+    return fresh_seed()
 
 
 @contextmanager
@@ -300,7 +309,8 @@ class _Run:
         """
         path = self.folder.path / "gate.json"
         gate, problem, device = self.parts.gate, self.parts.problem, self.parts.device
-        if found := read_json(path, GateResult):
+        found = read_json(path, GateResult)
+        if found:
             digests = gate.digests(problem.task, problem.heldout, device, seed_kernel, incumbent)
             if dict(found.digests) == digests:
                 return found
@@ -326,7 +336,10 @@ class _Run:
     def _summary(self, finished: Finished, duels: tuple[Duel, ...], gate: GateResult) -> Summary:
         archive = finished.archive
         # one figure from the other, so that scores and speedup never contradict each other
-        seed_score = score_of([d.seed for d in duels]) if duels else archive.seed.score
+        if duels:
+            seed_score = score_of([d.seed for d in duels])
+        else:
+            seed_score = archive.seed.score
         self_speedup = speedup_of(duels) if duels else 1.0
         total = self.watch.total
         seconds = {**self.watch.seconds, "total": total}

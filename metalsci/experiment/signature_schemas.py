@@ -94,8 +94,14 @@ def _resolve(expression: ast.expr, module: SourceModule) -> Any:
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
             return _union([_resolve(left, module), _resolve(right, module)])
         case ast.Subscript(value=value, slice=inside):
-            outer = value.attr if isinstance(value, ast.Attribute) else getattr(value, "id", "")
-            items = list(inside.elts) if isinstance(inside, ast.Tuple) else [inside]
+            if isinstance(value, ast.Attribute):
+                outer = value.attr
+            else:
+                outer = getattr(value, "id", "")
+            if isinstance(inside, ast.Tuple):
+                items = list(inside.elts)
+            else:
+                items = [inside]
             return _generic(outer, items, module)
         case _:
             return Any
@@ -140,7 +146,9 @@ def _generic(outer: str, items: list[ast.expr], module: SourceModule) -> Any:
 def _plain(kind: Any) -> Any:
     """Return the type of elements: objects come as configs of any class, and containers hold no unions."""
     is_union = len([member for member in typing.get_args(kind) if member is not types.NoneType]) > 1
-    return Any if isinstance(kind, _Part) or (is_union and typing.get_origin(kind) is typing.Union) else kind
+    if isinstance(kind, _Part) or (is_union and typing.get_origin(kind) is typing.Union):
+        return Any
+    return kind
 
 
 def _union(kinds: list[Any]) -> Any:
@@ -162,7 +170,9 @@ def _default(parameter: SourceParameter, kind: Any) -> Any:
             return _made(keywords["default_factory"], parameter.module, kind)
         expression = keywords.get("default")
     if expression is None:
-        return _part_field(kind) if isinstance(kind, _Part) else MISSING
+        if isinstance(kind, _Part):
+            return _part_field(kind)
+        return MISSING
     if isinstance(expression, ast.Call) and not expression.args and not expression.keywords:
         return _made(expression.func, parameter.module, kind)
     return _constant(expression, parameter.module, kind)
@@ -170,7 +180,9 @@ def _default(parameter: SourceParameter, kind: Any) -> Any:
 
 def _part_field(kind: _Part) -> Any:
     schema = schema_of(kind.target)
-    return MISSING if schema is None else field(default_factory=schema)
+    if schema is None:
+        return MISSING
+    return field(default_factory=schema)
 
 
 def _made(factory: ast.expr, module: SourceModule, kind: Any) -> Any:

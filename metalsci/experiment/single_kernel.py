@@ -61,7 +61,10 @@ class Judgement:
 
 def judge_all(cfg: DictConfig) -> list[Judgement]:
     """Judge every kernel that `kernel` names, on the same inputs. Raises the errors of `judge`."""
-    kernels = list(cfg.kernel) if isinstance(cfg.kernel, ListConfig) else [cfg.kernel]
+    if isinstance(cfg.kernel, ListConfig):
+        kernels = list(cfg.kernel)
+    else:
+        kernels = [cfg.kernel]
     if not kernels:
         raise ConfigError("kernel=[]: name a .metal file or several, or leave it out for the seed kernel")
     for kernel in kernels:
@@ -85,11 +88,20 @@ def judge(cfg: DictConfig) -> Judgement:
     problem, gate, repeats = make(cfg, "task"), make(cfg, "gate"), make(cfg, "repeats")
     sizes = [*problem.sizes, *([problem.heldout] if cfg.heldout else [])]
     device = make(cfg, "device")
-    inputs_seed = fresh_seed() if cfg.inputs.seed is None else cfg.inputs.seed
+    if cfg.inputs.seed is None:
+        inputs_seed = fresh_seed()
+    else:
+        inputs_seed = cfg.inputs.seed
     try:
         with Evaluator(problem.task, sizes, device, inputs_seed, repeats, watch) as evaluator:
-            judged, diagnostics = _alone(evaluator) if source is None else _beside_the_seed(evaluator, source)
-            found = Findings() if diagnostics else _look(cfg, evaluator, source or problem.task.seed_kernel, judged)
+            if source is None:
+                judged, diagnostics = _alone(evaluator)
+            else:
+                judged, diagnostics = _beside_the_seed(evaluator, source)
+            if diagnostics:
+                found = Findings()
+            else:
+                found = _look(cfg, evaluator, source or problem.task.seed_kernel, judged)
         judged = _less_luck(judged, found)
         name = device.name
     finally:
@@ -97,8 +109,14 @@ def judge(cfg: DictConfig) -> Judgement:
     count = len(problem.sizes)
     verdict = None
     if source is not None and cfg.heldout:
-        _, speedup, quartiles = judged[-1] if len(judged) == len(sizes) else (None, None, None)
-        verdict = gate.verdict(speedup, quartiles) if speedup else Verdict.WRONG
+        if len(judged) == len(sizes):
+            _, speedup, quartiles = judged[-1]
+        else:
+            _, speedup, quartiles = (None, None, None)
+        if speedup:
+            verdict = gate.verdict(speedup, quartiles)
+        else:
+            verdict = Verdict.WRONG
     return Judgement(
         task=problem.task.name,
         kernel=cfg.kernel or "seed",
@@ -139,7 +157,9 @@ def _look(cfg: DictConfig, evaluator: Evaluator, source: str, judged: Sides) -> 
     wrong = [i for i, (contender, *_) in enumerate(judged) if not contender.outcome.correct]
     try:
         bench = evaluator.bench(wrong[0] if wrong else 0)
-        return look(sanitizer, bench, source) if wrong else inspect(sanitizer, bench, source)
+        if wrong:
+            return look(sanitizer, bench, source)
+        return inspect(sanitizer, bench, source)
     finally:
         sanitizer.close()
 

@@ -56,14 +56,19 @@ class SourceModule:
             return None
         module, original = self.imports[name]
         home = read_module(module)
-        return home.resolve(original) if home is not None and home is not self else None
+        if home is not None and home is not self:
+            return home.resolve(original)
+        return None
 
 
 def read_signature(target: str) -> SourceSignature | None:
     """Read the signature of `package.module.Name`; None if its source is not found. Raises SyntaxError."""
     module_name, _, name = target.rpartition(".")
     module = read_module(module_name)
-    place = module.resolve(name) if module is not None else None
+    if module is not None:
+        place = module.resolve(name)
+    else:
+        place = None
     if place is None:
         return None
     home, name = place
@@ -94,7 +99,10 @@ def read_module(name: str) -> SourceModule | None:
         return None
     tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
     module = SourceModule(name)
-    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    if path.name == "__init__.py":
+        package = name
+    else:
+        package = name.rpartition(".")[0]
     for statement in _statements(tree.body):
         match statement:
             case ast.ClassDef(name=defined) | ast.FunctionDef(name=defined):
@@ -131,7 +139,10 @@ def _source_path(name: str) -> Path | None:
     for depth in range(len(parts)):
         part = ".".join(parts[: depth + 1])
         try:
-            spec = PathFinder.find_spec(part, spec.submodule_search_locations) if spec else find_spec(part)
+            if spec:
+                spec = PathFinder.find_spec(part, spec.submodule_search_locations)
+            else:
+                spec = find_spec(part)
         except (ImportError, ValueError):
             return None
         if spec is None or (depth + 1 < len(parts) and spec.submodule_search_locations is None):
@@ -222,7 +233,10 @@ def _document(parameters: tuple[SourceParameter, ...], docs: str) -> tuple[Sourc
     heads = list(re.finditer(rf"(?:^|(?<=\s))((?:{names})(?:, (?:{names}))*): ", text))
     told: dict[str, str] = {}
     for index, head in enumerate(heads):
-        end = heads[index + 1].start() if index + 1 < len(heads) else len(text)
+        if index + 1 < len(heads):
+            end = heads[index + 1].start()
+        else:
+            end = len(text)
         # A paragraph after the last entry is not its own: what follows two blanks was a blank line.
         said = text[head.end() : end].split("  ")[0].strip()
         told |= dict.fromkeys(head[1].split(", "), said.removesuffix("."))

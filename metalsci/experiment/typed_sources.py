@@ -50,7 +50,10 @@ def typed(config: DictConfig) -> DictConfig:
                 if isinstance(item, DictConfig):
                     child[index] = typed(item)
     target = config.get("_target_")
-    schema = schema_of(target) if isinstance(target, str) and "." in target else None
+    if isinstance(target, str) and "." in target:
+        schema = schema_of(target)
+    else:
+        schema = None
     if schema is None:
         return config
     return OmegaConf.merge(OmegaConf.structured(schema), config)  # type: ignore[return-value]  # two dictionaries

@@ -16,7 +16,9 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 def data(folder: str) -> Path:
     """Return the folder `conf` or `tasks` of this installation."""
     shipped = _PACKAGE / "_data" / folder
-    return shipped if shipped.is_dir() else _PACKAGE.parent / folder
+    if shipped.is_dir():
+        return shipped
+    return _PACKAGE.parent / folder
 
 
 def package(name: str) -> Path:
@@ -30,7 +32,9 @@ def package(name: str) -> Path:
 def shown(path: Path) -> str:
     """Shorten a path for a person: relative to the working folder, if it is below."""
     here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+    if path.is_relative_to(here):
+        return str(path.relative_to(here))
+    return str(path)
 
 
 def cache() -> Path:

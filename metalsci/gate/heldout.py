@@ -134,10 +134,16 @@ class HeldOutGate:
         """Decide by the median over the rounds; undecided if the quartiles leave it to noise."""
         low, high = quartiles or (speedup, speedup)
         if speedup >= self.generalizes:
-            return Verdict.GENERALIZES if low > 1 else Verdict.UNDECIDED
+            if low > 1:
+                return Verdict.GENERALIZES
+            return Verdict.UNDECIDED
         if speedup < self.regresses:
-            return Verdict.REGRESSES if high < 1 else Verdict.UNDECIDED
-        return Verdict.TIED if _QUIET[0] < low and high < _QUIET[1] else Verdict.UNDECIDED
+            if high < 1:
+                return Verdict.REGRESSES
+            return Verdict.UNDECIDED
+        if _QUIET[0] < low and high < _QUIET[1]:
+            return Verdict.TIED
+        return Verdict.UNDECIDED
 
     def _told(self, result: Duel, found: Findings, *, is_seed: bool) -> GateResult:
         """Add evidence to the verdict."""
@@ -179,7 +185,8 @@ def _further(bench: Bench, challenger: Module) -> Contender | None:
     try:
         attempt = bench.bind(challenger)
         for _ in range(_DRAWS):
-            if wrong := bench.verify_drawn(attempt):
+            wrong = bench.verify_drawn(attempt)
+            if wrong:
                 return Contender.of(wrong)
     except CANDIDATE_FAULTS as failure:
         return Contender(Outcome.of(failure), str(failure))
@@ -189,4 +196,6 @@ def _further(bench: Bench, challenger: Module) -> Contender | None:
 def _looked_at(bench: Bench, incumbent: str, sanitizer: Sanitizer | None, *, correct: bool) -> Findings:
     if sanitizer is None:
         return Findings()
-    return inspect(sanitizer, bench, incumbent) if correct else look(sanitizer, bench, incumbent)
+    if correct:
+        return inspect(sanitizer, bench, incumbent)
+    return look(sanitizer, bench, incumbent)

@@ -36,4 +36,6 @@ def _extents(sizes: Sequence[Size]) -> set[int]:
 
 def _listed(numbers: Sequence[int]) -> str:
     *most, last = map(str, numbers)
-    return f"{', '.join(most)} and {last}" if most else last
+    if most:
+        return f"{', '.join(most)} and {last}"
+    return last

@@ -49,7 +49,9 @@ class _Arm:
 
     @property
     def pays(self) -> float:
-        return self.gain / self.cost if self.cost else 0.0
+        if self.cost:
+            return self.gain / self.cost
+        return 0.0
 
 
 class Bandit:
@@ -139,12 +141,17 @@ class Ensemble:
         name, member = self._chosen(prompt)
         call = call or ModelCall()
         call.progress(f"asking {name}")
-        response = member.propose(prompt, call) if isinstance(member, LanguageModel) else member.propose(prompt)
+        if isinstance(member, LanguageModel):
+            response = member.propose(prompt, call)
+        else:
+            response = member.propose(prompt)
         return replace(response, model=name)
 
     def worst_case(self, prompt: Prompt) -> Expense:
         member = self._chosen(prompt)[1]
-        return member.worst_case(prompt) if isinstance(member, LanguageModel) else Expense()
+        if isinstance(member, LanguageModel):
+            return member.worst_case(prompt)
+        return Expense()
 
     def interrupted(self, prompt: Prompt, text: str) -> Response:
         name, member = self._chosen(prompt)

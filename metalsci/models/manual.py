@@ -55,12 +55,17 @@ class Manual:
         sizes: dict[Path, tuple[int, float]] = {}
         while time.monotonic() < deadline:
             for file in files:
-                size = file.stat().st_size if file.exists() else 0
+                if file.exists():
+                    size = file.stat().st_size
+                else:
+                    size = 0
                 known, since = sizes.get(file, (0, 0.0))
                 if size != known:
                     sizes[file] = (size, time.monotonic())
                 elif size and time.monotonic() - since >= self._settle:
                     text = file.read_text(encoding="utf-8", errors="replace")
-                    return f"{_FENCE}metal\n{text}\n{_FENCE}\n" if file.suffix == ".metal" else text
+                    if file.suffix == ".metal":
+                        return f"{_FENCE}metal\n{text}\n{_FENCE}\n"
+                    return text
             time.sleep(self._poll)
         raise DeadlineError("no answer came before the budget's minutes ended")

@@ -18,6 +18,12 @@ def check(model: Model | LanguageModel) -> str:
         response = model.propose(_PROMPT)
         seconds = time.perf_counter() - begin
     said = " ".join(response.text.split())[:40] or "nothing"
-    cost = "of unknown price" if response.cost is None else f"${response.cost:.4f}"
-    ended = "" if response.stop is Stop.END else f", stopped by {response.stop}"
+    if response.cost is None:
+        cost = "of unknown price"
+    else:
+        cost = f"${response.cost:.4f}"
+    if response.stop is Stop.END:
+        ended = ""
+    else:
+        ended = f", stopped by {response.stop}"
     return f"{model.name} said {said!r} in {seconds:.1f} s{ended}: {response.usage.total} tokens, {cost}"

@@ -27,7 +27,10 @@ class Replay:
         if run is None:
             raise ValueError("model=replay needs the folder of a recorded run: run=FOLDER")
         path = Path(run)
-        self.journal = path / "journal.jsonl" if path.is_dir() else path
+        if path.is_dir():
+            self.journal = path / "journal.jsonl"
+        else:
+            self.journal = path
         self.strict = strict
         try:
             self._answers = recorded_answers(self.journal)

@@ -73,11 +73,17 @@ def render(diagnostics: Sequence[Diagnostic], source: str = "", style: Style = "
 
 
 def _render_one(diagnostic: Diagnostic, lines: Sequence[str], style: Style, file: str) -> str:
-    text = f"{file}:{diagnostic}" if file else str(diagnostic)
+    if file:
+        text = f"{file}:{diagnostic}"
+    else:
+        text = str(diagnostic)
     known = 1 <= diagnostic.line <= len(lines)
     line = lines[diagnostic.line - 1] if known else ""
     if style == "markdown":
-        quoted = f"\n  at {inline(line)}" if line.strip() else ""
+        if line.strip():
+            quoted = f"\n  at {inline(line)}"
+        else:
+            quoted = ""
         return f"- {text}{quoted}"
     if style == "caret" and known:
         margin = "".join(c if c == "\t" else " " for c in line[: diagnostic.column - 1])

@@ -67,7 +67,8 @@ class Composer:
         }
         while weights:
             name = self._pick(weights)
-            if changes := self._choose(name, draft):
+            changes = self._choose(name, draft)
+            if changes:
                 return replace(draft.after(changes), drawn=(*draft.drawn, name))
             del weights[name]
         return None

@@ -51,7 +51,9 @@ class Entry:
 
     @property
     def parents(self) -> tuple[int, ...]:
-        return self.request.parents if self.request else ()
+        if self.request:
+            return self.request.parents
+        return ()
 
 
 class Archive:
@@ -162,8 +164,12 @@ class Archive:
     def twin(self, spelling: str) -> Entry | None:
         """Return the first entry with this spelling."""
         ordinal = self._ordinals.get(spelling)
-        return None if ordinal is None else self._first[ordinal]
+        if ordinal is None:
+            return None
+        return self._first[ordinal]
 
     def self_speedup(self, entry: Entry) -> float | None:
         """Return its score divided by the seed kernel's score; None for a candidate without one."""
-        return entry.score / self.seed.score if entry.score and self.seed.score else None
+        if entry.score and self.seed.score:
+            return entry.score / self.seed.score
+        return None

@@ -89,7 +89,9 @@ class Conversation:
             return self._keep(Answered(prompt.iteration, time.perf_counter() - begin, response, prompt.digest), part)
 
     def _worst_case(self, prompt: Prompt) -> Expense:
-        return self.model.worst_case(prompt) if isinstance(self.model, LanguageModel) else Expense()
+        if isinstance(self.model, LanguageModel):
+            return self.model.worst_case(prompt)
+        return Expense()
 
     def _keep(self, answered: Answered, part: int) -> Answered:
         self.journal.answer(answered)
@@ -113,7 +115,8 @@ class Conversation:
         path = self.folder.partial(prompt.iteration, len(parts))
         if not isinstance(self.model, LanguageModel) or not path.exists():
             return
-        if text := path.read_bytes().decode(errors="ignore"):
+        text = path.read_bytes().decode(errors="ignore")
+        if text:
             ahead = replace(prompt, said=join([p.response for p in parts]).text) if parts else prompt
             interrupted = Answered(prompt.iteration, 0.0, self.model.interrupted(ahead, text[:LONGEST]), ahead.digest)
             parts.append(self._keep(interrupted, len(parts)))

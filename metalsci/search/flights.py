@@ -127,7 +127,9 @@ class AsRecorded:
         if not self._schedule:
             return max(1, len(self))
         following = self._schedule[0]
-        return len(self) + following.wanted - self._started if isinstance(following, Asked) else len(self)
+        if isinstance(following, Asked):
+            return len(self) + following.wanted - self._started
+        return len(self)
 
     def start(self, request: Request, job: Job, progress: Progress) -> None:
         self._waiting[request.id] = (request, job, progress)

@@ -24,7 +24,9 @@ def last_link(path: Path) -> str:
         for last in file:  # noqa: B007  (only the last one counts)
             pass
     match = _LINK.search(last)
-    return match[1].decode() if match else ""
+    if match:
+        return match[1].decode()
+    return ""
 
 
 def first_broken(path: Path) -> int | None:

@@ -56,7 +56,9 @@ class Standing:
             return "control"
         if self.gain.low > 0:
             return "better"
-        return "worse" if self.gain.high < 0 else "no difference"
+        if self.gain.high < 0:
+            return "worse"
+        return "no difference"
 
 
 def compare(

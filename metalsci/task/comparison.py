@@ -44,7 +44,10 @@ def judge(got: Array, want: Array, tolerance: Tolerance) -> tuple[float, Deviati
     NaN never passes: the error is then infinite.
     """
     difference = np.subtract(got, want, dtype=np.result_type(got, want, np.float32))
-    deviation = np.abs(difference) if np.iscomplexobj(difference) else np.abs(difference, out=difference)
+    if np.iscomplexobj(difference):
+        deviation = np.abs(difference)
+    else:
+        deviation = np.abs(difference, out=difference)
     error = _ratio(float(np.max(deviation, initial=0.0)), tolerance.limit(want))
     if tolerance.rms is not None and error <= 1.0:
         error = max(error, _ratio(_rms(deviation), tolerance.rms * _rms(want)))
@@ -55,7 +58,9 @@ def _ratio(value: float, limit: float) -> float:
     """Return value / limit. No deviation is within any limit, and NaN is within none."""
     if value == 0.0:
         return 0.0
-    return value / limit if limit > 0.0 and np.isfinite(value) else np.inf
+    if limit > 0.0 and np.isfinite(value):
+        return value / limit
+    return np.inf
 
 
 def _rms(x: Array) -> float:
@@ -87,12 +92,15 @@ def explain(
         f"worst {locate(worst)}: got {got[worst]:.7g}, want {want[worst]:.7g}"
     )
     pattern = next(_patterns(got, want, wrong, count, limit), None)
-    return f"{text}. {pattern}" if pattern else text
+    if pattern:
+        return f"{text}. {pattern}"
+    return text
 
 
 def _patterns(got: Array, want: Array, wrong: NDArray[np.bool_], count: int, limit: float) -> Iterator[str]:
     """Guess the mistake by the pattern of wrong elements, the surest guess first."""
-    if unwritten := int(np.count_nonzero(~np.isfinite(got))):
+    unwritten = int(np.count_nonzero(~np.isfinite(got)))
+    if unwritten:
         yield f"{unwritten} elements are not finite; an output that was never written reads as NaN"
     if count > wrong.size // 2:
         yield from _whole(got, want, limit)

@@ -40,7 +40,8 @@ class Size:
 
     def replace(self, **extents: float) -> "Size":
         """Return the same size with other values for some of its extents, which it must have."""
-        if unknown := extents.keys() - self.extents.keys():
+        unknown = extents.keys() - self.extents.keys()
+        if unknown:
             raise ValueError(f"size {self.label!r} has no {', '.join(sorted(unknown))}")
         return Size(self.label, {**self.extents, **extents})
 
@@ -53,11 +54,15 @@ class Bound(StrEnum):
 
     @property
     def unit(self) -> str:
-        return "GB/s" if self is Bound.BANDWIDTH else "GFLOP/s"
+        if self is Bound.BANDWIDTH:
+            return "GB/s"
+        return "GFLOP/s"
 
     def ceiling(self, ceilings: Ceilings, footprint: int) -> float:
         """Return the ceiling. footprint: bytes that a program touches, which may live in a cache."""
-        return ceilings.bandwidth_at(footprint) if self is Bound.BANDWIDTH else ceilings.fp32
+        if self is Bound.BANDWIDTH:
+            return ceilings.bandwidth_at(footprint)
+        return ceilings.fp32
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,9 @@ class Work:
     @property
     def reachable(self) -> float:
         """Fraction of the ceiling that a perfect kernel reaches in the benchmark's count."""
-        return 1.0 if self.needed is None else self.amount / self.needed
+        if self.needed is None:
+            return 1.0
+        return self.amount / self.needed
 
 
 @dataclass(frozen=True)
@@ -184,7 +191,8 @@ class Task(ABC):
 
     def with_physics(self, physics: Mapping[str, float]) -> Self:
         """Return the same task with other values for some of its constants, which it must have."""
-        if unknown := physics.keys() - self.physics.keys():
+        unknown = physics.keys() - self.physics.keys()
+        if unknown:
             raise ValueError(f"task {self.name} has no {', '.join(sorted(unknown))} in its physics")
         other = copy.copy(self)
         other.physics = {**self.physics, **physics}

@@ -73,7 +73,8 @@ class ConsoleView(Observer):
         log.info(row.plain)
         self._console.print(row, no_wrap=True, overflow="ellipsis")
         reached = f"{archive.attempts}/{self._iterations}"
-        if best := archive.self_speedup(archive.incumbent):
+        best = archive.self_speedup(archive.incumbent)
+        if best:
             reached += f" best {best:.2f}×"
         self._dollars += (entry.reply.cost or 0.0) if entry.reply else 0.0
         if self._dollars:
@@ -84,7 +85,12 @@ class ConsoleView(Observer):
         speedup = archive.self_speedup(entry)
         improved = entry.promoted
         outcome = entry.evaluation.outcome
-        style = "bold green" if improved else "" if outcome.correct else "red"
+        if improved:
+            style = "bold green"
+        elif outcome.correct:
+            style = ""
+        else:
+            style = "red"
         score = f"{entry.score:.4f}" if entry.score else ""
         ratio = f"{speedup:.2f}×" if speedup else ""
         mark = "▲" if improved else " "
@@ -125,7 +131,9 @@ class ConsoleView(Observer):
 def make_console(*, stderr: bool = False) -> Console:
     """Return a console on standard output, or on standard error if the output belongs to a program that reads it."""
     console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=_PLAIN_WIDTH)
+    if console.is_terminal:
+        return console
+    return Console(stderr=stderr, width=_PLAIN_WIDTH)
 
 
 def _note(entry: Entry) -> str:
@@ -137,7 +145,9 @@ def _note(entry: Entry) -> str:
     if not evaluation.outcome.correct:
         return visible(evaluation.message.replace("\n", " "))
     if entry.reply is None:
-        return "the kernel given as the start" if entry.promoted else "the seed kernel"
+        if entry.promoted:
+            return "the kernel given as the start"
+        return "the seed kernel"
     return entry.reply.headline
 
 
@@ -170,8 +180,14 @@ def _table(duels: Sequence[Duel]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for duel in duels:
         table.add_row(duel.label, "seed", *_short(duel.seed), "", "")
-        spread = f"{duel.quartiles[0]:.2f}–{duel.quartiles[1]:.2f}" if duel.quartiles else ""
-        ratio = f"{duel.speedup:.2f}×" if duel.speedup else ""
+        if duel.quartiles:
+            spread = f"{duel.quartiles[0]:.2f}–{duel.quartiles[1]:.2f}"
+        else:
+            spread = ""
+        if duel.speedup:
+            ratio = f"{duel.speedup:.2f}×"
+        else:
+            ratio = ""
         table.add_row("", "incumbent", *_short(duel.challenger), ratio, spread, end_section=True)
     return table
 

@@ -92,9 +92,13 @@ class WandbTracker(Observer):
             return str(self._mode.value)
         wanted = os.environ.get("WANDB_MODE")
         if wanted:
-            return "offline" if wanted == "dryrun" else wanted
+            if wanted == "dryrun":
+                return "offline"
+            return wanted
         logged_in = within(_INIT_TIMEOUT, lambda: wandb.login(prompt=False))
-        return "online" if logged_in else "offline"
+        if logged_in:
+            return "online"
+        return "offline"
 
     def _init(self, info: RunInfo, mode: str) -> "Run":
         import wandb

@@ -53,8 +53,12 @@ class Architecture:
                 f"{self.chosen_by}={self.name}: the compiler knows no such processor of {machine.target}; "
                 f"{_choice(machine)}"
             ) from error
-        if lacking := sorted(needed - instructions(machine)):
-            more = ", …" if len(lacking) > _MOST_SHOWN else ""
+        lacking = sorted(needed - instructions(machine))
+        if lacking:
+            if len(lacking) > _MOST_SHOWN:
+                more = ", …"
+            else:
+                more = ""
             raise ArchitectureError(
                 f"{self.chosen_by}={self.name}: this processor lacks instructions that code for it may have "
                 f"({', '.join(lacking[:_MOST_SHOWN])}{more}); {_choice(machine)}"

@@ -33,7 +33,8 @@ class _Message:
 def files_read(output: str) -> Iterator[tuple[int, str]]:
     """Yield depth and path of each file that was included, in order (Clang's -H)."""
     for line in output.splitlines():
-        if match := _READ.fullmatch(line):
+        match = _READ.fullmatch(line)
+        if match:
             yield len(match["depth"]), match["file"]
 
 
@@ -76,7 +77,8 @@ def diagnostics(output: str, file: str, source: EditedSource, place: tuple[int, 
 def _messages(output: str) -> Iterator[_Message]:
     includes: list[tuple[str, int]] = []
     for line in output.splitlines():
-        if included := _INCLUDED.match(line):
+        included = _INCLUDED.match(line)
+        if included:
             includes.append((included["file"], int(included["line"])))
         elif (match := _MESSAGE.fullmatch(line)) and match["severity"] in _SEVERITIES:
             place = int(match["line"]), int(match["column"])
@@ -97,7 +99,10 @@ def _without_guesses(messages: list[_Message]) -> list[_Message]:
             kept[kept.index(guess)] = replace(guess, column=message.column, text=_GUESS.sub("", guess.text))
             continue
         if message.severity is Severity.ERROR:
-            guess = message if _GUESS.search(message.text) else None
+            if _GUESS.search(message.text):
+                guess = message
+            else:
+                guess = None
         kept.append(message)
     return kept
 
@@ -155,7 +160,8 @@ def _in_metal_words(text: str) -> str:
     """Use Metal's names of address spaces, the user's names from before the rewriting, and Apple's wording."""
     for clang, metal in _WORDS:
         text = clang.sub(metal, text)
-    if cast := _CAST.fullmatch(text):
+    cast = _CAST.fullmatch(text)
+    if cast:
         source, to = (_VECTOR.sub(r"'\g<element>\g<size>'", part) for part in cast.group("source", "to"))
         if "vector of" not in source + to:
             return f"as_type cast from {source} to {to} is not allowed"

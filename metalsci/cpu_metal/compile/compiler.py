@@ -182,7 +182,10 @@ class Compiler:
         return CountedKernel(CountedBuild(**facts), (folder / "0.so").read_bytes())
 
     def _build(self, parsed: Unit, math_mode: MathMode) -> Build:
-        prelude = self.prelude(math_mode) if _HEADER.search(parsed.source) else None
+        if _HEADER.search(parsed.source):
+            prelude = self.prelude(math_mode)
+        else:
+            prelude = None
         return Build(self.isolated(), parsed, math_mode, prelude)
 
 

@@ -29,7 +29,10 @@ def digest(*parts: str | bytes) -> str:
     """Compute a name for content; parts do not run into one another."""
     hasher = hashlib.sha256()
     for part in parts:
-        data = part.encode(errors="surrogatepass") if isinstance(part, str) else part
+        if isinstance(part, str):
+            data = part.encode(errors="surrogatepass")
+        else:
+            data = part
         hasher.update(len(data).to_bytes(8, "little") + data)
     return hasher.hexdigest()[:32]
 

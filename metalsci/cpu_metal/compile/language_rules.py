@@ -119,8 +119,14 @@ def _constructs(text: SourceText, root: tree_sitter.Node) -> Iterator[tuple[int,
 
 def _is_metals(text: SourceText, name: tree_sitter.Node) -> bool:
     """Return True if a name stands in no namespace but Metal's."""
-    around = name.parent if name.parent is None or name.parent.type != "template_type" else name.parent.parent
-    scope = around.child_by_field_name("scope") if around is not None else None
+    if name.parent is None or name.parent.type != "template_type":
+        around = name.parent
+    else:
+        around = name.parent.parent
+    if around is not None:
+        scope = around.child_by_field_name("scope")
+    else:
+        scope = None
     return scope is None or _spelled(text, scope) == "metal"
 
 
@@ -138,7 +144,10 @@ def _spelled(text: SourceText, node: tree_sitter.Node) -> str:
 
 def _function(text: SourceText, node: tree_sitter.Node) -> Iterator[tuple[int, str]]:
     declarator = first(node, "function_declarator")
-    name = declarator.child_by_field_name("declarator") if declarator is not None else None
+    if declarator is not None:
+        name = declarator.child_by_field_name("declarator")
+    else:
+        name = None
     if name is None:
         return
     body = node.child_by_field_name("body")

@@ -176,9 +176,15 @@ class _Scratch:
         except RefusedError as error:
             why = str(error)
         stacks = self._build.toolchain.execution is ThreadExecution.STACKS
-        guess = Mode.THREAD if stacks else self._guess(signature)
+        if stacks:
+            guess = Mode.THREAD
+        else:
+            guess = self._guess(signature)
         compiled = self._object(index, signature, guess)
-        mode = Mode.THREAD if stacks else _mode(compiled.object, signature)
+        if stacks:
+            mode = Mode.THREAD
+        else:
+            mode = _mode(compiled.object, signature)
         if mode is not guess:
             compiled = self._object(index, signature, mode)
         if compiled.vectorised_in_error:
@@ -196,7 +202,10 @@ class _Scratch:
         forced = toolchain.execution is ThreadExecution.LANES
         if not (forced or _LOOP_WORDS.search(self._source.users.data)):
             raise RefusedError("")  # LLVM vectorises the loop over such threads as well, and sooner
-        mode = Mode.GRID if self._guess(signature) is Mode.GRID else Mode.GROUP
+        if self._guess(signature) is Mode.GRID:
+            mode = Mode.GRID
+        else:
+            mode = Mode.GROUP
         text = unit(_FILE, signature, self._function(signature), mode, independent=False, lanes=True)
         place = signature.line, signature.column
         first, simple, output = f"{index}.ll", f"{index}.simple.ll", f"{index}.o"
@@ -218,7 +227,10 @@ class _Scratch:
         compiled = read_object((self.path / output).read_bytes())
         _check_object(compiled, self._source.users, ALLOWED)
         self._ran(lambda: toolchain.link(self.path, [output], f"{index}.so"), signature)
-        parts = f", in {made.regions} parts between barriers" if made.regions > 1 else ""
+        if made.regions > 1:
+            parts = f", in {made.regions} parts between barriers"
+        else:
+            parts = ""
         how = f"{made.width} threads run at a time, in the lanes of vectors{parts}"
         return BuiltKernel(mode, compiled.sections.get(THREADGROUP_SECTION, 0), 0, "", how), found
 
@@ -242,7 +254,10 @@ class _Scratch:
         output.write_bytes((self.path / "0.so").read_bytes())
         variables = read_variables((self.path / "0.so").read_bytes(), THREADGROUP_SECTION)
         elements = _ELEMENTS.search(inlined)
-        sizes = [int(value.split()[1]) for value in elements["values"].split(", ")[:-1]] if elements else []
+        if elements:
+            sizes = [int(value.split()[1]) for value in elements["values"].split(", ")[:-1]]
+        else:
+            sizes = []
         memory = compiled.sections.get(THREADGROUP_SECTION, 0)
         return CheckedBuild(tuple(sites.known), variables, tuple(sizes), memory)
 
@@ -330,14 +345,19 @@ class _Scratch:
         text = self._source.users.data
         if _WAIT_WORDS.search(text):
             return Mode.THREAD
-        return Mode.GROUP if needs_group(signature) or b"threadgroup" in text else Mode.GRID
+        if needs_group(signature) or b"threadgroup" in text:
+            return Mode.GROUP
+        return Mode.GRID
 
     def _function(self, signature: KernelSignature) -> str:
         """Return the kernel's name in C++; an instance of a template has another name for the host."""
         if not signature.template_arguments:
             return signature.name
         match = re.search(rb"\bvoid\s+(\w+)\s*\(", self._source.users.data[slice(*signature.span)])
-        name = match[1].decode() if match else signature.name
+        if match:
+            name = match[1].decode()
+        else:
+            name = signature.name
         return f"{name}<{', '.join(argument.value for argument in signature.template_arguments)}>"
 
 
@@ -356,13 +376,17 @@ def _lanes(module: str) -> int:
 def _mode(compiled: ObjectFile, signature: KernelSignature) -> Mode:
     if compiled.undefined & WAITS:
         return Mode.THREAD
-    return Mode.GROUP if THREADGROUP_SECTION in compiled.sections or needs_group(signature) else Mode.GRID
+    if THREADGROUP_SECTION in compiled.sections or needs_group(signature):
+        return Mode.GROUP
+    return Mode.GRID
 
 
 def _stack(compiled: ObjectFile) -> int:
     """Read the stack of a kernel that calls only the runtime: its only function's, its return address included."""
     known = len(compiled.stacks) == 1 and not compiled.undefined & HELPERS
-    return compiled.stacks[0] + 64 if known and compiled.stacks[0] <= _MAX_DENSE_STACK else 0
+    if known and compiled.stacks[0] <= _MAX_DENSE_STACK:
+        return compiled.stacks[0] + 64
+    return 0
 
 
 def _check_files(output: str) -> None:

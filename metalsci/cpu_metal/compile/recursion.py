@@ -72,11 +72,17 @@ def _library() -> frozenset[str]:
 
 def _read(text: bytes, node: tree_sitter.Node) -> Iterator[_Function]:
     declarator, body = first(node, "function_declarator"), node.child_by_field_name("body")
-    name = declarator.child_by_field_name("declarator") if declarator is not None else None
+    if declarator is not None:
+        name = declarator.child_by_field_name("declarator")
+    else:
+        name = None
     if name is None or body is None:
         return
     around = node.parent
-    template = around if around is not None and around.type == "template_declaration" else None
+    if around is not None and around.type == "template_declaration":
+        template = around
+    else:
+        template = None
     scope = _record(text, node)
     spelled = _spelled(text, name)
     if "::" in spelled:
@@ -94,14 +100,19 @@ def _record(text: bytes, node: tree_sitter.Node) -> str:
     while around is not None:
         if around.type in _RECORDS:
             name = around.child_by_field_name("name")
-            return _spelled(text, name) if name is not None else "?"
+            if name is not None:
+                return _spelled(text, name)
+            return "?"
         around = around.parent
     return ""
 
 
 def _arguments(text: bytes, template: tree_sitter.Node | None) -> str:
     """Return the arguments with which a template's function calls itself: `<T,N>` in `template <typename T, int N>`."""
-    parameters = template.child_by_field_name("parameters") if template is not None else None
+    if template is not None:
+        parameters = template.child_by_field_name("parameters")
+    else:
+        parameters = None
     names: list[str] = []
     for parameter in parameters.named_children if parameters is not None else ():
         named = parameter.child_by_field_name("declarator") or first(parameter, "type_identifier")
@@ -115,10 +126,19 @@ def _calls(
     """Yield the calls in a function's body, each with its target."""
     body = function.definition.child_by_field_name("body")
     for node in walk(body) if body is not None else ():
-        called = node.child_by_field_name("function") if node.type == "call_expression" else None
-        target = _target(text, called, function) if called is not None else None
+        if node.type == "call_expression":
+            called = node.child_by_field_name("function")
+        else:
+            called = None
+        if called is not None:
+            target = _target(text, called, function)
+        else:
+            target = None
         if target is not None:
-            own = (function.scope, target) if function.scope else ("", target)
+            if function.scope:
+                own = (function.scope, target)
+            else:
+                own = ("", target)
             key = own if own in functions else ("", target)
             if key in functions:
                 yield node, key
@@ -133,7 +153,9 @@ def _target(text: bytes, called: tree_sitter.Node, function: _Function) -> str |
             return _spelled(text, called).removeprefix("this->")
         case "template_function":
             name, _, arguments = _spelled(text, called).partition("<")
-            return name if name == function.name and f"<{arguments}" == function.parameters else None
+            if name == function.name and f"<{arguments}" == function.parameters:
+                return name
+            return None
     return None
 
 

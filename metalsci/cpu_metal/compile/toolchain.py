@@ -122,7 +122,10 @@ class Toolchain:
         in the source, such as a header that was changed since it was precompiled.
         """
         before = ["-include-pch", str(prelude)] if prelude is not None else _KEYWORDS
-        readable = [str(prelude)] if prelude is not None else []
+        if prelude is not None:
+            readable = [str(prelude)]
+        else:
+            readable = []
         run = self._run([*self._clang(math_mode), "-x", "cl", *before, "-H", *flags, unit], folder, readable)
         if run.code and not _PLACED.search(run.messages):
             reasons = "; ".join(dict.fromkeys(_UNPLACED.findall(run.messages)))
@@ -210,7 +213,10 @@ class Toolchain:
         return ["clang", *self._machine, *_LANGUAGE, *_OPTIMISATION, *_MATH[math_mode], "-I", str(INCLUDE)]
 
     def _run(self, arguments: Sequence[str], folder: Path, readable: Sequence[str] = ()) -> "Run":
-        launch = [] if self.launcher is None else [str(self.launcher), *_READABLE, *readable, "--"]
+        if self.launcher is None:
+            launch = []
+        else:
+            launch = [str(self.launcher), *_READABLE, *readable, "--"]
         process = subprocess.Popen(
             [*launch, self.zig, *arguments],
             cwd=folder,

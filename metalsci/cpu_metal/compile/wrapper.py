@@ -225,7 +225,9 @@ def slots(signature: KernelSignature) -> tuple[int, ...]:
 
 
 def _bound(parameter: Parameter) -> str:
-    return "_Bound" if parameter.is_buffer else "_Bound_threadgroup"
+    if parameter.is_buffer:
+        return "_Bound"
+    return "_Bound_threadgroup"
 
 
 def _arguments(signature: KernelSignature) -> Iterator[str]:

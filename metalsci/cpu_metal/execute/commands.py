@@ -153,7 +153,10 @@ def _fill(record: Any, dispatch: Dispatch, workers: int) -> None:
     check_threadgroup(kernel, group)
     groups = [-(-n // g) for g, n in zip(group, grid, strict=True)]
     tile = _tile(grid, workers)
-    units = -(-grid[0] // tile) * grid[1] * grid[2] if kernel.mode is Mode.GRID else groups[0] * groups[1] * groups[2]
+    if kernel.mode is Mode.GRID:
+        units = -(-grid[0] // tile) * grid[1] * grid[2]
+    else:
+        units = groups[0] * groups[1] * groups[2]
     record["mode"] = kernel.mode
     record["tile"] = tile
     record["grid"], record["group"], record["groups"] = grid, group, groups
@@ -173,7 +176,9 @@ def _tile(grid: tuple[int, int, int], workers: int) -> int:
     """Return the threads along x in a unit of work: a row, or a part of one if rows are few."""
     wanted = -(-grid[0] * grid[1] * grid[2] // (workers * _CHUNKS_PER_WORKER))
     wanted = min(max(-(-wanted // 64) * 64, 64), _LARGEST_TILE)
-    return min(wanted, grid[0]) if wanted < grid[0] else grid[0]
+    if wanted < grid[0]:
+        return min(wanted, grid[0])
+    return grid[0]
 
 
 def _bindings(index: int, dispatch: Dispatch, values: _Values, limit: int) -> Iterator[Binding]:

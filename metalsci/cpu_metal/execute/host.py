@@ -36,7 +36,10 @@ def limit(process: int, limits: Mapping[int, int]) -> None:
     """Lower limits of a child, by their numbers in `resource`. Lower ones stay: only root may raise them."""
     for what, most in limits.items():
         _, now = resource.prlimit(process, what)
-        least = most if now == resource.RLIM_INFINITY else min(most, now)
+        if now == resource.RLIM_INFINITY:
+            least = most
+        else:
+            least = min(most, now)
         resource.prlimit(process, what, (least, least))
 
 

@@ -31,7 +31,8 @@ def value_bytes(value: Any, metal_type: str) -> bytes:
         return bytes(value)
     if metal_type in _DTYPES:
         return _converted(value, metal_type).tobytes()
-    if (vector := _VECTOR.fullmatch(metal_type)) and vector[2] in _DTYPES:
+    vector = _VECTOR.fullmatch(metal_type)
+    if vector and vector[2] in _DTYPES:
         elements = _converted(value, vector[2])
         width = int(vector[3])
         if elements.size % width:

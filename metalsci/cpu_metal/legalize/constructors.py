@@ -71,7 +71,9 @@ def _after_angles(tokens: Sequence[Token], index: int) -> int:
         text = tokens[position].text
         depth += (text == b"<") - (text == b">")
         if depth == 0:
-            return position + 1 if position > index else index
+            if position > index:
+                return position + 1
+            return index
         if text in (b";", b"{"):
             break
     return index
@@ -87,7 +89,10 @@ def _start_of_name(tokens: Sequence[Token], index: int) -> int:
 def _is_constructor(tokens: Sequence[Token], index: int, end: int) -> bool:
     if end >= len(tokens) or tokens[end].text != b"(":
         return False
-    before = tokens[_start_of_name(tokens, index) - 1].text if index else b";"
+    if index:
+        before = tokens[_start_of_name(tokens, index) - 1].text
+    else:
+        before = b";"
     if before in _QUALIFIERS or before in (b"operator", b"using", b"typename", b"class", b"struct", b"define"):
         return False
     inside = [token.text for token in tokens[end + 1 : end + 5]]

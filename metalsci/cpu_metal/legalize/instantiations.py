@@ -26,7 +26,10 @@ def method_qualifiers(tokens: Sequence[Token]) -> Iterator[Edit[bytes]]:
     for index, token in enumerate(tokens):
         if token.text != b"thread" or index < 2:
             continue
-        before = index - 2 if tokens[index - 1].text in (b"const", b"volatile") else index - 1
+        if tokens[index - 1].text in (b"const", b"volatile"):
+            before = index - 2
+        else:
+            before = index - 1
         if tokens[before].text == b")" and not _returns_to_thread(tokens, before):
             yield Edit(token.start, token.end, b"")
 

@@ -44,7 +44,10 @@ def _operations(messages: str, file: str, text: SourceText) -> Iterator[tuple[in
             continue
         left, right = (_offsets(found, side, text) for side in ("left", "right"))
         vector_first = "vector of" in found["types"].partition(" and ")[0]
-        vector, scalar = (left, right) if vector_first else (right, left)
+        if vector_first:
+            vector, scalar = (left, right)
+        else:
+            vector, scalar = (right, left)
         vector_text, scalar_text = (text.data[slice(*operand)] for operand in (vector, scalar))
         # The sum has the vector's type without address space, const and reference.
         converted = b"metal::_as_element<decltype((%b) + (%b))>(%b)" % (vector_text, vector_text, scalar_text)

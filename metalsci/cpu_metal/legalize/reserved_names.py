@@ -21,7 +21,9 @@ _OPENCL = re.compile(
 
 def spelling(name: bytes) -> bytes:
     """Return the spelling of a user's name in the text that Clang compiles."""
-    return PREFIX + name if _OPENCL.fullmatch(name) else name
+    if _OPENCL.fullmatch(name):
+        return PREFIX + name
+    return name
 
 
 def names(tokens: Sequence[Token]) -> Iterator[Edit[bytes]]:

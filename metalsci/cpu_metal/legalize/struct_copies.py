@@ -93,7 +93,10 @@ def _heads(tokens: Sequence[Token]) -> Mapping[int, int | None]:
         while close is not None and close < len(tokens) and tokens[close].text in (b"const", b"thread"):
             close += 1
         if close is not None and close < len(tokens) and tokens[close].text in (b"{", b";"):
-            heads[index] = close if tokens[close].text == b"{" else None
+            if tokens[close].text == b"{":
+                heads[index] = close
+            else:
+                heads[index] = None
     return heads
 
 

@@ -24,5 +24,8 @@ def literals(tokens: Sequence[Token]) -> Iterator[Edit[bytes]]:
             yield Edit(token.end, token.end, b"f")
         elif token.kind == "number" and not pasted and _BRAIN.fullmatch(token.text):
             value = token.text[:-2]
-            whole = value if _UNSUFFIXED.fullmatch(value) else value + b".0"
+            if _UNSUFFIXED.fullmatch(value):
+                whole = value
+            else:
+                whole = value + b".0"
             yield Edit(token.start, token.end, b"((bfloat)%bf)" % whole)

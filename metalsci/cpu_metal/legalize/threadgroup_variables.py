@@ -17,7 +17,10 @@ def threadgroup_variables(tokens: Sequence[Token]) -> Iterator[Edit[bytes]]:
     for index, token in enumerate(tokens):
         depth += (token.text == b"{") - (token.text == b"}")
         brackets += (token.text in (b"[", b"(")) - (token.text in (b"]", b")"))
-        after = tokens[index + 1].text if index + 1 < len(tokens) else b""
+        if index + 1 < len(tokens):
+            after = tokens[index + 1].text
+        else:
+            after = b""
         label = token.text == b":" and not brackets and b":" not in (tokens[index - 1].text, after)
         if token.text not in (b";", b"{", b"}") and not label:
             continue

@@ -28,7 +28,9 @@ class StridedArray:
 
     def row_contiguous(self) -> "StridedArray":
         """Copy the array, unless the elements already lie row by row without gaps."""
-        return self if self.values.flags.c_contiguous else StridedArray(self.type, self.values.copy(order="C"))
+        if self.values.flags.c_contiguous:
+            return self
+        return StridedArray(self.type, self.values.copy(order="C"))
 
     def span(self) -> tuple[npt.NDArray[Any], int]:
         """Return the memory from the first to the last element, gaps included, and the byte in it of element 0."""
@@ -62,7 +64,9 @@ def mlx_array(values: npt.NDArray[Any], kind: ElementType) -> Any:
     """Convert stored elements to an `mx.array`."""
     module = sys.modules["mlx.core"]
     array = module.array(values)
-    return array.view(module.bfloat16) if kind.name == "bfloat16" else array
+    if kind.name == "bfloat16":
+        return array.view(module.bfloat16)
+    return array
 
 
 def _numpy(value: object) -> npt.NDArray[Any]:
@@ -77,5 +81,7 @@ def _numpy(value: object) -> npt.NDArray[Any]:
             return np.asarray(value, np.complex64)
         case np.ndarray() | np.generic():
             values = np.asarray(value)
-            return values.astype(_NARROWED[values.dtype.name]) if values.dtype.name in _NARROWED else values
+            if values.dtype.name in _NARROWED:
+                return values.astype(_NARROWED[values.dtype.name])
+            return values
     raise ValueError(f"an input must be an array or a number, not {type(value).__name__}")

@@ -47,7 +47,10 @@ def element_type(dtype: Any) -> ElementType:
 
     Raises ValueError, in MLX's words, for a type that no GPU has.
     """
-    name = str(dtype).removeprefix(_NAMESPACE) if is_mlx_dtype(dtype) else np.dtype(dtype).name
+    if is_mlx_dtype(dtype):
+        name = str(dtype).removeprefix(_NAMESPACE)
+    else:
+        name = np.dtype(dtype).name
     if name not in _METAL:
         raise ValueError(f"{name} is not supported on the GPU")
     return ElementType(name, _METAL[name], np.dtype("uint16" if name == "bfloat16" else name))

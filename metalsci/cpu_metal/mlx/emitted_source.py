@@ -92,17 +92,26 @@ class KernelWriter:
                 yield f"  const {declaration} [[buffer({index})]],\n"
                 index += 1
         for name, kind in zip(self.output_names, outputs, strict=True):
-            element = f"atomic<{kind.metal}>" if self.atomic_outputs else kind.metal
+            if self.atomic_outputs:
+                element = f"atomic<{kind.metal}>"
+            else:
+                element = kind.metal
             # MLX does not count what it has added to the inputs, and may close the list before its last output.
             more = self.attributes or index < len(inputs) + len(outputs) - 1
             yield f"  device {element}* {name} [[buffer({index})]]{_separator(more)}"
             index += 1
         for position, name in enumerate(self.attributes, start=1):
-            width = "uint3" if name in POSITIONS else "uint"
+            if name in POSITIONS:
+                width = "uint3"
+            else:
+                width = "uint"
             yield f"  {width} {name} [[{name}]]{_separator(position < len(self.attributes))}"
 
     def _input(self, name: str, given: Input) -> Iterator[str]:
-        space = "constant" if given.size < CONSTANT_BELOW else "device"
+        if given.size < CONSTANT_BELOW:
+            space = "constant"
+        else:
+            space = "device"
         yield f"{space} {given.type.metal}{'*' if given.ndim else '&'} {name}"
         if given.ndim:
             yield from (f"constant {_LAYOUT[suffix]}{name}{suffix}" for suffix in self.layout(name))
@@ -123,4 +132,6 @@ def template_argument(name: str, value: Any) -> TemplateValue:
 
 
 def _separator(more: object) -> str:
-    return ",\n" if more else ") {\n"
+    if more:
+        return ",\n"
+    return ") {\n"

@@ -144,7 +144,10 @@ class MetalKernel:
         """Return the kernel's input buffers, by buffer index."""
         bound: list[Any] = []
         for name, given in zip(self._writer.input_names, arrays, strict=True):
-            array = given.row_contiguous() if self._ensure_row_contiguous else given
+            if self._ensure_row_contiguous:
+                array = given.row_contiguous()
+            else:
+                array = given
             bound.append(_buffer(array))
             if array.values.ndim:
                 layout: dict[str, npt.NDArray[Any]] = {
@@ -173,7 +176,9 @@ class MetalKernel:
 
         def place(number: str) -> tuple[str, int]:
             line = int(number)
-            return ("line", line - body) if line > body else ("header line", max(line - before, 0))
+            if line > body:
+                return ("line", line - body)
+            return ("header line", max(line - before, 0))
 
         if not finding.line:
             return finding
@@ -220,7 +225,10 @@ def _extent(given: Sequence[int], name: str) -> Extent:
 
 
 def _buffer(array: StridedArray) -> Buffer | BufferSlice:
-    flat, offset = array.span() if not array.values.flags.c_contiguous else (array.values, 0)
+    if not array.values.flags.c_contiguous:
+        flat, offset = array.span()
+    else:
+        flat, offset = (array.values, 0)
     buffer = Buffer(flat.shape, flat.dtype)
     buffer.array[...] = flat
     return buffer.at(offset)

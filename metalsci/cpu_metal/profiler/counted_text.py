@@ -77,7 +77,8 @@ def read_body(module: str, kernel: str, file: str, original: Callable[[int, int]
     block = CountedBlock(f"%{len(parameters)}")
     blocks = {block.label: block}
     for index, text in _statements(lines, function.first + 1, function.last):
-        if label := _LABEL.match(text):
+        label = _LABEL.match(text)
+        if label:
             block = blocks[f"%{label[1]}"] = CountedBlock(f"%{label[1]}")
         elif text.startswith(" "):
             instruction = _read(text, index, place)
@@ -134,7 +135,9 @@ def _read(text: str, index: int, place: _Places) -> CountedInstruction:
 
 def _operation(rest: str) -> str:
     word = rest.split(" ", 1)[0]
-    return "call" if word in ("tail", "musttail", "notail") else word
+    if word in ("tail", "musttail", "notail"):
+        return "call"
+    return word
 
 
 def _without_labels(rest: str, operation: str) -> str:

@@ -164,9 +164,13 @@ class Costs:
         if operation in _CONVERSIONS:
             return _cost(CostKind.CONVERSION, 4 * count)
         if operation == "sext":
-            return _FREE if " to i64" in instruction.text else _cost(CostKind.INTEGER, count)
+            if " to i64" in instruction.text:
+                return _FREE
+            return _cost(CostKind.INTEGER, count)
         if operation == "br":
-            return _cost(CostKind.BRANCH, 2) if instruction.operands else _FREE
+            if instruction.operands:
+                return _cost(CostKind.BRANCH, 2)
+            return _FREE
         if operation == "switch":
             return _cost(CostKind.BRANCH, 2.0 * max(1, instruction.text.count("label") - 1))
         if operation in ("load", "store", "atomicrmw", "cmpxchg"):
@@ -201,7 +205,9 @@ class Costs:
             return _cost(CostKind.SIMDGROUP, _lanes(name))
         if name in _SPECIAL:
             # Of constants the compiler computes it.
-            return _cost(CostKind.SPECIAL, _SPECIAL[name]) if instruction.operands else _FREE
+            if instruction.operands:
+                return _cost(CostKind.SPECIAL, _SPECIAL[name])
+            return _FREE
         return _cost(CostKind.SPECIAL, 8.0)
 
 
@@ -213,7 +219,9 @@ def _intrinsic(name: str, count: int, instruction: CountedInstruction) -> Cost:
     if name in _ONE:
         return _cost(CostKind.FLOAT if "float" in instruction.text else CostKind.INTEGER, count)
     if name in _SPECIAL and name != "trunc":
-        return _cost(CostKind.SPECIAL, _SPECIAL[name] * count) if instruction.operands else _FREE
+        if instruction.operands:
+            return _cost(CostKind.SPECIAL, _SPECIAL[name] * count)
+        return _FREE
     if name in _ROUNDINGS:
         return _cost(CostKind.CONVERSION, 4 * count)
     if name in _FOUR:
@@ -228,17 +236,23 @@ def _intrinsic(name: str, count: int, instruction: CountedInstruction) -> Cost:
 def _lanes(name: str) -> float:
     if name.startswith("simdgroup_multiply"):
         return _MATRIX
-    return _REDUCTION if re.search(r"_(?:sum|product|min|max|and|or|xor|prefix)", name) else _SHUFFLE
+    if re.search(r"_(?:sum|product|min|max|and|or|xor|prefix)", name):
+        return _REDUCTION
+    return _SHUFFLE
 
 
 def _called(instruction: CountedInstruction) -> str:
     match = _CALLED.search(instruction.text) if instruction.operation == "call" else None
-    return match[1] if match else ""
+    if match:
+        return match[1]
+    return ""
 
 
 def _elements(instruction: CountedInstruction) -> int:
     match = _VECTOR.search(instruction.text)
-    return int(match[1]) if match else 1
+    if match:
+        return int(match[1])
+    return 1
 
 
 def _by_constant(instruction: CountedInstruction) -> bool:
@@ -248,7 +262,9 @@ def _by_constant(instruction: CountedInstruction) -> bool:
 def _division(instruction: CountedInstruction) -> float:
     if "i64" in instruction.text:
         return _LONG_DIVISION
-    return _CONSTANT_DIVISION if _by_constant(instruction) else _DIVISION
+    if _by_constant(instruction):
+        return _CONSTANT_DIVISION
+    return _DIVISION
 
 
 def _result_words(instruction: CountedInstruction) -> int:
@@ -256,7 +272,9 @@ def _result_words(instruction: CountedInstruction) -> int:
     if operation in ("zext", "sext") and rest.endswith(" to i64"):
         return 0
     if operation in ("getelementptr", "alloca", "icmp", "fcmp"):
-        return 1 if operation == "getelementptr" else 0
+        if operation == "getelementptr":
+            return 1
+        return 0
     if operation in ("load", "phi"):
         kind = typed(operands(rest)[0])[0] if operation == "load" else typed(rest)[0]
     elif " to " in rest and operation not in ("call", "select"):

@@ -60,7 +60,9 @@ def _steered(dispatches: Sequence[Dispatch], steering: Mapping[Kernel, Sequence[
 def _buffer(bound: object) -> Buffer | None:
     if isinstance(bound, BufferSlice):
         return bound.buffer
-    return bound if isinstance(bound, Buffer) else None
+    if isinstance(bound, Buffer):
+        return bound
+    return None
 
 
 def _vary(dispatches: Sequence[Dispatch], indices: Sequence[int]) -> bool:

@@ -232,9 +232,13 @@ def _identity(count: int) -> str:
 def _debug_of(line: str) -> str:
     """Return the place in the source that an instruction names, to be put behind another one."""
     at = line.rfind(", !dbg ")
-    return line[at:] if at >= 0 else ""
+    if at >= 0:
+        return line[at:]
+    return ""
 
 
 def _alignment(operand: str) -> int:
     match = ALIGN.search(operand)
-    return int(match[1]) if match else 1
+    if match:
+        return int(match[1])
+    return 1

@@ -56,15 +56,22 @@ class Body:
     def loaded(self, name: str, kind: Type) -> str:
         """Return the bytes that a load uses: of a vector of three, which is loaded as one of four, three."""
         users = self._users[name]
-        shuffle = users[0].partition(", !")[0] if len(users) == 1 and users[0].startswith("shufflevector ") else ""
+        if len(users) == 1 and users[0].startswith("shufflevector "):
+            shuffle = users[0].partition(", !")[0]
+        else:
+            shuffle = ""
         three = kind.count == 4 and shuffle.endswith("<3 x i32> <i32 0, i32 1, i32 2>")
-        return str(3 * kind.element_bytes) if three else kind.bytes
+        if three:
+            return str(3 * kind.element_bytes)
+        return kind.bytes
 
     def stored(self, value: str, kind: Type) -> Type:
         """Return the type that a store uses: of a vector of three, which is stored as one of four, three."""
         made = self._defined.get(value, "")
         three = r"shufflevector <3 x .*<4 x i32> <i32 0, i32 1, i32 2, i32 (?:3|poison|undef)>"
-        return type_of(f"<3 x {kind.element}>") if kind.count == 4 and re.match(three, made) else kind
+        if kind.count == 4 and re.match(three, made):
+            return type_of(f"<3 x {kind.element}>")
+        return kind
 
     def replacement(self, line: str) -> tuple[str, list[Part]]:
         """Read a store that replaces elements of a vector loaded from the same place: the load, and the elements."""
@@ -100,7 +107,9 @@ class Body:
         vector = Vector(*access(rest))
         taken = all(_takes_elements(user, name) for user in self._users[name]) and self._users[name]
         known = vector.kind.count > 1 and vector.kind.element != "i1" and not self.is_private(vector.pointer)
-        return vector if taken and known else None
+        if taken and known:
+            return vector
+        return None
 
 
 def access(rest: str) -> tuple[Type, str, int]:
@@ -108,7 +117,10 @@ def access(rest: str) -> tuple[Type, str, int]:
     given = operands(re.sub(r"^(?:load|store) (?:atomic )?(?:volatile )?", "", rest))
     pointer = _POINTER.search(given[1].removeprefix("ptr "))
     align = ALIGN.search(rest)
-    kind = typed(given[0])[0] if rest.startswith("store") else given[0]
+    if rest.startswith("store"):
+        kind = typed(given[0])[0]
+    else:
+        kind = given[0]
     return type_of(kind), pointer[0] if pointer else "", int(align[1]) if align else 1
 
 

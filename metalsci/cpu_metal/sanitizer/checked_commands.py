@@ -124,7 +124,8 @@ class CheckedCommands:
         told = [
             found.told() for found in merged(self._found(record) for record in records if self._makes_sense(record))
         ]
-        if lost := int(self._check["lost"]):
+        lost = int(self._check["lost"])
+        if lost:
             told.append(Finding(f"and {lost:,} more findings of other kinds or at other places", undefined=False))
         return told
 
@@ -202,13 +203,17 @@ def _stand_in(kernel: Kernel, checked: CheckedKernel) -> Kernel:
 
 def _groups_of(dispatch: Dispatch, groups: Groups | None) -> npt.NDArray[np.uint32]:
     shape = shape_of(dispatch)
-    return groups(shape) if groups else np.arange(math.prod(shape), dtype=np.uint32)
+    if groups:
+        return groups(shape)
+    return np.arange(math.prod(shape), dtype=np.uint32)
 
 
 def _what(binding: Binding) -> str:
     if binding.argument.kind == "threadgroup":
         return "threadgroup argument"
-    return "buffer" if binding.buffer else "constant"
+    if binding.buffer:
+        return "buffer"
+    return "constant"
 
 
 def _granule(binding: Binding) -> int:

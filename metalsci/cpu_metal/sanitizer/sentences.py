@@ -54,7 +54,9 @@ class Memory:
             indices.append(offset // stride)
             offset %= stride
         text = self.name + "".join(f"[{index}]" for index in indices)
-        return text if offset == 0 else f"byte {offset:,} of {text}"
+        if offset == 0:
+            return text
+        return f"byte {offset:,} of {text}"
 
     @property
     def in_threadgroup(self) -> bool:
@@ -62,7 +64,10 @@ class Memory:
 
     def extent(self) -> str:
         """Describe the memory: `buffer 0 'f_in' (1,024 elements, 4,096 bytes)`."""
-        elements = f"{self.size // self.strides[-1]:,} elements, " if self.strides else ""
+        if self.strides:
+            elements = f"{self.size // self.strides[-1]:,} elements, "
+        else:
+            elements = ""
         return f"{self.description} ({elements}{self.size:,} bytes)"
 
 
@@ -91,7 +96,9 @@ class Thread:
 
 
 def _tuple(values: tuple[int, ...]) -> str:
-    return str(values[0]) if len(values) == 1 else f"({', '.join(map(str, values))})"
+    if len(values) == 1:
+        return str(values[0])
+    return f"({', '.join(map(str, values))})"
 
 
 @dataclass(frozen=True)
@@ -117,11 +124,15 @@ class Found:
 
     @property
     def line(self) -> int:
-        return self.site if self.kind is FindingKind.DIVERGENT_BARRIER else self.sites[self.site].line
+        if self.kind is FindingKind.DIVERGENT_BARRIER:
+            return self.site
+        return self.sites[self.site].line
 
     @property
     def other_line(self) -> int:
-        return self.other_site if self.kind is FindingKind.DIVERGENT_BARRIER else self.sites[self.other_site].line
+        if self.kind is FindingKind.DIVERGENT_BARRIER:
+            return self.other_site
+        return self.sites[self.other_site].line
 
     @property
     def mistake(self) -> tuple[object, ...]:
@@ -141,7 +152,10 @@ class Found:
         return replace(self, count=self.count + finding.count, other_lines=self.other_lines + also)
 
     def told(self) -> Finding:
-        times = "" if self.count == 1 else f"; {self.count:,} times in all"
+        if self.count == 1:
+            times = ""
+        else:
+            times = f"; {self.count:,} times in all"
         if self.other_lines:
             times += f", also in line {' and '.join(map(str, self.other_lines[:_LINES]))}"
             times += " and others" if len(self.other_lines) > _LINES else ""
@@ -160,7 +174,10 @@ def merged(findings: Iterable[Found]) -> list[Found]:
         if found.kind is FindingKind.UNINITIALISED and found.line in racing:
             continue
         known = first.get(found.mistake)
-        first[found.mistake] = found if known is None else known.with_another(found)
+        if known is None:
+            first[found.mistake] = found
+        else:
+            first[found.mistake] = known.with_another(found)
     return list(first.values())
 
 
@@ -171,54 +188,73 @@ def _access(finding: Found) -> str:
 
 
 def _verb(write: int, atomic: int, *words: str) -> str:
-    return words[2] if atomic else words[1] if write else words[0]
+    if atomic:
+        return words[2]
+    if write:
+        return words[1]
+    return words[0]
 
 
 def _place(finding: Found) -> str:
-    return finding.memory.place(finding.offset) if finding.memory else "memory"
+    if finding.memory:
+        return finding.memory.place(finding.offset)
+    return "memory"
 
 
 def _out_of_bounds(finding: Found) -> str:
     memory = finding.memory
     if memory is None:
         return _wild(finding)
-    side = "before the start" if finding.offset < 0 else "beyond the end"
+    if finding.offset < 0:
+        side = "before the start"
+    else:
+        side = "beyond the end"
     return f"{_access(finding)} {_place(finding)}, {side} of {memory.extent()}, by {finding.thread}"
 
 
 def _read_only(finding: Found) -> str:
-    memory = finding.memory.description if finding.memory else "memory"
+    if finding.memory:
+        memory = finding.memory.description
+    else:
+        memory = "memory"
     return f"write to {_place(finding)}, though {memory} is declared const or constant, by {finding.thread}"
 
 
 def _wild(finding: Found) -> str:
-    where = (
-        "a pointer to where another thread keeps its own variables"
-        if finding.flags & _Flag.STACK
-        else "a pointer into no buffer and no threadgroup variable"
-    )
+    if finding.flags & _Flag.STACK:
+        where = "a pointer to where another thread keeps its own variables"
+    else:
+        where = "a pointer into no buffer and no threadgroup variable"
     return f"{_access(finding)} memory through {where}, by {finding.thread}"
 
 
 def _index(finding: Found) -> str:
     site = finding.sites[finding.site]
     lines = finding.source.splitlines()
-    text = lines[site.line - 1].encode()[site.column - 1 :] if 0 < site.line <= len(lines) else b""
+    if 0 < site.line <= len(lines):
+        text = lines[site.line - 1].encode()[site.column - 1 :]
+    else:
+        text = b""
     name = re.match(rb"[A-Za-z_]\w*", text)
     array = f"'{name[0].decode()}'" if name else "an array"
     shape = re.findall(r"'([^']*)'", site.what)
-    kind = f", of type {_METAL.sub('', shape[0 if 'vector of' in site.what else -1])}" if shape else ""
+    if shape:
+        kind = f", of type {_METAL.sub('', shape[0 if 'vector of' in site.what else -1])}"
+    else:
+        kind = ""
     return f"index {finding.offset} is outside {array}{kind}; {finding.thread} ends here"
 
 
 def _uninitialised(finding: Found) -> str:
     memory = finding.memory
-    description = f" of {memory.description}" if memory else ""
-    why = (
-        "threadgroup memory starts undefined"
-        if memory and memory.in_threadgroup
-        else "a buffer that the host has not filled starts undefined"
-    )
+    if memory:
+        description = f" of {memory.description}"
+    else:
+        description = ""
+    if memory and memory.in_threadgroup:
+        why = "threadgroup memory starts undefined"
+    else:
+        why = "a buffer that the host has not filled starts undefined"
     return f"{_access(finding)} {_place(finding)}{description}, which nobody has written ({why}), by {finding.thread}"
 
 
@@ -226,8 +262,14 @@ def _race(finding: Found) -> str:
     flags, memory = finding.flags, finding.memory
     does = _verb(flags & _Flag.WRITE, flags & _Flag.ATOMIC, *_DOES)
     did = _verb(flags & _Flag.OTHER_WRITE, flags & _Flag.OTHER_ATOMIC, *_DOES)
-    where = f"{_place(finding)} of {memory.description}" if memory else "memory"
-    line = "here too" if finding.line == finding.other_line else f"in line {finding.other_line}"
+    if memory:
+        where = f"{_place(finding)} of {memory.description}"
+    else:
+        where = "memory"
+    if finding.line == finding.other_line:
+        line = "here too"
+    else:
+        line = f"in line {finding.other_line}"
     text = f"data race on {where}: {finding.thread} {does} here, and {finding.other_thread} {did} {line}"
     if flags & _Flag.GROUPS:
         return (
@@ -241,11 +283,10 @@ def _race(finding: Found) -> str:
 
 
 def _divergent(finding: Found) -> str:
-    what = (
-        f"{finding.thread} waits here, and {finding.other_thread} at the barrier in line {finding.other_line}"
-        if finding.flags & _Flag.APART
-        else f"{finding.thread} has ended without coming here, where others of its threadgroup wait"
-    )
+    if finding.flags & _Flag.APART:
+        what = f"{finding.thread} waits here, and {finding.other_thread} at the barrier in line {finding.other_line}"
+    else:
+        what = f"{finding.thread} has ended without coming here, where others of its threadgroup wait"
     return (
         f"barrier in divergent control flow: {what}; every thread of a threadgroup must come to each barrier, those "
         "without work too"
@@ -253,7 +294,10 @@ def _divergent(finding: Found) -> str:
 
 
 def _misaligned(finding: Found) -> str:
-    memory = finding.memory.description if finding.memory else "memory"
+    if finding.memory:
+        memory = finding.memory.description
+    else:
+        memory = "memory"
     return (
         f"misaligned {_access(finding)} {finding.size} bytes at byte {finding.offset:,} of {memory}, by "
         f"{finding.thread}: a value of this type must lie at a multiple of {finding.value} bytes, unless it is packed"
@@ -262,8 +306,14 @@ def _misaligned(finding: Found) -> str:
 
 def _non_finite(finding: Found) -> str:
     origin = finding.sites[finding.site]
-    operation = f"'{origin.what}'" if origin.what in _OPERATORS else origin.what or "an operation"
-    line = "" if finding.other_line == origin.line else f" in line {finding.other_line}"
+    if origin.what in _OPERATORS:
+        operation = f"'{origin.what}'"
+    else:
+        operation = origin.what or "an operation"
+    if finding.other_line == origin.line:
+        line = ""
+    else:
+        line = f" in line {finding.other_line}"
     outcome = f"{_VALUES[min(finding.value, 2)]} is stored in {_place(finding)}{line}, by {finding.thread}"
     return f"{operation} of finite values gives one that is not finite, and {outcome}"
 
@@ -273,7 +323,10 @@ def _division(finding: Found) -> str:
 
 
 def _unwatched(finding: Found) -> str:
-    memory = finding.memory.extent() if finding.memory else "a buffer"
+    if finding.memory:
+        memory = finding.memory.extent()
+    else:
+        memory = "a buffer"
     return (
         f"{memory} is too large to be watched: data races and reads of undefined content in it are not found; check a "
         "smaller problem"

@@ -85,9 +85,15 @@ class _Values:
             yield line
             return
         divided = type_of(typed(_FLAGS.sub("", first, count=1))[0])
-        one = "1" if divided.count == 1 else f"splat ({divided.element} 1)"
+        if divided.count == 1:
+            one = "1"
+        else:
+            one = f"splat ({divided.element} 1)"
         zero, safe = self._name(), self._name()
-        condition = "i1" if divided.count == 1 else f"<{divided.count} x i1>"
+        if divided.count == 1:
+            condition = "i1"
+        else:
+            condition = f"<{divided.count} x i1>"
         yield f"  {zero} = icmp eq {divided.text} {second}, {'0' if divided.count == 1 else 'zeroinitializer'}"
         any_zero = yield from self._any(zero, divided)
         told = self._name()
@@ -136,7 +142,10 @@ class _Values:
         """Test if an element of a value is of one of these classes."""
         name = self._name()
         vector = kind.count > 1
-        condition = f"<{kind.count} x i1>" if vector else "i1"
+        if vector:
+            condition = f"<{kind.count} x i1>"
+        else:
+            condition = "i1"
         suffix = {"float": "f32", "half": "f16", "bfloat": "bf16"}[kind.element]
         function = f"@llvm.is.fpclass.{f'v{kind.count}' if vector else ''}{suffix}"
         self.declared.add(f"declare {condition} {function}({kind.text}, i32 immarg)")
@@ -168,5 +177,10 @@ def _function_name(call: str) -> str:
         position = end
         if not re.match(r"\d", mangled[position:]):
             break
-    name = names[-1] if names else mangled.removeprefix("llvm.").partition(".")[0]
-    return "conversion" if name.startswith("_") else f"'{name}'"
+    if names:
+        name = names[-1]
+    else:
+        name = mangled.removeprefix("llvm.").partition(".")[0]
+    if name.startswith("_"):
+        return "conversion"
+    return f"'{name}'"

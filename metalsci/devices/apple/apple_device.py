@@ -84,7 +84,9 @@ class _Process:
 
     @property
     def pid(self) -> int | None:
-        return self._process.pid if self._process else None
+        if self._process:
+            return self._process.pid
+        return None
 
     def kill(self) -> str:
         """End the process and all it started. Return how it ended, in words."""
@@ -98,7 +100,9 @@ class _Process:
         status = self._process.wait()
         self._process = None
         self.generation += 1
-        return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+        if status < 0:
+            return f"signal {signal.Signals(-status).name}"
+        return f"exit status {status}"
 
 
 class _Refused(Exception):  # noqa: N818  (a message from the other process, turned into a KernelFailure here)
@@ -142,7 +146,8 @@ class AppleDevice:
     def chip(self) -> str:
         if self._chip:
             return self._chip
-        if not (info := self._process.ask("info")):
+        info = self._process.ask("info")
+        if not info:
             raise DeviceError("MLX reports no Metal device on this machine: use device=cpu, or device=auto")
         return str(info["device_name"])
 
@@ -305,4 +310,6 @@ def _gpu_cores() -> int | None:
         return None
     registry = subprocess.run(["ioreg", "-rc", "IOAccelerator", "-k", "gpu-core-count"], capture_output=True, text=True)
     found = re.search(r'"gpu-core-count" = (\d+)', registry.stdout)
-    return int(found[1]) if found else None
+    if found:
+        return int(found[1])
+    return None

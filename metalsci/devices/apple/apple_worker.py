@@ -34,7 +34,9 @@ class AppleWorker:
 
     def info(self) -> dict[str, Any]:
         """Return MLX's description of the GPU; empty without Metal."""
-        return dict(mx.device_info(mx.gpu)) if mx.metal.is_available() else {}
+        if mx.metal.is_available():
+            return dict(mx.device_info(mx.gpu))
+        return {}
 
     def stage(self, key: int, arrays: Mapping[int, np.ndarray]) -> None:
         self._stages[key] = {symbol: mx.array(array) for symbol, array in arrays.items()}
@@ -110,7 +112,8 @@ class AppleWorker:
         try:
             mx.eval(broken(mx.zeros(_PROBE_SHAPE), (1, 1, 1), (1, 1, 1)))
         except RuntimeError as error:
-            if position := DIAGNOSTIC.search(str(error)):
+            position = DIAGNOSTIC.search(str(error))
+            if position:
                 return int(position["line"]) - 1
         return 0
 

@@ -80,7 +80,10 @@ class CpuDevice:
 
     @cached_property
     def name(self) -> str:
-        of = "" if self._architecture.name == NATIVE else f" as {self._architecture.name}"
+        if self._architecture.name == NATIVE:
+            of = ""
+        else:
+            of = f" as {self._architecture.name}"
         return f"cpu_metal on {self._threads} threads, {processor_name()}{of}"
 
     @property
@@ -232,7 +235,9 @@ class CpuStage:
         return self._device.compile(_OWN)
 
     def _bound(self, value: Symbol | np.generic) -> "cpu_metal.Buffer | np.generic":
-        return self._buffers[self._layout.buffer_of[value.id]] if isinstance(value, Symbol) else value
+        if isinstance(value, Symbol):
+            return self._buffers[self._layout.buffer_of[value.id]]
+        return value
 
     def poison(self, pattern: int = 0xFF) -> None:
         for buffer in self._buffers[self._layout.inputs :]:

@@ -26,7 +26,8 @@ def describe_processor(threads: int, name: str, ceilings: Ceilings) -> Machine:
         "Access is fast if one thread, and then its neighbour, read and write contiguous elements.",
         f"Ceilings: {ceilings.bandwidth:.3g} GB/s, {ceilings.fp32:.3g} GFLOP/s in single precision.",
     ]
-    if caches := _cache_sizes():
+    caches = _cache_sizes()
+    if caches:
         facts.insert(1, f"Caches of a core: {caches}.")
     return Machine(tuple(facts), _IDEAS)
 

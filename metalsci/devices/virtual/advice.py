@@ -95,7 +95,9 @@ def _about(name: str, dispatch: DispatchPrediction) -> str:
 
 def _idle(profile: DispatchProfile) -> str:
     worst = min((line for line in profile.lines if line.line and line.cycles), key=_work_lost, default=None)
-    return f"most of it in line {worst.line}" if worst is not None else "look at its branches"
+    if worst is not None:
+        return f"most of it in line {worst.line}"
+    return "look at its branches"
 
 
 def _work_lost(line: LineCounters) -> float:

@@ -111,7 +111,9 @@ def register_limit(declared: int | None) -> int:
     """Return the registers of 32 bits that the compiler may use, assumed from the threads that a kernel declares."""
     if declared is None or declared <= 416:
         return 128
-    return 52 if declared > 768 else 104
+    if declared > 768:
+        return 52
+    return 104
 
 
 def traffic(profile: DispatchProfile, gpu: GpuValues, place: Occupancy) -> dict[str, float]:

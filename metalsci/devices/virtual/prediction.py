@@ -78,7 +78,9 @@ class PredictedComparison:
         low, high = sorted((self.speedup, self.throughput_speedup))
         if 1 / CLOSEST < self.speedup < CLOSEST or (high / low > APART and (low < 1 < high)):
             return PredictedOrder.UNDECIDED
-        return PredictedOrder.FASTER if self.speedup > 1 else PredictedOrder.SLOWER
+        if self.speedup > 1:
+            return PredictedOrder.FASTER
+        return PredictedOrder.SLOWER
 
 
 def predict(profile: Profile, gpu: GpuFacts | GpuValues) -> Prediction:

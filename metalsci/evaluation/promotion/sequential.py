@@ -123,18 +123,24 @@ def _replanned(plan: tuple[int, ...], count: int, design: Design, seen: float, p
     if seen <= _NOISIER * planned:
         return plan
     later = tuple(look for look in design.looks(seen) if look > count)
-    return (*(look for look in plan if look <= count), *later) if later and later[-1] > plan[-1] else plan
+    if later and later[-1] > plan[-1]:
+        return (*(look for look in plan if look <= count), *later)
+    return plan
 
 
 def _without_alarm(values: list[float], design: Design) -> Ending:
-    return Ending.NOT_FASTER if _bound(values, _INTERVAL) < design.effect else Ending.UNDECIDED
+    if _bound(values, _INTERVAL) < design.effect:
+        return Ending.NOT_FASTER
+    return Ending.UNDECIDED
 
 
 def _p_value(values: list[float]) -> float:
     spread = statistics.stdev(values) / math.sqrt(len(values))
     mean = statistics.fmean(values)
     if spread == 0:
-        return 1.0 if mean <= 0 else 0.0
+        if mean <= 0:
+            return 1.0
+        return 0.0
     return upper_tail(mean / spread, len(values) - 1)
 
 

@@ -15,9 +15,13 @@ _PRECISION = 1e-15
 def upper_tail(t: float, freedom: float) -> float:
     """Compute P(T ≥ t) with so many degrees of freedom."""
     if math.isinf(t):
-        return 0.0 if t > 0 else 1.0
+        if t > 0:
+            return 0.0
+        return 1.0
     both_tails = _beta(freedom / 2, 0.5, freedom / (freedom + t * t))
-    return both_tails / 2 if t > 0 else 1 - both_tails / 2
+    if t > 0:
+        return both_tails / 2
+    return 1 - both_tails / 2
 
 
 def quantile(probability: float, freedom: float) -> float:
@@ -65,7 +69,9 @@ def _fraction(a: float, b: float, x: float) -> float:
 
 
 def _not_zero(value: float) -> float:
-    return value if abs(value) > _TINY else _TINY
+    if abs(value) > _TINY:
+        return value
+    return _TINY
 
 
 def beta_quantile(probability: float, a: float, b: float) -> float:

@@ -55,13 +55,15 @@ class KeyRing:
         filed = self._filed()
         for source in (self._taken, filed):
             for variable in variables:
-                if value := source.get(variable):
+                value = source.get(variable)
+                if value:
                     return value
         return None
 
     def demand(self, variables: Sequence[str], model: str) -> str:
         """Find a key. Raises ModelError that says which variable to set."""
-        if key := self.find(variables):
+        key = self.find(variables)
+        if key:
             return key
         raise ModelError(
             f"{model} needs an API key: set {' or '.join(variables)} in the environment, "
@@ -77,7 +79,10 @@ class KeyRing:
     def _filed(self) -> dict[str, str]:
         from dotenv import dotenv_values
 
-        values = dotenv_values(env_file(), interpolate=False) if env_file().is_file() else {}
+        if env_file().is_file():
+            values = dotenv_values(env_file(), interpolate=False)
+        else:
+            values = {}
         return {variable: value for variable, value in values.items() if value and self._holds_key(variable)}
 
 

@@ -24,7 +24,10 @@ def of_openai(error: Exception) -> Fault | None:
 
     if isinstance(error, openai.APIStatusError):
         headers = {name.lower(): value for name, value in error.response.headers.items()}
-        body = error.body if isinstance(error.body, dict) else {}
+        if isinstance(error.body, dict):
+            body = error.body
+        else:
+            body = {}
         return of_status(
             error.status_code, str(body.get("message") or error.message), error.code or error.type, headers
         )

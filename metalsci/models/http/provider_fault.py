@@ -78,10 +78,15 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     headers: with names in lower case.
     """
     try:
-        if milliseconds := headers.get("retry-after-ms"):
+        milliseconds = headers.get("retry-after-ms")
+        if milliseconds:
             return max(0.0, float(milliseconds) / 1000)
         value = headers.get("retry-after", "")
-        return max(0.0, float(value)) if value else None
+        if value:
+            return max(0.0, float(value))
+        return None
     except ValueError:
         date = email.utils.parsedate_tz(value)
-        return max(0.0, email.utils.mktime_tz(date) - time.time()) if date else None
+        if date:
+            return max(0.0, email.utils.mktime_tz(date) - time.time())
+        return None

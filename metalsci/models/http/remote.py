@@ -190,7 +190,10 @@ class RemoteModel:
             sent = usage or Usage(sum(estimate(turn.text) for turn in _turns(prompt)) + estimate(prompt.system))
             made = max(sent.output, estimate(text) + estimate(thoughts))
             usage = replace(sent, output=made, reasoning=max(sent.reasoning, estimate(thoughts)), estimated=True)
-        cost = self._price.of(usage) if self._price else None
+        if self._price:
+            cost = self._price.of(usage)
+        else:
+            cost = None
         return Response(text, thoughts, usage, cost, stop)
 
     def _wait(self, state: RetryCallState) -> float:
@@ -217,7 +220,10 @@ class RemoteModel:
         wait = failure.fault.retry_after or 0.0
         if attempts < self._transport.attempts and wait <= self._transport.patience:
             return DeadlineError(f"{self.name}: {told}; the budget leaves no time for another attempt")
-        asked = f" and asks to wait {wait:.0f} s" if wait else ""
+        if wait:
+            asked = f" and asks to wait {wait:.0f} s"
+        else:
+            asked = ""
         where = self._transport.base_url or "the provider"
         return ModelError(
             f"{self.name} at {where} does not answer after {attempts} {'attempt' if attempts == 1 else 'attempts'}"
@@ -247,12 +253,18 @@ def _turns(prompt: Prompt) -> list[Turn]:
 
 
 def _passing(state: RetryCallState) -> Fault:
-    failure = state.outcome.exception() if state.outcome else None
+    if state.outcome:
+        failure = state.outcome.exception()
+    else:
+        failure = None
     assert isinstance(failure, _Passing)
     return failure.fault
 
 
 def _progress(heard: _Heard, seconds: float) -> str:
     text, thoughts = "".join(heard.text), "".join(heard.thoughts)
-    what = f"about {estimate(text):,} tokens" if text else f"thinking, about {estimate(thoughts):,} tokens"
+    if text:
+        what = f"about {estimate(text):,} tokens"
+    else:
+        what = f"thinking, about {estimate(thoughts):,} tokens"
     return f"{what}, {seconds:.0f} s"

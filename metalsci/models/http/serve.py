@@ -63,7 +63,8 @@ class Server:
     def _wait_for(self, url: str) -> str:
         give_up = time.monotonic() + self._timeout
         while not _answers(url):
-            if died := self.obituary():
+            died = self.obituary()
+            if died:
                 raise ModelError(died)
             if time.monotonic() > give_up:
                 raise ModelError(
@@ -80,7 +81,10 @@ class Server:
         how = f"ended with status {self._process.returncode}"
         words = self._last_words()
         missing = _NO_MODULE.search(words)
-        advice = f"\nit is not installed here: pip install {missing[1].replace('_', '-')}" if missing else ""
+        if missing:
+            advice = f"\nit is not installed here: pip install {missing[1].replace('_', '-')}"
+        else:
+            advice = ""
         return f"{self._command} {how}; its last words:\n{words}{advice}"
 
     def stop(self) -> None:
@@ -101,7 +105,10 @@ class Server:
             self._log = None
 
     def _last_words(self) -> str:
-        text = self._log.read_text(encoding="utf-8", errors="replace") if self._log else ""
+        if self._log:
+            text = self._log.read_text(encoding="utf-8", errors="replace")
+        else:
+            text = ""
         return "\n".join(f"  {line}" for line in text.splitlines()[-8:]) or "  (none)"
 
 

@@ -41,18 +41,33 @@ class Thinking:
             start = self._held.lstrip()
             if _OPEN.startswith(start):
                 return
-            self._state = _State.INSIDE if start.startswith(_OPEN) else _State.TEXT
-            self._held = start.removeprefix(_OPEN) if self._state is _State.INSIDE else self._held
+            if start.startswith(_OPEN):
+                self._state = _State.INSIDE
+            else:
+                self._state = _State.TEXT
+            if self._state is _State.INSIDE:
+                self._held = start.removeprefix(_OPEN)
+            else:
+                self._held = self._held
         if self._state is _State.INSIDE:
             thought, closed, rest = self._held.partition(_CLOSE)
-            told = len(thought) if closed else len(thought) - _torn(thought)
+            if closed:
+                told = len(thought)
+            else:
+                told = len(thought) - _torn(thought)
             if told:
                 yield Thought(thought[:told])
             self._held = rest if closed else thought[told:]
-            self._state = _State.AFTER if closed else _State.INSIDE
+            if closed:
+                self._state = _State.AFTER
+            else:
+                self._state = _State.INSIDE
         if self._state is _State.AFTER:
             self._held = self._held.lstrip()
-            self._state = _State.TEXT if self._held else _State.AFTER
+            if self._held:
+                self._state = _State.TEXT
+            else:
+                self._state = _State.AFTER
         if self._state is _State.TEXT and self._held:
             yield Text(self._held)
             self._held = ""

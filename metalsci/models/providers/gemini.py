@@ -124,7 +124,10 @@ def _piece(response: Any) -> Generator[Event, None, None]:
     try:
         events: list[Event] = []
         for candidate in (response.candidates or [])[:1]:
-            parts = (candidate.content.parts or []) if candidate.content else []
+            if candidate.content:
+                parts = candidate.content.parts or []
+            else:
+                parts = []
             events += [Thought(part.text) if part.thought else Text(part.text) for part in parts if part.text]
             if candidate.finish_reason:
                 events.append(Ended(_stop(candidate.finish_reason.name)))
@@ -138,7 +141,9 @@ def _piece(response: Any) -> Generator[Event, None, None]:
 
 
 def _stop(reason: str) -> Stop:
-    return Stop.REFUSED if reason in _REFUSED else _STOPS.get(reason, Stop.END)
+    if reason in _REFUSED:
+        return Stop.REFUSED
+    return _STOPS.get(reason, Stop.END)
 
 
 def _usage(usage: Any) -> Usage:
@@ -154,8 +159,14 @@ def _usage(usage: Any) -> Usage:
 
 def _of_status(error: Any) -> Fault:
     """Classify an error. Google puts the reason (API_KEY_INVALID comes with a 400) and the wait into the details."""
-    body = error.details.get("error", {}) if isinstance(error.details, dict) else {}
-    details = [d for d in body.get("details") or [] if isinstance(d, dict)] if isinstance(body, dict) else []
+    if isinstance(error.details, dict):
+        body = error.details.get("error", {})
+    else:
+        body = {}
+    if isinstance(body, dict):
+        details = [d for d in body.get("details") or [] if isinstance(d, dict)]
+    else:
+        details = []
     reason = next((d["reason"] for d in details if "reason" in d), None)
     headers = {name.lower(): value for name, value in getattr(error.response, "headers", {}).items()}
     delay = next((str(d["retryDelay"]).removesuffix("s") for d in details if "retryDelay" in d), None)

@@ -45,7 +45,10 @@ def local(
     - serve: a command that serves the model, started for the run and stopped after it; {port} becomes a free port.
     - serve_timeout: seconds for it to load its weights.
     """
-    server = Server(list(serve), serve_timeout) if serve else None
+    if serve:
+        server = Server(list(serve), serve_timeout)
+    else:
+        server = None
     provider = Local(model, max_output_tokens, temperature, seed, system_role, dict(extra or {}), server)
     return RemoteModel(provider, transport, Price(0.0, 0.0, 0.0), max_output_tokens)
 

@@ -41,7 +41,9 @@ def integer(literal: str) -> int | None:
     """Parse `64`, `0x40u`, `1'024`."""
     digits = literal.replace("'", "").lower().rstrip("ul")
     try:
-        return int(digits, 8) if digits[:1] == "0" and digits.isdigit() else int(digits, 0)
+        if digits[:1] == "0" and digits.isdigit():
+            return int(digits, 8)
+        return int(digits, 0)
     except ValueError:
         return None
 
@@ -62,17 +64,23 @@ def evaluate(node: tree_sitter.Node | None, lookup: Lookup, depth: int = _MAX_DE
             return evaluate(node.named_child(0), lookup, depth - 1)
         case "unary_expression" if (symbol := _symbol(node)) in _UNARY:
             value = evaluate(node.child_by_field_name("argument"), lookup, depth - 1)
-            return None if value is None else _UNARY[symbol](value)
+            if value is None:
+                return None
+            return _UNARY[symbol](value)
         case "binary_expression" if (symbol := _symbol(node)) in _BINARY:
             left = evaluate(node.child_by_field_name("left"), lookup, depth - 1)
             right = evaluate(node.child_by_field_name("right"), lookup, depth - 1)
             if left is None or right is None or (right == 0 and symbol in "/%"):
                 return None
             value = _BINARY[symbol](left, right)
-            return value if value.bit_length() <= _MAX_BITS else None
+            if value.bit_length() <= _MAX_BITS:
+                return value
+            return None
     return None
 
 
 def _symbol(node: tree_sitter.Node) -> str:
     operator_node = node.child_by_field_name("operator")
-    return operator_node.type if operator_node is not None else ""
+    if operator_node is not None:
+        return operator_node.type
+    return ""

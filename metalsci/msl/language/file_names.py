@@ -43,7 +43,10 @@ class FileNames:
             return None
         tree = parse_cpp(f"int x = {expression};".encode())
         declarator = tree.root_node.children[0].child_by_field_name("declarator")
-        value = declarator.child_by_field_name("value") if declarator is not None else None
+        if declarator is not None:
+            value = declarator.child_by_field_name("value")
+        else:
+            value = None
         if value is None:
             return None
         return evaluate(value, lambda node: self._constant((node.text or b"").decode(errors="replace"), depth - 1))

@@ -49,7 +49,9 @@ class Declaration:
     @property
     def declarator(self) -> tree_sitter.Node | None:
         """The function's name with its parameters."""
-        return first(self.function, "function_declarator") if self.function is not None else None
+        if self.function is not None:
+            return first(self.function, "function_declarator")
+        return None
 
 
 def find_kernels(source: SourceText) -> tuple[tuple[Declaration, ...], tuple[Diagnostic, ...]]:
@@ -108,7 +110,9 @@ class _Reader:
 
     def _end_of(self, index: int) -> int:
         """Return the end of the token before `index`."""
-        return self._tokens[index - 1].end if index > 0 else 0
+        if index > 0:
+            return self._tokens[index - 1].end
+        return 0
 
     def _directive(self, token: Token) -> None:
         keyword = keyword_of(token)
@@ -170,7 +174,10 @@ class _Reader:
             branches.append(_Branches(depth, depth))
         elif keyword in (b"elif", b"else", b"endif") and branches:
             current = branches[-1]
-            current.after = depth if was_live else current.after
+            if was_live:
+                current.after = depth
+            else:
+                current.after = current.after
             depth = current.before
             if keyword == b"endif":
                 depth = branches.pop().after

@@ -95,7 +95,10 @@ class _SignatureReader:
 
     def _signature(self, declaration: Declaration) -> KernelSignature | None:
         declarator = declaration.declarator
-        name = _function_name(declarator) if declarator is not None else None
+        if declarator is not None:
+            name = _function_name(declarator)
+        else:
+            name = None
         if declarator is None or name is None:
             return None
         limits = (a.value for a in self._attributes(declaration, declaration.node) if a.name == LIMIT)
@@ -127,7 +130,10 @@ class _SignatureReader:
         leading = next((attribute for attribute in read if attribute.name != "maybe_unused"), None)
         at = shape.name or node
         line, column = declaration.position(at)
-        spelled = declaration.text(base) if base is not None else ""
+        if base is not None:
+            spelled = declaration.text(base)
+        else:
+            spelled = ""
         return Parameter(
             name=declaration.text(shape.name) if shape.name is not None else "",
             type=self._names.resolve(spelled) + shape.suffix,
@@ -148,7 +154,10 @@ class _SignatureReader:
         """Yield the attributes of `[[…]]` lists in a subtree, in order."""
         for attribute in attributes(node):
             arguments = next((c for c in attribute.named_children if c.type == "argument_list"), None)
-            value = next(iter(arguments.named_children), None) if arguments is not None else None
+            if arguments is not None:
+                value = next(iter(arguments.named_children), None)
+            else:
+                value = None
             line, column = declaration.position(attribute)
             yield Attribute(
                 name=declaration.text(attribute_name(attribute)),
@@ -163,8 +172,14 @@ class _SignatureReader:
     ) -> KernelSignature | None:
         """Make the kernel of a template's explicit instantiation."""
         use = first(declaration.node, "template_function")
-        name = use.child_by_field_name("name") if use is not None else None
-        values = use.child_by_field_name("arguments") if use is not None else None
+        if use is not None:
+            name = use.child_by_field_name("name")
+        else:
+            name = None
+        if use is not None:
+            values = use.child_by_field_name("arguments")
+        else:
+            values = None
         if use is None or name is None or values is None or declaration.text(name) not in templates:
             return None
         template, pattern = templates[declaration.text(name)]
@@ -259,7 +274,10 @@ def _number(parameters: Sequence[Parameter]) -> tuple[Parameter, ...]:
     numbered = []
     for p in parameters:
         bound = p.indirection is not Indirection.VALUE and p.address_space is not AddressSpace.THREAD
-        index = p.attribute_value if p.attribute in ("buffer", "threadgroup") else None
+        if p.attribute in ("buffer", "threadgroup"):
+            index = p.attribute_value
+        else:
+            index = None
         if bound and index is None and p.attribute in (None, "buffer", "threadgroup"):
             kind = slots[p.address_space]
             index = next(n for n in range(len(taken) + 1) if (kind, n) not in taken)
@@ -281,7 +299,12 @@ def _template_arguments(
             kind = None
         if name is None or (position >= len(given) and default is None):
             continue
-        value = given[position] if position < len(given) else template.text(default) if default else ""
+        if position < len(given):
+            value = given[position]
+        elif default:
+            value = template.text(default)
+        else:
+            value = ""
         yield TemplateArgument(template.text(kind) if kind is not None else "typename", template.text(name), value)
 
 
@@ -292,4 +315,6 @@ def substitute(values: Mapping[str, str], text: str) -> str:
 
 def _function_name(declarator: tree_sitter.Node) -> tree_sitter.Node | None:
     inner = declarator.child_by_field_name("declarator")
-    return first(inner, "identifier") if inner is not None else None
+    if inner is not None:
+        return first(inner, "identifier")
+    return None

@@ -34,9 +34,15 @@ def unqualified(text: bytes, node: tree_sitter.Node) -> Iterator[Finding]:
     The target of a pointer counts, not the place of the pointer itself: Apple's compiler takes `device float *&p`.
     """
     for declarator in node.named_children:
-        found = _outermost(declarator) if declarator.type.endswith("declarator") else None
+        if declarator.type.endswith("declarator"):
+            found = _outermost(declarator)
+        else:
+            found = None
         if found is not None and not _is_qualified(text, node) and not _leads_to_function(found):
-            kind = "pointer" if found.type in _POINTERS else "reference"
+            if found.type in _POINTERS:
+                kind = "pointer"
+            else:
+                kind = "reference"
             yield found, f"{kind} type must have explicit address space qualifier"
 
 
@@ -46,7 +52,10 @@ def _outermost(declarator: tree_sitter.Node) -> tree_sitter.Node | None:
     while current is not None and current.type not in (*_POINTERS, *_REFERENCES):
         inner = current.child_by_field_name("declarator")
         declarators = (child for child in current.named_children if child.type.endswith("declarator"))
-        current = inner if inner is not None else next(declarators, None)
+        if inner is not None:
+            current = inner
+        else:
+            current = next(declarators, None)
     return current
 
 
@@ -109,7 +118,10 @@ def _declared(text: SourceText) -> tuple[frozenset[str], frozenset[str]]:
     before = b";"
     for token, name in pairwise(text.tokens):
         if name.kind == "word" and token.text in (b"struct", b"class", b"enum", b"typename"):
-            kind = records if before in (b";", b"}", b"{", b":", b"typedef") else parameters
+            if before in (b";", b"}", b"{", b":", b"typedef"):
+                kind = records
+            else:
+                kind = parameters
             kind.add(name.text.decode(errors="replace"))
         before = token.text
     return frozenset(records - parameters), frozenset(parameters)

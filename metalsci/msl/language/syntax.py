@@ -53,7 +53,9 @@ def _stand_in(match: re.Match[bytes]) -> bytes:
 def word_at(text: bytes, offset: int) -> str:
     """Return the word that begins at a byte, empty if none does."""
     match = _WORD.match(text, offset)
-    return match[0].decode() if match else ""
+    if match:
+        return match[0].decode()
+    return ""
 
 
 def walk(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:

@@ -61,7 +61,10 @@ class ValueType:
     @property
     def elements(self) -> int:
         """Scalars that one value takes in memory: 4 for a float3, which is padded, 3 for a packed_float3."""
-        rows = 4 if self.rows == 3 and not self.packed else self.rows
+        if self.rows == 3 and not self.packed:
+            rows = 4
+        else:
+            rows = self.rows
         return rows * self.columns
 
     @property
@@ -75,7 +78,9 @@ class ValueType:
         if self.columns > 1:
             return f"{self.scalar}{self.columns}x{self.rows}"
         vector = f"{'packed_' if self.packed else ''}{self.scalar}{self.rows if self.rows > 1 else ''}"
-        return f"atomic_{vector}" if self.atomic else vector
+        if self.atomic:
+            return f"atomic_{vector}"
+        return vector
 
     @property
     def quoted(self) -> str:
@@ -83,24 +88,36 @@ class ValueType:
         plain = _SCALARS[self.scalar][0]
         if self.rows > 1 and self.columns == 1 and not self.packed:
             return f"'{self.name}' (vector of {self.rows} '{plain}' values)"
-        return f"'{self.name}' (aka '{plain}')" if self.is_scalar and plain != self.name else f"'{self.name}'"
+        if self.is_scalar and plain != self.name:
+            return f"'{self.name}' (aka '{plain}')"
+        return f"'{self.name}'"
 
 
 def value_type(spelled: str) -> ValueType | None:
     """Return the type of that name, None for structs, pointers, textures and others without an array."""
     name = re.sub(r"\b(?:metal|simd)\s*::\s*", "", spelled)
     name = " ".join(name.split())
-    if (scalar := _SYNONYMS.get(name, name)) in _SCALARS:
+    scalar = _SYNONYMS.get(name, name)
+    if scalar in _SCALARS:
         return ValueType(scalar)
     name = re.sub(r"\s*([<>,])\s*", r"\1", name)
-    if match := _ATOMIC.match(name):
+    match = _ATOMIC.match(name)
+    if match:
         inner = value_type(match["name"] or match["scalar"])
-        return ValueType(inner.scalar, atomic=True) if inner and inner.is_scalar and not inner.atomic else None
-    if match := _VECTOR.match(name) or _GENERIC_VECTOR.match(name):
+        if inner and inner.is_scalar and not inner.atomic:
+            return ValueType(inner.scalar, atomic=True)
+        return None
+    match = _VECTOR.match(name) or _GENERIC_VECTOR.match(name)
+    if match:
         element = value_type(match["scalar"])
         lanes = int(match["lanes"])
-        return ValueType(element.scalar, rows=lanes, packed=bool(match["packed"])) if element else None
-    if match := _MATRIX.match(name) or _GENERIC_MATRIX.match(name):
+        if element:
+            return ValueType(element.scalar, rows=lanes, packed=bool(match["packed"]))
+        return None
+    match = _MATRIX.match(name) or _GENERIC_MATRIX.match(name)
+    if match:
         element = value_type(match["scalar"])
-        return ValueType(element.scalar, rows=int(match["rows"]), columns=int(match["columns"])) if element else None
+        if element:
+            return ValueType(element.scalar, rows=int(match["rows"]), columns=int(match["columns"]))
+        return None
     return None

@@ -154,7 +154,10 @@ class _Writer:
         if reference:
             return binding, _reference(binding)
         if output:
-            value = data if same else f"reinterpret_cast<device {type_.name}*>({data})"
+            if same:
+                value = data
+            else:
+                value = f"reinterpret_cast<device {type_.name}*>({data})"
             return binding, f"device {type_.name}* {name} = {value};"
         return binding, f"auto {name} = {data if same else f'{self.view}<{type_.name}>({data})'};"
 
@@ -187,9 +190,15 @@ def _reference(binding: ArgumentBinding) -> str:
     if binding.scalar:
         cast = type_.scalar not in SAME_TYPES or type_.atomic
         space = AddressSpace.CONSTANT
-        value = f"reinterpret_cast<const {space} {type_.name}&>({data})" if cast else data
+        if cast:
+            value = f"reinterpret_cast<const {space} {type_.name}&>({data})"
+        else:
+            value = data
     else:
-        space = AddressSpace.CONSTANT if type_.elements < CONSTANT_BELOW else AddressSpace.DEVICE
+        if type_.elements < CONSTANT_BELOW:
+            space = AddressSpace.CONSTANT
+        else:
+            space = AddressSpace.DEVICE
         value = f"*reinterpret_cast<const {space} {type_.name}*>({data})"
     return f"const {space} {type_.name}& {name} = {value};"
 

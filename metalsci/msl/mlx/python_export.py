@@ -147,7 +147,8 @@ def _described(binding: ArgumentBinding, usage: CallExample) -> str:
     if binding.scalar:
         return f"number ({binding.dtype})"
     text = binding.dtype
-    if shape := usage.shapes.get(binding.parameter.name):
+    shape = usage.shapes.get(binding.parameter.name)
+    if shape:
         text += f" {_docstring(shape)}"
     if binding.elements > 1:
         text += f", {binding.elements} elements for each {binding.type.name}"
@@ -155,12 +156,16 @@ def _described(binding: ArgumentBinding, usage: CallExample) -> str:
 
 
 def _argument(binding: ArgumentBinding, name: str) -> str:
-    return f"_scalar({name}, mx.{binding.dtype})" if binding.scalar else f"{name}.astype(mx.{binding.dtype})"
+    if binding.scalar:
+        return f"_scalar({name}, mx.{binding.dtype})"
+    return f"{name}.astype(mx.{binding.dtype})"
 
 
 def function_name(kernel: LoweredKernel) -> str:
     """Return the name of the kernel's function."""
-    return f"{kernel.name}_" if kernel.name in _HOST_NAMES else _safe(kernel.name)
+    if kernel.name in _HOST_NAMES:
+        return f"{kernel.name}_"
+    return _safe(kernel.name)
 
 
 def shape_names(kernel: LoweredKernel) -> tuple[str, ...]:
@@ -183,14 +188,18 @@ def _python_names(bindings: Sequence[ArgumentBinding]) -> Mapping[str, str]:
 
 
 def _safe(name: str) -> str:
-    return f"{name}_" if keyword.iskeyword(name) or name in _OWN_NAMES else name
+    if keyword.iskeyword(name) or name in _OWN_NAMES:
+        return f"{name}_"
+    return name
 
 
 def _literal(text: str) -> str:
     """Spell Metal source as a readable Python literal, if Python has one."""
     if '"""' in text or "\r" in text or "\0" in text or text.endswith(("\\", '"')):
         return repr(text)
-    return f'r"""\n{text}"""' if text else '""'
+    if text:
+        return f'r"""\n{text}"""'
+    return '""'
 
 
 def _docstring(text: str) -> str:

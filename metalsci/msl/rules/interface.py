@@ -16,7 +16,11 @@ def compare(unit: Unit, expected: Sequence[KernelSignature]) -> Iterator[Diagnos
     for kernel in expected:
         found = unit.kernel(kernel.name)
         if found is None:
-            place = (unit.kernels[0].line, unit.kernels[0].column) if unit.kernels else (1, 1)  # where it might stand
+            # where it might stand
+            if unit.kernels:
+                place = (unit.kernels[0].line, unit.kernels[0].column)
+            else:
+                place = (1, 1)
             yield Diagnostic(
                 Severity.ERROR, *place, f"kernel '{kernel.name}' is missing: expected '{_spelled(kernel)}'"
             )

@@ -147,7 +147,10 @@ def _gnu(declaration: Declaration, node: tree_sitter.Node) -> Iterator[Diagnosti
 def _address_spaces(declaration: Declaration) -> Iterator[Diagnostic]:
     """Check that every pointer and reference names its address space."""
     declarator = declaration.declarator
-    parameters = declarator.child_by_field_name("parameters") if declarator is not None else None
+    if declarator is not None:
+        parameters = declarator.child_by_field_name("parameters")
+    else:
+        parameters = None
     for parameter in parameters.named_children if parameters is not None else ():
         for found, message in unqualified(declaration.head.text, parameter):
             yield _error(declaration.position(found), message)
@@ -185,7 +188,10 @@ def _input(parameter: Parameter) -> Iterator[Diagnostic]:
     by_value = parameter.indirection is Indirection.VALUE
     for attribute in parameter.attributes:
         if not _fits(attribute.name, parameter, type_):
-            quoted = _quoted(parameter.type) if by_value else f"'{_declared(parameter)}'"
+            if by_value:
+                quoted = _quoted(parameter.type)
+            else:
+                quoted = f"'{_declared(parameter)}'"
             yield _error(_place(attribute), f"type {quoted} is not valid for attribute '{attribute.name}'")
     known = [a for a in parameter.attributes if a.name in ON_PARAMETERS]
     if parameter.type in ("double", "long long", "unsigned long long", "long double"):
@@ -265,11 +271,19 @@ def _conflict(kernel: KernelSignature) -> Iterator[Diagnostic]:
 
 
 def _declared(parameter: Parameter) -> str:
-    symbol = "*" if parameter.indirection is Indirection.POINTER else "&"
-    const = "const " if parameter.const or parameter.address_space is AddressSpace.CONSTANT else ""
+    if parameter.indirection is Indirection.POINTER:
+        symbol = "*"
+    else:
+        symbol = "&"
+    if parameter.const or parameter.address_space is AddressSpace.CONSTANT:
+        const = "const "
+    else:
+        const = ""
     return f"{const}{parameter.address_space} {parameter.type} {symbol}"
 
 
 def _quoted(type_: str) -> str:
     known = value_type(type_)
-    return known.quoted if known is not None else f"'{type_}'"
+    if known is not None:
+        return known.quoted
+    return f"'{type_}'"

@@ -74,7 +74,8 @@ def refuse(text: SourceText) -> Iterator[Diagnostic]:
         if word.kind == "word" and (message := _word(word.text)) is not None:
             yield _error(whole, word.start, message)
     yield from _pragma_operators(whole, words)
-    if (paste := _PASTE.search(whole.data)) is not None:
+    paste = _PASTE.search(whole.data)
+    if paste is not None:
         for made in _pasted({word.text for word in words if word.kind in ("word", "number")}):
             yield _error(whole, paste.start(), _word(made) or _pragma(b""))
 
@@ -88,7 +89,10 @@ def _as_read(data: bytes) -> bytes:
     forbidden.
     """
     data = re.sub(rb"\r(?!\n)", b"\n", data).replace(b"\r\n", b"\n")
-    joined = _joined(data) if _SPLICE.search(data) else data
+    if _SPLICE.search(data):
+        joined = _joined(data)
+    else:
+        joined = data
     return re.sub(rb"[\0\x80-\xff]", b" ", joined)
 
 
@@ -145,7 +149,10 @@ def _attributes(text: SourceText, tokens: Sequence[Token]) -> Iterator[Diagnosti
 def _directive(text: SourceText, directive: Token) -> Iterator[Diagnostic]:
     keyword = keyword_of(directive)
     operands = operands_of(directive)
-    start = operands[0].start if operands else directive.start
+    if operands:
+        start = operands[0].start
+    else:
+        start = directive.start
     line = text.data[start : directive.end].strip()
     if keyword == b"pragma" and operands and not _PRAGMA.match(line):
         yield _error(text, start, _pragma(operands[0].text))

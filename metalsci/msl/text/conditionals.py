@@ -30,16 +30,30 @@ class Conditionals:
 
     def read(self, keyword: bytes, directive: Token, macros: Macros) -> None:
         if keyword in (b"if", b"ifdef", b"ifndef"):
-            state = _condition(keyword, directive, macros) if self.live else False
+            if self.live:
+                state = _condition(keyword, directive, macros)
+            else:
+                state = False
             self._branches.append(_Branch(state, taken=state, inside=(self.live, self.undecided)))
         elif self._branches and keyword in (b"elif", b"else"):
             branch = self._branches[-1]
             if branch.taken is True:
                 branch.state = False
             else:
-                state = True if keyword == b"else" else _condition(keyword, directive, macros)
-                branch.state = state if branch.taken is False or state is False else None
-                branch.taken = True if state is True else (None if None in (state, branch.taken) else False)
+                if keyword == b"else":
+                    state = True
+                else:
+                    state = _condition(keyword, directive, macros)
+                if branch.taken is False or state is False:
+                    branch.state = state
+                else:
+                    branch.state = None
+                if state is True:
+                    branch.taken = True
+                elif None in (state, branch.taken):
+                    branch.taken = None
+                else:
+                    branch.taken = False
         elif self._branches and keyword == b"endif":
             self._branches.pop()
 
@@ -66,17 +80,30 @@ def _condition(keyword: bytes, directive: Token, macros: Macros) -> bool | None:
     """Evaluate a condition; None if it rests on names that only the compiler knows."""
     operands = operands_of(directive)
     if keyword in (b"ifdef", b"ifndef"):
-        defined = _is_defined(operands[0].text, macros) if operands else None
-        return defined if keyword == b"ifdef" or defined is None else not defined
+        if operands:
+            defined = _is_defined(operands[0].text, macros)
+        else:
+            defined = None
+        if keyword == b"ifdef" or defined is None:
+            return defined
+        return not defined
     try:
         expanded = b"".join(_condition_text(operands, macros))
     except MacroError:
         return None
     tree = parse_cpp(b"#if " + expanded + b"\n#endif\n")
-    branch = tree.root_node.children[0] if tree.root_node.children else None
-    node = branch.child_by_field_name("condition") if branch is not None else None
+    if tree.root_node.children:
+        branch = tree.root_node.children[0]
+    else:
+        branch = None
+    if branch is not None:
+        node = branch.child_by_field_name("condition")
+    else:
+        node = None
     value = evaluate(node, _no_names)
-    return None if value is None else value != 0
+    if value is None:
+        return None
+    return value != 0
 
 
 def _condition_text(operands: Sequence[Token], macros: Macros) -> Iterable[bytes]:
@@ -87,7 +114,10 @@ def _condition_text(operands: Sequence[Token], macros: Macros) -> Iterable[bytes
         if operands[at].text == b"defined":
             parenthesized = at + 1 < len(operands) and operands[at + 1].text == b"("
             named = at + (2 if parenthesized else 1)
-            defined = _is_defined(operands[named].text, macros) if named < len(operands) else None
+            if named < len(operands):
+                defined = _is_defined(operands[named].text, macros)
+            else:
+                defined = None
             if defined is None:
                 raise MacroError("unknown definition")
             tokens.append(Token("number", -1, -1, b"1" if defined else b"0"))
@@ -105,7 +135,11 @@ def _condition_text(operands: Sequence[Token], macros: Macros) -> Iterable[bytes
 
 
 def _is_defined(name: bytes, macros: Macros) -> bool | None:
-    return True if name in macros else (None if _is_reserved(name) else False)
+    if name in macros:
+        return True
+    if _is_reserved(name):
+        return None
+    return False
 
 
 def _is_reserved(name: bytes) -> bool:

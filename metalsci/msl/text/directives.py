@@ -12,13 +12,17 @@ _SPLICE = re.compile(rb"\\\r?\n")
 def keyword_of(directive: Token) -> bytes:
     """Return `define`, `if`, `include`, …; empty for a lone `#`."""
     head = _HEAD.match(directive.text)
-    return head["keyword"] if head else b""
+    if head:
+        return head["keyword"]
+    return b""
 
 
 def name_in(directive: Token) -> bytes:
     """Return the name after `#define`, `#undef`, `#ifdef`; empty if there is none."""
     head = _HEAD.match(directive.text)
-    return head["name"] or b"" if head else b""
+    if head:
+        return head["name"] or b""
+    return b""
 
 
 def operands_of(directive: Token) -> list[Token]:

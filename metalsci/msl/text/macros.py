@@ -40,7 +40,9 @@ class Expansion:
         if not self.origins:
             return 0
         start, verbatim = self.origins[piece]
-        return start + offset - self.starts[piece] if verbatim else start
+        if verbatim:
+            return start + offset - self.starts[piece]
+        return start
 
 
 @dataclass
@@ -70,7 +72,9 @@ class Macros:
     def last(self, name: bytes) -> bytes:
         """Return the end of a macro's replacement."""
         replacement = self._defined[name].replacement
-        return replacement[-1].text if replacement else b""
+        if replacement:
+            return replacement[-1].text
+        return b""
 
     def braces(self, name: bytes) -> int:
         """Count how many more braces an expansion opens than it closes."""
@@ -141,11 +145,16 @@ class _Expander:
             yield from self.run(_substitute(macro, arguments), hidden | {macro.name}, where)
 
     def _macro(self, tokens: Sequence[Token], at: int, hidden: frozenset[bytes]) -> Macro | None:
-        macro = self._defined.get(tokens[at].text) if tokens[at].kind == "word" else None
+        if tokens[at].kind == "word":
+            macro = self._defined.get(tokens[at].text)
+        else:
+            macro = None
         if macro is None or macro.name in hidden:
             return None
         called = at + 1 < len(tokens) and tokens[at + 1].text == b"("
-        return macro if called or macro.parameters is None else None
+        if called or macro.parameters is None:
+            return macro
+        return None
 
     def _spend(self, tokens: int, depth: int) -> None:
         self._budget -= tokens + 1
@@ -202,9 +211,15 @@ def _substitute(macro: Macro, arguments: Mapping[bytes, Sequence[Token]]) -> lis
     at = 0
     while at < len(tokens):
         token = tokens[at]
-        following = tokens[at + 1].text if at + 1 < len(tokens) else b""
+        if at + 1 < len(tokens):
+            following = tokens[at + 1].text
+        else:
+            following = b""
         if token.text == b"#" and following == b"#":
-            pasted = arguments.get(tokens[at + 2].text, [tokens[at + 2]]) if at + 2 < len(tokens) else []
+            if at + 2 < len(tokens):
+                pasted = arguments.get(tokens[at + 2].text, [tokens[at + 2]])
+            else:
+                pasted = []
             out = _paste(out, list(pasted))
             at += 3
         elif token.text == b"#" and following in arguments:

@@ -29,9 +29,15 @@ def fenced(source: str) -> str:
 def inline(text: str, most: int = 160) -> str:
     """Shorten code or prose to one line of `most` characters."""
     line = " ".join(text.split())
-    line = line if len(line) <= most else line[: most - 1] + "…"
+    if len(line) <= most:
+        line = line
+    else:
+        line = line[: most - 1] + "…"
     fence = "`" * (_longest(line) + 1)
-    pad = " " if line.startswith("`") or line.endswith("`") else ""
+    if line.startswith("`") or line.endswith("`"):
+        pad = " "
+    else:
+        pad = ""
     return f"{fence}{pad}{line}{pad}{fence}"
 
 

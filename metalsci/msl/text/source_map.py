@@ -67,6 +67,8 @@ def locate(built: str, parts: Sequence[MappedText], file: SourceText, line: int,
             return None
         if start <= offset < start + len(data):
             origin = part.origin(offset - start)
-            return None if origin is None else file.position(origin)
+            if origin is None:
+                return None
+            return file.position(origin)
         end = start
     return None

@@ -40,7 +40,9 @@ def is_vector_type(name: str) -> bool:
 
 
 def element_type(name: str) -> str:
-    return name[:-1] if name in _VECTORS else name
+    if name in _VECTORS:
+        return name[:-1]
+    return name
 
 
 def is_pure(name: str) -> bool:

@@ -31,7 +31,9 @@ class Chain:
         return self.node.operator == "*"
 
     def spell(self, terms: Sequence[Term]) -> str:
-        return _spell_product(terms) if self.is_product else spell_sum(terms)
+        if self.is_product:
+            return _spell_product(terms)
+        return spell_sum(terms)
 
     def with_name(self, name: str, parts: Collection[Term]) -> Edit[str]:
         """Replace some of the chain's operands by `name`."""
@@ -48,7 +50,8 @@ class Chain:
 def chains(root: Node) -> Iterator[Chain]:
     """Yield every whole sum and product, outer before inner."""
     for node in root.find("binary_expression"):
-        if (chain := chain_at(node)) is not None:
+        chain = chain_at(node)
+        if chain is not None:
             yield chain
 
 
@@ -75,7 +78,9 @@ def sum_terms(node: Node, sign: Sign = "+") -> Iterator[Term]:
 
 
 def _flipped(sign: Sign) -> Sign:
-    return "-" if sign == "+" else "+"
+    if sign == "+":
+        return "-"
+    return "+"
 
 
 def factors(node: Node) -> Iterator[Node]:
@@ -95,7 +100,10 @@ def spell_sum(terms: Sequence[Term], after: str = "") -> str:
         if text:
             text += f" {term.sign} {operand}"
         else:
-            text = operand if term.sign == "+" else negated(term.node)
+            if term.sign == "+":
+                text = operand
+            else:
+                text = negated(term.node)
     return text or "0"
 
 

@@ -44,8 +44,12 @@ class CountedLoop:
         values = range(start, stop, self.step)
         upward = self.comparison in ("<", "<=")
         if self.comparison == "!=":
-            return values if 0 < len(values) <= most and (stop - start) % self.step == 0 else None
-        return values if 0 < len(values) <= most and upward == (self.step > 0) else None
+            if 0 < len(values) <= most and (stop - start) % self.step == 0:
+                return values
+            return None
+        if 0 < len(values) <= most and upward == (self.step > 0):
+            return values
+        return None
 
 
 def counted_loops(function: FunctionScope, expressions: Expressions) -> Iterator[CountedLoop]:
@@ -82,8 +86,13 @@ def _step(update: Node, counter: VariableScope, expressions: Expressions) -> int
             return -1
         case "+=" | "-=" as sign:
             amount = expressions.constant(update.part("right"))
-            size = int(amount.value) if amount and amount.type != "float" else 0
-            return size if sign == "+=" else -size
+            if amount and amount.type != "float":
+                size = int(amount.value)
+            else:
+                size = 0
+            if sign == "+=":
+                return size
+            return -size
     return 0
 
 

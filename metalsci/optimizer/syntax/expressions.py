@@ -72,14 +72,20 @@ class Expressions:
         """Yield reads through pointers and arrays in memory, not those of a thread's own arrays."""
         for part in node.find("subscript_expression", "pointer_expression"):
             base = part.part("argument").bare
-            variable = self.variable(base) if base.kind == "identifier" else None
+            if base.kind == "identifier":
+                variable = self.variable(base)
+            else:
+                variable = None
             if variable is None or not variable.is_local_array:
                 yield part
 
     def is_stable_memory(self, load: Node) -> bool:
         """Return True for a read of memory that no kernel writes."""
         base = load.part("argument").bare
-        variable = self.variable(base) if base.kind == "identifier" else None
+        if base.kind == "identifier":
+            variable = self.variable(base)
+        else:
+            variable = None
         return variable is not None and variable.is_read_only_memory
 
     def may_trap(self, node: Node) -> bool:
@@ -99,13 +105,19 @@ class Expressions:
                 return self._constant_name(node)
             case "unary_expression" if node.operator == "-":
                 value = self.constant(node.part("argument"))
-                return negate(value) if value else None
+                if value:
+                    return negate(value)
+                return None
             case "binary_expression":
                 left, right = self.constant(node.part("left")), self.constant(node.part("right"))
-                return fold(node.operator, left, right) if left and right else None
+                if left and right:
+                    return fold(node.operator, left, right)
+                return None
             case "call_expression" if len(builtins.arguments(node)) == 1:
                 value = self.constant(builtins.arguments(node)[0])
-                return convert(value, builtins.called_name(node)) if value else None
+                if value:
+                    return convert(value, builtins.called_name(node))
+                return None
         return None
 
     def _constant_name(self, identifier: Node) -> Literal | None:
@@ -117,7 +129,9 @@ class Expressions:
         if not variable.qualifiers & {"const", "constexpr", "constant"}:
             return None
         value = self.constant(variable.initial)
-        return convert(value, variable.type) if value else None
+        if value:
+            return convert(value, variable.type)
+        return None
 
     def type_of(self, node: Node) -> str | None:
         """Return the expression's type, None if it cannot be told."""
@@ -128,10 +142,14 @@ class Expressions:
     def _infer(self, node: Node) -> str | None:
         match node.kind:
             case "parenthesized_expression":
-                return self.type_of(node.bare) if node.bare is not node else None
+                if node.bare is not node:
+                    return self.type_of(node.bare)
+                return None
             case "number_literal" | "true" | "false":
                 literal = parse_literal(node.text)
-                return literal.type if literal else None
+                if literal:
+                    return literal.type
+                return None
             case "identifier":
                 return self._type_of_name(node)
             case "subscript_expression":
@@ -143,28 +161,41 @@ class Expressions:
             case "cast_expression":
                 return node.part("type").text
             case "unary_expression":
-                return "bool" if node.operator == "!" else self.type_of(node.part("argument"))
+                if node.operator == "!":
+                    return "bool"
+                return self.type_of(node.part("argument"))
             case "binary_expression":
                 return self._type_of_operation(node)
             case "conditional_expression":
                 kinds = {self.type_of(node.part(part)) for part in ("consequence", "alternative")}
-                return kinds.pop() if len(kinds) == 1 else _promoted(*kinds)
+                if len(kinds) == 1:
+                    return kinds.pop()
+                return _promoted(*kinds)
         return None
 
     def _type_of_name(self, node: Node) -> str | None:
         variable = self.variable(node)
         if variable is None:
             literal = self._constant_name(node)
-            return literal.type if literal else None
-        return variable.type if variable.is_scalar and variable.type != "auto" else None
+            if literal:
+                return literal.type
+            return None
+        if variable.is_scalar and variable.type != "auto":
+            return variable.type
+        return None
 
     def _type_of_element(self, node: Node) -> str | None:
         base = node.part("argument").bare
-        variable = self.variable(base) if base.kind == "identifier" else None
+        if base.kind == "identifier":
+            variable = self.variable(base)
+        else:
+            variable = None
         if variable is None:
             return None
         if variable.is_scalar:
-            return builtins.element_type(variable.type) if builtins.is_vector_type(variable.type) else None
+            if builtins.is_vector_type(variable.type):
+                return builtins.element_type(variable.type)
+            return None
         if variable.form is Form.ARRAY and variable.length is None:
             return None
         return variable.type
@@ -175,7 +206,9 @@ class Expressions:
         if base is None or not builtins.is_vector_type(base) or not set(names) <= _SWIZZLE:
             return None
         element = builtins.element_type(base)
-        return element if len(names) == 1 else f"{element}{len(names)}"
+        if len(names) == 1:
+            return element
+        return f"{element}{len(names)}"
 
     def _type_of_call(self, node: Node) -> str | None:
         name = builtins.called_name(node)
@@ -188,7 +221,9 @@ class Expressions:
             return builtins.element_type(kinds[0])
         if builtins.is_elementwise(name) and kinds:
             vectors = [kind for kind in kinds if kind and builtins.is_vector_type(kind)]
-            return vectors[0] if vectors else kinds[0]
+            if vectors:
+                return vectors[0]
+            return kinds[0]
         return None
 
     def _type_of_operation(self, node: Node) -> str | None:
@@ -199,7 +234,9 @@ class Expressions:
             return None
         for one, other in ((left, right), (right, left)):
             if builtins.is_vector_type(one):
-                return one if other in (one, builtins.element_type(one)) else None
+                if other in (one, builtins.element_type(one)):
+                    return one
+                return None
         if node.operator in ("<<", ">>"):
             return left
         return _promoted(left, right)
@@ -208,4 +245,6 @@ class Expressions:
 def _promoted(left: str | None, right: str | None) -> str | None:
     """Apply the usual arithmetic conversions, for all but 64-bit integers."""
     kinds = ["int" if kind in _PROMOTED_TO_INT else kind for kind in (left, right)]
-    return max(kinds, key=_RANK.__getitem__) if all(kind in _RANK for kind in kinds) else None
+    if all(kind in _RANK for kind in kinds):
+        return max(kinds, key=_RANK.__getitem__)
+    return None

@@ -35,7 +35,9 @@ class Literal:
     def __str__(self) -> str:
         match self.type:
             case "bool":
-                return "true" if self.value else "false"
+                if self.value:
+                    return "true"
+                return "false"
             case "float":
                 return f"{float(self.value)!r}f"
             case "uint":
@@ -64,8 +66,12 @@ def parse_literal(text: str) -> Literal | None:
 
 def _integer(value: int, unsigned: bool) -> Literal | None:
     if unsigned:
-        return Literal(value, "uint") if value in _UINT_RANGE else None
-    return Literal(value, "int") if value in _INT_RANGE else None
+        if value in _UINT_RANGE:
+            return Literal(value, "uint")
+        return None
+    if value in _INT_RANGE:
+        return Literal(value, "int")
+    return None
 
 
 def convert(literal: Literal, type_name: str) -> Literal | None:
@@ -83,7 +89,9 @@ def convert(literal: Literal, type_name: str) -> Literal | None:
 def negate(literal: Literal) -> Literal | None:
     if literal.type == "float":
         return Literal(-float(literal.value), "float")
-    return _integer(-int(literal.value), unsigned=False) if literal.type == "int" else None
+    if literal.type == "int":
+        return _integer(-int(literal.value), unsigned=False)
+    return None
 
 
 def fold(symbol: str, left: Literal, right: Literal) -> Literal | None:
@@ -103,7 +111,9 @@ def _fold_float(symbol: str, left: float, right: float) -> Literal | None:
         return None
     value = _FOLDED[symbol](left, right)
     whole = left.is_integer() and right.is_integer() and abs(value) <= _EXACT_FLOAT
-    return Literal(value, "float") if whole else None
+    if whole:
+        return Literal(value, "float")
+    return None
 
 
 def _fold_integer(symbol: str, left: int, right: int, unsigned: bool) -> Literal | None:
@@ -111,6 +121,9 @@ def _fold_integer(symbol: str, left: int, right: int, unsigned: bool) -> Literal
         return _integer(int(_FOLDED[symbol](left, right)), unsigned)
     if symbol in ("/", "%") and right != 0:
         quotient = abs(left) // abs(right)
-        quotient = quotient if (left < 0) == (right < 0) else -quotient
+        if (left < 0) == (right < 0):
+            quotient = quotient
+        else:
+            quotient = -quotient
         return _integer(quotient if symbol == "/" else left - quotient * right, unsigned)
     return None

@@ -36,4 +36,6 @@ def named_after(nodes: Sequence[Node], names: Names) -> str:
 def quoted(text: str) -> str:
     """Quote a text for a sentence: on one line, and not too long."""
     flat = " ".join(text.split())
-    return f"`{flat}`" if len(flat) <= _LONGEST_QUOTE else f"`{flat[: _LONGEST_QUOTE - 3]}...`"
+    if len(flat) <= _LONGEST_QUOTE:
+        return f"`{flat}`"
+    return f"`{flat[: _LONGEST_QUOTE - 3]}...`"

@@ -68,7 +68,9 @@ def _selection(node: Node, expressions: Expressions) -> WrappedIndex | None:
     if not all(_is_shift(part, index, sign, period, expressions) for part, sign in shifted):
         return None
     definition = _definition(index, expressions)
-    return _wrapped(node, period, tuple(sum_terms(definition)), True, expressions) if definition else None
+    if definition:
+        return _wrapped(node, period, tuple(sum_terms(definition)), True, expressions)
+    return None
 
 
 def _is_shift(node: Node, index: Node, sign: str, period: Node, expressions: Expressions) -> bool:
@@ -84,12 +86,17 @@ def _is_shift(node: Node, index: Node, sign: str, period: Node, expressions: Exp
 def _definition(index: Node, expressions: Expressions) -> Node | None:
     """Return the sum that a variable holds, None if its terms may have changed since; else the index itself."""
     variable = expressions.variable(index.bare)
-    initial = variable.initial.bare if variable is not None and variable.initial is not None else None
+    if variable is not None and variable.initial is not None:
+        initial = variable.initial.bare
+    else:
+        initial = None
     if variable is None or initial is None or initial.kind != "binary_expression":
         return index
     lasting = variable.is_fixed and expressions.is_pure(initial)
     lasting = lasting and all(v.is_fixed for v in expressions.variables(initial))
-    return initial if lasting and next(expressions.loads(initial), None) is None else None
+    if lasting and next(expressions.loads(initial), None) is None:
+        return initial
+    return None
 
 
 def _wrapped(

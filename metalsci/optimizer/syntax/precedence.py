@@ -43,7 +43,9 @@ def level_of(node: Node) -> int:
         case "conditional_expression":
             return CONDITIONAL
         case "number_literal":
-            return UNARY if node.text.startswith(("-", "+")) else PRIMARY
+            if node.text.startswith(("-", "+")):
+                return UNARY
+            return PRIMARY
         case kind if kind in _PREFIX:
             return UNARY
         case kind if kind in _LOOSE:
@@ -58,9 +60,13 @@ def required_level(node: Node) -> int:
         return ANY
     if parent.kind == "binary_expression":
         level = _BINARY.get(parent.operator, PRIMARY)
-        return level if node.field == "left" else level + 1
+        if node.field == "left":
+            return level
+        return level + 1
     if parent.kind == "conditional_expression":
-        return CONDITIONAL + 1 if node.field == "condition" else CONDITIONAL
+        if node.field == "condition":
+            return CONDITIONAL + 1
+        return CONDITIONAL
     if parent.kind in _PREFIX:
         return UNARY
     if parent.kind in _POSTFIX and node.field in ("argument", "function"):
@@ -69,7 +75,9 @@ def required_level(node: Node) -> int:
 
 
 def parenthesised(text: str, level: int, required: int) -> str:
-    return text if level >= required else f"({text})"
+    if level >= required:
+        return text
+    return f"({text})"
 
 
 def fitted(node: Node, text: str, level: int) -> str:

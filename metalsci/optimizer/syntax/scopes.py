@@ -195,13 +195,22 @@ class _Resolver:
                 self._declare_one(node, declarator, block)
 
     def _declare_one(self, node: Node, declarator: Node, block: Node) -> None:
-        initial = declarator.child("value") if declarator.kind == "init_declarator" else None
-        name = declarator.part("declarator") if declarator.kind == "init_declarator" else declarator
+        if declarator.kind == "init_declarator":
+            initial = declarator.child("value")
+        else:
+            initial = None
+        if declarator.kind == "init_declarator":
+            name = declarator.part("declarator")
+        else:
+            name = declarator
         form, lengths = Form.VALUE, list[Node]()
         while name.kind != "identifier":
             if name.kind == "array_declarator":
                 lengths += [size] if (size := name.child("size")) else []
-            form = _FORMS.get(name.kind, form) if form is Form.VALUE else form
+            if form is Form.VALUE:
+                form = _FORMS.get(name.kind, form)
+            else:
+                form = form
             inner = name.child("declarator") or next(iter(name.named), None)
             if inner is None or name.kind == "function_declarator":
                 return

@@ -22,9 +22,17 @@ def starts_line(node: Node) -> bool:
 
 def pragma_before(statement: Node) -> Node | None:
     """Return the directive directly in front of a statement that belongs to it: `#pragma unroll`."""
-    siblings = [node for node in statement.parent.children if node.kind != "comment"] if statement.parent else []
-    at = siblings.index(statement) if statement in siblings else 0
-    return siblings[at - 1] if at and siblings[at - 1].kind == "preproc_call" else None
+    if statement.parent:
+        siblings = [node for node in statement.parent.children if node.kind != "comment"]
+    else:
+        siblings = []
+    if statement in siblings:
+        at = siblings.index(statement)
+    else:
+        at = 0
+    if at and siblings[at - 1].kind == "preproc_call":
+        return siblings[at - 1]
+    return None
 
 
 def insert_before(statement: Node, *lines: str) -> Edit[str]:
@@ -41,7 +49,10 @@ def remove(statement: Node) -> Edit[str]:
     source = statement.source
     line_start = source.rfind("\n", 0, statement.start) + 1
     line_end = source.find("\n", statement.end)
-    line_end = len(source) if line_end < 0 else line_end + 1
+    if line_end < 0:
+        line_end = len(source)
+    else:
+        line_end = line_end + 1
     before = source[line_start : statement.start]
     behind = source[statement.end : line_end].strip()
     if not before.strip() and (not behind or behind.startswith("//")):

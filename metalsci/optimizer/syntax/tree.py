@@ -86,13 +86,18 @@ class Node:
         if self._shape is None:
             node = self.bare
             inner = [child.shape for child in node.children if child.kind != "comment"]
-            self._shape = (node.kind, *inner) if inner else (node.text,)
+            if inner:
+                self._shape = (node.kind, *inner)
+            else:
+                self._shape = (node.text,)
         return self._shape
 
     @property
     def operator(self) -> str:
         node = self.child("operator")
-        return node.text if node else ""
+        if node:
+            return node.text
+        return ""
 
     def child(self, field: str) -> "Node | None":
         for child in self.children:

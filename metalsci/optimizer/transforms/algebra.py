@@ -48,7 +48,9 @@ class ContractToFma:
         ]
         edits += self._updates(source)
         sentence = "Contracted products and sums to fused multiply-adds."
-        return [Change(sentence, _outermost(edits))] if edits else []
+        if edits:
+            return [Change(sentence, _outermost(edits))]
+        return []
 
     def _updates(self, source: Source) -> Iterator[Edit[str]]:
         """Yield edits of `x += a * b` to `x = fma(a, b, x)`."""
@@ -59,7 +61,8 @@ class ContractToFma:
                 floats = all(expressions.type_of(side) == "float" and expressions.is_pure(side) for side in sides)
                 if node.operator in ("+=", "-=") and floats:
                     terms = sum_terms(right, "+" if node.operator == "+=" else "-")
-                    if text := _contracted((Term("+", left), *terms), expressions):
+                    text = _contracted((Term("+", left), *terms), expressions)
+                    if text:
                         yield replace(node, f"{left.text} = {text}")
 
 
@@ -90,11 +93,16 @@ class FactorOut:
 
     def changes(self, source: Source) -> Sequence[Change]:
         edits = [edit for chain in _float_sums(source) if (edit := self._edit(chain, source.expressions))]
-        return [Change("Factored sums of products.", _outermost(edits))] if edits else []
+        if edits:
+            return [Change("Factored sums of products.", _outermost(edits))]
+        return []
 
     def _edit(self, chain: Chain, expressions: Expressions) -> Edit[str] | None:
         counts = Counter(variable for term in chain.terms for variable in _factor_names(term, expressions))
-        name, count = counts.most_common(1)[0] if counts else ("", 0)
+        if counts:
+            name, count = counts.most_common(1)[0]
+        else:
+            name, count = ("", 0)
         if count < 2:
             return None
         sharing = [term for term in chain.terms if name in _factor_names(term, expressions)]
@@ -132,7 +140,9 @@ class PairwiseSum:
             if len(chain.terms) >= self.least and not _is_grouped(chain)
         ]
         sentence = "Summed pairwise, so that the additions depend less on one another."
-        return [Change(sentence, _outermost(edits))] if edits else []
+        if edits:
+            return [Change(sentence, _outermost(edits))]
+        return []
 
 
 def _is_grouped(chain: Chain) -> bool:
@@ -145,7 +155,9 @@ def _tree(terms: Sequence[Term]) -> str:
     plus, minus = (_balanced([term.node for term in terms if term.sign == sign]) for sign in ("+", "-"))
     if not minus:
         return plus
-    return f"({plus}) - ({minus})" if plus else f"-({minus})"
+    if plus:
+        return f"({plus}) - ({minus})"
+    return f"-({minus})"
 
 
 def _balanced(operands: Sequence[Node]) -> str:
@@ -153,4 +165,6 @@ def _balanced(operands: Sequence[Node]) -> str:
         return " + ".join(parenthesised(operand.text, level_of(operand), SUM) for operand in operands)
     half = (len(operands) + 1) // 2
     first, second = _balanced(operands[:half]), _balanced(operands[half:])
-    return f"({first}) + ({second})" if len(operands) > 3 else f"({first}) + {second}"
+    if len(operands) > 3:
+        return f"({first}) + ({second})"
+    return f"({first}) + {second}"

@@ -52,7 +52,10 @@ def _repeated(function: FunctionScope, expressions: Expressions) -> Iterator[tup
             groups[expressions.key(node)].append(node)
     motion, shared = Motion(expressions), list[Node]()
     for uses in sorted(groups.values(), key=lambda uses: -len(uses[0].text)):
-        region = enclosing_region(uses) if len(uses) > 1 else None
+        if len(uses) > 1:
+            region = enclosing_region(uses)
+        else:
+            region = None
         inside = any(larger.contains(use) for larger in shared for use in uses)
         if region is not None and not inside and motion.is_hoistable(uses[0], uses, region):
             yield uses, region
@@ -74,7 +77,9 @@ def _holder(first: Node, region: Region, function: FunctionScope, kind: str | No
     for variable in function.variables:
         if variable.initial is first and variable.declaration is region.first:
             keeps = variable.form is Form.VALUE and variable.is_fixed and variable.type == kind
-            return variable if keeps else None
+            if keeps:
+                return variable
+            return None
     return None
 
 
@@ -106,7 +111,8 @@ class CommonParts:
         ranked = sorted(together, key=lambda keys: (-together[keys] * len(keys), sorted(map(str, keys))))
         for common in ranked[: self.most]:
             users = [chain for chain in chains if common <= chain.terms.keys()]
-            if (change := self._share(common, users, source.expressions, names)) is not None:
+            change = self._share(common, users, source.expressions, names)
+            if change is not None:
                 yield change
 
     def _share(

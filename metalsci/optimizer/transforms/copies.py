@@ -32,7 +32,9 @@ class PropagateCopies:
             text, level = variable.initial.text, level_of(variable.initial)
             edits += [put(use, text, level) for use in variable.uses]
             edits.append(remove(variable.declaration))
-        return [Change("Read variables directly instead of through copies of them.", tuple(edits))] if edits else []
+        if edits:
+            return [Change("Read variables directly instead of through copies of them.", tuple(edits))]
+        return []
 
 
 def _is_copy(variable: VariableScope, function: FunctionScope, expressions: Expressions) -> bool:
@@ -62,7 +64,9 @@ class RemoveUnused:
             if _is_removable(variable, source)
         ]
         sentence = "Removed declarations that nothing uses any more."
-        return [Change(sentence, tuple(remove(v.declaration) for v in unused))] if unused else []
+        if unused:
+            return [Change(sentence, tuple(remove(v.declaration) for v in unused))]
+        return []
 
 
 def _is_removable(variable: VariableScope, source: Source) -> bool:

@@ -45,7 +45,10 @@ def returns_only(statement: Node) -> bool:
     if statement.kind != "if_statement" or statement.child("alternative") is not None:
         return False
     taken = statement.part("consequence")
-    inner = statements(taken) if taken.kind == "compound_statement" else [taken]
+    if taken.kind == "compound_statement":
+        inner = statements(taken)
+    else:
+        inner = [taken]
     return len(inner) == 1 and inner[0].kind == "return_statement" and not inner[0].named
 
 
@@ -89,7 +92,10 @@ class EarlyReturn:
         return [change for kernel in source.kernels if (change := self._return(kernel)) is not None]
 
     def _return(self, kernel: FunctionScope) -> Change | None:
-        last = statements(kernel.body)[-1] if statements(kernel.body) else None
+        if statements(kernel.body):
+            last = statements(kernel.body)[-1]
+        else:
+            last = None
         if last is None or last.kind != "if_statement" or last.child("alternative") is not None:
             return None
         body, condition = last.part("consequence"), condition_of(last)
@@ -129,7 +135,10 @@ def _branches_that_return(kernel: FunctionScope) -> Iterator[tuple[Node, Node]]:
     for statement in body[:-1]:
         if statement.kind == "if_statement" and statement.child("alternative") is None:
             taken = statement.part("consequence")
-            inner = statements(taken) if taken.kind == "compound_statement" else []
+            if taken.kind == "compound_statement":
+                inner = statements(taken)
+            else:
+                inner = []
             if len(inner) > 1 and inner[-1].kind == "return_statement" and not inner[-1].named:
                 yield statement, inner[-1]
 

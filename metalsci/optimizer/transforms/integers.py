@@ -86,7 +86,9 @@ def _once_a_declaration(variables: Sequence[VariableScope]) -> Iterator[Variable
 
 def _local_name(parameter: VariableScope) -> str:
     lower = parameter.name.lower()
-    return lower if lower != parameter.name else f"{parameter.name}_signed"
+    if lower != parameter.name:
+        return lower
+    return f"{parameter.name}_signed"
 
 
 def _signed_literals(body: Node) -> Iterator[Edit[str]]:
@@ -114,7 +116,9 @@ class UnsignedDivision:
                     edits.append(put(node, text, PRIMARY))
         outermost = [e for e in edits if not any(o is not e and o.start <= e.start and e.end <= o.end for o in edits)]
         sentence = "Divided in unsigned integers, which takes fewer instructions."
-        return [Change(sentence, tuple(outermost))] if outermost else []
+        if outermost:
+            return [Change(sentence, tuple(outermost))]
+        return []
 
 
 def _both_int(node: Node, expressions: Expressions) -> bool:

@@ -32,7 +32,10 @@ class SplitInterior:
 
     def _split(self, kernel: FunctionScope, source: Source) -> Change | None:
         wrapped = [w for w in wrapped_indices(kernel.body, source.expressions) if w.is_remainder]
-        region = enclosing_region([index.node for index in wrapped]) if wrapped else None
+        if wrapped:
+            region = enclosing_region([index.node for index in wrapped])
+        else:
+            region = None
         if region is None or any(_base(index, source.expressions) is None for index in wrapped):
             return None
         motion = Motion(source.expressions)
@@ -78,7 +81,10 @@ class JoinInterior:
 
     def _edit(self, statement: Node) -> Edit[str] | None:
         special, alternative = statement.part("consequence"), statement.child("alternative")
-        general = alternative.named[0] if alternative else None
+        if alternative:
+            general = alternative.named[0]
+        else:
+            general = None
         if general is None or general.kind != "compound_statement":
             return None
         if not _targets(special) or (_targets(special), _arrays(special)) != (_targets(general), _arrays(general)):
@@ -99,14 +105,18 @@ def _base(index: WrappedIndex, expressions: Expressions) -> Node | None:
     """Return the one open term that is no table entry: the cell's own index."""
     open_terms = [term for term in index.rest if term.sign == "+" and expressions.constant(term.node) is None]
     bases = [term.node for term in open_terms if term.node.kind in ("identifier", "field_expression")]
-    return bases[0] if len(bases) == 1 else None
+    if len(bases) == 1:
+        return bases[0]
+    return None
 
 
 def _closed(region: Region, kernel: FunctionScope) -> Region:
     """Extend the region to the end of its block if it declares names that are used behind it."""
     declared = [v for v in kernel.variables if v.block is region.block and region.covers(v.declaration)]
     leaks = any(not region.covers(use) for variable in declared for use in variable.uses)
-    return Region(region.block, region.first, statements(region.block)[-1]) if leaks else region
+    if leaks:
+        return Region(region.block, region.first, statements(region.block)[-1])
+    return region
 
 
 def _unwrapped(index: WrappedIndex) -> str:

@@ -32,7 +32,10 @@ def _flat(node: Node) -> str:
 
 def _cheaper(body: Node, expressions: Expressions) -> Iterator[tuple[Node, Edit[str]]]:
     for node in body.find("binary_expression", "call_expression"):
-        spelling = _division(node, expressions) if node.kind == "binary_expression" else _power(node, expressions)
+        if node.kind == "binary_expression":
+            spelling = _division(node, expressions)
+        else:
+            spelling = _power(node, expressions)
         if spelling is not None:
             yield node, put(node, *spelling)
 
@@ -42,7 +45,9 @@ def _call(node: Node, name: str, expressions: Expressions) -> Sequence[Node] | N
     if node.kind != "call_expression" or builtins.called_name(node) != name or not expressions.is_builtin_call(node):
         return None
     arguments = builtins.arguments(node)
-    return arguments if arguments and expressions.type_of(arguments[0]) == "float" else None
+    if arguments and expressions.type_of(arguments[0]) == "float":
+        return arguments
+    return None
 
 
 def _division(node: Node, expressions: Expressions) -> _Spelling | None:

@@ -47,7 +47,9 @@ class _Invariant:
         return [part.node for part in self.parts] or [self.node]
 
     def replaced_by(self, name: str) -> Edit[str]:
-        return self.chain.with_name(name, self.parts) if self.chain else put(self.node, name, PRIMARY)
+        if self.chain:
+            return self.chain.with_name(name, self.parts)
+        return put(self.node, name, PRIMARY)
 
 
 class _Loop:

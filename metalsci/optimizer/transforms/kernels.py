@@ -37,9 +37,13 @@ class ThreadgroupCap:
             if _CAP in attribute.text:
                 given = next(iter(attribute.find("number_literal")), None)
                 same = given is None or given.text == str(self.threads)
-                return None if given is None or same else replace(given, str(self.threads))
+                if given is None or same:
+                    return None
+                return replace(given, str(self.threads))
         start = kernel.node.start
-        return Edit(start, start, f"[[{_CAP}({self.threads})]]\n") if _begins_with_kernel(kernel.node) else None
+        if _begins_with_kernel(kernel.node):
+            return Edit(start, start, f"[[{_CAP}({self.threads})]]\n")
+        return None
 
 
 def _begins_with_kernel(function: Node) -> bool:

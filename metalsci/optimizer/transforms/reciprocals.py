@@ -41,7 +41,10 @@ class ReciprocalOnce:
         inverse = f"1.0f / {parenthesised(divisor.text, level_of(divisor), PRODUCT + 1)}"
         edits = [insert_before(region.first, f"const float {name} = {inverse};")]
         edits += (_multiplied(division, name) for division in divisions)
-        times = "once" if len(divisions) == 1 else f"once instead of dividing {len(divisions)} times"
+        if len(divisions) == 1:
+            times = "once"
+        else:
+            times = f"once instead of dividing {len(divisions)} times"
         sentence = f"Took the reciprocal of `{divisor.text}` {times}, and multiplied by it."
         return Change(sentence, tuple(edits))
 

@@ -61,11 +61,16 @@ def _wrap(wrapped: WrappedIndex, names: Names) -> Change | None:
     if wrapped.offset is None and not wrapped.is_remainder:
         return None
     edits = _by_comparison(wrapped, n, names)
-    return Change(sentence, edits) if edits else None
+    if edits:
+        return Change(sentence, edits)
+    return None
 
 
 def _next_door(wrapped: WrappedIndex, n: str) -> str:
-    base = parenthesised(wrapped.base.text, level_of(wrapped.base), SUM) if wrapped.base else ""
+    if wrapped.base:
+        base = parenthesised(wrapped.base.text, level_of(wrapped.base), SUM)
+    else:
+        base = ""
     if wrapped.offset == 1:
         return f"{base} + 1 == {n} ? 0 : {base} + 1"
     return f"{base} == 0 ? {n} - 1 : {base} - 1"
@@ -77,7 +82,10 @@ def _by_comparison(wrapped: WrappedIndex, n: str, names: Names) -> tuple[Edit[st
     if statement is None or statement.kind in (*LOOPS, "if_statement", "ERROR"):
         return None
     is_initial = statement.kind == "declaration" and wrapped.node.parent is not None
-    owner = wrapped.node.parent.child("declarator") if is_initial and wrapped.node.parent else None
+    if is_initial and wrapped.node.parent:
+        owner = wrapped.node.parent.child("declarator")
+    else:
+        owner = None
     name = names.fresh(f"{owner.text}_open" if owner is not None and owner.kind == "identifier" else "open_index")
     value, text = _selection(wrapped, n, name)
     declaration = f"const {wrapped.type} {name} = {value};"
@@ -129,7 +137,10 @@ class PowerOfTwo:
         value = int(divisor.value)
         if value < 2 or value & (value - 1):
             return None
-        symbol, amount = (">>", f"{value.bit_length() - 1}u") if node.operator == "/" else ("&", f"{value - 1}u")
+        if node.operator == "/":
+            symbol, amount = (">>", f"{value.bit_length() - 1}u")
+        else:
+            symbol, amount = ("&", f"{value - 1}u")
         level = operator_level(symbol)
         text = f"{parenthesised(left.text, level_of(left), level)} {symbol} {amount}"
         return put(node, text, level)
@@ -196,7 +207,10 @@ class QuotientByReciprocal:
 
     def _applies(self, node: Node, expressions: Expressions) -> bool:
         divisor = node.part("right").bare
-        variable = expressions.variable(divisor) if divisor.kind == "identifier" else None
+        if divisor.kind == "identifier":
+            variable = expressions.variable(divisor)
+        else:
+            variable = None
         return (
             variable is not None
             and variable.is_uniform

@@ -50,7 +50,10 @@ class ScalarReplacement:
         edits, declared_later = list[Edit[str]](), set[int]()
         for index, name in scalars.items():
             uses = [use for use, at in zip(array.uses, indices, strict=True) if at == index]
-            first = _defining_statement(array, uses) if not initials else None
+            if not initials:
+                first = _defining_statement(array, uses)
+            else:
+                first = None
             if first is not None:
                 edits.append(Edit(first.start, first.start, f"const {array.type} "))
                 declared_later.add(index)
@@ -75,8 +78,13 @@ def _element(use: Node, expressions: Expressions) -> int | None:
     if subscript is None or subscript.kind != "subscript_expression" or use.field != "argument":
         return None
     indices = subscript.part("indices").named
-    index = expressions.constant(indices[0]) if len(indices) == 1 else None
-    return int(index.value) if index and index.type != "float" else None
+    if len(indices) == 1:
+        index = expressions.constant(indices[0])
+    else:
+        index = None
+    if index and index.type != "float":
+        return int(index.value)
+    return None
 
 
 def _initial_texts(array: VariableScope, length: int) -> list[str] | None:
@@ -86,7 +94,9 @@ def _initial_texts(array: VariableScope, length: int) -> list[str] | None:
     if array.initial.kind != "initializer_list" or any(e.kind == "initializer_list" for e in array.initial.named):
         return None
     given = [element.text for element in array.initial.named]
-    return given + ["0"] * (length - len(given)) if len(given) <= length else None
+    if len(given) <= length:
+        return given + ["0"] * (length - len(given))
+    return None
 
 
 def _defining_statement(array: VariableScope, uses: Sequence[Node]) -> Node | None:
@@ -100,7 +110,9 @@ def _defining_statement(array: VariableScope, uses: Sequence[Node]) -> Node | No
     assignment = statement.named[0]
     is_plain = assignment.kind == "assignment_expression" and assignment.operator == "="
     target = assignment.child("left")
-    return statement if is_plain and target is written[0].parent else None
+    if is_plain and target is written[0].parent:
+        return statement
+    return None
 
 
 @dataclass(frozen=True)
@@ -126,13 +138,22 @@ class MergeAccumulation:
             return None
         motion = Motion(source.expressions)
         for statement in (variable.declaration, *updates):
-            values = [variable.initial] if statement is variable.declaration else [_right(statement)]
+            if statement is variable.declaration:
+                values = [variable.initial]
+            else:
+                values = [_right(statement)]
             if not all(motion.is_stable(value, Region(block, statement, updates[-1])) for value in values):
                 return None
         zero = source.expressions.constant(variable.initial)
-        pieces = [] if zero and zero.value == 0 else [("+", variable.initial)]
+        if zero and zero.value == 0:
+            pieces = []
+        else:
+            pieces = [("+", variable.initial)]
         pieces += [(statement.named[0].operator[0], _right(statement)) for statement in updates]
-        kept_const = "" if any(w.start > updates[-1].end for w in variable.writes) else "const "
+        if any(w.start > updates[-1].end for w in variable.writes):
+            kept_const = ""
+        else:
+            kept_const = "const "
         total = f"{kept_const}{variable.type} {variable.name} = {_sum(pieces)};"
         edits = [remove(statement) for statement in (variable.declaration, *updates[:-1])]
         sentence = f"Wrote `{variable.name}` as one sum instead of {len(updates)} updates."
@@ -150,7 +171,10 @@ def _updates(variable: VariableScope, expressions: Expressions) -> list[Node]:
         touches = any(statement.contains(use) for use in variable.uses)
         if statement.start <= variable.declaration.start or not touches:
             continue
-        assignment = statement.named[0] if statement.kind == "expression_statement" else statement
+        if statement.kind == "expression_statement":
+            assignment = statement.named[0]
+        else:
+            assignment = statement
         if assignment.kind != "assignment_expression" or assignment.operator not in ("+=", "-="):
             break
         if expressions.variable(assignment.part("left")) is not variable:
@@ -169,5 +193,8 @@ def _sum(pieces: Sequence[tuple[str, Node]]) -> str:
         if text:
             text += f" {sign} {term}"
         else:
-            text = term if sign == "+" else f"-{parenthesised(value.text, level_of(value), SUM + 1)}"
+            if sign == "+":
+                text = term
+            else:
+                text = f"-{parenthesised(value.text, level_of(value), SUM + 1)}"
     return text

@@ -38,7 +38,9 @@ class Simplify:
             edit for function in source.functions for edit in self._edits(function.body, Simplifier(source.expressions))
         ]
         sentence = "Folded constants and dropped the terms and factors that vanish."
-        return [Change(sentence, tuple(edits))] if edits else []
+        if edits:
+            return [Change(sentence, tuple(edits))]
+        return []
 
     def _edits(self, node: Node, simplifier: "Simplifier") -> Iterator[Edit[str]]:
         if node.kind in _EXPRESSIONS:
@@ -72,14 +74,22 @@ def _statement(node: Node, simplifier: "Simplifier") -> Edit[str] | None:
         if literal is None or literal.type != "bool":
             return None
         alternative = node.child("alternative")
-        taken = node.child("consequence") if literal.value else alternative and alternative.named[0]
-        return replace(node, reindent(taken.text, indent_of(node))) if taken else remove(node)
+        if literal.value:
+            taken = node.child("consequence")
+        else:
+            taken = alternative and alternative.named[0]
+        if taken:
+            return replace(node, reindent(taken.text, indent_of(node)))
+        return remove(node)
     return None
 
 
 def _assignment(statement: Node, assignment: Node, simplifier: "Simplifier") -> Edit[str] | None:
     left, value = assignment.part("left"), simplifier.term(assignment.part("right"))
-    literal = value.literal.value if value.literal else None
+    if value.literal:
+        literal = value.literal.value
+    else:
+        literal = None
     if not simplifier.is_pure(left):
         return None
     own = f"{left.text} "
@@ -101,7 +111,9 @@ def _assignment(statement: Node, assignment: Node, simplifier: "Simplifier") -> 
 def _update(assignment: Node, left: Node, value: "ScaledTerm") -> Edit[str] | None:
     """Write `x = x + y` as `x += y`, for a single y."""
     sign, _, rest = value.text[len(left.text) + 1 :].partition(" ")
-    return None if " + " in rest or " - " in rest else replace(assignment, f"{left.text} {sign}= {rest}")
+    if " + " in rest or " - " in rest:
+        return None
+    return replace(assignment, f"{left.text} {sign}= {rest}")
 
 
 @dataclass(frozen=True)
@@ -142,21 +154,24 @@ class Simplifier:
         pieces, position, changed = list[str](), node.start, False
         for child in node.children:
             pieces.append(node.source[position : child.start])
-            term = self.term(child) if child.is_named else ScaledTerm(child.text, ANY)
+            if child.is_named:
+                term = self.term(child)
+            else:
+                term = ScaledTerm(child.text, ANY)
             pieces.append(fitted(child, term.text, term.level) if term.changed else child.text)
             position, changed = child.end, changed or term.changed
         pieces.append(node.source[position : node.end])
-        return (
-            ScaledTerm("".join(pieces), level_of(node), None, True)
-            if changed
-            else ScaledTerm(node.text, level_of(node))
-        )
+        if changed:
+            return ScaledTerm("".join(pieces), level_of(node), None, True)
+        return ScaledTerm(node.text, level_of(node))
 
     def _parenthesised(self, node: Node) -> ScaledTerm:
         inner = self.term(node.named[0])
         if inner.literal or (inner.changed and inner.level >= required_level(node)):
             return ScaledTerm(inner.text, inner.level, inner.literal, True)
-        return ScaledTerm(f"({inner.text})", PRIMARY, None, True) if inner.changed else ScaledTerm(node.text, PRIMARY)
+        if inner.changed:
+            return ScaledTerm(f"({inner.text})", PRIMARY, None, True)
+        return ScaledTerm(node.text, PRIMARY)
 
     def _unary(self, node: Node) -> ScaledTerm:
         argument = self.term(node.part("argument"))
@@ -197,7 +212,10 @@ class Simplifier:
                 " * ".join(parenthesised(t.text, t.level, PRODUCT + 1) for t in (a, b)), PRODUCT, None, True
             )
         for one, other in ((a, b), (b, a)):
-            value = one.literal.value if one.literal else None
+            if one.literal:
+                value = one.literal.value
+            else:
+                value = None
             if value == 0:
                 return ScaledTerm(c.text, c.level, c.literal, True)
             if value in (1, -1):
@@ -261,7 +279,9 @@ class Simplifier:
 def _operand(operation: Node) -> Node:
     """Return the right side, out of parentheses that only hold its minus."""
     right = operation.part("right")
-    return right.bare if right.bare.kind == "unary_expression" and right.bare.operator == "-" else right
+    if right.bare.kind == "unary_expression" and right.bare.operator == "-":
+        return right.bare
+    return right
 
 
 def _literal(value: Literal) -> ScaledTerm:

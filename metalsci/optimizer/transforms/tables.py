@@ -41,17 +41,28 @@ def table_element(node: Node, expressions: Expressions) -> Node | None:
     if base.kind == "subscript_expression":
         row = table_element(base, expressions)
     else:
-        variable = expressions.variable(base) if base.kind == "identifier" else None
-        row = variable.initial if variable is not None and _is_table(variable) else None
+        if base.kind == "identifier":
+            variable = expressions.variable(base)
+        else:
+            variable = None
+        if variable is not None and _is_table(variable):
+            row = variable.initial
+        else:
+            row = None
     indices = node.part("indices").named
-    index = expressions.constant(indices[0]) if len(indices) == 1 else None
+    if len(indices) == 1:
+        index = expressions.constant(indices[0])
+    else:
+        index = None
     if row is None or row.kind != "initializer_list" or index is None:
         return None
     entries = row.named
     if int(index.value) not in range(len(entries)):
         return None
     entry = entries[int(index.value)]
-    return entry if _is_constant(entry, expressions) else None
+    if _is_constant(entry, expressions):
+        return entry
+    return None
 
 
 def _is_table(variable: VariableScope) -> bool:

@@ -53,7 +53,10 @@ class UnrollLoop:
             lines += self._round(loop, value, renamed, indent, with_comments=number == 0)
         sentence = f"Unrolled the loop over `{loop.counter.name}` ({len(values)} rounds): its bounds are constants."
         pragma = pragma_before(loop.node)
-        dropped = [Edit(pragma.start, loop.node.start, "")] if pragma else []
+        if pragma:
+            dropped = [Edit(pragma.start, loop.node.start, "")]
+        else:
+            dropped = []
         return Change(sentence, (*dropped, replace(loop.node, f"\n{indent}".join(lines))))
 
     def _round(
@@ -69,7 +72,10 @@ def _substitute(statement: Node, counter: VariableScope, value: int, renamed: di
     def inside(nodes: Sequence[Node]) -> Iterator[Node]:
         return (node for node in nodes if statement.contains(node))
 
-    literal = f"{value}u" if counter.type == "uint" else str(value)
+    if counter.type == "uint":
+        literal = f"{value}u"
+    else:
+        literal = str(value)
     edits = []
     for use in inside(counter.uses):
         is_index = use.parent is not None and use.parent.kind == "subscript_argument_list"
@@ -154,9 +160,14 @@ class UnrollByFactor:
 
     def _round(self, loop: CountedLoop, number: int, indent: str) -> str:
         body, counter = loop.body, loop.counter
-        value = f"({counter.name} + {number}{'u' * (counter.type == 'uint')})" if number else counter.name
+        if number:
+            value = f"({counter.name} + {number}{'u' * (counter.type == 'uint')})"
+        else:
+            value = counter.name
         edits = [
             Edit(use.start - body.start, use.end - body.start, value) for use in counter.uses if body.contains(use)
         ]
         text = reindent(apply(body.text, edits), indent)
-        return text if body.kind == "compound_statement" else f"{{ {text} }}"
+        if body.kind == "compound_statement":
+            return text
+        return f"{{ {text} }}"

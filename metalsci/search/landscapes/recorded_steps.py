@@ -31,11 +31,15 @@ class RecordedSteps:
     def child(self, parents: Sequence[str], rng: random.Random) -> str | None:
         speed = max(self.worth(parent) for parent in parents)
         rise = rng.choice(self._near(speed))
-        return None if rise is None else f"speed {speed + rise:.6f} draft {rng.getrandbits(40)};"
+        if rise is None:
+            return None
+        return f"speed {speed + rise:.6f} draft {rng.getrandbits(40)};"
 
     def worth(self, source: str) -> float:
         found = re.match(r"speed (-?[\d.]+)", source)
-        return float(found[1]) if found else 0.0
+        if found:
+            return float(found[1])
+        return 0.0
 
     def _near(self, speed: float) -> list[float | None]:
         """Return the rises of the steps whose parents were closest in speed."""

@@ -107,4 +107,6 @@ def _left(roofline: Roofline) -> str:
 
 
 def _rest(count: int) -> list[str]:
-    return [f"- … and {count - _MOST} more"] if count > _MOST else []
+    if count > _MOST:
+        return [f"- … and {count - _MOST} more"]
+    return []

@@ -35,7 +35,8 @@ def describe_kernel(source: str) -> Descriptors:
 def _constants(data: bytes) -> dict[bytes, int]:
     found: dict[bytes, int] = {}
     for line in data.splitlines():
-        if match := _CONSTANT.search(line):
+        match = _CONSTANT.search(line)
+        if match:
             name, value = (match[1], match[2]) if match[1] else (match[3], match[4])
             found[name] = int(value)
     return found

@@ -62,7 +62,9 @@ class MuPlusLambda:
 
     def _tournament(self, archive: Archive) -> int:
         first, second = self._rng.choice(self._population), self._rng.choice(self._population)
-        return first if archive[first].score >= archive[second].score else second
+        if archive[first].score >= archive[second].score:
+            return first
+        return second
 
     def _survive(self, archive: Archive) -> None:
         candidates = [*self._population, *self._newborn]

@@ -118,7 +118,9 @@ def suffix(kind: str) -> str:
     """Spell a type as the suffix of an intrinsic's name: `v8f32`."""
     known = type_of(kind)
     element = _SUFFIXES.get(known.element, known.element)
-    return f"v{known.count}{element}" if known.is_vector else element
+    if known.is_vector:
+        return f"v{known.count}{element}"
+    return element
 
 
 def constant_vector(kind: str, value: str) -> str:

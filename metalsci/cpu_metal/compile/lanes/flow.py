@@ -264,7 +264,9 @@ def _arm(graph: Graph, start: str, first: str, other: str) -> set[str] | None:
     is_short = not any(_is_long(graph, each) for each in arm)
     others = rest - arm
     pays = bool(others & waits) or (is_short and any(_is_long(graph, each) for each in others))
-    return arm if pays and len(both) <= _DOUBLED else None
+    if pays and len(both) <= _DOUBLED:
+        return arm
+    return None
 
 
 def _leads_out(graph: Graph, start: str, rest: set[str], arm: set[str]) -> bool:

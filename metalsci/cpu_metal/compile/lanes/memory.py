@@ -111,12 +111,16 @@ def _start(values: Values, pointer: Operand) -> str:
 
 
 def _offset(values: Values, pointer: str, size: int) -> str:
-    return values.code.new(f"getelementptr i8, ptr {pointer}, i64 {size}") if size else pointer
+    if size:
+        return values.code.new(f"getelementptr i8, ptr {pointer}, i64 {size}")
+    return pointer
 
 
 def _moved(values: Values, where: str, size: int) -> str:
     code = values.code
-    return code.new(f"getelementptr i8, {code.vector('ptr')} {where}, i64 {size}") if size else where
+    if size:
+        return code.new(f"getelementptr i8, {code.vector('ptr')} {where}, i64 {size}")
+    return where
 
 
 def _load_row(values: Values, element: _Element, row: str) -> str:
@@ -278,7 +282,9 @@ def one_by_one(values: Values, each: Instruction, spell: Callable[[dict[str, str
 
 
 def _stored(kind: str) -> str:
-    return "i8" if kind == "i1" else kind
+    if kind == "i1":
+        return "i8"
+    return kind
 
 
 def _spilled(values: Values, operand: Operand) -> list[str]:
@@ -322,8 +328,6 @@ def _write(values: Values, whole: str, result: str, index: int, kind: str, place
 def _whole(values: Values, kind: str, place: str) -> str:
     code, vector = values.code, values.code.vector(_stored(kind))
     found = code.new(f"load {vector}, ptr {place}")
-    return (
-        code.new(f"icmp ne {vector} {found}, {zero('ptr') if kind == 'ptr' else 'zeroinitializer'}")
-        if (kind == "i1")
-        else found
-    )
+    if kind == "i1":
+        return code.new(f"icmp ne {vector} {found}, {zero('ptr') if kind == 'ptr' else 'zeroinitializer'}")
+    return found

@@ -174,7 +174,9 @@ def _phi(phi: Instruction, incoming: list[Shape | None]) -> Shape | None:
     for other in known[1:]:
         first = _lower(first, other)
     # A phi of values that are not exact would have to be computed again for each lane along the way that was taken.
-    return first if first.kind == "uniform" or (first.kind == "strided" and first.exact) else VARYING
+    if first.kind == "uniform" or (first.kind == "strided" and first.exact):
+        return first
+    return VARYING
 
 
 _Rule = Callable[[Instruction, list[Shape]], Shape]
@@ -186,14 +188,20 @@ def shape_of(each: Instruction, operands: list[Shape]) -> Shape:
         return VARYING
     if each.opcode == "call":
         pure = each.callee.startswith("llvm.")
-        return UNIFORM if pure and all(shape == UNIFORM for shape in operands) else VARYING
+        if pure and all(shape == UNIFORM for shape in operands):
+            return UNIFORM
+        return VARYING
     if each.opcode == "load":
         is_plain = not each.flags
-        return UNIFORM if operands[0] == UNIFORM and is_plain else VARYING
+        if operands[0] == UNIFORM and is_plain:
+            return UNIFORM
+        return VARYING
     if all(shape == UNIFORM for shape in operands):
         return UNIFORM
     rule = _RULES.get(each.opcode)
-    return VARYING if rule is None or any(shape.kind == "varying" for shape in operands) else rule(each, operands)
+    if rule is None or any(shape.kind == "varying" for shape in operands):
+        return VARYING
+    return rule(each, operands)
 
 
 def _add(each: Instruction, operands: list[Shape]) -> Shape:
@@ -205,43 +213,58 @@ def _add(each: Instruction, operands: list[Shape]) -> Shape:
 
 
 def _or(each: Instruction, operands: list[Shape]) -> Shape:
-    return _add(each, operands) if "disjoint" in each.flags else VARYING
+    if "disjoint" in each.flags:
+        return _add(each, operands)
+    return VARYING
 
 
 def _multiply(each: Instruction, operands: list[Shape]) -> Shape:
     for operand, other in ((1, 0), (0, 1)):
-        if (factor := constant(each.operands[operand])) is not None:
+        factor = constant(each.operands[operand])
+        if factor is not None:
             return _strided(operands[other].stride * factor, operands[other].exact)
     return VARYING
 
 
 def _shift(each: Instruction, operands: list[Shape]) -> Shape:
     bits = constant(each.operands[1])
-    return VARYING if bits is None else _strided(operands[0].stride << bits, operands[0].exact)
+    if bits is None:
+        return VARYING
+    return _strided(operands[0].stride << bits, operands[0].exact)
 
 
 def _extend(each: Instruction, operands: list[Shape]) -> Shape:
-    return Shape("strided", operands[0].stride, exact=False) if operands[0].kind == "strided" else VARYING
+    if operands[0].kind == "strided":
+        return Shape("strided", operands[0].stride, exact=False)
+    return VARYING
 
 
 def _truncate(each: Instruction, operands: list[Shape]) -> Shape:
-    return operands[0] if operands[0].kind == "strided" and operands[0].exact else VARYING
+    if operands[0].kind == "strided" and operands[0].exact:
+        return operands[0]
+    return VARYING
 
 
 def _select(each: Instruction, operands: list[Shape]) -> Shape:
     condition, left, right = operands
     same = condition == UNIFORM and left == right
-    return left if same and left.exact and left.kind == "strided" else VARYING
+    if same and left.exact and left.kind == "strided":
+        return left
+    return VARYING
 
 
 def _freeze(each: Instruction, operands: list[Shape]) -> Shape:
-    return operands[0] if operands[0].kind == "strided" else VARYING
+    if operands[0].kind == "strided":
+        return operands[0]
+    return VARYING
 
 
 def _pointer(each: Instruction, operands: list[Shape]) -> Shape:
     base, *indices = operands
     if base.kind == "rows":
-        return base if all(index == UNIFORM for index in indices) else VARYING
+        if all(index == UNIFORM for index in indices):
+            return base
+        return VARYING
     stride, exact = base.stride, base.exact
     sizes = steps(each)
     if sizes is None:
@@ -253,7 +276,9 @@ def _pointer(each: Instruction, operands: list[Shape]) -> Shape:
 
 
 def _strided(stride: int, exact: bool) -> Shape:
-    return Shape("strided", stride, exact) if stride else VARYING
+    if stride:
+        return Shape("strided", stride, exact)
+    return VARYING
 
 
 _RULES: dict[str, _Rule] = {
@@ -273,7 +298,9 @@ _RULES: dict[str, _Rule] = {
 
 def constant(operand: Operand) -> int | None:
     value = operand.value
-    return int(value) if value.lstrip("-").isdigit() else None
+    if value.lstrip("-").isdigit():
+        return int(value)
+    return None
 
 
 def steps(pointer: Instruction) -> list[int] | None:

@@ -24,7 +24,9 @@ def pieces(kind: str) -> list[str]:
     if kind.startswith("{"):
         return [piece for each in fields(kind) for piece in pieces(each)]
     known = type_of(kind)
-    return [known.element] * known.count if known.count else [kind]
+    if known.count:
+        return [known.element] * known.count
+    return [kind]
 
 
 @dataclass

@@ -92,7 +92,9 @@ def _row_size(pointers: set[str], inside: list[Instruction], phis: list[Instruct
         return 0
     (size,) = sizes
     steps_of = [_strides(each) or [] for each in inside if each.opcode == "getelementptr" and each.result in pointers]
-    return size if all(step % size == 0 for steps in steps_of for step in steps) else 0
+    if all(step % size == 0 for steps in steps_of for step in steps):
+        return size
+    return 0
 
 
 def _strides(each: Instruction) -> list[int] | None:

@@ -65,7 +65,9 @@ def widen(values: Values, each: Instruction) -> list[str]:
 
 def _precision(each: Instruction) -> str:
     found = re.search(r", !fpmath !\d+", each.metadata)
-    return found[0] if found else ""
+    if found:
+        return found[0]
+    return ""
 
 
 def _binary(values: Values, each: Instruction) -> list[str]:

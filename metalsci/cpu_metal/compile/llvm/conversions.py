@@ -49,13 +49,21 @@ def saturating(module: str) -> str:
 def _function(name: str, conversion: re.Match[str]) -> str:
     lanes, bits, sign, source = (conversion[group] for group in ("lanes", "bits", "sign", "float"))
     value_bits = int(bits) - (sign == "s")
-    wide = "float" if source in ("half", "bfloat") else source  # the bounds are no halfs
+    # the bounds are no halfs
+    if source in ("half", "bfloat"):
+        wide = "float"
+    else:
+        wide = source
 
     def of(element: str) -> str:
-        return f"<{lanes} x {element}>" if lanes else element
+        if lanes:
+            return f"<{lanes} x {element}>"
+        return element
 
     def constant(element: str, value: str) -> str:
-        return f"splat ({element} {value})" if lanes else value
+        if lanes:
+            return f"splat ({element} {value})"
+        return value
 
     return _FUNCTION.format(
         name=name,

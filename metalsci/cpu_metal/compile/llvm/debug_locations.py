@@ -34,12 +34,17 @@ class DebugInfo:
     def place(self, line: str) -> Place | None:
         """Return the innermost place in the user's file that an instruction belongs to, through functions around it."""
         debug = _DEBUG.search(line)
-        return self._place(int(debug[1])) if debug else None
+        if debug:
+            return self._place(int(debug[1]))
+        return None
 
     def is_of_headers(self, line: str) -> bool:
         """Return True if an instruction in a user's function belongs to a function that has been inlined there."""
         debug = _DEBUG.search(line)
-        _, fields = self._nodes.get(int(debug[1]), ("", {})) if debug else ("", {})
+        if debug:
+            _, fields = self._nodes.get(int(debug[1]), ("", {}))
+        else:
+            _, fields = ("", {})
         return not self.is_users(int(fields.get("scope") or -1))
 
     def is_users(self, scope: int | None) -> bool:

@@ -86,12 +86,18 @@ def _functions(sign: str, lanes: int, bits: int) -> str:
 
 
 def _type(lanes: int, element: str) -> str:
-    return f"<{lanes} x {element}>" if lanes else element
+    if lanes:
+        return f"<{lanes} x {element}>"
+    return element
 
 
 def _name(lanes: int, bits: int) -> str:
-    return f"v{lanes}i{bits}" if lanes else f"i{bits}"
+    if lanes:
+        return f"v{lanes}i{bits}"
+    return f"i{bits}"
 
 
 def _constant(lanes: int, bits: int, value: int) -> str:
-    return f"splat (i{bits} {value})" if lanes else str(value)
+    if lanes:
+        return f"splat (i{bits} {value})"
+    return str(value)

@@ -73,7 +73,8 @@ class Function:
         blocks: list[Block] = []
         label, instructions = f"%.{unnamed}", list[Instruction]()
         for line in _joined(body):
-            if found := _LABEL.match(line):
+            found = _LABEL.match(line)
+            if found:
                 if instructions:
                     blocks.append(Block(label, tuple(instructions)))
                 name = found[1]

@@ -92,7 +92,9 @@ class Instruction:
     @property
     def callee(self) -> str:
         """Name of the called function, without `@`; empty for other instructions."""
-        return self.detail[1:].strip('"') if self.opcode == "call" else ""
+        if self.opcode == "call":
+            return self.detail[1:].strip('"')
+        return ""
 
     @classmethod
     def parse(cls, line: str) -> Self:
@@ -189,7 +191,9 @@ def _ordered(part: str) -> tuple[Operand, str]:
 
 def _alignment(rest: str) -> int:
     found = _ALIGN.search(rest)
-    return int(found[1]) if found else 1
+    if found:
+        return int(found[1])
+    return 1
 
 
 def _pointer(rest: str) -> _Parts:
@@ -221,7 +225,10 @@ def _phi(rest: str) -> _Parts:
 def _call(rest: str) -> _Parts:
     flags, rest = _flagged(rest)
     while (word := rest.partition(" ")[0].partition("(")[0]) in _CALL_WORDS or word in ("range", "align", "nofpclass"):
-        end = closed(rest, len(word)) if rest[len(word) : len(word) + 1] == "(" else len(word)
+        if rest[len(word) : len(word) + 1] == "(":
+            end = closed(rest, len(word))
+        else:
+            end = len(word)
         rest = rest[end:].strip()
     kind, rest = split_type(rest)
     found = _CALLEE.search(rest)
@@ -266,7 +273,10 @@ def _field(rest: str) -> _Parts:
     given = Operand(*typed(aggregate))
     kind = given.type
     for index in indices:
-        kind = fields(kind)[int(index)] if kind.startswith("{") else kind.partition(" x ")[2][:-1]
+        if kind.startswith("{"):
+            kind = fields(kind)[int(index)]
+        else:
+            kind = kind.partition(" x ")[2][:-1]
     return {"type": kind, "operands": (given,), "detail": ", ".join(indices)}
 
 
@@ -323,7 +333,9 @@ def _switch(rest: str) -> _Parts:
 
 
 def _return(rest: str) -> _Parts:
-    return {} if rest in ("void", "") else {"operands": (Operand(*typed(rest)),)}
+    if rest in ("void", ""):
+        return {}
+    return {"operands": (Operand(*typed(rest)),)}
 
 
 def _alloca(rest: str) -> _Parts:

@@ -51,7 +51,9 @@ def arguments(call: str) -> list[str]:
     """Return the operands in a call's parentheses, the first ones after `@name`."""
     start = call.index("(", call.index("@"))
     inside = call[start + 1 : closed(call, start) - 1]
-    return operands(inside) if inside else []
+    if inside:
+        return operands(inside)
+    return []
 
 
 @cache

@@ -52,7 +52,8 @@ class Type:
 def type_of(text: str) -> Type:
     if text in _ELEMENT_BYTES:
         return Type(text, text, 1)
-    if (vector := _VECTOR.fullmatch(text)) and vector[2] in _ELEMENT_BYTES:
+    vector = _VECTOR.fullmatch(text)
+    if vector and vector[2] in _ELEMENT_BYTES:
         return Type(text, vector[2], int(vector[1]))
     return Type(text, "", 0)
 
@@ -74,8 +75,11 @@ def layout(text: str) -> Layout | None:
             return None
         size = kind.count * kind.element_bytes
         rounded = 1 << (size - 1).bit_length()
-        return Layout(rounded, rounded) if kind.is_vector else Layout(size, size)
-    if array := _ARRAY.fullmatch(text):
+        if kind.is_vector:
+            return Layout(rounded, rounded)
+        return Layout(size, size)
+    array = _ARRAY.fullmatch(text)
+    if array:
         element = layout(array[2])
         return element and Layout(int(array[1]) * element.size, element.align)
     if text.startswith("{") and text.endswith("}"):
@@ -94,7 +98,9 @@ def _struct(text: str) -> Layout | None:
     end = offset_of_field(text, len(fields(text)))
     layouts = [layout(field) for field in fields(text)]
     align = max((each.align for each in layouts if each is not None), default=1)
-    return None if end is None else Layout(-(-end // align) * align, align)
+    if end is None:
+        return None
+    return Layout(-(-end // align) * align, align)
 
 
 def offset_of_field(struct: str, index: int) -> int | None:
