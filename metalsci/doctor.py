@@ -87,7 +87,7 @@ def examine(cfg: DictConfig, device: Device, ask_model: bool, lost: str) -> Iter
             except DeviceError as error:
                 usable = False
                 yield Examined(what, "not usable", str(error))
-            except Exception as error:  # whatever is broken on this machine, by its own words
+            except Exception as error:  # any fault of this machine, in its own words
                 yield Examined(what, "failed", f"{type(error).__name__}: {error}")
 
 
@@ -195,9 +195,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--measure-ceilings",
         action="store_true",
-        help="anew: this machine has changed, or was busy when they were measured",
+        help="measure them again: this machine has changed, or was busy at the last measurement",
     )
-    parser.add_argument("--json", action="store_true", help="print what was found as JSON on standard output")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON on standard output")
     parser.add_argument("--version", action="version", version=f"metalsci {version('metalsci')}")
     parser.add_argument("--config-dir", "-cd", default=[], action="append", help="a folder with options of your own")
     parser.add_argument("--config-name", "-cn", default="config", help="another config than `config`")

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("settings", nargs="+", metavar="key=value")
-    parser.add_argument("--json", action="store_true", help="print what was counted and predicted as JSON")
+    parser.add_argument("--json", action="store_true", help="print counts and predictions as JSON")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with the annotated source")
     told = parser.parse_args(arguments)
     ensure_cache()

@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--load", type=int, nargs="+", default=[0, 8], help="busy processes next to the search")
     parser.add_argument("--turns", type=int, default=1000, help="work of a thread of the kernels")
     parser.add_argument("--alpha", type=float, default=0.01, help="promised risk of a run")
-    parser.add_argument("--gain", type=float, default=0.05, help="what is to be found: 0.05 for 5 %%")
+    parser.add_argument("--gain", type=float, default=0.05, help="gain to be found: 0.05 for 5 %%")
     parser.add_argument("--power", type=float, default=0.9, help="promised chance of finding it")
     told = parser.parse_args(arguments)
     if min(told.searches, told.challengers, told.turns) < 1 or min(told.load) < 0:

@@ -82,7 +82,7 @@ def _job(cfg: DictConfig) -> float:
             finished = _finished(folder, hydra_cfg)
             if finished:
                 return objective(finished, cfg.optimized_metric)
-            accept()  # so that the table knows of a job whatever becomes of it
+            accept()  # so that the table knows of a job even if it fails
         run_experiment(cfg, folder, sweep, accept)
     except (UsageError, *EXPECTED) as error:
         complain(f"{error}{advice(error, shown(folder))}")
@@ -161,11 +161,11 @@ def _ways_on(folder: Path, is_sweep: bool) -> str:
     """Return the commands that resume after an interrupt: the run, or the sweep and each of its unfinished runs."""
     resume = "python -m metalsci.run resume="
     if not is_sweep:
-        return f"go on with: {resume}{shown(folder)}"
+        return f"to resume: {resume}{shown(folder)}"
     from metalsci.cli.sweep_table import unfinished
 
     jobs = "".join(f"\n  {resume}{shown(job)}" for job in unfinished(folder))
-    return f"go on with the sweep: {resume}{shown(folder)}\nor with one of its runs:{jobs}"
+    return f"to resume the sweep: {resume}{shown(folder)}\nor one of its runs:{jobs}"
 
 
 def main() -> None:
@@ -177,7 +177,7 @@ def command(config_name: str, job: Callable[[DictConfig], object], prepare: Call
     listen()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a console in ASCII shows "?" for what it lacks
+            stream.reconfigure(errors="replace")  # a console in ASCII shows "?" for other characters
     register()
     logging.raiseExceptions = False  # a full disk has its message; that the log cannot have it too needs no traceback
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions reach the code below instead of Hydra's own report
@@ -198,7 +198,7 @@ def command(config_name: str, job: Callable[[DictConfig], object], prepare: Call
 
         complain(explain(error))
         sys.exit(EXIT_USAGE)
-    except BrokenPipeError:  # whoever read our output has had enough
+    except BrokenPipeError:  # the reader of the output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         complain(

@@ -14,7 +14,7 @@ from metalsci.files.whole_files import write_json
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m metalsci.verify", description=__doc__)
     parser.add_argument("run", type=Path, help="the folder of a run that has ended")
-    parser.add_argument("--files", action="store_true", help="look at the files alone, and measure nothing")
+    parser.add_argument("--files", action="store_true", help="check the files alone, and measure nothing")
     arguments = parser.parse_args()
     from metalsci.experiment.certificate import Certificate, Held, look, verify
     from metalsci.experiment.instantiation import ConfigError

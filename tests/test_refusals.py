@@ -96,7 +96,7 @@ def test_sigterm_ends_a_run_like_ctrl_c_and_says_how_to_go_on(tmp_path):
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert "terminated; go on with: python -m metalsci.run resume=run" in err
+    assert "terminated; to resume: python -m metalsci.run resume=run" in err
     assert "Traceback" not in err
 
 

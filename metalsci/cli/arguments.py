@@ -82,13 +82,19 @@ def expand_resume(arguments: Sequence[str]) -> list[str]:
     record = folder / ".hydra" / "overrides.yaml"
     if not record.is_file() or not (folder / "journal.jsonl").is_file():
         raise ResumeError(
-            f"{folder} is not the folder of a run, which holds journal.jsonl and .hydra/overrides.yaml, nor that of a "
+            f"{folder} is the folder of no run, which holds journal.jsonl and .hydra/overrides.yaml, and of no "
             "sweep, which holds multirun.yaml"
         )
     if read_json(folder / "summary.json", dict) is not None:
-        raise ResumeError(f"the run in {folder} has ended; its result is in {folder / 'summary.json'}")
+        raise ResumeError(
+            f"the run in {folder} has ended; its result is in {folder / 'summary.json'}. To search on from its best "
+            f"kernel: python -m metalsci.run start={folder}"
+        )
     if read_json(folder / "gate.json", dict) is not None and rest:
-        raise ResumeError(f"the gate of the run in {folder} has spoken, once and for all; prolong nothing, start anew")
+        raise ResumeError(
+            f"the run in {folder} already has a gate verdict, so it cannot be extended. To end it as it is: "
+            f"python -m metalsci.run resume={folder}"
+        )
     if started is not None:
         started = take_packages(started)
     else:

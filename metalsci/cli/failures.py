@@ -31,7 +31,7 @@ def advice(error: Exception, folder: str) -> str:
     if isinstance(error, SeedKernelError):
         return f"\nthe kernel and its diagnostics are in {folder}"
     if isinstance(error, ModelError | BudgetError | StrategyError):
-        return f"\nno answer is lost; go on with: python -m metalsci.run resume={folder}"
+        return f"\nno answer is lost; to resume: python -m metalsci.run resume={folder}"
     if isinstance(error, OSError) and str(error.filename or "").startswith(str(cache())):
         return (
             f"\nthat is in the cache: make room there, or name another with METALSCI_CACHE=FOLDER, then: "

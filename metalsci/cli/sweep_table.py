@@ -60,7 +60,7 @@ class SweepTable(Callback):
                 shown.add_row(*row)
             console.print(shown)
         if None in results.values():
-            console.print(f"go on with: python -m metalsci.run resume={folder}", highlight=False, soft_wrap=True)
+            console.print(f"to resume: python -m metalsci.run resume={folder}", highlight=False, soft_wrap=True)
             sys.exit(EXIT_FAILED)  # Hydra turns a callback's exceptions into warnings
 
 

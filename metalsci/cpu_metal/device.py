@@ -131,7 +131,7 @@ class Device:
 
         timeout: of each run of the device process. Raises DispatchError, DeviceTimeout and DeviceCrash among them.
         """
-        self.encode(dispatches)  # for what it raises
+        self.encode(dispatches)  # for its exceptions
         profiler = Profiler(
             count=self._counted_kernel,
             run=lambda part: self.run(part, timeout),

@@ -184,7 +184,7 @@ def _copy_rate() -> float:
 
 def _doubt(spread: float, memory: float, copy: float) -> str:
     if memory < copy / 2:
-        return f"{memory:.1f} GB/s is less than half of what a plain copy of memory reaches ({copy:.1f} GB/s)"
+        return f"{memory:.1f} GB/s is less than half of a plain copy of memory ({copy:.1f} GB/s)"
     if spread > _AGREE:
         return f"the best runs of two bursts differ by {100 * spread:.0f} %"
     return ""

@@ -57,7 +57,7 @@ class Repeats:
 _WORTH_A_WORD = 0.1  # share of the time
 _FEWEST = 3  # timed runs
 
-# Whoever watches an evaluation: a sentence for each step, for a live console.
+# An observer of an evaluation: a sentence for each step, for a live console.
 Progress = Callable[[str], None]
 
 

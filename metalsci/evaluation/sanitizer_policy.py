@@ -19,7 +19,7 @@ from metalsci.evaluation.staged_size import Bench
 from metalsci.msl.language.parse import Unit
 
 _TELLING = (Outcome.WRONG, Outcome.CRASHED)
-_MAY_WIN = 0.9  # of the best score so far: what scores less is not promoted, whatever the noise
+_MAY_WIN = 0.9  # of the best score so far: a lower score is not promoted, whatever the noise
 _SMALL = 2  # problems that are looked at whole
 _UNFINISHED = (
     "not acquitted: with every access checked, a few threadgroups in random order did not come to their end in time; "
@@ -112,7 +112,7 @@ def condemned(found: Findings) -> Outcome | None:
 def complaint(found: Findings) -> str:
     """Say what is wrong with a kernel whose results are right."""
     if found.undefined:
-        return f"right by luck, since what it does is undefined in Metal: {found.undefined[0]}"
+        return f"right by luck, since it relies on undefined behaviour of Metal: {found.undefined[0]}"
     return _UNFINISHED
 
 

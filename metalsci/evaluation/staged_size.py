@@ -233,7 +233,7 @@ def _other_steps(trial: Trial, got: Sequence[Array]) -> Iterator[str]:
     for steps, how in ((problem.size.steps - 1, "one step fewer"), (problem.size.steps + 1, "one step more")):
         other = problem.size.replace(steps=steps)
         want = trial.task.reference(other, problem.inputs)
-        # what is returned after each step is no guess
+        # a result after each step is no guess
         if len(want) == len(trial.want) and trial.task.check(other, got, want).correct:
             yield f"It is right after {how}"
 

@@ -14,7 +14,7 @@ from metalsci.devices.protocol import Stage
 from metalsci.evaluation.safeguards import Safeguard
 
 # Bytes that outputs hold before a timed run, other ones than the NaN of verified runs: a kernel may have been right by
-# what it found there. As single precision 3.4e38 and -1.7e38, as int8 127 and -2.
+# data it found there. As single precision 3.4e38 and -1.7e38, as int8 127 and -2.
 _PATTERNS = (0x7F, 0xFE)
 _LOOKED_AT = 1 / 3  # share of the timed runs
 _BLOCK = 1 << 16  # bytes

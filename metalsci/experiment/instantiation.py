@@ -24,7 +24,7 @@ def make(cfg: DictConfig, group: str) -> Any:
     _refuse_foreign(cfg[group], group)
     try:
         return instantiate(cfg[group], **instantiate_options(packages()))
-    except InstantiationException as error:  # Hydra 1.3 wraps what a constructor raises
+    except InstantiationException as error:  # Hydra 1.3 wraps the exceptions of a constructor
         raise ConfigError(f"{group}: {_sentence(error.__cause__ or error)}") from error
     except Exception as error:  # Hydra 1.4 lets it through
         raise ConfigError(f"{group}: {_sentence(error)}") from error

@@ -144,7 +144,7 @@ def run_experiment(
         cfg = cfg.copy()
         cfg.inputs.seed = journal.inputs_seed
         if isinstance(parts.model, AbstractContextManager):
-            stack.enter_context(parts.model)  # a run that stops here for want of a key has a journal to resume
+            stack.enter_context(parts.model)  # a run that stops here because it has no key has a journal to resume
         run = _Run(cfg, parts, RunFolder(folder), journal, recording, observers, watch, start)
         return run.to_the_end(sweep)
 
@@ -235,7 +235,7 @@ class _Run:
             best = finished.archive.incumbent
             seed_kernel, incumbent = problem.task.seed_kernel, best.source or problem.task.seed_kernel
             duels: tuple[Duel, ...] = ()
-            if best.iteration:  # a seed kernel that nobody has beaten is 1.00× itself, whatever the clock says
+            if best.iteration:  # an unbeaten seed kernel is 1.00× itself, whatever the clock says
                 self.observers.step("confirming: seed kernel and incumbent side by side")
                 duels = confirm(evaluator, seed_kernel, incumbent)
         gate = self._gate(seed_kernel, incumbent)

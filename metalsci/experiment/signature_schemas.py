@@ -122,7 +122,7 @@ def _named(name: str, module: SourceModule) -> Any:
         return _resolve(home.constants[name], home)
     if is_class(home, name, _ENUMS):
         return getattr(importlib.import_module(home.name), name)
-    if is_class(home, name, _ABSTRACT, directly=True):  # who implements a protocol is none
+    if is_class(home, name, _ABSTRACT, directly=True):  # a class that implements a protocol is none
         return Any
     return _Part(f"{home.name}.{name}")
 

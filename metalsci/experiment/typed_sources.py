@@ -75,7 +75,7 @@ def _typed_result(result: ConfigResult, config_path: str) -> ConfigResult:
         told = f"{config_path}.yaml: {cause}"  # OmegaConf knows the key and not the file
         cause.args = (told,)
         if isinstance(cause, OmegaConfBaseException):
-            cause.msg = told  # what a ConfigKeyError shows
+            cause.msg = told  # shown by a ConfigKeyError
         raise
     if defaults is not None:
         with open_dict(config):  # where Hydra looks for it next

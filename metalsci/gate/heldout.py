@@ -26,7 +26,7 @@ from metalsci.msl.text.spelling import spelling
 from metalsci.task.definition import Size, Task
 from metalsci.task.input_seeds import held_out
 
-_DRAWS = 3  # sets of small problems that the incumbent must solve besides those of any evaluation
+_DRAWS = 3  # sets of small problems that the incumbent must solve in addition to those of any evaluation
 _QUIET = (0.8, 1.25)  # quartiles within which a tie is one, and not a matter of noise
 
 

@@ -118,7 +118,7 @@ class Ensemble:
                 f"model.weights must have a weight of at least 0 for each of {', '.join(members)}, got {dict(weights)}"
             )
         if policy is Policy.weights and not sum(weights.values()):
-            raise ValueError("model.weights are all 0: nobody would be asked")
+            raise ValueError("model.weights are all 0: no member would be asked; give one a weight above 0")
         self._members = dict(members)
         bandit = policy is Policy.bandit
         self._choice: Choice = Bandit([*members], exploration, seed) if bandit else Weighted(weights, seed)

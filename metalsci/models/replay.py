@@ -51,6 +51,6 @@ class Replay:
             raise ModelError(
                 f"iteration {prompt.iteration} asks for something else than the run recorded in {self.journal}: "
                 "another task, or other settings of the prompt. model.strict=false takes its answers all the same, and "
-                "judges them anew"
+                "judges them again"
             )
         return replace(recorded.response, cost=0.0)

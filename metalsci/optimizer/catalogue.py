@@ -97,7 +97,7 @@ def default_catalogue() -> Catalogue:
         "remainders from quotients": CatalogueEntry(RemainderFromQuotient(), 1.5),
         "quotients by reciprocal": CatalogueEntry(QuotientByReciprocal(), 0.7),
         "cheaper calls": CatalogueEntry(CheaperCalls(), 2.0),
-        # Fast math fuses by itself, and what is spelled fma it cannot rearrange: of use in safe math only.
+        # Fast math fuses by itself, and it cannot rearrange a spelled fma: of use in safe math only.
         "fused multiply-adds": CatalogueEntry(ContractToFma(), 0.03),
         "factored sums": CatalogueEntry(FactorOut(), 0.6),
         "pairwise sums": CatalogueEntry(PairwiseSum(), 0.8),

@@ -45,7 +45,7 @@ def run(request: Request, job: Job, progress: Progress) -> Landed:
     begin = time.perf_counter()
     try:
         result: Proposal | BaseException = job(progress)
-    except BaseException as error:  # the search decides what it means; a thread that died in silence would be awaited
+    except BaseException as error:  # the search handles it; a thread that died in silence would be awaited
         result = error
     return Landed(request, result, time.perf_counter() - begin)
 

@@ -73,7 +73,7 @@ def load_problem(
 def _size(label: str, extents: Mapping[str, float], task: str) -> Size:
     words = [name for name, value in extents.items() if not isinstance(value, int | float)]
     if words:
-        raise TaskError(f"task {task}: the extents of a size are numbers, and {', '.join(words)} is none")
+        raise TaskError(f"task {task}: the extents of a size are numbers, and {', '.join(words)} is not a number")
     low = [f"{name}={value}" for name, value in extents.items() if value <= 0]
     if low:
         raise TaskError(f"task {task}: the extents of a size are positive, and {', '.join(low)} is not")

@@ -23,7 +23,7 @@ from metalsci.task import counter_hash as random
 from metalsci.task import fields
 from metalsci.task.definition import Size, Task
 
-_SHARED = (Path(fields.__file__), Path(random.__file__))  # what tasks compute with, besides NumPy
+_SHARED = (Path(fields.__file__), Path(random.__file__))  # used by tasks, in addition to NumPy
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class References:
 
     def _keep(self, path: Path, arrays: Sequence[Array]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        # Not durable: what a power cut takes is computed again.
+        # Not durable: a file that is lost in a power cut is computed again.
         write_stream(path, lambda file: np.savez(file, *arrays), durable=False)
         self._trim()
 

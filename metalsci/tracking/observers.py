@@ -54,7 +54,7 @@ class Observers:
     ) -> _Given | None:
         try:
             return call(*args, **kwargs)
-        except Exception as error:  # whatever an observer does, the run goes on
+        except Exception as error:  # the run goes on, whatever an observer does
             log.exception("an observer failed")
             if observer in self._following:
                 self._following.remove(observer)

@@ -145,7 +145,7 @@ class WandbTracker(Observer):
         try:
             run = self._run
             within(_ARTIFACT_TIMEOUT, lambda: run.log_artifact(artifact))
-        except (wandb.errors.Error, OSError, ValueError) as error:  # whatever became of the server meanwhile
+        except (wandb.errors.Error, OSError, ValueError) as error:  # the server may have failed meanwhile
             return f"W&B did not take the kernels, which are in the run folder: {_first_line(error)}"
         return ""
 

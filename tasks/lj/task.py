@@ -7,7 +7,7 @@ from metalsci.devices.program import Array, Kernels, Symbol
 from metalsci.task.comparison import Tolerance, explain, judge
 from metalsci.task.definition import Bound, Check, Probe, Size, Task, Work
 
-_BORDER = 2e-5  # of the box: how far single precision may put a particle from where it is
+_BORDER = 2e-5  # of the box: how far off single precision may put a particle
 _NUDGE = 1e-3  # cells, to either side of a border
 _VELOCITY = Tolerance(absolute=2e-3)
 SKIN = 0.3  # by how much pairs beyond the cutoff are listed, so that one list serves many steps

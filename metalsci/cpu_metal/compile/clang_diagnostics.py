@@ -48,7 +48,7 @@ def diagnostics(output: str, file: str, source: EditedSource, place: tuple[int, 
     found: list[Diagnostic] = []
     messages = _without_guesses(list(_messages(output)))
     blamed: set[int] = set()
-    told = False  # whether notes belong to a message that is passed on
+    told = False  # notes belong to a message that is passed on
     for index, message in enumerate(messages):
         ours = PurePath(message.file).name == file
         if message.severity is not Severity.NOTE:

@@ -17,7 +17,7 @@ from tempfile import mkdtemp
 from platformdirs import user_cache_dir
 
 _TEMPORARY = "tmp-"
-_ABANDONED = 3600.0  # seconds after which a temporary folder is nobody's
+_ABANDONED = 3600.0  # seconds after which a temporary folder has no owner left
 
 
 def default_folder() -> Path:

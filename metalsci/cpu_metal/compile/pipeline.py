@@ -48,7 +48,7 @@ _ELEMENTS = re.compile(r"^@metal_elements = .*?\[(?P<values>i32 [^\]]*)\]", re.M
 _MOST_REPAIRS = 8  # of operands within operands
 _Made = TypeVar("_Made")
 _NOT_VECTORISED = ("-fno-vectorize", "-fno-slp-vectorize")
-# Printed by Clang just before it vectorises: whether threads' own variables still live in memory.
+# Printed by Clang just before it vectorises: threads' own variables still live in memory.
 _BEFORE_VECTORISING = ("-mllvm", "-print-before=loop-vectorize", "-mllvm", "-filter-print-funcs=metal_run")
 _ALLOCA = re.compile(r"^ +%\S+ = alloca ", re.MULTILINE)
 
@@ -131,7 +131,7 @@ class Build:
 
     def _built(self, scratch: "_Scratch", folder: Path) -> Sequence[tuple[BuiltKernel, Sequence[Diagnostic]]]:
         first, *others = enumerate(self.parsed.kernels)
-        # The first kernel alone: what is wrong with the file is wrong with all of them.
+        # The first kernel alone: errors of the file are errors of all of its kernels.
         built = [scratch.kernel(*first)]
         with ThreadPoolExecutor(processors()) as pool:
             built += pool.map(lambda item: scratch.kernel(*item), others)

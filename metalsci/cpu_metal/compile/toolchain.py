@@ -45,7 +45,7 @@ _OPTIMISATION = (
     "-fPIC",
     "-fvisibility=hidden",
     "-fstack-size-section",
-    # Lanes that exchange values know where they are by the address of the call: one place must stay one call.
+    # Lanes that exchange values know their place by the address of the call: one place must stay one call.
     "-mllvm",
     "-disable-tail-duplicate",
     "-mllvm",
@@ -61,7 +61,7 @@ _MATH: dict[MathMode, tuple[str, ...]] = {
 }
 _KEYWORDS = ("-include", "metal_keywords")
 _FREESTANDING = ("-std=c11", "-ffreestanding", "-fno-stack-protector", "-fPIC", "-fvisibility=hidden", "-O2")
-# What Clang may read beside the source: of the processor, what cannot be asked of itself on aarch64.
+# Files that Clang may read next to the source: on aarch64 a processor cannot be asked for its own features.
 _READABLE = (str(INCLUDE), "/proc/cpuinfo", "/dev/urandom")
 _NOT_ISOLATED, _NOT_STARTED = 126, 127  # exit statuses of the launcher
 _MAX_MESSAGES = 16 << 20  # bytes
@@ -232,7 +232,7 @@ class Toolchain:
         except subprocess.TimeoutExpired as error:
             raise ToolchainError(f"the compiler needed more than {error.timeout:g} s") from None
         finally:
-            # Where the kernel lets Clang have children, its session goes with it.
+            # If the kernel lets Clang have children, its session ends with it.
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()

@@ -57,7 +57,7 @@ GROUP_ATTRIBUTES = {
 }
 _ATTRIBUTES = GRID_ATTRIBUTES | GROUP_ATTRIBUTES
 
-# User code is inlined whole into the loop over threads, where it is vectorised, and nothing of it is emitted besides.
+# User code is inlined whole into the loop over threads, where it is vectorised, and none of it is emitted separately.
 _UNIT = """\
 #include <metal_runtime>
 #pragma clang attribute push(__attribute__((internal_linkage, always_inline)), apply_to = function)
@@ -153,7 +153,7 @@ extern "C" __attribute__((visibility("default"))) void metal_run(const metal::_D
   }}
 }}
 """
-# What an instrumented kernel needs besides. The table has the bytes of an element of each argument; 0 ends it.
+# Further symbols of an instrumented kernel. The table has the bytes of an element of each argument; 0 ends it.
 _CHECKED = """\
 #include <metal_check>
 {unit}

@@ -71,7 +71,7 @@ class DeviceProcess:
                 pass_fds=[theirs.fileno(), descriptor],
                 start_new_session=True,
             )
-            # Its time is limited by whoever asks. Data is private memory that can be written to: no buffers.
+            # The caller limits its time. Data is private memory that can be written to: no buffers.
             limits = {
                 resource.RLIMIT_DATA: _MEMORY + (threads + 1) * _ARENA,
                 resource.RLIMIT_FSIZE: _FILE_SIZE,

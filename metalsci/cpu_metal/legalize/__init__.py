@@ -25,7 +25,7 @@ def rewrite(source: str) -> EditedSource:
     tokens = code(text)
     edits = [
         *literals(tokens),  # first: what others insert at the same place comes behind
-        *copies(tokens),  # around what is constructed
+        *copies(tokens),  # around the constructed value
         *constructors(text, tokens),
         *threadgroup_variables(tokens),
         *instantiations(text, tokens),

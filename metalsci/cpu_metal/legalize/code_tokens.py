@@ -13,7 +13,7 @@ def code(text: SourceText) -> list[Token]:
         if token.kind != "directive":
             tokens.append(token)
             continue
-        # A `;` ends the directive for whoever looks at statements; it stands on no byte of the file.
+        # A `;` ends the directive for readers of statements; it stands on no byte of the file.
         tokens.append(Token("end", token.start, token.start, b";"))
         if re.match(rb"\s*#\s*define\b", token.text):
             body = tokenize(token.text.replace(b"#", b" ", 1))  # without its # no directive

@@ -98,7 +98,7 @@ def _is_constructor(tokens: Sequence[Token], index: int, end: int) -> bool:
     inside = [token.text for token in tokens[end + 1 : end + 5]]
     if inside[:1] == [b"&"]:  # `float4 (&tile)[16]`: nothing is constructed from an address
         return False
-    # `float4 (*row)[16];` declares where a statement may start; elsewhere `float4(*pointer)` constructs.
+    # `float4 (*row)[16];` is a declaration at the start of a statement; elsewhere `float4(*pointer)` constructs.
     pointer = inside[:1] == [b"*"] and inside[2:4] in ([b")", b"["], [b")", b"("])
     return not (pointer and before in (b";", b"{", b"}"))
 

@@ -21,7 +21,7 @@ def copies(tokens: Sequence[Token]) -> Iterator[Edit[bytes]]:
         assigned = token.text in (b";", b"{", b"}") and name.text in variables
         if (declared or assigned) and equals.text == b"=":
             yield from _statement(tokens, index + 3)
-    # Where the file has no struct in constant memory, none can be copied from there.
+    # If the file has no struct in constant memory, none can be copied from there.
     if structs & _in_constant_memory(tokens):
         yield from _calls(tokens, structs)
         yield from _returns(tokens, structs)

@@ -96,7 +96,7 @@ class KernelWriter:
                 element = f"atomic<{kind.metal}>"
             else:
                 element = kind.metal
-            # MLX does not count what it has added to the inputs, and may close the list before its last output.
+            # MLX does not count the inputs that it has added, and may close the list before its last output.
             more = self.attributes or index < len(inputs) + len(outputs) - 1
             yield f"  device {element}* {name} [[buffer({index})]]{_separator(more)}"
             index += 1

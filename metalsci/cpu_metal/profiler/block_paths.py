@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from metalsci.cpu_metal.profiler.counted_text import CountedBody, CountedInstruction
 from metalsci.cpu_metal.profiler.cycles import Cost, CostKind
 
-INDEPENDENT = 2.5  # cycles an operation of a lone simdgroup where none depends on another: metal-benchmarks
+INDEPENDENT = 2.5  # cycles an operation of a lone simdgroup if none depends on another: metal-benchmarks
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ def in_loop_order(graph: Graph, entry: str) -> list[str]:
     Each comes before its successors, except for edges that close a loop.
     """
     depth = loop_depths(graph, entry)
-    # What is left last in a depth-first walk comes first: so a walk goes to a loop's exits before its body.
+    # A depth-first walk puts first the block that it leaves last: so it goes to a loop's exits before its body.
     order: list[str] = []
     seen = {entry}
     stack = [(entry, iter(_exits_first(graph, entry, depth)))]

@@ -130,7 +130,7 @@ def _private(defined: Mapping[str, str]) -> frozenset[str]:
     They are computed from those by constant indices, or by one into an array, which has been checked.
     """
     private = {name for name, rest in defined.items() if rest.startswith("alloca ")}
-    for name, rest in defined.items():  # what a pointer is computed from comes before it
+    for name, rest in defined.items():  # a pointer's operands come before it
         if rest.startswith("getelementptr "):
             kind, base, *indices = operands(rest.partition(", !")[0])
             bounded = (" [" in kind and len(indices) == 2) or not any("%" in index for index in indices)

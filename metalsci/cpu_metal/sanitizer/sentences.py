@@ -222,7 +222,7 @@ def _read_only(finding: Found) -> str:
 
 def _wild(finding: Found) -> str:
     if finding.flags & _Flag.STACK:
-        where = "a pointer to where another thread keeps its own variables"
+        where = "a pointer into another thread's own variables"
     else:
         where = "a pointer into no buffer and no threadgroup variable"
     return f"{_access(finding)} memory through {where}, by {finding.thread}"

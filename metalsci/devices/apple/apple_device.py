@@ -62,7 +62,7 @@ class _Process:
             outcome, answer = connection.recv()
         except (EOFError, OSError):
             raise Crash(f"the GPU process ended while it ran the kernel ({self.kill()})") from None
-        except KeyboardInterrupt:  # in the middle of an answer that nobody will read
+        except KeyboardInterrupt:  # in the middle of an answer that will not be read
             self.kill()
             raise
         if outcome == "failed":
@@ -235,7 +235,7 @@ class AppleStage:
         for symbol, array in self.program.inputs:
             if not np.array_equal(stored[symbol.id].view(np.uint8), np.ascontiguousarray(array).view(np.uint8)):
                 self._generation = 0  # staged again before the next run
-                return "an input is no longer what it was"
+                return "an input was changed"
         return ""
 
     def outputs(self) -> tuple[Array, ...]:

@@ -16,7 +16,7 @@ from metalsci.devices.apple.apple_protocol import DIAGNOSTIC, CallChain
 from metalsci.devices.program import Extent, Symbol
 from metalsci.msl.mlx.lower import LoweredKernel
 
-# `mx.fast.metal_kernel`, or what stands in for it where there is no Metal.
+# `mx.fast.metal_kernel`, or its stand-in if there is no Metal.
 MetalKernel = Callable[..., Any]
 
 _PROBE_SHAPE = (8,)

@@ -26,7 +26,7 @@ from metalsci.msl.language.parse import Unit
 from metalsci.msl.language.signature import KernelSignature
 
 _GUARD = 0xA5  # what pads buffers
-# What the host itself dispatches.
+# The host's own dispatches.
 _OWN = "#include <metal_stdlib>\nkernel void empty(uint i [[thread_position_in_grid]]) {}\n" + "".join(
     f"kernel void fill{size}(device {type} *out, constant {type} &value, uint i [[thread_position_in_grid]]) "
     "{ out[i] = value; }\n"
@@ -105,7 +105,7 @@ class CpuDevice:
 
     def prepare(self, source: str, signatures: Sequence[KernelSignature]) -> None:
         """Compile into the kernel cache, which takes no device process."""
-        with suppress(CompileError):  # whoever evaluates the candidate will be told
+        with suppress(CompileError):  # the evaluation of the candidate will report it
             self._device.compile(source, self._math_mode, interface=signatures)
 
     def stage(self, program: Program) -> "CpuStage":

@@ -18,7 +18,7 @@ from metalsci.msl.language.math_mode import MathMode
 from metalsci.msl.language.parse import Unit
 
 _ALL_GROUPS = 1 << 31
-_SAMPLE = 24  # groups of a dispatch, where not all are looked at
+_SAMPLE = 24  # groups of a dispatch, if not all are checked
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ Draw = Callable[[], float]
 """Runs one pair: gives the log of incumbent time over challenger time, above zero if the challenger was faster."""
 
 
-class PairingFailed(Exception):  # noqa: N818  (what a candidate did: a decision against it, not an error)
+class PairingFailed(Exception):  # noqa: N818  (an act of a candidate: a decision against it, not an error)
     """Failure of one of two kernels while they were paired; the message says what happened."""
 
 

@@ -21,7 +21,7 @@ _FEWEST = 4  # pairs
 _FUTILE = 0.25  # of the gain worth finding: who has less at a look is not likely to have it
 _EARLY = 0.3  # of the plan: before it a mean says little
 _HOPELESS = 0.997  # confidence that there is less than that gain
-_NOISIER = 1.2  # than was planned for: from there on a look plans anew
+_NOISIER = 1.2  # than was planned for: from there on a look plans again
 _INTERVAL = 0.95
 
 

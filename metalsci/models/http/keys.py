@@ -13,7 +13,7 @@ from platformdirs import user_config_path
 
 from metalsci.models.errors import ModelError
 
-# Names that end like this hold a key of some provider, whether or not metalsci knows it.
+# Names that end like this hold a key of some provider, even one that metalsci does not know.
 _ENDINGS = ("_API_KEY", "_AUTH_TOKEN", "_ADMIN_KEY")
 _NOT_OURS = frozenset({"WANDB_API_KEY"})  # W&B's service is a child process and needs it
 

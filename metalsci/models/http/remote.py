@@ -186,7 +186,7 @@ class RemoteModel:
     def _response(self, prompt: Prompt, heard: _Heard, stop: Stop) -> Response:
         text, thoughts = "".join(heard.text), "".join(heard.thoughts)
         usage = heard.usage
-        if usage is None or stop is Stop.CUT:  # a count from the middle of an answer is of what came before it
+        if usage is None or stop is Stop.CUT:  # a count from the middle of an answer is of the part before it
             sent = usage or Usage(sum(estimate(turn.text) for turn in _turns(prompt)) + estimate(prompt.system))
             made = max(sent.output, estimate(text) + estimate(thoughts))
             usage = replace(sent, output=made, reasoning=max(sent.reasoning, estimate(thoughts)), estimated=True)

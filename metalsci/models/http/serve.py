@@ -29,7 +29,9 @@ class Server:
 
     def __init__(self, command: Sequence[str], timeout: float) -> None:
         if not any("{port}" in word for word in command):
-            raise ValueError("model.serve needs {port} among its words: the server must listen where it is looked for")
+            raise ValueError(
+                "model.serve needs {port} among its words: the server must listen on a port that metalsci chooses"
+            )
         self._words = list(command)
         self._command = self._words[0]
         self._timeout = timeout
@@ -52,7 +54,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for us; and what it starts itself goes with it
+                start_new_session=True,  # Ctrl-C is for this process, and the server's own children end with it
             )
         except OSError as error:
             raise ModelError(f"{command[0]} does not start: {error}; is it installed?") from error
@@ -117,7 +119,7 @@ def _answers(url: str) -> bool:
         with urllib.request.urlopen(f"{url}/models", timeout=5):
             return True
     except urllib.error.HTTPError:
-        return True  # it speaks HTTP; what it thinks of the question is another matter
+        return True  # it speaks HTTP; whether it likes the question does not matter
     except OSError:
         return False
 

@@ -43,7 +43,7 @@ _PRAGMA = re.compile(
 )
 # What makes `_Pragma` of something that is not spelled out one of those.
 _STEERING_WORD = re.compile(rb"\b(?:%b|dependency|module|__debug)\b" % _STEERING)
-# Attributes that decide where a symbol lies, what it is another name of, and who calls it and how.
+# Attributes that decide a symbol's place, its other names, and its callers.
 _LINKING = frozenset(
     b"alias ifunc weak weakref weak_import section constructor destructor init_priority cleanup naked used retain"
     b" visibility interrupt signal tls_model target target_clones cpu_dispatch cpu_specific patchable_function_entry"
@@ -133,7 +133,7 @@ def _pasted(pieces: Collection[bytes]) -> Iterator[bytes]:
 
 def _attributes(text: SourceText, tokens: Sequence[Token]) -> Iterator[Diagnostic]:
     """Yield forbidden attributes in `__attribute__((…))` and in `[[gnu::…]]`."""
-    inside = [False]  # of each open bracket: whether it is part of an attribute
+    inside = [False]  # of each open bracket: is it part of an attribute?
     for previous, token in pairwise((Token("punct", 0, 0, b";"), *tokens)):
         if token.text in (b"(", b"["):
             opens = previous.text in (b"__attribute__", b"__attribute") or previous.text == token.text == b"["

@@ -20,6 +20,6 @@ def spelling(source: str) -> str:
             digest.update(b" ")
         digest.update(token.text.rstrip())
         if token.kind == "directive":
-            digest.update(b"\n")  # it ends with its line, whatever follows
+            digest.update(b"\n")  # it ends with its line
         previous_end, previous_kind = token.end, token.kind
     return digest.hexdigest()

@@ -35,7 +35,7 @@ class CommonSubexpressions:
         holder = _holder(first, region, function, kind)
         if holder is not None:
             edits = [replace(use, holder.name) for use in uses[1:]]
-            return Change(f"Used `{holder.name}` again instead of computing it anew.", tuple(edits))
+            return Change(f"Used `{holder.name}` instead of computing it again.", tuple(edits))
         name = named_after([first], names)
         declaration = insert_before(region.first, f"const {kind} {name} = {first.text};")
         sentence = f"Computed {quoted(first.text)} once instead of {len(uses)} times."

@@ -46,7 +46,7 @@ def _is_copy(variable: VariableScope, function: FunctionScope, expressions: Expr
     if initial.kind not in ("identifier", "number_literal") or expressions.type_of(initial) != variable.type:
         return False
     if sum(other.name == initial.text for other in function.variables) > 1:
-        return False  # where the copy is read, the name may mean another variable
+        return False  # at the place of reading, the name may mean another variable
     region = enclosing_region([variable.declaration, *variable.uses])
     return region is not None and Motion(expressions).is_stable(initial, region)
 

@@ -106,7 +106,7 @@ class EarlyReturn:
             return None
         indent = indent_of(last)
         text = f"if ({negated(condition)}) return;\n{indent}{reindent(inner, indent)}"
-        return Change("Returned early where there is nothing to do, and unindented the rest.", (replace(last, text),))
+        return Change("Returned early if there is nothing to do, and unindented the rest.", (replace(last, text),))
 
 
 @dataclass(frozen=True)

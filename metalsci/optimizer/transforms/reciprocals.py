@@ -60,7 +60,7 @@ def _by_divisor(function: FunctionScope, expressions: Expressions) -> dict[Key, 
     groups = defaultdict[Key, list[Node]](list)
     for division in _divisions(function.body):
         left, right = division.part("left"), division.part("right")
-        # A constant divisor is the compiler's; a reciprocal is what this rewrite makes.
+        # The compiler handles a constant divisor; a reciprocal is a result of this rewrite.
         if expressions.constant(right) or expressions.constant(left):
             continue
         if expressions.type_of(right) == "float" and expressions.is_pure(right):

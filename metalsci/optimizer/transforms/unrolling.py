@@ -155,7 +155,7 @@ class UnrollByFactor:
             f"{outer}}}",
             f"{outer}for ({rest}; {counter.name} < {limit}; ++{counter.name}) {reindent(loop.body.text, outer)}",
         )
-        sentence = f"Took {n} rounds of the loop over `{counter.name}` at a time; a second loop does what is left."
+        sentence = f"Took {n} rounds of the loop over `{counter.name}` at a time; a second loop does the rest."
         return Change(sentence, (replace(loop.node, "\n".join(lines)),))
 
     def _round(self, loop: CountedLoop, number: int, indent: str) -> str:

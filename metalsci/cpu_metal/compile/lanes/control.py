@@ -12,7 +12,7 @@ from metalsci.cpu_metal.compile.lanes.steps import step, touches_memory
 from metalsci.cpu_metal.compile.lanes.values import Values
 from metalsci.cpu_metal.compile.llvm.instruction import Operand
 
-_CHEAP = 24  # instructions that are carried out sooner than it is asked whether a lane needs them
+_CHEAP = 24  # instructions that run without asking first if a lane needs them
 
 
 @dataclass
@@ -121,7 +121,7 @@ class Flow:
             code.do(f"switch {condition.type} {scalar}, label {ways[0]} [ {cases} ]")
         else:
             code.do(f"br i1 {scalar}, label {ways[0]}, label {ways[1]}")
-        # What is computed on one way is not there on the other.
+        # Values that are computed on one way are missing on the other.
         scalars, vectors, left = dict(self.values.scalars), dict(self.values.vectors), dict(self.values.left)
         for way, edge in zip(ways, node.edges, strict=True):
             self.values.scalars, self.values.vectors, self.values.left = dict(scalars), dict(vectors), dict(left)

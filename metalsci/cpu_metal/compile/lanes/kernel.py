@@ -161,7 +161,7 @@ class _Writer:
         if len(self.heads) == 1:
             return frozenset()
         again, changed = {**self._graph_definitions()}, True
-        while changed:  # what is computed again in another region needs its operands there
+        while changed:  # a value that another region computes again needs its operands there
             changed = False
             for name in list(found):
                 for known in (self._in_rows, self._in_general):
@@ -213,7 +213,7 @@ class _Writer:
         one.label("%metal.group")
         rows = one.new(f"mul i32 {y}, {z}")
         threads = one.new(f"mul i32 {x}, {rows}")
-        # A vector of threads lies in a row where rows are made of whole vectors, or where there is one.
+        # A vector of threads lies in a row if rows are made of whole vectors, or if there is only one row.
         rest = one.new(f"and i32 {x}, {self._width - 1}")
         whole = one.new(f"icmp eq i32 {rest}, 0")
         single = one.new(f"icmp eq i32 {rows}, 1")

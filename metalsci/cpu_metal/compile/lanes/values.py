@@ -84,7 +84,7 @@ class Values:
                 found[name].add(label)
             if node.condition is not None:
                 found[node.condition.value].add(label)
-        # What is no exact stride is computed again where it is used.
+        # A value without an exact stride is computed again at each use.
         again = [name for name, shape in self.known.shapes.items() if not shape.exact and name in self.defined]
         changed = True
         while changed:
