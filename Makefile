@@ -17,8 +17,9 @@ tasks: $(VENV)/.installed         ## every seed kernel at every size, in one tab
 examples: $(VENV)/.installed      ## the hand-written kernels beside their seeds, in processor time, in one table
 	$(BIN)/python benchmarks/examples.py
 
-test: $(VENV)/.installed-dev lint ## everything that CI checks
-	$(BIN)/python -m pytest
+# worksteal: a worker that has nothing left takes tests from the end of another's, so that files mostly stay together.
+test: $(VENV)/.installed-dev lint ## everything that CI checks, on every core
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(VENV)/.installed-dev      ## style, types, the direction of imports
 	$(BIN)/ruff check .

@@ -6,6 +6,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
+from metalsci.cpu_metal.compile.kernel_cache import Cache, default_folder
 from metalsci.experiment.hydra_versions import base
 from metalsci.experiment.schemas import register
 from metalsci.files.locations import data
@@ -26,12 +27,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Give the session a cache of its own: tests neither read nor fill the user's.
 
-    The session shares one, as runs on one machine do.
+    The session shares one, as runs on one machine do, and so do its workers.
     """
-    folder = tmp_path_factory.mktemp("cache")
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+    folder.mkdir(exist_ok=True)
     os.environ["METALSCI_CACHE"] = str(folder)
     yield folder
     del os.environ["METALSCI_CACHE"]
+
+
+@pytest.fixture(scope="session")
+def cache(cache_of_its_own: Path) -> Cache:
+    """The session's kernels: Metal's headers alone take a second to compile."""
+    return Cache(default_folder())
 
 
 @pytest.fixture(scope="session")

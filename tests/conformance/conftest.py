@@ -7,6 +7,6 @@ from metalsci.cpu_metal.compile.kernel_cache import Cache
 
 
 @pytest.fixture(scope="session")
-def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
-    with Device(cache=Cache(tmp_path_factory.mktemp("kernels"))) as device:
+def device(cache: Cache) -> Iterator[Device]:
+    with Device(cache=cache) as device:
         yield device

@@ -53,10 +53,10 @@ def refuse_foreign(level: str) -> None:
 
 
 @pytest.mark.parametrize(("target", "architecture"), ELSEWHERE)
-def test_what_becomes_a_call_compiles(tmp_path: Path, target: str, architecture: str) -> None:
+def test_what_becomes_a_call_compiles(cache: Cache, target: str, architecture: str) -> None:
     """The instructions that LLVM replaces by a function, and the loops that it takes for one of the C library."""
     toolchain = Toolchain(target=target, architecture=architecture)
-    with Device(cache=Cache(tmp_path), toolchain=toolchain) as device:
+    with Device(cache=cache, toolchain=toolchain) as device:
         assert device.compile(CALLS.read_text()).kernels.keys() == {promise.kernel for promise in promises(CALLS)}
 
 
@@ -64,10 +64,10 @@ def test_what_becomes_a_call_compiles(tmp_path: Path, target: str, architecture:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("mode", ["fast", "safe"])
 @pytest.mark.parametrize(("target", "architecture"), ELSEWHERE)
-def test_every_program_compiles(tmp_path: Path, target: str, architecture: str, mode: str) -> None:
+def test_every_program_compiles(cache: Cache, target: str, architecture: str, mode: str) -> None:
     """Programs that must be accepted, kernels of MLX's kind, seed kernels and examples."""
     toolchain = Toolchain(target=target, architecture=architecture)
-    with Device(cache=Cache(tmp_path), toolchain=toolchain) as device:
+    with Device(cache=cache, toolchain=toolchain) as device:
         for path in FILES:
             assert device.compile(path.read_text(), mode).kernels, path
 
@@ -83,9 +83,9 @@ def test_the_whole_library_compiles(target: str, architecture: str) -> None:
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_what_becomes_a_call_is_right(tmp_path: Path, level: str) -> None:
+def test_what_becomes_a_call_is_right(cache: Cache, level: str) -> None:
     refuse_foreign(level)
-    with Device(1, architecture=level, cache=Cache(tmp_path)) as device:
+    with Device(1, architecture=level, cache=cache) as device:
         library = device.compile(CALLS.read_text(), "safe")
         for promise in promises(CALLS):
             promise.check(device, library.kernels[promise.kernel])

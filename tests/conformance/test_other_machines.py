@@ -53,9 +53,9 @@ def machine_of(library: bytes) -> int:
 
 
 @pytest.mark.parametrize("architecture", ["armv8-a", "armv8.6-a"])
-def test_kernels_and_runtime_compile_for_aarch64(tmp_path: Path, architecture: str) -> None:
+def test_kernels_and_runtime_compile_for_aarch64(tmp_path: Path, cache: Cache, architecture: str) -> None:
     toolchain = Toolchain(target="aarch64-linux-gnu", architecture=architecture)
-    with Device(cache=Cache(tmp_path), toolchain=toolchain) as device:
+    with Device(cache=cache, toolchain=toolchain) as device:
         kernels = device.compile(EVERYTHING).kernels
     assert {machine_of(kernel.code) for kernel in kernels.values()} == {183}
     assert (kernels["grid"].mode, kernels["waits"].mode) == (Mode.GRID, Mode.THREAD)

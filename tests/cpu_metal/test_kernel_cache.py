@@ -187,6 +187,16 @@ def test_the_oldest_entries_go_first(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "c"]
 
 
+def test_many_small_entries_stay_within_the_limit_though_few_are_looked_for(tmp_path: Path) -> None:
+    """A look at all entries is made now and then; no key is exempt from being one's occasion."""
+    cache = Cache(tmp_path, limit=100_000, grace=0)
+    held = []
+    for key in range(600):
+        cache.entry(str(key), lambda folder: (folder / "data").write_bytes(bytes(1000)))
+        held.append(len(list(tmp_path.iterdir())))
+    assert 100 <= max(held) < 115
+
+
 def test_the_folder_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("METALSCI_CACHE", str(tmp_path))
     assert default_folder() == tmp_path / "cpu_metal"

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from metalsci.cpu_metal.compile.elf import Variable
+from metalsci.cpu_metal.compile.fingerprint import fingerprint
 from metalsci.cpu_metal.compile.kernel_cache import Cache, digest
 from metalsci.cpu_metal.compile.language_rules import check_language
 from metalsci.cpu_metal.compile.pipeline import Build, BuiltKernel, CheckedBuild
@@ -75,27 +76,27 @@ class Compiler:
 
     def runtime(self) -> Path:
         """Return the shared object of the runtime, built at first use."""
-        key = digest(self.toolchain.identity, *_contents(RUNTIME))
+        key = digest(self.toolchain.identity, fingerprint(RUNTIME))
         built = self.cache.entry(f"runtime-{key}", lambda path: self.toolchain.build_runtime(path / "runtime.so"))
         return built / "runtime.so"
 
     def isolated(self) -> Toolchain:
         """Return the toolchain for untrusted sources. Its launcher is built at first use."""
-        key = digest(self.toolchain.identity, *_contents(RUNTIME), *_contents(LAUNCHER))
+        key = digest(self.toolchain.identity, fingerprint(RUNTIME), fingerprint(LAUNCHER))
         built = self.cache.entry(f"launcher-{key}", lambda path: self.toolchain.build_launcher(path / "launch"))
         return self.toolchain.isolated(built / "launch")
 
     def prelude(self, math_mode: MathMode) -> Path:
         """Return Metal's headers, precompiled at first use."""
-        key = digest(self.toolchain.identity, math_mode.value, str(INCLUDE), *self._package())
+        key = digest(self.toolchain.identity, math_mode.value, str(INCLUDE), self._package())
         built = self.cache.entry(
             f"prelude-{key}", lambda path: self.isolated().build_prelude(path / "prelude.pch", math_mode)
         )
         return built / "prelude.pch"
 
-    def _package(self) -> Iterator[bytes]:
-        """Yield the parts of this package that a compiled kernel depends on."""
-        yield from _contents(Path(__file__).parents[1])
+    def _package(self) -> str:
+        """Return a digest of the parts of this package that a compiled kernel depends on."""
+        return fingerprint(Path(__file__).parents[1])
 
     def compile(
         self, source: str | Unit, math_mode: MathMode, interface: Sequence[KernelSignature] = ()
@@ -113,7 +114,7 @@ class Compiler:
         build = self._build(parsed, math_mode)
         if any(d.severity is Severity.ERROR for d in found):
             raise CompileError(_merged(found, build.diagnostics()))
-        key = digest(parsed.source, math_mode.value, self.toolchain.identity, *self._package())
+        key = digest(parsed.source, math_mode.value, self.toolchain.identity, self._package())
         folder = self.cache.entry(key, lambda path: _write(build, path))
         facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
         origin = Origin(parsed, math_mode)
@@ -133,7 +134,7 @@ class Compiler:
 
     def check(self, origin: Origin, name: str) -> CheckedKernel:
         """Instrument a kernel that has been compiled before for the sanitizer."""
-        key = digest("checked", name, origin.source, origin.math_mode.value, self.toolchain.identity, *self._package())
+        key = digest("checked", name, origin.source, origin.math_mode.value, self.toolchain.identity, self._package())
 
         def write(folder: Path) -> None:
             parsed = origin.unit
@@ -153,7 +154,7 @@ class Compiler:
 
     def count(self, origin: Origin, name: str) -> CountedKernel:
         """Prepare a kernel that has been compiled before for counting."""
-        key = digest("counted", name, origin.source, origin.math_mode.value, self.toolchain.identity, *self._package())
+        key = digest("counted", name, origin.source, origin.math_mode.value, self.toolchain.identity, self._package())
 
         def write(folder: Path) -> None:
             parsed = origin.unit
@@ -212,13 +213,6 @@ def _write(build: Build, folder: Path) -> None:
         "warnings": [(d.severity, d.line, d.column, d.message) for d in warnings],
     }
     (folder / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
-
-
-def _contents(folder: Path) -> Iterator[bytes]:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            yield path.name.encode()
-            yield path.read_bytes()
 
 
 def _merged(first: Sequence[Diagnostic], second: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:

@@ -96,11 +96,10 @@ bodies = st.lists(together | leave, min_size=1, max_size=4).map("\n    ".join)
 
 
 @pytest.fixture(scope="module")
-def devices(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[ThreadExecution, Device]]:
+def devices(cache: Cache) -> Iterator[dict[ThreadExecution, Device]]:
     with ExitStack() as stack:
         found = {}
         for way in (ThreadExecution.STACKS, ThreadExecution.LANES, ThreadExecution.LOOPS, ThreadExecution.FASTEST):
-            cache = Cache(tmp_path_factory.mktemp(way.value))
             found[way] = stack.enter_context(Device(cache=cache, toolchain=Toolchain(execution=way)))
         yield found
 
