@@ -1,4 +1,5 @@
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +36,16 @@ def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]
     os.environ["METALSCI_CACHE"] = str(folder)
     yield folder
     del os.environ["METALSCI_CACHE"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def bytecode_of_its_own(cache_of_its_own: Path) -> Iterator[None]:
+    """Processes that tests start share compiled Python, also if the user's processes write none: 1 s of 4 of a run."""
+    with pytest.MonkeyPatch.context() as patch:
+        if sys.dont_write_bytecode:
+            patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+            patch.setenv("PYTHONPYCACHEPREFIX", str(cache_of_its_own / "bytecode"))
+        yield
 
 
 @pytest.fixture(scope="session")
