@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
@@ -95,10 +96,15 @@ class CpuDevice:
     def machine(self) -> Machine:
         return describe_processor(self._threads, processor_name(), self.ceilings)
 
+    @property
+    def ceilings_file(self) -> Path:
+        """Where the ceilings are kept that were measured with these settings."""
+        key = hashlib.sha256(f"{self.name} {self._math_mode.value}".encode()).hexdigest()[:16]
+        return roofline.remembered(key)
+
     @cached_property
     def ceilings(self) -> Ceilings:
-        key = hashlib.sha256(f"{self.name} {self._math_mode.value}".encode()).hexdigest()[:16]
-        return self._given.over(lambda: roofline.cached(self, roofline.remembered(key)))
+        return self._given.over(lambda: roofline.cached(self, self.ceilings_file))
 
     def compile(self, source: str | Unit, signatures: Sequence[KernelSignature]) -> "CpuModule":
         return CpuModule(self._device, self._device.compile(source, self._math_mode, interface=signatures))
