@@ -1,4 +1,5 @@
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,12 @@ from metalsci.files.locations import data
 from metalsci.files.whole_files import write_json
 
 _LONG = ("full", "conformance", "attacks")
+
+
+def pytest_configure() -> None:
+    """A shell that starts `make test` in the background makes it ignore interrupts, and so all that tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

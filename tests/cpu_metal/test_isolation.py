@@ -170,6 +170,7 @@ def test_a_kernel_cannot_make_a_system_call_that_matters(
         ("escaped", os.O_CREAT | os.O_WRONLY),
         (str(Path(__file__)), os.O_RDONLY),
     ],
+    ids=["a file", "a folder", "environment", "memory", "device", "a new file", "source"],
 )
 def test_a_kernel_cannot_open_a_file(system_call: SystemCall, tmp_path: Path, path: str, flags: int) -> None:
     assert system_call("openat", -100, TEXT, flags, 0o600, text=str(tmp_path / path)) == -errno.EACCES

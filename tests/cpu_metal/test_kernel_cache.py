@@ -193,7 +193,8 @@ def test_many_small_entries_stay_within_the_limit_though_few_are_looked_for(tmp_
     held = []
     for key in range(600):
         cache.entry(str(key), lambda folder: (folder / "data").write_bytes(bytes(1000)))
-        held.append(len(list(tmp_path.iterdir())))
+        if key % 20 == 19:
+            held.append(len(list(tmp_path.iterdir())))
     assert 100 <= max(held) < 115
 
 

@@ -216,7 +216,8 @@ def test_what_passes_by_itself_is_tried_again(connect, stream):
     told: list[str] = []
     assert ask(model, call=ModelCall(progress=told.append)).text == "Hello."
     assert len(server.requests) == len(faults) + 1
-    for number, (said, (fault, why)) in enumerate(zip(told, PASSING, strict=True), start=2):
+    retried = [said for said in told if "attempt" in said]  # a slow answer is reported too, as it grows
+    for number, (said, (fault, why)) in enumerate(zip(retried, PASSING, strict=True), start=2):
         assert why in said, fault
         assert f"attempt {number} of {len(faults) + 1}" in said
 
