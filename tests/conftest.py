@@ -20,7 +20,7 @@ _LONG = ("full", "conformance", "attacks")
 
 
 def pytest_configure() -> None:
-    """A shell that starts `make test` in the background makes it ignore interrupts, and so all that tests start."""
+    """Heed interrupts: a shell that starts `make test` in the background has all of it ignore them."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -50,7 +50,7 @@ def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]
 
 @pytest.fixture(scope="session", autouse=True)
 def bytecode_of_its_own(cache_of_its_own: Path) -> Iterator[None]:
-    """Processes that tests start share compiled Python, also if the user's processes write none: 1 s of 4 of a run."""
+    """Let processes that tests start share compiled Python, even if the user's write none: 1 s of 4 of a run."""
     with pytest.MonkeyPatch.context() as patch:
         if sys.dont_write_bytecode:
             patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
@@ -60,7 +60,7 @@ def bytecode_of_its_own(cache_of_its_own: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def ceilings_of_its_own(cache_of_its_own: Path) -> None:
-    """Runs find ceilings that are measured already: on a busy machine measuring takes a minute and settles nothing."""
+    """Keep ceilings for the session's runs: on a busy machine measuring takes a minute and settles nothing."""
     found = Ceilings(40.0, 200.0, "given to the tests", (Level(384 << 20, 40.0),))
     for threads in (None, 1):
         device = CpuDevice(threads=threads)
@@ -70,7 +70,7 @@ def ceilings_of_its_own(cache_of_its_own: Path) -> None:
 
 @pytest.fixture(scope="session")
 def cache(cache_of_its_own: Path) -> Cache:
-    """The session's kernels: Metal's headers alone take a second to compile."""
+    """Return the cache of the session's kernels: Metal's headers alone take a second to compile."""
     return Cache(default_folder())
 
 

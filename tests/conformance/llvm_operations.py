@@ -26,19 +26,19 @@ class Module:
         return "\n".join([*sorted(self._declared), *self.functions, ""])
 
     def apply(self, operation: str, operand: str, result: str, count: int) -> None:
-        """A function that loads `count` operands, %a, %b and %c, and stores what `operation` makes of them."""
+        """Add a function that loads `count` operands, %a, %b and %c, and stores the result of `operation`."""
         loads = [f"%{name} = load {operand}, ptr %{place}" for name, place in zip("abc", "qrs", strict=True)][:count]
         self.add(*loads, f"%v = {operation}", f"store {result} %v, ptr %p")
 
     def call(self, name: str, result: str, operands: Sequence[str], *more: str) -> None:
-        """The same of an intrinsic. `more`: its further arguments, which are constants."""
+        """Add the same for an intrinsic. `more`: its further arguments, which are constants."""
         kinds = [*operands, *(argument.split()[0] for argument in more)]
         self._declared.add(f"declare {result} @llvm.{name}({', '.join(kinds)})")
         given = [f"{kind} {value}" for kind, value in zip(operands, (_FIRST, _SECOND, _THIRD), strict=False)]
         self.apply(f"call {result} @llvm.{name}({', '.join([*given, *more])})", operands[0], result, len(operands))
 
     def run(self, name: str, *arguments: str) -> None:
-        """A function that calls an intrinsic without a result."""
+        """Add a function that calls an intrinsic without a result."""
         self._declared.add(f"declare void @llvm.{name}({', '.join(argument.split()[0] for argument in arguments)})")
         self.add("%n = load i64, ptr %r", f"call void @llvm.{name}({', '.join(arguments)})")
 
@@ -48,7 +48,7 @@ class Module:
 
 
 def operations(sizes: Sequence[int]) -> str:
-    """A module of all operations on scalars (size 1) and vectors of these sizes."""
+    """Return a module of all operations on scalars (size 1) and vectors of these sizes."""
     module = Module()
     for size in sizes:
         for kind in INTEGERS:
@@ -143,6 +143,6 @@ def _sized(kind: str, size: int) -> str:
 
 
 def _named(kind: str, size: int) -> str:
-    """As a part of an intrinsic's name."""
+    """Return the type as a part of an intrinsic's name."""
     name = _SUFFIXES.get(kind, kind)
     return name if size == 1 else f"v{size}{name}"

@@ -65,7 +65,7 @@ def test_what_becomes_a_call_compiles(cache: Cache, target: str, architecture: s
 
 
 def called(folder: Path, toolchain: Toolchain, text: str) -> frozenset[str]:
-    """What the code for a module of LLVM's, as it is, leaves undefined."""
+    """Return the symbols that the code for a module of LLVM's, as it is, leaves undefined."""
     (folder / "module.ll").write_text(text)
     run = toolchain.optimise(folder, "module.ll", "module.o", MathMode.safe, ["-O1", "-Xclang", "-disable-llvm-passes"])
     assert run.code == 0, run.messages

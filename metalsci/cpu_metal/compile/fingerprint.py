@@ -20,7 +20,7 @@ def fingerprint(folder: Path) -> str:
 
 
 def _stamps(folder: str) -> Iterator[_Stamp]:
-    """Path, time of the last change in nanoseconds and size of each file."""
+    """Yield path, time of the last change in nanoseconds and size of each file."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir():

@@ -99,7 +99,7 @@ class Cache:
                     shutil.rmtree(path, ignore_errors=True)
 
     def _is_due(self, new: Path) -> bool:
-        """Whether all entries are looked at after this one, which is the likelier the larger it is.
+        """Decide if all entries are looked at after this one, which is the likelier the larger it is.
 
         A look at a thousand takes 30 ms, half of what a small kernel takes to compile. The draw is the key's digest:
         processes need no account that they share, and nobody's random numbers are used up.

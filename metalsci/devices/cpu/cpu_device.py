@@ -98,7 +98,7 @@ class CpuDevice:
 
     @property
     def ceilings_file(self) -> Path:
-        """Where the ceilings are kept that were measured with these settings."""
+        """The file of the ceilings that were measured with these settings."""
         key = hashlib.sha256(f"{self.name} {self._math_mode.value}".encode()).hexdigest()[:16]
         return roofline.remembered(key)
 

@@ -159,7 +159,7 @@ def lanes(cache: Cache) -> Iterator[Device]:
 
 @pytest.fixture
 def faulty(cache: Cache, tmp_path: Path) -> Iterator[Device]:
-    """A device that compiles kernels by the passes as they are now, and of which nobody else is given any."""
+    """Yield a device that compiles kernels by the passes as they are now, and shares none of them."""
     for entry in cache.folder.glob("[lpr]*-*"):  # Metal's headers, the launcher, the runtime: no pass makes those
         (tmp_path / entry.name).symlink_to(entry)
     with Device(cache=Cache(tmp_path), toolchain=Toolchain(execution=ThreadExecution.LANES)) as device:
