@@ -40,17 +40,24 @@ def rank(
 ) -> None:
     """Print a table for each landscape. Raises StrategyUsageError."""
     options = _options()
+    console = make_console()
     chosen = [*dict.fromkeys([CONTROL, *(only or options)])]
     unknown = [name for name in chosen if name not in options]
     if unknown:
         raise StrategyUsageError(f"no strategy is called {unknown[0]}: there are {', '.join(options)}")
-    strategies: dict[str, MakeStrategy] = {name: partial(make_strategy, options[name]) for name in chosen}
+    strategies: dict[str, MakeStrategy] = {}
+    for name in chosen:
+        if (lacking := _lacking(options[name])) is None:
+            strategies[name] = partial(make_strategy, options[name])
+        elif only:
+            raise StrategyUsageError(lacking)
+        else:
+            console.print(f"left out: {lacking}", style="dim", markup=False, soft_wrap=True)
     terrains: dict[str, MakeTerrain] = {"rugged": lambda seed: Rugged(seed=seed), "ladder": lambda seed: Ladder()}
     if recorded:
         steps = _recorded(recorded)
         terrains["recorded"] = lambda seed: steps
     standings = compare(strategies, terrains, evaluations=evaluations, runs=runs)
-    console = make_console()
     for landscape in terrains:
         console.print(_table(landscape, [s for s in standings if s.landscape == landscape], evaluations, runs))
     if plot is not None:
@@ -63,6 +70,15 @@ def make_strategy(option: Path, seed: int) -> Strategy:
     config = OmegaConf.create({"seed": seed, "strategy": OmegaConf.load(option)})
     strategy: Strategy = instantiate(config.strategy, _convert_="all")
     return strategy
+
+
+def _lacking(option: Path) -> str | None:
+    """Why a strategy cannot be made here: it needs a package that is not installed."""
+    try:
+        make_strategy(option, 0)
+    except Exception as error:  # of Hydra, which wraps it in one version and not in another
+        return str(error.__cause__ or error)
+    return None
 
 
 def _options() -> dict[str, Path]:
