@@ -31,11 +31,13 @@ from metalsci.experiment.instantiation import ConfigError, make
 from metalsci.experiment.schemas import register
 from metalsci.experiment.search_run import make_sanitizer, run_experiment
 from metalsci.files.locations import data
+from metalsci.models.protocol import LanguageModel, Model
 from metalsci.msl.diagnostics import CompileError, Diagnostic, Finding, Severity
 from metalsci.msl.language.math_mode import MathMode
 from metalsci.task.definition import Size
 from metalsci.task.input_seeds import fresh_seed
 from metalsci.task.loader import Problem
+from metalsci.tracking.protocol import Observer
 from metalsci.tracking.summary import Summary
 
 
@@ -178,11 +180,18 @@ def check(source: str, task: str | None = None, *, math_mode: MathMode | str = M
             sanitizer.close()
 
 
-def run(overrides: Sequence[str] = ()) -> Summary:
+def run(
+    overrides: Sequence[str] = (),
+    *,
+    model: Model | LanguageModel | None = None,
+    observers: Sequence[Observer] = (),
+) -> Summary:
     """Run a search, as `python -m metalsci.run` does with these overrides, and return its result.
 
     The run has a folder of its own, which `hydra.run.dir=FOLDER` names. If it is interrupted, the command line can
     resume it. Keys of model providers are taken out of the environment for good.
+
+    model: who answers, instead of the config's. observers: further followers of the run.
 
     Example:
         >>> summary = run(["task=saxpy", "budget.iterations=1", "tracker=none"])
@@ -198,7 +207,7 @@ def run(overrides: Sequence[str] = ()) -> Summary:
     OmegaConf.save(OmegaConf.create(list(overrides)), folder / ".hydra" / "overrides.yaml")
     with open_dict(cfg):
         del cfg["hydra"]
-    return run_experiment(cfg, folder, None)
+    return run_experiment(cfg, folder, None, model=model, observers=observers)
 
 
 def _named(sources: Sequence[str] | Mapping[str, str]) -> Mapping[str, str]:

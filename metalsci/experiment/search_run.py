@@ -5,6 +5,7 @@ import json
 import os
 import statistics
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -27,13 +28,15 @@ from metalsci.evaluation.sanitizer_policy import Sanitized
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.experiment.best_module import best_py, facts
 from metalsci.experiment.instantiation import ConfigError, make
+from metalsci.experiment.kernel_tools import KernelTools
+from metalsci.experiment.one_at_a_time import LockedPromotion, locked
 from metalsci.experiment.seal import seal
 from metalsci.files.locations import shown
 from metalsci.files.whole_files import read_json
 from metalsci.gate.heldout import HeldOutGate
 from metalsci.gate.verdicts import GateResult
 from metalsci.models.http.keys import key_ring
-from metalsci.models.protocol import LanguageModel, Model
+from metalsci.models.protocol import LanguageModel, Model, UsesTools
 from metalsci.models.replay import Replay
 from metalsci.msl.language.math_mode import MathMode
 from metalsci.search.account import Account
@@ -49,6 +52,7 @@ from metalsci.search.proposer import Proposer
 from metalsci.search.replayed_evaluations import DecidedAsRecorded, as_recorded
 from metalsci.search.run_folder import RunFolder
 from metalsci.search.scheduling import Scheduling
+from metalsci.search.status_files import StatusFiles
 from metalsci.search.strategies.protocol import Strategy
 from metalsci.task.input_seeds import fresh_seed
 from metalsci.task.loader import Problem
@@ -112,13 +116,20 @@ def build(cfg: DictConfig) -> Parts:
 
 
 def run_experiment(
-    cfg: DictConfig, folder: Path, sweep: str | None, accepted: Callable[[], None] = lambda: None
+    cfg: DictConfig,
+    folder: Path,
+    sweep: str | None,
+    accepted: Callable[[], None] = lambda: None,
+    *,
+    model: Model | LanguageModel | None = None,
+    observers: Sequence[Observer] = (),
 ) -> Summary:
     """Run the experiment in `folder`, continuing after the end of its journal.
 
     `sweep` names the group of a sweep's runs.
 
     accepted: called once the settings are usable and the folder is this run's; before, nothing in it has changed.
+    model: instead of the config's. observers: besides the config's.
 
     Raises ConfigError for unusable settings, JournalError, SeedKernelError, GateError, ModelError and BudgetError as
     documented there, and OSError if the folder cannot be written. However it ends, model, device and tracker are
@@ -127,14 +138,15 @@ def run_experiment(
     key_ring().withhold()  # before the first child process starts
     watch = Stopwatch()
     parts = build(cfg)
+    parts = replace(parts, model=model or parts.model, observers=[*observers, *parts.observers])
     with ExitStack() as stack:
         stack.callback(parts.device.close)
         if parts.sanitizer:
             stack.callback(parts.sanitizer.close)
         stack.enter_context(_alone_in(folder))
         view = ConsoleView(parts.budget.iterations, make_console(stderr=cfg.json))
-        observers = Observers([view, *parts.observers], lambda sentence: view.say(sentence, "dim"))
-        stack.push(lambda kind, *_: observers.close(failed=kind is not None))
+        following = Observers([view, *parts.observers], lambda sentence: view.say(sentence, "dim"))
+        stack.push(lambda kind, *_: following.close(failed=kind is not None))
         recording = _recording(parts.model)
         start = start_source(cfg.start)
         fingerprint = _fingerprint(cfg, parts.problem, start)
@@ -145,7 +157,7 @@ def run_experiment(
         cfg.inputs.seed = journal.inputs_seed
         if isinstance(parts.model, AbstractContextManager):
             stack.enter_context(parts.model)  # a run that stops here because it has no key has a journal to resume
-        run = _Run(cfg, parts, RunFolder(folder), journal, recording, observers, watch, start)
+        run = _Run(cfg, parts, RunFolder(folder), journal, recording, following, watch, start)
         return run.to_the_end(sweep)
 
 
@@ -273,6 +285,10 @@ class _Run:
         promotion = self.parts.promotion.begin(Pairing(evaluator), self.parts.budget.iterations)
         if self.recording:
             evaluate, promotion = as_recorded(self.recording, evaluate), DecidedAsRecorded(self.recording, promotion)
+        if isinstance(self.parts.model, UsesTools):
+            lock = threading.RLock()
+            self.parts.model.equip(KernelTools(evaluator, evaluate, sanitizer, lock))
+            evaluate, promotion = locked(evaluate, lock), LockedPromotion(promotion, lock)
         task = replace(problem.task.view(problem.sizes), machine=self.journal.machine)
         model, budget = self.parts.model, self.parts.budget
         account = Account(lambda: self.watch.total)
@@ -292,7 +308,7 @@ class _Run:
             start=self.start,
             account=account,
             flights=AsRecorded(self.recording.schedule) if self.recording else self.parts.search.flights(),
-            watchers=(self.observers,),
+            watchers=(StatusFiles(self.folder.path), self.observers),
             record=self.folder.result,
         ).run()
 

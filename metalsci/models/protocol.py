@@ -110,6 +110,11 @@ class Stop(StrEnum):
     LENGTH = "length"  # a token limit
     CUT = "cut"  # the connection or the process broke off
     REFUSED = "refused"  # the model declined, or a content filter did
+    # Of an agent that handed nothing in; the text says more.
+    OVERDUE = "overdue"  # stopped at its time limit
+    FLOODED = "flooded"  # stopped after writing too much
+    DIED = "died"  # ended by itself, with an error or without a kernel
+    STRAYED = "strayed"  # handed in something that leads out of its workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +207,28 @@ class LanguageModel(Protocol):
 
     def interrupted(self, prompt: Prompt, text: str) -> Response:
         """Return the response of which a killed process had received `text`, its tokens and cost estimated."""
+
+
+class Tools(Protocol):
+    """What a model may use while it works on a kernel. Held-out data is out of their reach."""
+
+    def call(self, tool: str, arguments: Mapping[str, str]) -> "ToolAnswer":
+        """Raises nothing for what a kernel does: whatever is wrong with it is an answer."""
+
+
+@dataclass(frozen=True)
+class ToolAnswer:
+    """text: for whoever asked. ok: whether the kernel is right, as far as the tool can see."""
+
+    text: str
+    ok: bool = True
+
+
+@runtime_checkable
+class UsesTools(Protocol):
+    """A model that works with tools, which the run gives it before the first prompt."""
+
+    def equip(self, tools: Tools) -> None: ...
 
 
 @runtime_checkable

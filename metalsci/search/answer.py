@@ -14,6 +14,14 @@ _CODE_LINE = re.compile(
 )
 
 
+_AGENT_FAILURES = {
+    Stop.OVERDUE: Outcome.AGENT_OVERDUE,
+    Stop.FLOODED: Outcome.AGENT_FLOODED,
+    Stop.DIED: Outcome.AGENT_DIED,
+    Stop.STRAYED: Outcome.AGENT_STRAYED,
+}
+
+
 @dataclass(frozen=True)
 class Answer:
     """A candidate with its parsed unit, or the outcome that explains why there is none, with a message for the model.
@@ -31,6 +39,8 @@ def read_answer(response: Response, kernels: frozenset[str]) -> Answer:
     """Return the one code block that defines kernels, or a typed failure."""
     if response.stop is Stop.REFUSED:
         return Answer(None, None, Outcome.REFUSED, "the model, or its provider's content filter, declined to answer")
+    if response.stop in _AGENT_FAILURES:
+        return Answer(None, None, _AGENT_FAILURES[response.stop], response.text)
     if not response.text.strip():
         return Answer(None, None, Outcome.EMPTY, "the answer is empty")
     if response.stop is not Stop.END and not complete(response.text):

@@ -111,7 +111,7 @@ class OpenEvolve:
 
     @contextmanager
     def _drawing(self) -> Iterator[None]:
-        """Let the package draw from this strategy's generator instead of the process's, so that a run can be resumed."""
+        """Let the package draw from this strategy's own generator, so that a run can be resumed."""
         before = self._module.random
         self._module.random = self._rng
         try:
@@ -153,7 +153,7 @@ def _load() -> ModuleType:
         import openevolve.database
     except ImportError as error:
         raise ValueError(
-            "strategy=openevolve needs the package openevolve, which is not installed: pip install 'metalsci[openevolve]'"
+            "strategy=openevolve needs the package openevolve, which is not there: pip install 'metalsci[openevolve]'"
         ) from error
     module: ModuleType = openevolve.database
     return module

@@ -1,0 +1,196 @@
+"""A coding agent as the model: any command, in a workspace with the task and with tools."""
+
+import math
+import os
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from metalsci.files.locations import data
+from metalsci.models.agents.agent_process import Confinement, Ended, ToolSocket, watch
+from metalsci.models.agents.workspace import StrayError, Workspace
+from metalsci.models.errors import DeadlineError, ModelError
+from metalsci.models.http.keys import key_ring
+from metalsci.models.protocol import Expense, ModelCall, Prompt, Response, Stop, ToolAnswer, Tools, Usage
+from metalsci.msl.text.quoting import fenced
+
+_WHAT_TO_DO = "Read TASK.md in this folder and do what it says. Hand your kernel in with `metalsci submit`."
+_TELL = 400  # characters of its output in a message
+
+
+class Agent:
+    """A coding agent: a command that works in a folder of its own and hands a kernel in.
+
+    - command: its words; {prompt} stands for a sentence that tells it to read TASK.md, {workspace} for its folder.
+    - minutes: after which it is stopped.
+    - evaluations: how often it may have a kernel timed in one attempt.
+    - megabytes: that it may write, into its folder and to its output.
+    - keys: variables of the environment that hold keys which it needs, e.g. [ANTHROPIC_API_KEY].
+    - writable: further folders that it may write into, e.g. [~/.claude].
+    - tokens: that an attempt may use at most, for budget.tokens.
+    - dollars: that an attempt may cost at most, for budget.dollars.
+    """
+
+    name = "agent"
+
+    def __init__(
+        self,
+        *,
+        command: Sequence[str],
+        minutes: float = 15.0,
+        evaluations: int = 5,
+        megabytes: float = 64.0,
+        keys: Sequence[str] = (),
+        writable: Sequence[str] = (),
+        tokens: int = 0,
+        dollars: float | None = None,
+    ) -> None:
+        if not command or not all(command):
+            raise ValueError(f"model.command={list(command)}: the words of a command, e.g. [claude,-p,'{{prompt}}']")
+        for setting, value in (("minutes", minutes), ("megabytes", megabytes)):
+            if not 0 < value < math.inf:
+                raise ValueError(f"model.{setting}={value}: give a positive number")
+        if evaluations < 0:
+            raise ValueError(f"model.evaluations={evaluations}: at least 0")
+        key_ring().declare(keys)
+        self._command = tuple(command)
+        self._minutes = minutes
+        self._evaluations = evaluations
+        self._megabytes = megabytes
+        self._keys = tuple(keys)
+        self._writable = tuple(Path(folder).expanduser().resolve() for folder in writable)
+        self._most = Expense(tokens, dollars)
+        self._tools: Tools | None = None
+
+    def equip(self, tools: Tools) -> None:
+        self._tools = tools
+
+    def propose(self, prompt: Prompt, call: ModelCall | None = None) -> Response:
+        """Raises ModelError for a command that there is not, DeadlineError when the budget's minutes are over."""
+        call = call or ModelCall()
+        if time.monotonic() >= call.deadline:
+            raise DeadlineError("the budget's minutes ended before the agent was started")
+        run = call.folder.resolve()
+        path = run / f"{prompt.iteration:02}_workspace"
+        with ToolSocket() as sockets:
+            workspace = Workspace(path, prompt, sockets.address)
+            workspace.fill(run, self._minutes, self._evaluations)
+            attempt = _Attempt(self._tools, self._evaluations)
+            words = [w.replace("{prompt}", _WHAT_TO_DO).replace("{workspace}", str(path)) for w in self._command]
+            call.progress(f"the agent works in {path.name}")
+            try:
+                ended = watch(
+                    words,
+                    path,
+                    self._environment(workspace),
+                    self._confinement(run, path, words[0]),
+                    sockets,
+                    attempt.answer,
+                    deadline=min(call.deadline, time.monotonic() + 60 * self._minutes),
+                    log=run / f"{prompt.iteration:02}_agent.log",
+                    written=workspace.size,
+                )
+            except OSError as error:
+                raise ModelError(f"the agent {words[0]} cannot be started: {error}") from error
+        if ended.stop is Stop.OVERDUE and time.monotonic() >= call.deadline and not attempt.source:
+            raise DeadlineError("the budget's minutes ended before the agent handed a kernel in")
+        return self._response(workspace, attempt, ended)
+
+    def worst_case(self, prompt: Prompt) -> Expense:
+        """What the settings say: nobody knows what a command uses before it has run."""
+        return self._most
+
+    def interrupted(self, prompt: Prompt, text: str) -> Response:
+        """Never needed: an agent's answer does not arrive in pieces."""
+        return Response(text, stop=Stop.CUT)
+
+    def _environment(self, workspace: Workspace) -> Mapping[str, str]:
+        ring = key_ring()
+        keys = {name: key for name in self._keys if (key := ring.find([name]))}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+        return {**kept, **workspace.environment(), **keys}
+
+    def _confinement(self, run: Path, path: Path, program: str) -> Confinement:
+        """Sizes are in the config, held-out ones too: neither the project's folder nor the run's can be read."""
+        found = shutil.which(program)
+        shown = [Path(sys.prefix), *([Path(found).resolve()] if found else [])]
+        hidden = [data("conf").resolve().parent, data("tasks").resolve(), run]
+        return Confinement((path, *self._writable), hidden, shown, self._megabytes)
+
+    def _response(self, workspace: Workspace, attempt: "_Attempt", ended: Ended) -> Response:
+        report = workspace.reported(ended.said)
+        usage, cost = _usage(report), _cost(report)
+        stop, source, told = ended.stop, attempt.source, ""
+        try:
+            if source is None and stop is Stop.END and ended.status == 0:
+                source = workspace.changed()
+        except StrayError as error:
+            stop, told = Stop.STRAYED, str(error)
+        if source is not None:
+            idea = attempt.idea or "The agent's kernel."
+            return Response(f"{idea}\n\n{fenced(source)}\n", ended.said, usage, cost)
+        if stop is Stop.END:
+            stop = Stop.DIED
+        return Response(told or self._complaint(stop, ended), ended.said, usage, cost, stop)
+
+    def _complaint(self, stop: Stop, ended: Ended) -> str:
+        if stop is Stop.OVERDUE:
+            return f"the agent was stopped after {self._minutes:g} minutes and had handed nothing in"
+        if stop is Stop.FLOODED:
+            return f"the agent was stopped: it wrote more than {self._megabytes:g} MB and had handed nothing in"
+        last = " ".join(ended.said.split())[-_TELL:]
+        how = f"with status {ended.status}" if ended.status else "of its own accord"
+        return f"the agent ended {how} and handed nothing in" + (f"; it said last: {last}" if last else "")
+
+
+class _Attempt:
+    """The tools as one attempt may use them, and what was handed in."""
+
+    def __init__(self, tools: Tools | None, evaluations: int) -> None:
+        self._tools = tools
+        self._left = evaluations
+        self.source: str | None = None
+        self.idea = ""
+
+    def answer(self, request: Mapping[str, str]) -> ToolAnswer:
+        tool, source = request.get("tool", ""), request.get("source", "")
+        if tool == "status":
+            handed = "a kernel was handed in" if self.source else "nothing was handed in yet"
+            return ToolAnswer(f"{self._left} evaluations are left; {handed}")
+        if tool == "submit":
+            if not source.strip():
+                return ToolAnswer("the kernel is empty", ok=False)
+            self.source, self.idea = source, request.get("idea", "")[:_TELL].replace("`", "'")
+            return ToolAnswer("handed in; hand another one in if you find a better one, or end")
+        if self._tools is None or tool not in ("check", "evaluate", "profile"):
+            return ToolAnswer(f"there is no tool {tool!r}", ok=False)
+        if tool == "evaluate":
+            if not self._left:
+                return ToolAnswer("no evaluation is left: hand your kernel in", ok=False)
+            self._left -= 1
+        return self._tools.call(tool, {key: value for key, value in request.items() if key != "tool"})
+
+
+def _usage(report: Mapping[str, Any]) -> Usage:
+    """Of a report such as {"usage": {"input_tokens": 1200, "output_tokens": 300}}, or with these at the top."""
+    told = report.get("usage")
+    counts = told if isinstance(told, dict) else report
+    fresh, read, written = (
+        _count(counts.get(name)) for name in ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+    )
+    return Usage(input=fresh + read + written, cached=read, output=_count(counts.get("output_tokens")))
+
+
+def _cost(report: Mapping[str, Any]) -> float | None:
+    for name in ("total_cost_usd", "cost_usd", "dollars"):
+        value = report.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
+            return float(value)
+    return None
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
