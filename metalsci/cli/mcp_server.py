@@ -33,7 +33,7 @@ class Sessions:
         self._guard = threading.Lock()
 
     def tasks(self) -> dict[str, str]:
-        """The tasks by name, each with its first sentence."""
+        """List the tasks by name, each with its first sentence."""
         told = {}
         for option in sorted((data("conf") / "task").glob("*.yaml")):
             brief = data("tasks") / option.stem / "brief.md"
@@ -91,7 +91,7 @@ class Sessions:
 
 
 def make_server(sessions: Sessions) -> MCPServer:
-    """The server with its seven tools. Calls that take long run in threads, so that the connection stays alive."""
+    """Make the server with its seven tools. Long calls run in threads, so that the connection stays alive."""
     server = MCPServer("metalsci", instructions=_HOW, log_level="ERROR")
 
     async def tasks() -> dict[str, str]:
@@ -99,7 +99,7 @@ def make_server(sessions: Sessions) -> MCPServer:
         return sessions.tasks()
 
     async def prompt(task: str) -> str:
-        """What is wanted of the next kernel: task, machine, the kernel to improve on, what earlier attempts came to."""
+        """Say what is wanted of the next kernel: task, machine, the kernel to improve on, earlier attempts."""
         return await anyio.to_thread.run_sync(sessions.prompt, task)
 
     async def check(task: str, source: str) -> str:
@@ -119,7 +119,7 @@ def make_server(sessions: Sessions) -> MCPServer:
         return await anyio.to_thread.run_sync(sessions.submit, task, source, idea)
 
     async def status(task: str) -> dict[str, Any]:
-        """Where the run of a task stands: last outcome, best so far, what is left."""
+        """Say where the run of a task stands: last outcome, best so far, what is left."""
         return sessions.status(task)
 
     for tool in (tasks, prompt, check, evaluate, profile, submit, status):

@@ -73,7 +73,7 @@ def make_strategy(option: Path, seed: int) -> Strategy:
 
 
 def _lacking(option: Path) -> str | None:
-    """Why a strategy cannot be made here: it needs a package that is not installed."""
+    """Say why a strategy cannot be made here: it needs a package that is not installed."""
     try:
         make_strategy(option, 0)
     except Exception as error:  # of Hydra, which wraps it in one version and not in another

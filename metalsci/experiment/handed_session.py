@@ -47,14 +47,14 @@ class HandedSession(Observer):
         self._error = ""
 
     def prompt(self) -> str:
-        """What the search asks for now, as a model would read it. Waits for it. Raises SessionError."""
+        """Return what the search asks for now, as a model would read it. Wait for it. Raises SessionError."""
         self._wait_for_prompt()
         prompt = self._model.prompt
         assert prompt is not None
         return f"{prompt.system}\n\n{prompt.user}"
 
     def use(self, tool: str, arguments: Mapping[str, str]) -> ToolAnswer:
-        """check, evaluate or profile. Raises SessionError."""
+        """Use check, evaluate or profile. Raises SessionError."""
         self._wait_for_prompt()
         assert self._model.tools is not None
         if tool == "evaluate":
@@ -79,7 +79,7 @@ class HandedSession(Observer):
         return ToolAnswer(text, ok=entry.correct)
 
     def status(self) -> dict[str, Any]:
-        """Where the run stands; it is not begun for this."""
+        """Say where the run stands; it is not begun for this."""
         told: dict[str, Any] = {"task": self.task, "folder": self._folder, "doing": self._doing}
         told["evaluations_left"] = self._left
         if self._error:

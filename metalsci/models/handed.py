@@ -25,7 +25,7 @@ class Handed:
         self.tools = tools
 
     def propose(self, prompt: Prompt, call: ModelCall | None = None) -> Response:
-        """Raises ModelError if the session is closed, DeadlineError when the budget's minutes end."""
+        """Wait for an answer. Raises ModelError if the session is closed, DeadlineError when the minutes end."""
         deadline = (call or ModelCall()).deadline
         with self._changed:
             self.prompt = prompt
@@ -53,9 +53,9 @@ class Handed:
             self._changed.notify_all()
 
     def worst_case(self, prompt: Prompt) -> Expense:
-        """Nothing: who answers pays."""
+        """Return nothing: who answers pays."""
         return Expense()
 
     def interrupted(self, prompt: Prompt, text: str) -> Response:
-        """Never needed: a handed answer does not arrive in pieces."""
+        """Return the text: never needed, since a handed answer does not arrive in pieces."""
         return Response(text, stop=Stop.CUT)

@@ -213,7 +213,7 @@ class Tools(Protocol):
     """What a model may use while it works on a kernel. Held-out data is out of their reach."""
 
     def call(self, tool: str, arguments: Mapping[str, str]) -> "ToolAnswer":
-        """Raises nothing for what a kernel does: whatever is wrong with it is an answer."""
+        """Use a tool. Raises nothing for what a kernel does: whatever is wrong with it is an answer."""
 
 
 @dataclass(frozen=True)

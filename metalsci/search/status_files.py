@@ -29,7 +29,7 @@ class StatusFiles:
 
 
 def status_of(archive: Archive, entry: Entry) -> dict[str, Any]:
-    """What is known of an entry and of the search after it."""
+    """Return what is known of an entry and of the search after it."""
     evaluation = entry.evaluation
     sizes = []
     for size in evaluation.sizes:
@@ -61,5 +61,5 @@ def status_of(archive: Archive, entry: Entry) -> dict[str, Any]:
 
 
 def machine_seconds(entry: Entry) -> float:
-    """Seconds of an iteration that were not the model's."""
+    """Return the seconds of an iteration that were not the model's."""
     return max(0.0, entry.seconds.get("total", 0.0) - entry.seconds.get("model", 0.0))

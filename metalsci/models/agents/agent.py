@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from metalsci.files.locations import data
-from metalsci.models.agents.agent_process import Confinement, Ended, ToolSocket, watch
+from metalsci.models.agents.agent_process import Confinement, AgentEnding, ToolSocket, watch
 from metalsci.models.agents.workspace import StrayError, Workspace
 from metalsci.models.errors import DeadlineError, ModelError
 from metalsci.models.http.keys import key_ring
@@ -69,7 +69,7 @@ class Agent:
         self._tools = tools
 
     def propose(self, prompt: Prompt, call: ModelCall | None = None) -> Response:
-        """Raises ModelError for a command that there is not, DeadlineError when the budget's minutes are over."""
+        """Let the agent work. Raises ModelError if it cannot start, DeadlineError when the budget's minutes are over."""
         call = call or ModelCall()
         if time.monotonic() >= call.deadline:
             raise DeadlineError("the budget's minutes ended before the agent was started")
@@ -100,11 +100,11 @@ class Agent:
         return self._response(workspace, attempt, ended)
 
     def worst_case(self, prompt: Prompt) -> Expense:
-        """What the settings say: nobody knows what a command uses before it has run."""
+        """Return what the settings say: nobody knows what a command uses before it has run."""
         return self._most
 
     def interrupted(self, prompt: Prompt, text: str) -> Response:
-        """Never needed: an agent's answer does not arrive in pieces."""
+        """Return the text: never needed, since an agent's answer does not arrive in pieces."""
         return Response(text, stop=Stop.CUT)
 
     def _environment(self, workspace: Workspace) -> Mapping[str, str]:
@@ -114,13 +114,13 @@ class Agent:
         return {**kept, **workspace.environment(), **keys}
 
     def _confinement(self, run: Path, path: Path, program: str) -> Confinement:
-        """Sizes are in the config, held-out ones too: neither the project's folder nor the run's can be read."""
+        """Hide the project's folder and the run's: sizes are in the config, held-out ones too."""
         found = shutil.which(program)
         shown = [Path(sys.prefix), *([Path(found).resolve()] if found else [])]
         hidden = [data("conf").resolve().parent, data("tasks").resolve(), run]
         return Confinement((path, *self._writable), hidden, shown, self._megabytes)
 
-    def _response(self, workspace: Workspace, attempt: "_Attempt", ended: Ended) -> Response:
+    def _response(self, workspace: Workspace, attempt: "_Attempt", ended: AgentEnding) -> Response:
         report = workspace.reported(ended.said)
         usage, cost = _usage(report), _cost(report)
         stop, source, told = ended.stop, attempt.source, ""
@@ -136,7 +136,7 @@ class Agent:
             stop = Stop.DIED
         return Response(told or self._complaint(stop, ended), ended.said, usage, cost, stop)
 
-    def _complaint(self, stop: Stop, ended: Ended) -> str:
+    def _complaint(self, stop: Stop, ended: AgentEnding) -> str:
         if stop is Stop.OVERDUE:
             return f"the agent was stopped after {self._minutes:g} minutes and had handed nothing in"
         if stop is Stop.FLOODED:
@@ -175,7 +175,7 @@ class _Attempt:
 
 
 def _usage(report: Mapping[str, Any]) -> Usage:
-    """Of a report such as {"usage": {"input_tokens": 1200, "output_tokens": 300}}, or with these at the top."""
+    """Read a report such as {"usage": {"input_tokens": 1200, "output_tokens": 300}}, or with these at the top."""
     told = report.get("usage")
     counts = told if isinstance(told, dict) else report
     fresh, read, written = (

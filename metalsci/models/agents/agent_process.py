@@ -26,8 +26,11 @@ _PIECE = 1 << 16
 
 @dataclass(frozen=True)
 class Confinement:
-    """Absolute paths. writable: where the agent may write. hidden: what it may not read, but for what is `shown`.
-    megabytes: written in all, and said."""
+    """Bounds of an agent, in absolute paths.
+
+    writable: where it may write. hidden: what it may not read, but for what is `shown`. megabytes: written in all, and
+    said.
+    """
 
     writable: Sequence[Path]
     hidden: Sequence[Path]
@@ -36,7 +39,7 @@ class Confinement:
 
 
 @dataclass(frozen=True)
-class Ended:
+class AgentEnding:
     """How it ended. stop: Stop.END if it ended by itself. said: what it wrote to its standard output, the end of it."""
 
     stop: Stop
@@ -79,9 +82,10 @@ def watch(
     deadline: float,
     log: Path,
     written: Callable[[], int],
-) -> Ended:
-    """Run an agent to its end and serve its requests. deadline: by time.monotonic. log: takes what it says.
-    written: bytes in its workspace.
+) -> AgentEnding:
+    """Run an agent to its end and serve its requests.
+
+    deadline: by time.monotonic. log: takes what it says. written: bytes in its workspace.
 
     Raises OSError if there is no process to be had; whatever else raises ends the agent too.
     """
@@ -117,13 +121,13 @@ def watch(
                     elif not said.take(process.stdout.fileno(), file.write):
                         selector.unregister(process.stdout)
                 if has_ended:
-                    return Ended(Stop.END, process.returncode, said.text)
+                    return AgentEnding(Stop.END, process.returncode, said.text)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # with all that it has started
         process.stdout.close()
         process.wait()
-    return Ended(stop, process.returncode, said.text)
+    return AgentEnding(stop, process.returncode, said.text)
 
 
 def _limit(deadline: float, said: "_Said", most: int, written: Callable[[], int]) -> Stop | None:

@@ -52,8 +52,10 @@ def _restrict(writable: list[str], hidden: list[str], shown: list[str]) -> None:
 
 
 def _readable(folder: str, hidden: list[str]) -> Iterator[str]:
-    """The largest folders that hold nothing hidden: Landlock can only add to what is allowed. A link is left out, since
-    it would allow all of the folder that it leads to."""
+    """Yield the largest folders that hold nothing hidden: Landlock can only add to what is allowed.
+
+    A link is left out, since it would allow all of the folder that it leads to.
+    """
     if folder in hidden or os.path.islink(folder):  # noqa: PTH114
         return
     if not any(path.startswith(folder.rstrip("/") + "/") for path in hidden):

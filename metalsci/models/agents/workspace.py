@@ -65,7 +65,7 @@ class Workspace:
         self._copy_log(run)
 
     def environment(self) -> dict[str, str]:
-        """What the agent finds in its environment, besides the process's own."""
+        """Return what the agent finds in its environment, besides the process's own."""
         return {
             "PATH": f"{self.path / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "TMPDIR": str(self.path / "tmp"),
@@ -73,12 +73,12 @@ class Workspace:
         }
 
     def changed(self) -> str | None:
-        """The text of kernel.metal, if it is another one than at the start. Raises StrayError."""
+        """Return the text of kernel.metal, if it is another one than at the start. Raises StrayError."""
         text = self.read("kernel.metal")
         return None if text is None or text == self._prompt.parent else text
 
     def read(self, name: str) -> str | None:
-        """A file of the workspace; None if there is none. Raises StrayError for a link or a file of another kind."""
+        """Read a file; None if there is none. Raises StrayError for a link or a file of another kind."""
         try:
             file = os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -91,7 +91,7 @@ class Workspace:
             return opened.read(LARGEST).decode(errors="replace")
 
     def reported(self, said: str) -> dict[str, Any]:
-        """The agent's account of its tokens and dollars: usage.json, or the last line of its output that is JSON."""
+        """Read the agent's account of tokens and dollars: usage.json, or the last line it wrote that is JSON."""
         try:
             filed = self.read("usage.json")
         except StrayError:
@@ -106,7 +106,7 @@ class Workspace:
         return {}
 
     def size(self) -> int:
-        """Bytes that its files take."""
+        """Add up the bytes of its files."""
         total = 0
         for count, (status, _) in enumerate(_walk(self.path)):
             total += status.st_size

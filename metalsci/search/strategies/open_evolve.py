@@ -1,5 +1,7 @@
-"""A bridge to OpenEvolve: its program database (islands, each with a MAP-Elites grid, and an archive of the best)
-decides which kernels are improved on. Prompts, models, evaluation and budget stay metalsci's.
+"""A bridge to OpenEvolve: its program database decides which kernels are improved on.
+
+The database holds islands, each with a MAP-Elites grid, and an archive of the best. Prompts, models, evaluation and
+budget stay metalsci's.
 
 OpenEvolve's own loop cannot be used: it asks models and runs evaluators itself, outside of the journal and the budget,
 and does not go on where it was killed. Its database does neither.
@@ -144,7 +146,7 @@ class _InOrder(set[str]):
 
 
 def _entry_of(program: Any) -> int:
-    """Of a program, or of the copy of one that has moved to another island."""
+    """Return the entry of a program, or of the copy of one that has moved to another island."""
     return int(program.metadata["entry"])
 
 
