@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from metalsci.files.locations import data
-from metalsci.models.agents.agent_process import Confinement, AgentEnding, ToolSocket, watch
+from metalsci.models.agents.agent_process import AgentEnding, Confinement, ToolSocket, watch
 from metalsci.models.agents.workspace import StrayError, Workspace
 from metalsci.models.errors import DeadlineError, ModelError
 from metalsci.models.http.keys import key_ring
@@ -69,7 +69,7 @@ class Agent:
         self._tools = tools
 
     def propose(self, prompt: Prompt, call: ModelCall | None = None) -> Response:
-        """Let the agent work. Raises ModelError if it cannot start, DeadlineError when the budget's minutes are over."""
+        """Let the agent work. Raises ModelError if it cannot start, DeadlineError when the minutes are over."""
         call = call or ModelCall()
         if time.monotonic() >= call.deadline:
             raise DeadlineError("the budget's minutes ended before the agent was started")
