@@ -64,6 +64,7 @@ class RunConfig:
     observers: dict[str, Any] = field(default_factory=dict)
     paths: PathsConfig = MISSING
     search: Any = MISSING
+    memory: Any = MISSING
     inputs: InputsConfig = field(default_factory=InputsConfig)
     repeats: Any = MISSING
     sanitizer: bool = True

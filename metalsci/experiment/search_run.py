@@ -30,6 +30,7 @@ from metalsci.experiment.best_module import best_py, facts
 from metalsci.experiment.instantiation import ConfigError, make
 from metalsci.experiment.kernel_tools import KernelTools
 from metalsci.experiment.one_at_a_time import LockedPromotion, locked
+from metalsci.experiment.run_memory import RunMemory
 from metalsci.experiment.seal import seal
 from metalsci.files.locations import shown
 from metalsci.files.whole_files import read_json
@@ -52,6 +53,7 @@ from metalsci.search.proposer import Proposer
 from metalsci.search.replayed_evaluations import DecidedAsRecorded, as_recorded
 from metalsci.search.run_folder import RunFolder
 from metalsci.search.scheduling import Scheduling
+from metalsci.search.search_memory import Memory
 from metalsci.search.status_files import StatusFiles
 from metalsci.search.strategies.protocol import Strategy
 from metalsci.task.input_seeds import fresh_seed
@@ -78,6 +80,7 @@ class Parts:
     strategy: Strategy
     promotion: PromotionSettings
     search: Scheduling
+    memory: Memory
     device: Device
     budget: Budget
     gate: HeldOutGate
@@ -108,7 +111,19 @@ def build(cfg: DictConfig) -> Parts:
     """Instantiate every group. Raises ConfigError before anything has started."""
     check_seed("seed", cfg.seed)
     check_seed("inputs.seed", cfg.inputs.seed)
-    names = ("task", "model", "prompt", "strategy", "promotion", "search", "budget", "gate", "tracker", "repeats")
+    names = (
+        "task",
+        "model",
+        "prompt",
+        "strategy",
+        "promotion",
+        "search",
+        "memory",
+        "budget",
+        "gate",
+        "tracker",
+        "repeats",
+    )
     made = {name: make(cfg, name) for name in (*names, "device")}
     observers = [made.pop("tracker"), *(make(cfg.observers, name) for name in cfg.observers)]
     problem = made.pop("task")
@@ -144,20 +159,21 @@ def run_experiment(
         if parts.sanitizer:
             stack.callback(parts.sanitizer.close)
         stack.enter_context(_alone_in(folder))
-        view = ConsoleView(parts.budget.iterations, make_console(stderr=cfg.json))
+        view = ConsoleView(parts.budget, make_console(stderr=cfg.json))
         following = Observers([view, *parts.observers], lambda sentence: view.say(sentence, "dim"))
         stack.push(lambda kind, *_: following.close(failed=kind is not None))
         recording = _recording(parts.model)
         start = start_source(cfg.start)
         fingerprint = _fingerprint(cfg, parts.problem, start)
         machine = partial(_machine, parts.device, recording)
-        journal = Journal(folder / "journal.jsonl", fingerprint, _inputs_seed(cfg, recording), machine)
+        memory = RunMemory(parts.memory, parts.problem.task.name, parts.device.name, Path(cfg.paths.outputs), recording)
+        journal = Journal(folder / "journal.jsonl", fingerprint, _inputs_seed(cfg, recording), machine, memory.begin)
         accepted()
         cfg = cfg.copy()
         cfg.inputs.seed = journal.inputs_seed
         if isinstance(parts.model, AbstractContextManager):
             stack.enter_context(parts.model)  # a run that stops here because it has no key has a journal to resume
-        run = _Run(cfg, parts, RunFolder(folder), journal, recording, following, watch, start)
+        run = _Run(cfg, parts, RunFolder(folder), journal, recording, following, watch, start, memory)
         return run.to_the_end(sweep)
 
 
@@ -229,6 +245,7 @@ class _Run:
         observers: Observers,
         watch: Stopwatch,
         start: str | None,
+        memory: RunMemory,
     ) -> None:
         self.cfg = cfg
         self.parts = parts
@@ -238,12 +255,14 @@ class _Run:
         self.observers = observers
         self.watch = watch
         self.start = start
+        self.memory = memory
 
     def to_the_end(self, sweep: str | None) -> Summary:
         problem, device, seed = self.parts.problem, self.parts.device, self.journal.inputs_seed
         self._begin(sweep)
         with Evaluator(problem.task, problem.sizes, device, seed, self.parts.repeats, self.watch) as evaluator:
             finished = self._search(evaluator)
+            self.memory.end(self.journal.lessons, finished.archive.lessons, self.folder.path)
             best = finished.archive.incumbent
             seed_kernel, incumbent = problem.task.seed_kernel, best.source or problem.task.seed_kernel
             duels: tuple[Duel, ...] = ()
@@ -307,6 +326,8 @@ class _Run:
             learner=model,
             start=self.start,
             account=account,
+            lessons=self.journal.lessons,
+            distiller=self.memory.distiller(model, conversation.aside),
             flights=AsRecorded(self.recording.schedule) if self.recording else self.parts.search.flights(),
             watchers=(StatusFiles(self.folder.path), self.observers),
             record=self.folder.result,
@@ -412,6 +433,8 @@ def _fingerprint(cfg: DictConfig, problem: Problem, start: str | None) -> str:
     task = OmegaConf.masked_copy(cfg.task, ["name", "sizes", "heldout", "physics", "tolerance"])
     groups = ("model", "prompt", "strategy", "promotion", "device", "inputs", "repeats")
     same = [task, *(cfg[group] for group in groups)]
+    if cfg.memory.every:
+        same.append(OmegaConf.masked_copy(cfg.memory, ["every", "across"]))
     settings = [_less_means(OmegaConf.to_container(part, resolve=True, enum_to_str=True)) for part in same]
     text = json.dumps(
         [settings, cfg.seed, cfg.sanitizer, problem.task.seed_kernel, problem.task.brief, start], sort_keys=True

@@ -38,6 +38,10 @@ class _Asked(msgspec.Struct, tag="asked"):
     pass
 
 
+class _Learned(msgspec.Struct, tag="learned"):
+    pass
+
+
 class _Judged(msgspec.Struct, tag="judged"):
     """The part of that record that matters here."""
 
@@ -46,7 +50,7 @@ class _Judged(msgspec.Struct, tag="judged"):
 
 def recorded_answers(journal: Path) -> dict[int, Recorded]:
     """Read the judged answers of a journal by request. Raises OSError, and msgspec.DecodeError if it is no journal."""
-    decoder = msgspec.json.Decoder(Answered | _Judged | _Began | _Asked)
+    decoder = msgspec.json.Decoder(Answered | _Judged | _Began | _Asked | _Learned)
     parts: dict[int, list[Answered]] = {}
     answers: dict[int, Recorded] = {}
     with journal.open("rb") as file:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from metalsci.evaluation.promotion.protocol import Decision
 from metalsci.evaluation.results import Evaluation
 from metalsci.models.protocol import Reply, Tried
+from metalsci.search.lessons import Lessons
 from metalsci.search.request import Request
 
 
@@ -73,6 +74,7 @@ class Archive:
         self._incumbent = seed
         self._given = 1
         self._promoted_at = 1
+        self._lessons = Lessons()
         self._append(seed)
 
     def start_from(self, entry: Entry) -> None:
@@ -89,6 +91,15 @@ class Archive:
         if entry.promoted:
             self._incumbent = entry
             self._promoted_at = len(self._entries)
+
+    def learn(self, lessons: Lessons) -> None:
+        """Replace the lessons of the search."""
+        self._lessons = lessons
+
+    @property
+    def lessons(self) -> Lessons:
+        """Lessons of this search, and of earlier ones if it has a memory."""
+        return self._lessons
 
     def _append(self, entry: Entry) -> None:
         self._entries.append(entry)

@@ -69,6 +69,21 @@ class Conversation:
                 )
         return join([p.response for p in parts]), sum(p.seconds for p in parts)
 
+    def aside(self, prompt: Prompt) -> Response | None:
+        """Ask something that is no attempt; None if the budget does not allow it. The caller records the answer.
+
+        Raises ModelError as the model does.
+        """
+        with self.account.reserve(self.budget, self._worst_case(prompt)) as limit:
+            if limit is not None or not isinstance(self.model, LanguageModel):
+                return None
+            call = ModelCall(folder=self.folder.path, deadline=self._deadline())
+            with self.stopwatch.phase("model"):
+                try:
+                    return shortened(self.model.propose(prompt, call))
+                except (DeadlineError, OutOfAnswersError):
+                    return None
+
     def _ask(self, prompt: Prompt, part: int, progress: Progress) -> Answered:
         with self.account.reserve(self.budget, self._worst_case(prompt)) as limit:
             if limit is not None:

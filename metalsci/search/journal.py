@@ -4,6 +4,7 @@
     asked                   requests of the strategy, before a model is asked
     answered                one part of a model's answer, before anything else happens to it
     judged                  the evaluation of a request's answer; the strategy is told now
+    learned                 the lessons of the search from here on
 
 Each line carries a link of a hash chain: see hash_chain.py. The order of `asked` and `judged` is the order of `ask` and
 `tell`, which a resumed run repeats. A text is written once: a candidate that stands in its answer is recorded as a
@@ -28,6 +29,7 @@ from metalsci.models.protocol import Response
 from metalsci.models.record import Answered
 from metalsci.search.archive import Entry
 from metalsci.search.hash_chain import last_link, linked
+from metalsci.search.lessons import Lessons
 from metalsci.search.request import Request
 
 SCHEMA = 3
@@ -51,6 +53,7 @@ class Began(msgspec.Struct, frozen=True, tag="began"):
     inputs_seed: int = 0
     machine: Machine = Machine()
     schema: int = SCHEMA
+    lessons: Lessons = Lessons()
 
 
 class Asked(msgspec.Struct, frozen=True, tag="asked"):
@@ -71,8 +74,21 @@ class Judged(msgspec.Struct, frozen=True, tag="judged"):
     decision: Decision | None = None
 
 
-Record = Began | Asked | Answered | Judged
-Event = Asked | Answered | Entry
+class Learned(msgspec.Struct, frozen=True, tag="learned"):
+    """Lessons after so many attempts, and the answer of the model that distilled them, if one did."""
+
+    after: int
+    prefer: tuple[str, ...] = ()
+    avoid: tuple[str, ...] = ()
+    response: Response | None = None
+
+    @property
+    def lessons(self) -> Lessons:
+        return Lessons(self.prefer, self.avoid)
+
+
+Record = Began | Asked | Answered | Judged | Learned
+Event = Asked | Answered | Entry | Learned
 
 
 class Log(Protocol):
@@ -96,16 +112,23 @@ class Log(Protocol):
     def judge(self, entry: Entry, answer: str | None) -> None:
         """Record an entry; `answer` is the text in which its source may stand."""
 
+    def learn(self, learned: Learned) -> None: ...
+
 
 class Journal:
     """A Log in a file. Opening it drops a torn last line, which a killed run leaves behind.
 
-    A new journal begins with `inputs_seed` and `machine`; for an existing one they are read from it. Raises
+    A new journal begins with `inputs_seed`, `machine` and `lessons`; for an existing one they are read from it. Raises
     JournalError if the file was begun with another fingerprint or schema.
     """
 
     def __init__(
-        self, path: Path, fingerprint: str, inputs_seed: int, machine: Callable[[], Machine] = Machine
+        self,
+        path: Path,
+        fingerprint: str,
+        inputs_seed: int,
+        machine: Callable[[], Machine] = Machine,
+        lessons: Callable[[], Lessons] = Lessons,
     ) -> None:
         self.path = path
         self._lock = threading.Lock()  # answers that arrive side by side
@@ -114,7 +137,7 @@ class Journal:
         self._link = last_link(path) if path.exists() else ""
         if not path.exists() or not path.stat().st_size:
             path.write_bytes(b"")
-            self._append(Began(fingerprint, inputs_seed, machine()))
+            self._append(Began(fingerprint, inputs_seed, machine(), lessons=lessons()))
         began = _beginning(path, "choose another folder")
         if began.fingerprint != fingerprint:
             raise JournalError(
@@ -123,6 +146,7 @@ class Journal:
             )
         self.inputs_seed = began.inputs_seed
         self.machine = began.machine
+        self.lessons = began.lessons
         self._end = path.stat().st_size
         self.judged = _judged(path, self._end)
         self.heard = _heard(path, self._end, self.judged)
@@ -139,6 +163,9 @@ class Journal:
 
     def judge(self, entry: Entry, answer: str | None) -> None:
         self._append(_record(entry, answer))
+
+    def learn(self, learned: Learned) -> None:
+        self._append(learned)
 
     def _append(self, record: Record) -> None:
         """Write a record to disk before returning.
@@ -173,18 +200,23 @@ class MemoryJournal:
 
     def judge(self, entry: Entry, answer: str | None) -> None: ...
 
+    def learn(self, learned: Learned) -> None: ...
+
 
 @dataclass(frozen=True)
 class Recording:
     """A recorded run: the seed of its inputs, its entries in the order of telling, and its schedule.
 
     The schedule holds the number of requests asked for each time, and the ids of the answers as they were judged.
+    `lessons` are those with which it began, `learned` those of its own, by the number of attempts before.
     """
 
     inputs_seed: int
     entries: tuple[Entry, ...]
     schedule: tuple[Asked | int, ...] = ()
     machine: Machine = field(default_factory=Machine)
+    lessons: Lessons = field(default_factory=Lessons)
+    learned: Mapping[int, Learned] = field(default_factory=dict)
 
 
 def read_recording(path: Path) -> Recording:
@@ -192,6 +224,7 @@ def read_recording(path: Path) -> Recording:
     began = _beginning(path, "model.strict=false takes its answers all the same")
     entries: list[Entry] = []
     schedule: list[Asked | int] = []
+    learned: dict[int, Learned] = {}
     for event in _events(path, path.stat().st_size):
         if isinstance(event, Asked):
             schedule.append(event)
@@ -199,7 +232,9 @@ def read_recording(path: Path) -> Recording:
             entries.append(event)
             if event.iteration:
                 schedule.append(event.iteration)
-    return Recording(began.inputs_seed, tuple(entries), tuple(schedule), began.machine)
+        elif isinstance(event, Learned):
+            learned[event.after] = event
+    return Recording(began.inputs_seed, tuple(entries), tuple(schedule), began.machine, began.lessons, learned)
 
 
 def _record(entry: Entry, answer: str | None) -> Judged:
@@ -224,7 +259,9 @@ def _events(path: Path, end: int) -> Iterator[Event]:
         if isinstance(record, Judged):
             yield _entry(record, requests.pop(record.id, None), answers.pop(record.id, []))
             continue
-        if isinstance(record, Asked):
+        if isinstance(record, Learned):
+            yield record
+        elif isinstance(record, Asked):
             requests.update({request.id: request for request in record.requests})
             yield record
         elif isinstance(record, Answered):

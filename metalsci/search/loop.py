@@ -18,8 +18,10 @@ from metalsci.search.account import Account
 from metalsci.search.archive import Archive, Entry
 from metalsci.search.asking import CheckedStrategy
 from metalsci.search.budget import Budget, Spent
+from metalsci.search.distilling import Distiller
 from metalsci.search.flights import Flights, InTurn, Landed
-from metalsci.search.journal import Asked, Log
+from metalsci.search.journal import Asked, Learned, Log
+from metalsci.search.lessons import Lessons
 from metalsci.search.proposal import BudgetEnded, Evaluate, Job, Progress, Proposal, Propose
 from metalsci.search.request import Request, StrategyError
 from metalsci.search.strategies.protocol import Strategy
@@ -64,6 +66,7 @@ class Search:
     learner: the model, if it wants to know the results of its answers or chooses among members.
     start: source of the first incumbent; None for the seed kernel, which stays the baseline of all speedups.
     flights: how many answers may be under way.
+    lessons: those to begin with. distiller: draws those of this search; None for none.
     record: takes each new entry once it is journalled, e.g. to write it into a folder.
     """
 
@@ -81,6 +84,8 @@ class Search:
         start: str | None = None,
         account: Account | None = None,
         flights: Flights | None = None,
+        lessons: Lessons | None = None,
+        distiller: Distiller | None = None,
         watchers: Sequence[Watcher] = (),
         record: Callable[[Entry], object] = lambda entry: None,
     ) -> None:
@@ -95,6 +100,8 @@ class Search:
         self.learner = learner if isinstance(learner, Learner) else None
         self.account = account or Account()
         self.flights = InTurn() if flights is None else flights  # none under way is false
+        self.lessons = lessons or Lessons()
+        self.distiller = distiller
         self.watchers = watchers
         self.record = record
         self._ended_by: str | None = None
@@ -132,6 +139,9 @@ class Search:
             if isinstance(event, Entry):
                 self._tell(event, archive)
                 continue
+            if isinstance(event, Learned):
+                self._learn_lessons(event, archive)
+                continue
             self.strategy.ask_again(archive, event)
             for request in event.requests:
                 if request.id not in self.journal.judged:
@@ -146,6 +156,7 @@ class Search:
             told = self._complaint(seed.evaluation, self.task.seed_kernel)
             raise SeedKernelError(f"the seed kernel of task {self.task.name} does not score {told}")
         archive = Archive(seed)
+        archive.learn(self.lessons)
         self._announce(archive)
         if self.start is not None:
             as_given = Decision(True, "given as the start")
@@ -174,6 +185,7 @@ class Search:
             )
             if self._ended_by is not None:
                 return
+            self._distil(archive)
             room = min(self.flights.most - len(self.flights), self.budget.iterations - self.strategy.asked)
             requests = self.strategy.ask(archive, room)
             if not requests and not self.flights:
@@ -185,6 +197,22 @@ class Search:
             self.journal.ask(Asked(room, requests))
             for request, job in zip(requests, jobs, strict=True):
                 self._start(request, job)
+
+    def _distil(self, archive: Archive) -> None:
+        """Draw lessons when it is time to; on disk before a prompt shows them."""
+        if self.distiller is None or not self.distiller.is_due(archive):
+            return
+        self._progress(f"iteration {archive.last.iteration}")("drawing lessons")
+        learned = self.distiller.distil(archive)
+        self.journal.learn(learned)
+        self._learn_lessons(learned, archive)
+
+    def _learn_lessons(self, learned: Learned, archive: Archive) -> None:
+        archive.learn(learned.lessons)
+        if learned.response is not None:
+            self.account.add(learned.response)
+        if self.distiller is not None:
+            self.distiller.note(learned)
 
     def _start(self, request: Request, job: Job) -> None:
         self.flights.start(request, job, self._progress(f"iteration {request.id}"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
@@ -16,38 +16,27 @@ from metalsci.files.locations import shown
 from metalsci.gate.verdicts import GateResult, Verdict
 from metalsci.msl.text.quoting import visible
 from metalsci.search.archive import Archive, Entry
+from metalsci.search.budget import Budget
+from metalsci.search.status_files import machine_seconds
+from metalsci.tracking.live_screen import LiveScreen
 from metalsci.tracking.protocol import Observer, RunInfo
 from metalsci.tracking.summary import Summary
 
 log = logging.getLogger(__name__)
 
 _STYLES = {Verdict.GENERALIZES: "green", Verdict.TIED: "yellow", Verdict.UNDECIDED: "yellow"}  # red otherwise
-_AFTER = ("confirming", "held-out gate")  # steps that follow the search
 _PLAIN_WIDTH = 120  # where output is no terminal
 
 
 class ConsoleView(Observer):
     """Display of one run. Once closed the bar is gone and the cursor back."""
 
-    def __init__(self, iterations: int, console: Console | None = None) -> None:
+    def __init__(self, budget: Budget, console: Console | None = None) -> None:
         self._console = console or make_console()
-        self._progress = Progress(
-            SpinnerColumn(),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[reached]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(compact=True),
-            TextColumn("{task.description}"),
-            console=self._console,
-            transient=True,
-            disable=not self._console.is_terminal,
-        )
-        # Side by side and the gate count too: they take minutes, and a bar that is full stops its clock.
-        self._bar = self._progress.add_task("starting", total=iterations + len(_AFTER), reached=f"0/{iterations}")
-        self._iterations = iterations
-        self._dollars = 0.0
-
-        self._progress.start()
+        self._screen = LiveScreen(budget)
+        self._live = Live(self._screen, console=self._console, transient=True, refresh_per_second=4)
+        if self._console.is_terminal:
+            self._live.start()
 
     def start(self, info: RunInfo) -> str:
         for line in info.head:
@@ -56,14 +45,12 @@ class ConsoleView(Observer):
         return ""
 
     def _print_columns(self) -> None:
-        row = f"{'iter':>4}  {'outcome':<16} {'score':>8} {'speedup':>8} {'time':>7}   idea, or what went wrong"
+        columns = f"{'outcome':<16} {'score':>8} {'speedup':>8} {'model':>8} {'machine':>8}"
+        row = f"{'iter':>4}  {columns}   idea, or what went wrong"
         self._console.print(Text(row, style="bold"), no_wrap=True, overflow="ellipsis")
 
     def step(self, text: str) -> None:
-        self._progress.update(self._bar, description=text)
-        for place, phase in enumerate(_AFTER):
-            if text.startswith(phase):
-                self._progress.update(self._bar, completed=self._iterations + place)
+        self._screen.step(text)
 
     def entry(self, archive: Archive) -> None:
         entry = archive.last
@@ -72,14 +59,7 @@ class ConsoleView(Observer):
         row = self._row(archive, entry)
         log.info(row.plain)
         self._console.print(row, no_wrap=True, overflow="ellipsis")
-        reached = f"{archive.attempts}/{self._iterations}"
-        best = archive.self_speedup(archive.incumbent)
-        if best:
-            reached += f" best {best:.2f}×"
-        self._dollars += (entry.reply.cost or 0.0) if entry.reply else 0.0
-        if self._dollars:
-            reached += f" ${self._dollars:.2f}"
-        self._progress.update(self._bar, completed=archive.attempts, reached=reached)
+        self._screen.entry(archive)
 
     def _row(self, archive: Archive, entry: Entry) -> Text:
         speedup = archive.self_speedup(entry)
@@ -94,13 +74,13 @@ class ConsoleView(Observer):
         score = f"{entry.score:.4f}" if entry.score else ""
         ratio = f"{speedup:.2f}×" if speedup else ""
         mark = "▲" if improved else " "
-        row = (
-            f"{entry.iteration:>4}  {outcome:<16} {score:>8} {ratio:>8} {entry.seconds.get('total', 0):>5.1f} s {mark} "
-        )
+        model = f"{entry.seconds['model']:.1f} s" if entry.seconds.get("model") else ""
+        times = f"{model:>8} {machine_seconds(entry):>6.1f} s"
+        row = f"{entry.iteration:>4}  {outcome:<16} {score:>8} {ratio:>8} {times} {mark} "
         return Text(row, style=style).append(_note(entry), style="dim")
 
     def finish(self, summary: Summary, files: Sequence[Path]) -> str:
-        self._progress.stop()
+        self._live.stop()
         self._console.print()
         if summary.duels:
             self._console.print(_table(summary.duels))
@@ -122,7 +102,7 @@ class ConsoleView(Observer):
         return ""
 
     def close(self, failed: bool) -> None:
-        self._progress.stop()
+        self._live.stop()
 
     def say(self, text: str, style: str = "") -> None:
         self._console.print(visible(text), style=style, highlight=False, markup=False, soft_wrap=True)

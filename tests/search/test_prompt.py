@@ -19,6 +19,7 @@ from metalsci.msl.diagnostics import Diagnostic, Severity
 from metalsci.msl.language.parse import parse
 from metalsci.msl.text.quoting import fenced, inline
 from metalsci.search.archive import Archive, Entry
+from metalsci.search.lessons import Lessons
 from metalsci.search.prompting.feedback import Detail, describe
 from metalsci.search.prompting.prompt_builder import PromptBuilder
 from metalsci.search.request import Request, StrategyError
@@ -88,7 +89,18 @@ def situations() -> dict[str, tuple[Archive, Request]]:
         "wrong": (archive(BEST, REFUSED, WRONG), Request((1,), (3,), id=4)),
         "no_candidate": (archive(BEST, truncated), Request((1,), (2,), id=3)),
         "stagnation": (archive(BEST, *near), Request((1,), (4,), id=5)),
+        "memory": (remembering(archive(BEST, WRONG)), Request((1,), (3,), id=4)),
     }
+
+
+def remembering(archive: Archive) -> Archive:
+    archive.learn(
+        Lessons(
+            ("Carry offsets along a row (attempt 1: 1.50x its parent)",),
+            ("Reading past the last row (attempt 3: wrong: `5 of 262144 elements off`)",),
+        )
+    )
+    return archive
 
 
 @pytest.mark.parametrize("name", situations())
@@ -116,6 +128,7 @@ SWITCHES = {
     "device": ("compile_error", "8 simdgroups"),
     "attempts": ("wrong", "## Attempt 3"),
     "history": ("wrong", "## So far"),
+    "lessons": ("memory", "Avoid:"),
     "stagnation": ("stagnation", "## Stagnation"),
 }
 
@@ -130,7 +143,7 @@ _PARTS = [
 def test_each_part_is_a_switch(switch):
     situation, part = SWITCHES[switch]
     with_it = PromptBuilder(edits=True)
-    off = {switch: 0 if switch == "history" else False}
+    off = {switch: 0 if switch in ("history", "lessons") else False}
     without = PromptBuilder(detail=Detail(**off)) if switch in _DETAILS else replace(with_it, **off)
     shown = with_it.build(TASK, *situations()[situation])
     hidden = without.build(TASK, *situations()[situation])

@@ -1,4 +1,4 @@
-"""The progress bar of a run under way."""
+"""The live screen of a run under way, and the plain lines without a terminal."""
 
 import io
 import re
@@ -8,36 +8,105 @@ from rich.console import Console
 
 from metalsci.evaluation.promotion.protocol import Decision
 from metalsci.evaluation.results import Evaluation, Outcome
-from metalsci.models.protocol import Reply
+from metalsci.models.protocol import Reply, Usage
 from metalsci.search.archive import Archive, Entry
+from metalsci.search.budget import Budget
 from metalsci.tracking.console import ConsoleView
+from metalsci.tracking.live_screen import LiveScreen, sparkline
+
+SECONDS = {"model": 60.0, "total": 61.5}
 
 
-@pytest.fixture
-def shown():
-    """Show a run of one iteration on a terminal, after its search: the view, and the terminal's output."""
-    out = io.StringIO()
-    view = ConsoleView(1, Console(file=out, force_terminal=True, width=120))
-    archive = Archive(Entry(0, "seed", Evaluation(Outcome.SCORED, score=0.5)))
-    view.entry(archive)
+def follow(watcher) -> Archive:
+    """Follow a run of two iterations: one better kernel, one wrong one."""
+    archive = Archive(Entry(0, "seed", Evaluation(Outcome.SCORED, score=0.5), seconds={"total": 2.0}))
+    watcher.entry(archive)
+    reply = Reply("Carry the row.", Usage(900, 0, 100), 0.25)
     better = Evaluation(Outcome.SCORED, score=0.6)
-    archive.add(Entry(1, "better", better, reply=Reply(cost=0.25), decision=Decision(True)))
-    view.entry(archive)
-    yield view, out
-    view.close(failed=False)
+    archive.add(Entry(1, "better", better, reply=reply, seconds=SECONDS, decision=Decision(True)))
+    watcher.entry(archive)
+    archive.add(Entry(2, "wrong", Evaluation(Outcome.WRONG, "off by one"), reply=reply, seconds=SECONDS))
+    watcher.entry(archive)
+    return archive
 
 
-def test_it_names_the_best_so_far_and_the_cost(shown):
-    view, out = shown
-    view._progress.refresh()  # else ten times a second, in its own time
-    told = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", out.getvalue())
-    assert "1/1 best 1.20× $0.25" in told
+class Clock:
+    """Seconds that pass when told to."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def plain(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
+
+
+def test_the_screen_shows_best_outcomes_flights_and_every_budget():
+    clock = Clock()
+    screen = LiveScreen(Budget(10, 30, 50_000, 2.0, target=3.0, patience=4), clock)
+    clock.now += 60
+    follow(screen)
+    screen.step("iteration 3: waiting for claude")
+    clock.now += 5
+    screen.step("iteration 4: about 200 tokens, 3 s")
+    assert list(screen.lines()) == [
+        " best 1.20×  ▁██   last ▲×",
+        " left iterations 8 of 10 · time 28:55 min · tokens 48,000 · dollars 1.50 · patience 3 · target 3× · "
+        "elapsed 1:05 min · about 4:00 min to go",
+        " 2 in flight: 3 waiting for claude 5 s · 4 about 200 tokens, 3 s 0 s",
+    ]
+
+
+def test_without_limits_it_shows_what_was_used():
+    clock = Clock()
+    screen = LiveScreen(Budget(2), clock)
+    follow(screen)
+    assert list(screen.lines())[1] == (
+        " left iterations 0 of 2 · tokens 2,000 used · $0.50 used · elapsed 0 s · about 0 s to go"
+    )
 
 
 @pytest.mark.parametrize("step", ["confirming: seed kernel and incumbent side by side", "held-out gate"])
-def test_its_clock_runs_on_until_the_gate_has_spoken(shown, step):
-    view, out = shown
-    view.step(step)
-    view._progress.refresh()
-    assert not view._progress.finished
-    assert step[:10] in out.getvalue()
+def test_it_stays_until_the_gate_has_spoken(step):
+    out = io.StringIO()
+    view = ConsoleView(Budget(2), Console(file=out, force_terminal=True, width=160))
+    try:
+        follow(view)
+        view.step("iteration 3: late")
+        view.step(step)
+        view._live.refresh()  # else four times a second, in its own time
+        assert view._live.is_started
+        told = plain(out.getvalue())
+        assert step in told
+        assert "best 1.20×" in told
+    finally:
+        view.close(failed=False)
+    assert not view._live.is_started
+
+
+def test_a_hostile_step_cannot_act_on_the_terminal():
+    screen = LiveScreen(Budget(2))
+    screen.step("iteration 1: \x1b[2Jgone")
+    assert "\x1b" not in "".join(screen.lines())
+
+
+def test_without_a_terminal_there_are_plain_lines_that_say_whose_time_it_was():
+    out = io.StringIO()
+    view = ConsoleView(Budget(2), Console(file=out, width=120))
+    follow(view)
+    view.step("held-out gate")
+    view.close(failed=False)
+    assert "\x1b" not in out.getvalue()
+    lines = out.getvalue().splitlines()
+    assert lines[0].split()[:6] == ["iter", "outcome", "score", "speedup", "model", "machine"]
+    assert lines[1].split()[:6] == ["0", "scored", "0.5000", "1.00×", "2.0", "s"]
+    assert lines[2].split()[:8] == ["1", "scored", "0.6000", "1.20×", "60.0", "s", "1.5", "s"]
+    assert "off by one" in lines[3]
+
+
+def test_a_long_history_fits_into_its_bars():
+    assert sparkline([1.0]) == "▁"
+    assert len(sparkline([float(i) for i in range(1000)])) == 24
+    assert sparkline([float(i) for i in range(1000)])[-1] == "█"

@@ -86,6 +86,7 @@ class PromptBuilder:
     - pitfalls: the mistakes that models make in Metal, attribute placement first.
     - attempts: the strategy's feedback, at least the last candidate, next to the kernel to improve on.
     - history: a line for each of that many attempts, with the cause of a failure.
+    - lessons: of that many of each kind, if the search has a memory.
     - others: sources of that many further good kernels, those of another kind first.
     - stagnation: the notice of the published harness after three attempts near the incumbent.
     - advice: a sentence for the model, which a strategy may change from request to request.
@@ -100,6 +101,7 @@ class PromptBuilder:
     pitfalls: bool = True
     attempts: bool = True
     history: int = 8
+    lessons: int = 12
     others: int = 0
     stagnation: bool = True
     advice: str = ""
@@ -199,6 +201,8 @@ class PromptBuilder:
             ]
         if lines:
             sections.append(_recent(archive, lines))
+        if attempts and (lessons := archive.lessons.text(self.lessons)):
+            sections.append(f"## Lessons of earlier attempts\n\n{lessons}")
         if self.stagnation and stagnates(archive):
             sections.append(_stagnation(task.machine.ideas if self.machine else ""))
         if self.advice:

@@ -53,7 +53,7 @@ class OpenEvolve:
             raise ValueError(
                 f"strategy.inspirations={inspirations}, strategy.migration_interval={migration_interval}: at least 0, 1"
             )
-        self._module = _load()
+        self._module: Any = _load()
         self._rng = random.Random(f"openevolve {seed}")
         self._islands = islands
         self._inspirations = inspirations
@@ -133,9 +133,9 @@ class _InOrder(set[str]):
         super().add(member)
         self._arrived.setdefault(member)
 
-    def discard(self, member: str) -> None:
+    def discard(self, member: object) -> None:
         super().discard(member)
-        self._arrived.pop(member, None)
+        self._arrived.pop(str(member), None)
 
     def remove(self, member: str) -> None:
         super().remove(member)

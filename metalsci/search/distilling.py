@@ -1,0 +1,115 @@
+"""From attempts to lessons: by the model, asked aside every few iterations, or by rule."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from metalsci.models.protocol import Prompt, Response
+from metalsci.msl.text.quoting import inline
+from metalsci.search.archive import Archive, Entry
+from metalsci.search.journal import Learned
+from metalsci.search.lessons import Lessons, parse_lessons
+
+_RISE, _FALL = 1.05, 0.95  # over the parent: what is less is noise
+_PER_KIND = 12  # lessons of prefer and of avoid; the oldest go first
+
+Aside = Callable[[Prompt], Response | None]
+"""Asks the model something that is no attempt; None if the budget does not allow it."""
+
+_SYSTEM = """You keep the lessons of a search for faster compute kernels in the Metal Shading Language.
+
+Answer with two Markdown lists, under the headings `## Prefer` and `## Avoid`, of at most 12 lines each.
+Each line is one lesson that helps to write the next kernel: what to do or to leave, when, and why, and at its end in
+parentheses what it rests on, as in `(attempt 7: 1.42x its parent)`. Keep the known lessons that still hold, word for
+word; merge those that say the same; drop those that the attempts contradict. Do not claim what no attempt shows.
+"""
+
+
+class Distiller:
+    """Draws lessons when it is time to. aside: asks the model; None if it cannot be asked.
+
+    recorded: what a recorded search learned, by the number of its attempts, to be learned again.
+    """
+
+    def __init__(self, every: int, aside: Aside | None = None, recorded: Mapping[int, Learned] | None = None) -> None:
+        self._every = every
+        self._aside = aside
+        self._recorded = recorded
+        self._at = 0
+
+    def is_due(self, archive: Archive) -> bool:
+        return bool(self._every) and archive.attempts - self._at >= self._every
+
+    def distil(self, archive: Archive) -> Learned:
+        """Draw lessons from the attempts since the last time."""
+        if self._recorded is not None and archive.attempts in self._recorded:
+            return self._recorded[archive.attempts]
+        drawn = draw_lessons(archive, self._at)
+        lessons, response = archive.lessons.joined(drawn), None
+        if self._aside is not None and (response := self._aside(self._question(archive))) is not None:
+            told = keep_supported(parse_lessons(response.text), archive.lessons, archive)
+            lessons = told or lessons
+        return Learned(archive.attempts, lessons.prefer, lessons.avoid, response)
+
+    def note(self, learned: Learned) -> None:
+        """Take note of a distillation, a recorded one too."""
+        self._at = learned.after
+
+    def _question(self, archive: Archive) -> Prompt:
+        known = archive.lessons.text(100) or "(none yet)"
+        user = f"## Known lessons\n\n{known}\n\n## Attempts since then\n\n{evidence(archive, self._at)}\n"
+        return Prompt(_SYSTEM, user, archive.last.iteration, "")
+
+
+def draw_lessons(archive: Archive, since: int) -> Lessons:
+    """Draw lessons from the attempts after the first `since`, by rule: what rose over its parent, fell or failed."""
+    prefer, avoid = [], []
+    for entry in archive.proposals[since:]:
+        idea = entry.reply.headline if entry.reply else ""
+        if not idea or not entry.parents:
+            continue
+        rise = _rise(archive, entry)
+        told = inline(idea, 160)
+        if not entry.correct:
+            avoid.append(f"{told} (attempt {entry.iteration}: {_short(entry)})")
+        elif rise >= _RISE:
+            prefer.append(f"{told} (attempt {entry.iteration}: {rise:.2f}x its parent)")
+        elif rise <= _FALL:
+            avoid.append(f"{told} (attempt {entry.iteration}: {rise:.2f}x its parent)")
+    return Lessons(tuple(prefer[-_PER_KIND:]), tuple(avoid[-_PER_KIND:]))
+
+
+def keep_supported(told: Lessons, known: Lessons, archive: Archive) -> Lessons:
+    """Keep of what a model told the lessons that name an attempt of this search, and those that were known before."""
+
+    def keep(lessons: Iterable[str]) -> tuple[str, ...]:
+        kept = [lesson for lesson in lessons if lesson in known.all or _rests_on(lesson, archive)]
+        return tuple(kept[-_PER_KIND:])
+
+    return replace(told, prefer=keep(told.prefer), avoid=keep(told.avoid))
+
+
+def evidence(archive: Archive, since: int) -> str:
+    """List the attempts after the first `since`, a line each, for a model that draws the lessons."""
+    lines = []
+    for entry in archive.proposals[since:]:
+        idea = inline(entry.reply.headline, 160) if entry.reply and entry.reply.headline else "no idea told"
+        parents = " and ".join(map(str, entry.parents))
+        came = f"{_rise(archive, entry):.2f}x its parent" if entry.correct else _short(entry)
+        lines.append(f"- attempt {entry.iteration}, from {parents}: {came}; {idea}")
+    return "\n".join(lines)
+
+
+def _rise(archive: Archive, entry: Entry) -> float:
+    parents = [archive[i].score for i in entry.parents if archive[i].score]
+    return entry.score / max(parents) if parents and entry.score else 1.0
+
+
+def _short(entry: Entry) -> str:
+    message = f": {inline(entry.evaluation.message, 120)}" if entry.evaluation.message else ""
+    return f"{entry.evaluation.outcome}{message}"
+
+
+def _rests_on(lesson: str, archive: Archive) -> bool:
+    numbers = [int(number) for number in re.findall(r"\battempts? (\d+)", lesson)]
+    return bool(numbers) and all(number in archive for number in numbers)
