@@ -9,14 +9,14 @@ from metalsci.models.protocol import LanguageModel, Model, UsesTools
 from metalsci.search.distilling import Aside, Distiller
 from metalsci.search.journal import Recording
 from metalsci.search.lessons import Lessons
-from metalsci.search.search_memory import Memory, read_file, write_file
+from metalsci.search.search_memory import SearchMemory, read_file, write_file
 
 
 @dataclass(frozen=True)
 class RunMemory:
     """Settings and places. recording: what is repeated, lessons included."""
 
-    memory: Memory
+    memory: SearchMemory
     task: str
     device: str
     outputs: Path

@@ -53,7 +53,7 @@ from metalsci.search.proposer import Proposer
 from metalsci.search.replayed_evaluations import DecidedAsRecorded, as_recorded
 from metalsci.search.run_folder import RunFolder
 from metalsci.search.scheduling import Scheduling
-from metalsci.search.search_memory import Memory
+from metalsci.search.search_memory import SearchMemory
 from metalsci.search.status_files import StatusFiles
 from metalsci.search.strategies.protocol import Strategy
 from metalsci.task.input_seeds import fresh_seed
@@ -80,7 +80,7 @@ class Parts:
     strategy: Strategy
     promotion: PromotionSettings
     search: Scheduling
-    memory: Memory
+    memory: SearchMemory
     device: Device
     budget: Budget
     gate: HeldOutGate

@@ -21,7 +21,7 @@ from metalsci.search.loop import Search
 from metalsci.search.proposer import Proposer
 from metalsci.search.request import Request
 from metalsci.search.run_folder import RunFolder
-from metalsci.search.search_memory import Memory, read_file, write_file
+from metalsci.search.search_memory import SearchMemory, read_file, write_file
 from metalsci.search.strategies.one_plus_one import OnePlusOne
 
 
@@ -167,4 +167,4 @@ def test_a_recorded_search_learns_what_it_learned_then():
 
 def test_settings_that_cannot_be():
     with pytest.raises(ValueError, match=r"memory\.every=-1"):
-        Memory(every=-1)
+        SearchMemory(every=-1)
