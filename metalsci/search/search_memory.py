@@ -17,7 +17,7 @@ _ABOUT = "Read by the next runs of this task and device that have memory.every s
 
 
 @dataclass(frozen=True)
-class Memory:
+class SearchMemory:
     """Lessons of the search.
 
     - every: iterations between two distillations; 0 keeps no lessons and reads none.
