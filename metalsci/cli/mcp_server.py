@@ -72,7 +72,7 @@ class Sessions:
         return self._with(task, lambda session: _text(session.use(tool, arguments)))
 
     def _with(self, task: str, call: Callable[[HandedSession], str]) -> str:
-        """One call of a run at a time: a client may send several at once."""
+        """Make one call of a run at a time: a client may send several at once."""
         session = self._session(task)
         with self._locks[task]:
             try:

@@ -24,7 +24,7 @@ _LONGEST_IDEA = 400  # characters
 
 
 class SessionError(Exception):
-    """What was asked for makes no sense now; the message says what does."""
+    """A request that makes no sense now; the message says what does."""
 
 
 class HandedSession(Observer):

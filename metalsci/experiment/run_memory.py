@@ -24,7 +24,7 @@ class RunMemory:
 
     @property
     def file(self) -> Path:
-        """Where the lessons of the task and device stand."""
+        """The place of the lessons of the task and device."""
         if self.memory.file is not None:
             return Path(self.memory.file)
         kind = self.device.partition(",")[0].split(" on ")[0]  # without what differs from machine to machine

@@ -210,7 +210,7 @@ class LanguageModel(Protocol):
 
 
 class Tools(Protocol):
-    """What a model may use while it works on a kernel. Held-out data is out of their reach."""
+    """Tools that a model may use while it works on a kernel. Held-out data is out of their reach."""
 
     def call(self, tool: str, arguments: Mapping[str, str]) -> "ToolAnswer":
         """Use a tool. Raises nothing for what a kernel does: whatever is wrong with it is an answer."""

@@ -38,7 +38,7 @@ class Told:
 def attempt(
     folder: Path, script: str, call: ModelCall | None = None, tools: Told | None = None, **settings
 ) -> Response:
-    """One attempt of an agent that is a Python script."""
+    """Make one attempt with an agent that is a Python script."""
     agent = Agent(command=[sys.executable, "-c", textwrap.dedent(script)], **settings)
     agent.equip(tools or Told())
     (folder / "config.yaml").write_text("heldout: {N: 77}")

@@ -137,7 +137,7 @@ def _limit(deadline: float, said: "_Said", most: int, written: Callable[[], int]
 
 
 class _Said:
-    """What a process has written so far: the count of all, the text of the end."""
+    """The output of a process so far: the count of all, the text of the end."""
 
     _KEPT = 100_000  # bytes
 
