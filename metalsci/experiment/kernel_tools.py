@@ -28,7 +28,7 @@ _PATIENCE = 120.0  # seconds of one profile
 
 
 class KernelTools:
-    """Tools over a run's evaluator. evaluate: as the search judges. seed_score: asked for when it is known.
+    """Tools over a run's evaluator. evaluate: as the search judges.
 
     lock: held while a kernel runs; the search holds it too.
     """

@@ -26,7 +26,7 @@ word; merge those that say the same; drop those that the attempts contradict. Do
 
 
 class Distiller:
-    """Draws lessons when it is time to. aside: asks the model; None if it cannot be asked.
+    """Source of lessons, when it is time for them. aside: asks the model; None if it cannot be asked.
 
     recorded: what a recorded search learned, by the number of its attempts, to be learned again.
     """
