@@ -10,7 +10,7 @@ _TICK = 0.5  # seconds between two looks at the clock
 
 
 class Handed:
-    """Model in a session: it waits for `hand_over`. `prompt` and `tools` are what a session shows and lends meanwhile."""
+    """Model in a session: it waits for `hand_over`. A session shows `prompt` and lends `tools` meanwhile."""
 
     name = "handed"
 
