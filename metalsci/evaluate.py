@@ -28,7 +28,9 @@ def _job(cfg: DictConfig) -> None:
     # Only a command that runs something imports what running takes: --help stays quick.
     from metalsci.cli.evaluation_table import show
     from metalsci.cli.failures import EXPECTED
+    from metalsci.experiment.instantiation import ConfigError
     from metalsci.experiment.single_kernel import judge_all
+    from metalsci.task.loader import TaskError
     from metalsci.tracking.console import make_console
 
     hydra_cfg = HydraConfig.get()
@@ -45,7 +47,7 @@ def _job(cfg: DictConfig) -> None:
         complain(str(error))
         if alone:
             remove_empty(folder, Path(cfg.paths.outputs))
-            sys.exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED)
+            sys.exit(EXIT_USAGE if isinstance(error, UsageError | ConfigError | TaskError) else EXIT_FAILED)
         return
     if not alone:
         for judgement in judgements:

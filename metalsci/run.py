@@ -85,13 +85,14 @@ def _job(cfg: DictConfig) -> float:
             accept()  # so that the table knows of a job even if it fails
         run_experiment(cfg, folder, sweep, accept)
     except (UsageError, *EXPECTED) as error:
-        complain(f"{error}{advice(error, shown(folder))}")
         if is_accepted:
+            complain(f"{error}{advice(error, shown(folder))}")
             log.error("%s", error)
         else:
+            complain(str(error))
             remove_empty(folder, Path(cfg.paths.outputs))
         if sweep is None:
-            sys.exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED)
+            sys.exit(EXIT_FAILED if is_accepted else EXIT_USAGE)
         # the rest of a sweep goes on; its table counts the runs without a result, and fails at the end
         return math.nan
     except KeyboardInterrupt as interrupt:

@@ -122,7 +122,7 @@ def test_another_run_has_other_inputs_and_a_resumed_one_its_own(tmp_path):
     assert json.loads((tmp_path / "one" / "summary.json").read_text())["inputs_seed"] == one
     assert errors(tmp_path / "one") == before
     other = metalsci("resume=two", "inputs.seed=5", cwd=tmp_path)
-    assert other.returncode == 1
+    assert other.returncode == 2
     assert "another task, model, strategy, device or seed" in other.stderr
 
 
@@ -191,7 +191,7 @@ def test_the_version_is_metalsci_s(tmp_path):
 
 def test_a_budget_of_zero_is_refused_in_a_sentence(tmp_path):
     done = metalsci("budget.iterations=0", cwd=tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "a search needs at least one iteration" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -312,7 +312,7 @@ def test_one_process_at_a_time_works_in_a_folder(tmp_path):
     folder.mkdir()
     with FileLock(folder / "run.lock"):
         done = metalsci(*SMOKE, f"hydra.run.dir={folder}", cwd=tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "another process is at work" in done.stderr
 
 

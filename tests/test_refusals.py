@@ -135,13 +135,13 @@ def test_the_config_of_a_sweep_is_refused_in_a_sentence(tmp_path):
 
 def test_more_threads_than_cores_are_questioned_and_a_preset_s_tags_need_no_tracker(tmp_path):
     code, _, err = run("tracker=none", "tracker.tags=[a]", "device.threads=999", "budget.iterations=0", cwd=tmp_path)
-    assert code == 1
+    assert code == 2
     assert "device.threads=999, and this machine has" in err
     assert "at least one iteration" in err
 
 
 def test_a_mode_that_wandb_does_not_know_is_refused_in_a_sentence(tmp_path):
     code, _, err = run(cwd=tmp_path, WANDB_MODE="bogus")
-    assert code == 1
+    assert code == 2
     assert "WANDB_MODE=bogus: W&B knows online, offline, disabled" in err
     assert list(tmp_path.iterdir()) == []

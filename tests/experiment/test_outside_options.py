@@ -135,9 +135,9 @@ def test_the_command_line_takes_and_explains_it(home):
     assert "strategy: archipelago, " in shown.stdout
     assert "# how many; at least one" in shown.stdout
     refused = run("strategy.islands=0", "tracker=none")
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "packages=archipelago" in refused.stderr
     refused = run("strategy.islands=0", "tracker=none", "packages=archipelago")
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "give at least one" in refused.stderr
     assert "Traceback" not in refused.stderr

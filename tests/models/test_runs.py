@@ -203,5 +203,5 @@ def test_a_recorded_run_is_repeated_offline(tmp_path):
     assert other.returncode == 1
     assert "asks for something else" in other.stderr
     nothing = metalsci("model=replay", "tracker=none", cwd=tmp_path)
-    assert nothing.returncode == 1
+    assert nothing.returncode == 2
     assert "run=FOLDER" in nothing.stderr
