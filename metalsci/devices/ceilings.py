@@ -50,6 +50,7 @@ _RUNS = 10  # of a burst, of which the best counts
 _BURSTS = 4  # at most; two that agree are enough
 _AGREE = 0.05  # relative difference of the best two bursts
 _COPY = 64 << 20  # bytes
+_GIVEN = "overridden in the config"
 _SECONDS = 8.0  # wall clock of all bursts of one kernel, past which it is unsettled
 
 
@@ -69,6 +70,7 @@ class Ceilings:
     - spread: by how much the best runs of two bursts differ, at the worst. `unsettled` says why a measurement is not to
       be relied on, and is empty if it is.
     - runs, load, version: how many runs, at which load of the machine, by which version of metalsci.
+    - given: whether they are a config's, which say nothing of the machine.
     """
 
     bandwidth: float
@@ -80,6 +82,7 @@ class Ceilings:
     runs: int = 0
     load: float = 0.0
     version: str = ""
+    given: bool = False
 
     def bandwidth_at(self, footprint: int) -> float:
         """Return GB/s for a program that touches so many bytes, interpolated between the measured levels."""
@@ -240,11 +243,11 @@ class GivenCeilings:
     def over(self, own: Callable[[], Ceilings]) -> Ceilings:
         """Return these ceilings, filled up from the device's `own`, which are not requested if both are given."""
         if self.bandwidth is not None and self.fp32 is not None:
-            return Ceilings(self.bandwidth, self.fp32, "overridden in the config")
+            return Ceilings(self.bandwidth, self.fp32, _GIVEN, given=True)
         ceilings = own()
         if self.bandwidth is None and self.fp32 is None:
             return ceilings
-        given = replace(ceilings, fp32=self.fp32 or ceilings.fp32, source="overridden in the config")
+        given = replace(ceilings, fp32=self.fp32 or ceilings.fp32, source=_GIVEN, given=True)
         if self.bandwidth:
             return replace(given, bandwidth=self.bandwidth, levels=())
         return given

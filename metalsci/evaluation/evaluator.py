@@ -4,7 +4,6 @@ The order matters. Every size is verified before any is timed, so that a wrong c
 results of the last timed run are compared again, so that a kernel cannot be right only while it is watched.
 """
 
-import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -145,7 +144,8 @@ class Evaluator:
                     return _failed(failure, bench, results[:i])
                 if not results[i].outcome.correct:
                     outcome = results[i].outcome
-                    message = f"{outcome} at {results[i].label} after repeated runs: {results[i].detail}"
+                    when = "" if outcome is Outcome.SUSPECT else " after repeated runs"
+                    message = f"{outcome} at {results[i].label}{when}: {results[i].detail}"
                     return Evaluation(outcome, message, sizes=tuple(results))
             return Evaluation(
                 Outcome.SCORED,
@@ -159,10 +159,9 @@ class Evaluator:
         runs = [(timed, bench.once(execution)) for timed in self.repeats.rounds()]
         timing = Timing.of(elapsed for timed, elapsed in runs if timed)
         after = bench.compare(execution)
-        launch = statistics.median(execution.launch_cost().seconds for _ in range(_FEWEST))
         if not after.outcome.correct:
             return after
-        return replace(verified, timing=timing, roofline=bench.roofline(timing), launch=launch)
+        return bench.timed(execution, verified, timing)
 
     def __enter__(self) -> Self:
         return self

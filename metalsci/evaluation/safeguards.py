@@ -18,6 +18,8 @@ class Safeguard(StrEnum):
     """Each size is tried on further contents."""
     DRAWN = "drawn"
     """Small problems are drawn for each candidate: other extents, other physics, other steps."""
+    FLOORS = "floors"
+    """A result that is faster than an empty kernel, or than the machine, is suspect."""
 
 
 ALL = frozenset(Safeguard)

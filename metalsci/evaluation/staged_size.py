@@ -10,6 +10,7 @@ import numpy as np
 from metalsci.devices.buffer_plan import lay_out
 from metalsci.devices.program import Array, Program
 from metalsci.devices.protocol import Device, Elapsed, Execution, Module, Stage
+from metalsci.evaluation.floors import below_launch, beyond_the_machine, launch_floor
 from metalsci.evaluation.results import Invariant, Outcome, Roofline, SizeResult, Timing
 from metalsci.evaluation.safeguards import ALL, Safeguard
 from metalsci.evaluation.stopwatch import Stopwatch
@@ -49,8 +50,9 @@ class Attempt:
     def run(self) -> Elapsed:
         return self.executions[-1].run()
 
-    def launch_cost(self) -> Elapsed:
-        return self.executions[-1].launch_cost()
+    def launch(self) -> float:
+        """Seconds that as many calls of an empty kernel take."""
+        return self.executions[-1].launch_cost().seconds
 
 
 class Bench:
@@ -145,6 +147,21 @@ class Bench:
         with self._watch.phase("verification"):
             attempt.vigil.after(stage)
         return elapsed
+
+    def timed(self, attempt: Attempt, verified: SizeResult, timing: Timing) -> SizeResult:
+        """The result with its timing; suspect if no kernel could have it."""
+        launch = launch_floor(attempt.launch)
+        result = replace(verified, timing=timing, roofline=self.roofline(timing), launch=launch)
+        suspicion = self.suspicion(attempt, timing, launch)
+        return replace(result, outcome=Outcome.SUSPECT, detail=suspicion) if suspicion else result
+
+    def suspicion(self, attempt: Attempt, timing: Timing, launch: float | None = None) -> str:
+        """Why no kernel could have taken so little time; empty if one could. launch: what an empty one took."""
+        if Safeguard.FLOORS not in self._checks:
+            return ""
+        floor = launch_floor(attempt.launch) if launch is None else launch
+        below = below_launch(timing.seconds, floor, attempt.launch)
+        return below or beyond_the_machine(self.roofline(timing), self._work, self._device.ceilings)
 
     def roofline(self, timing: Timing) -> Roofline:
         achieved = self._work.amount * 1e-9 / timing.median

@@ -151,6 +151,8 @@ class HeldOutGate:
         if result.speedup is None:
             side = result.challenger
             verdict = Verdict.UNSOUND if side.unsound else Verdict.WRONG
+            if side.outcome is Outcome.SUSPECT:
+                verdict = Verdict.SUSPECT
             return replace(told, verdict=verdict, evidence=f"{result.label}: {side.outcome}; {side.detail}")
         roofline = result.challenger.roofline
         told = replace(

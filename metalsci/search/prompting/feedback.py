@@ -16,6 +16,7 @@ _ADVICE = {
     Outcome.REFUSED: "The task is to write a numerical kernel; answer with one fenced code block.",
     Outcome.DUPLICATE: "This source was already evaluated; propose something new.",
     Outcome.TIMED_OUT: "It was stopped: look for a loop that never ends or does far too much work.",
+    Outcome.SUSPECT: "It is not promoted, and a person will look at it: a kernel has to do the work of the task.",
     Outcome.CRASHED: "It was stopped by a memory fault: look for an index outside a buffer.",
 }
 
@@ -80,6 +81,8 @@ def _size(result: SizeResult, detail: Detail) -> str:
             return f"- {result.label}: correct; {result.detail}"
         told = f"; {result.detail}" if detail.differences or result.outcome is not Outcome.WRONG else ""
         return f"- {result.label}: {result.outcome}{told}"
+    if not result.outcome.correct:
+        return f"- {result.label}: {result.outcome}; {result.detail}"
     line = f"- {result.label}: {1e3 * result.timing.median:.3f} ms"
     if detail.roofline:
         roof = result.roofline

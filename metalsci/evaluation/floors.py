@@ -1,0 +1,62 @@
+"""What no kernel can do: take less time than launching nothing, or more than the machine moves and computes.
+
+A result beyond these is no result. Whoever has it found a hole in the measure, so a person has to look.
+"""
+
+import statistics
+from collections.abc import Callable, Sequence
+
+from metalsci.devices.ceilings import Ceilings
+from metalsci.evaluation.results import Roofline
+from metalsci.task.definition import Bound, Work
+
+_BELOW = 0.9  # of the launch cost: what is above may be its noise
+_LAUNCHES = 5  # runs of the empty kernel, of which the shortest counts
+_FURTHER = 15  # runs before anybody is suspected
+
+# How far a measured ceiling may be from what the hardware can do. Bandwidth: the smallest footprint of a measurement
+# lives in the second cache, and the first one is about twice as fast; a data sheet knows memory only, and Apple's
+# caches are four to six times as fast. FP32: the chains of a measurement reach most of the peak, a data sheet has it.
+_CACHES = 2.0
+_CACHES_OF_A_CHIP = 8.0
+_CHAINS = 1.25
+
+
+def launch_floor(launch: Callable[[], float]) -> float:
+    """Seconds that as many calls of an empty kernel take, at the least of several runs."""
+    return min(launch() for _ in range(_LAUNCHES))
+
+
+def below_launch(seconds: Sequence[float], floor: float, launch: Callable[[], float]) -> str:
+    """A sentence if a kernel takes less time than an empty one; empty if not. `floor` is what the empty one took; it
+    is measured again with `launch` before anybody is suspected."""
+    median = statistics.median(seconds)
+    if median >= _BELOW * floor:
+        return ""
+    floor = min(floor, *(launch() for _ in range(_FURTHER)))
+    if median >= _BELOW * floor:
+        return ""
+    return (
+        f"a run takes {1e6 * median:.1f} µs, and the same calls of a kernel that does nothing take "
+        f"{1e6 * floor:.1f} µs: no kernel is faster than that"
+    )
+
+
+def beyond_the_machine(roofline: Roofline, work: Work, ceilings: Ceilings) -> str:
+    """A sentence if the achieved rate is more than the machine has; empty if not, or if nobody knows what it has."""
+    if ceilings.given:
+        return ""
+    if work.bound is Bound.BANDWIDTH:
+        highest = max([ceilings.bandwidth, *(level.bandwidth for level in ceilings.levels)])
+        most = highest * (_CACHES if ceilings.levels else _CACHES_OF_A_CHIP)
+        what = "its fastest cache moves"
+    else:
+        most = ceilings.fp32 * _CHAINS
+        what = "it computes at its peak"
+    most *= max(1.0, work.reachable)
+    if roofline.achieved <= most:
+        return ""
+    return (
+        f"{roofline.achieved:.4g} {roofline.unit} would be more than this machine has: {what} at most {most:.4g} "
+        f"{roofline.unit}, so this kernel does not do the task's work"
+    )
