@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--searches", type=int, default=300, help="at each load (300: about ten minutes when idle)")
     parser.add_argument("--challengers", type=int, default=25, help="equal ones in each search")
     parser.add_argument("--load", type=int, nargs="+", default=[0, 8], help="busy processes next to the search")
-    parser.add_argument("--turns", type=int, default=1000, help="work of a thread of the kernels")
+    parser.add_argument("--turns", type=int, default=4000, help="work of a thread of the kernels")
     parser.add_argument("--alpha", type=float, default=0.01, help="promised risk of a run")
     parser.add_argument("--gain", type=float, default=0.05, help="gain to be found: 0.05 for 5 %%")
     parser.add_argument("--power", type=float, default=0.9, help="promised chance of finding it")

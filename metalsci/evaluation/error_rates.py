@@ -1,7 +1,8 @@
 """The two error rates of promotion by paired tests, measured: searches among kernels whose speed is known.
 
 All kernels do a known number of multiply-adds a thread and give the same result. A search of equal ones shows how often
-a run promotes what is not faster; one slower incumbent shows how often a gain is found.
+a run promotes what is not faster; one slower incumbent shows how often a gain is found. Equal ones are not the same
+program: each asks something that is never true, so that its code lies elsewhere. Pairs are run as a search runs them.
 """
 
 import math
@@ -16,6 +17,7 @@ import numpy as np
 
 from metalsci.devices.program import Kernels, Symbol, trace
 from metalsci.devices.protocol import Device, Execution
+from metalsci.evaluation.pairing import runs_of, shortest
 from metalsci.evaluation.promotion.protocol import Decision, Draw
 from metalsci.evaluation.promotion.significant import Significant
 from metalsci.evaluation.promotion.students_t import beta_quantile
@@ -24,9 +26,12 @@ from metalsci.msl.language.parse import parse
 
 _THREADS = 1024
 _GROUP = 64
+_VARIANTS = 12
+_WARM_UP = 2
 _SOURCE = """#include <metal_stdlib>
 using namespace metal;
 kernel void toil(device const float *x, device float *out, uint i [[thread_position_in_grid]]) {{
+    if (i == {unlike}u) return;
     float v = x[i];
     for (uint turn = 0; turn < {turns}u; ++turn) v = fma(v, 0.5f, 0.25f);
     out[i] = v;
@@ -39,10 +44,11 @@ class Toil:
     """A kernel by its amount of work, as a candidate of a search."""
 
     turns: int
+    variant: int = 0
 
     @property
     def source(self) -> str:
-        return _SOURCE.format(turns=self.turns)
+        return _SOURCE.format(turns=self.turns, unlike=4_000_000_000 + self.variant)
 
     @property
     def evaluation(self) -> Evaluation:
@@ -70,20 +76,21 @@ class Workshop:
     @contextmanager
     def pair(self, incumbent: str, challenger: str) -> Iterator[Draw]:
         sides = [self._execution(source) for source in (incumbent, challenger)]
+        runs = runs_of(max(shortest(side, _WARM_UP) for side in sides))
 
         def draw() -> float:
             self.pairs += 1
             order = (0, 1) if self.pairs % 2 else (1, 0)
-            seconds = {side: sides[side].run().seconds for side in order}
+            seconds = {side: shortest(sides[side], runs) for side in order}
             return math.log(seconds[0] / seconds[1])
 
         yield draw
 
-    def _execution(self, source: str) -> Execution:
+    def _execution(self, source: str) -> Callable[[], float]:
         if source not in self._bound:
             self._bound[source] = self._stage.bind(self._device.compile(source, self._signatures))
-            self._bound[source].run()
-        return self._bound[source]
+        execution = self._bound[source]
+        return lambda: execution.run().seconds
 
     def close(self) -> None:
         self._stage.close()
@@ -125,19 +132,20 @@ def measure(
 ) -> Rates:
     """Run searches of equal challengers, each with one that is faster by the settings' gain, and one 20 % slower.
 
-    load: busy processes next to the search. turns: multiply-adds of a thread; a run should take some 0.2 ms.
+    load: busy processes next to the search. turns: multiply-adds of a thread; a run should take some 0.1 ms or more.
     """
     rates = Rates(load)
     begin = time.perf_counter()
     equal, slow = Toil(turns), Toil(round(turns * (1 + settings.gain)))
+    others = [Toil(turns, variant) for variant in range(1, _VARIANTS + 1)]
     with busy(load):
         for _ in range(searches):
             rule = settings.begin(workshop, challengers)
-            decisions = [rule.decide(equal, equal, _silent) for _ in range(challengers)]
+            decisions = [rule.decide(equal, others[n % _VARIANTS], _silent) for n in range(challengers)]
             rates.searches += 1
             rates.false += any(decision.promoted for decision in decisions)
             _keep(rates, "equal", decisions)
-            gain = rule.decide(slow, equal, _silent)
+            gain = rule.decide(slow, others[rates.searches % _VARIANTS], _silent)
             rates.gains += 1
             rates.found += gain.promoted
             _keep(rates, "faster", [gain])

@@ -2,8 +2,9 @@
 
 import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from metalsci.devices.errors import CANDIDATE_FAULTS
 from metalsci.evaluation.evaluator import Evaluator
@@ -13,6 +14,16 @@ from metalsci.evaluation.staged_size import Attempt, Bench
 _SHORT = 0.010  # seconds: a side that takes less runs more often
 _MOST_RUNS = 5  # of a side in one pair
 _WARM_UP = 2
+
+
+def shortest(run: Callable[[], float], runs: int) -> float:
+    """Seconds of the shortest of several runs: what disturbs a run only adds to it."""
+    return min(run() for _ in range(runs))
+
+
+def runs_of(seconds: float) -> int:
+    """How often a side runs in one pair, if a run takes so long."""
+    return min(_MOST_RUNS, max(1, int(_SHORT / seconds)))
 
 
 class Pairing:
@@ -56,13 +67,12 @@ class _Pair:
     def __init__(self, bench: Bench, sides: Sequence[Attempt]) -> None:
         self._bench = bench
         self._sides = sides
-        warm = [min(self._run(side) for _ in range(_WARM_UP)) for side in sides]
-        self._runs = min(_MOST_RUNS, max(1, int(_SHORT / max(warm))))
+        self._runs = runs_of(max(shortest(partial(self._run, side), _WARM_UP) for side in sides))
 
     def draw(self, challenger_first: bool) -> float:
         least = [math.inf, math.inf]
         for side in (1, 0) if challenger_first else (0, 1):
-            least[side] = min(self._run(self._sides[side]) for _ in range(self._runs))
+            least[side] = shortest(partial(self._run, self._sides[side]), self._runs)
         return math.log(least[0] / least[1])
 
     def verify(self) -> None:

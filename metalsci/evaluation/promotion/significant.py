@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from metalsci.evaluation.promotion.protocol import Arena, Candidate, Decision, PairingFailed, Promotion
-from metalsci.evaluation.promotion.sequential import Design, Ending, SequentialResult, compare
+from metalsci.evaluation.promotion.sequential import Design, Ending, SequentialResult, compare, robust_noise
 
 PLAINLY_SLOWER = 0.7  # of the incumbent's score: no noise makes such a challenger faster, so it is not run again
 _FIRST_PAIRS, _FURTHER_PAIRS = 8, 4  # of the incumbent with itself
@@ -82,7 +82,7 @@ class PairedTest:
         if pairs:
             progress("measuring the noise: the incumbent against itself")
             with self._arena.pair(source, source) as draw:
-                self._learn(statistics.stdev(draw() for _ in range(pairs)))
+                self._learn(robust_noise([draw() for _ in range(pairs)], self._design))
         return math.sqrt(statistics.fmean(noise**2 for noise in self._noise))
 
     def _learn(self, noise: float) -> None:
