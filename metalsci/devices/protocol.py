@@ -30,6 +30,15 @@ class Module(Protocol):
         """Unload the module. Nothing of it stays in the device process."""
 
 
+@runtime_checkable
+class Encoded(Protocol):
+    """A module that can tell whether another one does the same."""
+
+    @property
+    def code(self) -> str:
+        """A digest of what the device runs: modules of equal code are the same program."""
+
+
 @dataclass(frozen=True)
 class Elapsed:
     """Duration of one run of a program, launch included.

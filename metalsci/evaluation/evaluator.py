@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from metalsci.devices.errors import CANDIDATE_FAULTS, KernelFailure
-from metalsci.devices.protocol import Device, Module
+from metalsci.devices.protocol import Device, Encoded, Module
 from metalsci.evaluation.results import Evaluation, Outcome, SizeResult, Timing, score
 from metalsci.evaluation.safeguards import ALL, Safeguard
 from metalsci.evaluation.staged_size import Attempt, Bench
@@ -64,6 +64,7 @@ class Evaluator:
     """A judge of candidates of one task at a fixed list of sizes. A context manager: benches hold device memory.
 
     inputs_seed: of the inputs at every size; see metalsci.task.input_seeds.
+    twin: says of which candidate a compiled code is known, so that it is not evaluated again; empty if of none.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Evaluator:
         repeats: Repeats,
         stopwatch: Stopwatch,
         checks: frozenset[Safeguard] = ALL,
+        twin: Callable[[str], str] = lambda code: "",
     ) -> None:
         self.task = task
         self.device = device
@@ -83,6 +85,7 @@ class Evaluator:
         self._sizes = tuple(sizes)
         self._inputs_seed = inputs_seed
         self._checks = checks
+        self._twin = twin
         self._benches: dict[int, Bench] = {}
 
     def bench(self, index: int) -> Bench:
@@ -114,6 +117,13 @@ class Evaluator:
             module = self.compile(source)
         except CompileError as failure:
             return Evaluation(Outcome.COMPILE_ERROR, failure.diagnostics[0].message, failure.diagnostics)
+        code = module.code if isinstance(module, Encoded) else ""
+        if code and (told := self._twin(code)):
+            module.close()
+            return Evaluation(Outcome.DUPLICATE, told, code=code)
+        return replace(self._judge(module, progress), code=code)
+
+    def _judge(self, module: Module, progress: Progress) -> Evaluation:
         with ExitStack() as cleanup:
             cleanup.callback(module.close)
             results: list[SizeResult] = []

@@ -132,6 +132,7 @@ class Evaluation:
     phases: seconds of the evaluation by phase.
     findings: a sanitizer's, of the candidate.
     remarks: the device's, on how it executed.
+    code: digest of the compiled code; empty if there is none, or a device that does not tell.
     """
 
     outcome: Outcome
@@ -142,6 +143,7 @@ class Evaluation:
     phases: Mapping[str, float] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     remarks: tuple[str, ...] = ()
+    code: str = ""
 
 
 def score(results: Sequence[SizeResult]) -> float:

@@ -43,6 +43,7 @@ from metalsci.msl.language.math_mode import MathMode
 from metalsci.search.account import Account
 from metalsci.search.archive import Entry
 from metalsci.search.budget import Budget
+from metalsci.search.code_twins import CodeTwins
 from metalsci.search.conversation import Conversation
 from metalsci.search.flights import AsRecorded
 from metalsci.search.journal import Journal, JournalError, Recording, read_recording
@@ -260,8 +261,11 @@ class _Run:
     def to_the_end(self, sweep: str | None) -> Summary:
         problem, device, seed = self.parts.problem, self.parts.device, self.journal.inputs_seed
         self._begin(sweep)
-        with Evaluator(problem.task, problem.sizes, device, seed, self.parts.repeats, self.watch) as evaluator:
-            finished = self._search(evaluator)
+        twins = CodeTwins()
+        with Evaluator(
+            problem.task, problem.sizes, device, seed, self.parts.repeats, self.watch, twin=twins.told
+        ) as evaluator:
+            finished = self._search(evaluator, twins)
             self.memory.end(self.journal.lessons, finished.archive.lessons, self.folder.path)
             best = finished.archive.incumbent
             seed_kernel, incumbent = problem.task.seed_kernel, best.source or problem.task.seed_kernel
@@ -298,7 +302,7 @@ class _Run:
         with self.watch.phase("tracking"):
             self.observers.start(RunInfo(name, task, model, sweep, self.folder.path, config, head))
 
-    def _search(self, evaluator: Evaluator) -> Finished:
+    def _search(self, evaluator: Evaluator, twins: CodeTwins) -> Finished:
         problem, sanitizer = self.parts.problem, self.parts.sanitizer
         evaluate: Evaluate = Sanitized(evaluator, sanitizer).evaluate if sanitizer else evaluator.evaluate
         promotion = self.parts.promotion.begin(Pairing(evaluator), self.parts.budget.iterations)
@@ -329,7 +333,7 @@ class _Run:
             lessons=self.journal.lessons,
             distiller=self.memory.distiller(model, conversation.aside),
             flights=AsRecorded(self.recording.schedule) if self.recording else self.parts.search.flights(),
-            watchers=(StatusFiles(self.folder.path), self.observers),
+            watchers=(twins, StatusFiles(self.folder.path), self.observers),
             record=self.folder.result,
         ).run()
 

@@ -13,7 +13,7 @@ import msgspec
 
 from metalsci.devices.cpu.cpu_sanitizer import Findings, Sanitizer
 from metalsci.devices.errors import CANDIDATE_FAULTS
-from metalsci.devices.protocol import Device, Module
+from metalsci.devices.protocol import Device, Encoded, Module
 from metalsci.evaluation.evaluator import Repeats
 from metalsci.evaluation.paired import Contender, Duel, duel
 from metalsci.evaluation.results import Outcome
@@ -22,7 +22,7 @@ from metalsci.evaluation.staged_size import Bench
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.gate.reasons import reason
 from metalsci.gate.verdicts import GateResult, Verdict
-from metalsci.msl.text.spelling import spelling
+from metalsci.msl.language.spelling import spelling
 from metalsci.task.definition import Size, Task
 from metalsci.task.input_seeds import held_out
 
@@ -94,10 +94,12 @@ class HeldOutGate:
                 result = duel(bench, seed, challenger, self._repeats)
                 if result.speedup is not None and (failed := _further(bench, challenger)):
                     result = replace(result, challenger=failed, speedup=None, quartiles=None)
+            is_seed = spelling(incumbent) == spelling(seed_kernel)
+            twin = "it is the seed kernel" if is_seed else _same_code(seed, challenger)
             found = _looked_at(bench, incumbent, sanitizer, correct=result.speedup is not None)
         if not result.seed.outcome.correct:
             raise GateError(f"the seed kernel failed at {size.label}: {result.seed.outcome}; {result.seed.detail}")
-        judged = self._told(result, found, is_seed=spelling(incumbent) == spelling(seed_kernel))
+        judged = self._told(result, found, twin)
         digests = self.digests(task, size, device, seed_kernel, incumbent)
         if judged.verdict in (Verdict.GENERALIZES, Verdict.TIED):
             return replace(judged, digests=digests)
@@ -145,8 +147,8 @@ class HeldOutGate:
             return Verdict.TIED
         return Verdict.UNDECIDED
 
-    def _told(self, result: Duel, found: Findings, *, is_seed: bool) -> GateResult:
-        """Add evidence to the verdict."""
+    def _told(self, result: Duel, found: Findings, twin: str) -> GateResult:
+        """Add evidence to the verdict. twin: why the incumbent cannot differ from the seed kernel; empty if it can."""
         told = GateResult(Verdict.WRONG, result.label, result.seed, result.challenger, findings=found.all)
         if result.speedup is None:
             side = result.challenger
@@ -164,8 +166,8 @@ class HeldOutGate:
         if found.undefined or found.unfinished:
             verdict = Verdict.UNSOUND if found.undefined else Verdict.SUSPECT
             return replace(told, verdict=verdict, evidence=f"{result.label}: {complaint(found)}")
-        if is_seed:
-            return replace(told, verdict=Verdict.TIED, evidence="it is the seed kernel")
+        if twin:
+            return replace(told, verdict=Verdict.TIED, evidence=twin, heldout_speedup=1.0, quartiles=(1.0, 1.0))
         low, high = result.quartiles or (result.speedup, result.speedup)
         evidence = f"{result.speedup:.2f}x the seed kernel at {result.label}, quartiles {low:.2f} to {high:.2f}"
         return replace(told, verdict=self.verdict(result.speedup, result.quartiles), evidence=evidence)
@@ -180,6 +182,12 @@ def _compiled(device: Device, task: Task, source: str, watch: Stopwatch, cleanup
         return Contender(Outcome.of(failure), str(failure))
     cleanup.callback(module.close)
     return module
+
+
+def _same_code(seed: Module, challenger: Module | Contender) -> str:
+    if not isinstance(seed, Encoded) or not isinstance(challenger, Encoded) or seed.code != challenger.code:
+        return ""
+    return "it compiles to the same code as the seed kernel"
 
 
 def _further(bench: Bench, challenger: Module) -> Contender | None:

@@ -15,8 +15,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from metalsci.msl.language.spelling import spelling
 from metalsci.msl.text.quoting import visible
-from metalsci.msl.text.spelling import spelling
 
 _MARKER = re.compile(r"^\s*(?:[-*#>]+|\d+[.)])\s+")  # of a list, a heading or a quotation
 _LONGEST_HEADLINE = 300  # characters; ten thousand of them are kept

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from metalsci.models.protocol import Prompt, Response
-from metalsci.msl.text.spelling import spelling
+from metalsci.msl.language.spelling import spelling
 from metalsci.optimizer.catalogue import Catalogue, CatalogueEntry, adjusted, default_catalogue
 from metalsci.optimizer.composer import Composer, Draft
 from metalsci.optimizer.syntax.source import Source

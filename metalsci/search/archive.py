@@ -22,7 +22,7 @@ class Entry:
     """One candidate with its results. Entry 0 is the seed kernel, which no model wrote.
 
     iteration: the id of its request, and the number of its files.
-    source: None if the answer held no candidate. spelling: see metalsci.msl.text.spelling; empty without a source.
+    source: None if the answer held no candidate. spelling: see metalsci.msl.language.spelling; empty without a source.
     reply: the facts of the model's answer; its text is in the journal.
     seconds: wall-clock time by phase: the phases of the evaluation, and `model`.
     decision: the promotion rule's; None if it was not asked.

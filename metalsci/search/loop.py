@@ -13,7 +13,7 @@ from metalsci.models.protocol import Chooser, Learner
 from metalsci.models.record import Answered
 from metalsci.msl.diagnostics import render
 from metalsci.msl.language.parse import Unit
-from metalsci.msl.text.spelling import spelling
+from metalsci.msl.language.spelling import spelling
 from metalsci.search.account import Account
 from metalsci.search.archive import Archive, Entry
 from metalsci.search.asking import CheckedStrategy
@@ -251,7 +251,7 @@ class Search:
     def _evaluate(self, source: str | Unit, spelled: str, archive: Archive, progress: Progress) -> Evaluation:
         twin = archive.twin(spelled)
         if twin is not None:
-            return Evaluation(Outcome.DUPLICATE, f"the same source as iteration {twin.iteration}, comments aside")
+            return Evaluation(Outcome.DUPLICATE, _same_program(twin))
         return self.evaluate(source, progress)
 
     def _keep(self, entry: Entry, answer: str | None) -> Entry:
@@ -285,3 +285,8 @@ class Search:
     def _complaint(self, evaluation: Evaluation, source: str) -> str:
         told = render(evaluation.diagnostics, source, "caret") or f"  {evaluation.message}"
         return f"({evaluation.outcome}):\n{told}"
+
+
+def _same_program(twin: Entry) -> str:
+    which = f"iteration {twin.iteration}" if twin.iteration else "the seed kernel"
+    return f"the same program as {which}, comments, names and the order of declarations aside"

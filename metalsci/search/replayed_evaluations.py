@@ -7,7 +7,7 @@ again: otherwise the next prompt differs from the one that was answered.
 from dataclasses import replace
 
 from metalsci.evaluation.promotion.protocol import Candidate, Decision, Promotion
-from metalsci.evaluation.results import Evaluation, Outcome
+from metalsci.evaluation.results import Evaluation
 from metalsci.msl.language.parse import Unit, as_unit
 from metalsci.search.journal import Recording
 from metalsci.search.proposal import Evaluate, Progress
@@ -15,11 +15,10 @@ from metalsci.search.proposal import Evaluate, Progress
 
 def as_recorded(recording: Recording, otherwise: Evaluate) -> Evaluate:
     """Judge a source as the recorded search did, and new sources with `otherwise`."""
-    known = {
-        entry.source: replace(entry.evaluation, phases={})  # no time was spent
-        for entry in recording.entries
-        if entry.source is not None and entry.evaluation.outcome is not Outcome.DUPLICATE
-    }
+    known: dict[str, Evaluation] = {}
+    for entry in recording.entries:
+        if entry.source is not None:  # the first one counts: what comes again is a duplicate of it
+            known.setdefault(entry.source, replace(entry.evaluation, phases={}))  # no time was spent
 
     def evaluate(source: str | Unit, progress: Progress) -> Evaluation:
         return known.get(as_unit(source).source) or otherwise(source, progress)

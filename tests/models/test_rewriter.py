@@ -10,7 +10,7 @@ from rewrite_cases import kernel
 from metalsci.models.protocol import Model, Prompt, Tried
 from metalsci.models.rewriter import Rewriter
 from metalsci.msl.language.parse import parse
-from metalsci.msl.text.spelling import spelling
+from metalsci.msl.language.spelling import spelling
 
 TASKS = Path(__file__).parents[2] / "tasks"
 LBM = (TASKS / "lbm" / "seed.metal").read_text()

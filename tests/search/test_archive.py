@@ -12,13 +12,13 @@ SEED = Entry(0, "float seed;", Evaluation(Outcome.SCORED, score=0.5))
 
 def entry(iteration: int, score: float | None, source: str | None = None) -> Entry:
     evaluation = Evaluation(Outcome.WRONG) if score is None else Evaluation(Outcome.SCORED, score=score)
-    return Entry(iteration, source or f"float f{iteration};", evaluation)
+    return Entry(iteration, source or f"float f = {iteration};", evaluation)
 
 
 @pytest.fixture
 def archive() -> Archive:
     """Make an archive told out of the order of asking, as answers arrive."""
-    return archive_of(SEED, entry(2, 0.7), entry(1, 0.6), entry(3, None), entry(4, 0.7, "float f2; // again"))
+    return archive_of(SEED, entry(2, 0.7), entry(1, 0.6), entry(3, None), entry(4, 0.7, "float f = 2; // again"))
 
 
 def test_entries_are_found_by_id(archive):
@@ -50,11 +50,11 @@ def test_a_twin_is_whoever_brought_the_spelling(archive):
 
 def test_what_was_tried_is_what_was_tried_when_it_was_asked(archive):
     before = archive.tried
-    assert "float  f2 ;" in before
-    assert "float f9;" not in before
+    assert "float  g = 2 ;" in before
+    assert "float f = 9;" not in before
     archive.add(archive_of(SEED, entry(9, 0.1)).last)
-    assert "float f9;" not in before
-    assert "float f9;" in archive.tried
+    assert "float f = 9;" not in before
+    assert "float f = 9;" in archive.tried
     assert before.digest != archive.tried.digest
 
 

@@ -11,7 +11,7 @@ from metalsci.evaluation.results import Evaluation, Outcome
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.models.protocol import LanguageModel, Model, Prompt, Response
 from metalsci.msl.language.parse import as_unit, parse
-from metalsci.msl.text.spelling import spelling
+from metalsci.msl.language.spelling import spelling
 from metalsci.search.account import Account
 from metalsci.search.archive import Archive, Entry
 from metalsci.search.budget import Budget

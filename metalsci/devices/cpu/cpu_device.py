@@ -134,6 +134,14 @@ class CpuModule:
     def remarks(self) -> Sequence[str]:
         return [f"{kernel.name}: {_execution(kernel)}" for kernel in self.library.kernels.values()]
 
+    @cached_property
+    def code(self) -> str:
+        digest = hashlib.sha256()
+        for name, kernel in sorted(self.library.kernels.items()):
+            digest.update(f"{name} {kernel.max_total_threads_per_threadgroup} {kernel.threadgroup_memory} ".encode())
+            digest.update(hashlib.sha256(kernel.code).digest())
+        return digest.hexdigest()[:32]
+
     def close(self) -> None:
         """End the device process, so that nothing a candidate left in its memory reaches the next one."""
         self._device.restart()
