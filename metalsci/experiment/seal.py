@@ -79,7 +79,7 @@ def contradictions(folder: Path) -> Iterator[str]:
 
 
 def _sealed(folder: Path) -> list[Path]:
-    left_out = (NAME, "run.lock", "verified.json", "gate_study.json")
+    left_out = (NAME, "run.lock", "verified.json", "gate_study.json", "gate_study.svg")
     return sorted(
         p for p in folder.iterdir() if p.is_file() and p.name not in left_out and p.suffix not in (".log", ".partial")
     )

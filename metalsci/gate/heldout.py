@@ -25,6 +25,7 @@ from metalsci.gate.verdicts import GateResult, Verdict
 from metalsci.msl.language.spelling import spelling
 from metalsci.task.definition import Size, Task
 from metalsci.task.input_seeds import held_out
+from metalsci.task.references import of_the_gate
 
 _DRAWS = 3  # sets of small problems that the incumbent must solve in addition to those of any evaluation
 _QUIET = (0.8, 1.25)  # quartiles within which a tie is one, and not a matter of noise
@@ -82,7 +83,7 @@ class HeldOutGate:
         sizes: those that were searched on, for the reason.
         """
         with ExitStack() as cleanup:
-            bench = Bench(task, size, device, held_out(inputs_seed), watch)
+            bench = Bench(task, size, device, held_out(inputs_seed), watch, of_the_gate())
             cleanup.callback(bench.close)
             seed = _compiled(device, task, seed_kernel, watch, cleanup)
             challenger = _compiled(device, task, incumbent, watch, cleanup)
@@ -92,7 +93,7 @@ class HeldOutGate:
                 result = Duel(size.label, Contender(Outcome.SCORED), challenger)
             else:
                 result = duel(bench, seed, challenger, self._repeats)
-                if result.speedup is not None and (failed := _further(bench, challenger)):
+                if result.speedup is not None and (failed := further(bench, challenger)):
                     result = replace(result, challenger=failed, speedup=None, quartiles=None)
             is_seed = spelling(incumbent) == spelling(seed_kernel)
             twin = "it is the seed kernel" if is_seed else _same_code(seed, challenger)
@@ -190,7 +191,7 @@ def _same_code(seed: Module, challenger: Module | Contender) -> str:
     return "it compiles to the same code as the seed kernel"
 
 
-def _further(bench: Bench, challenger: Module) -> Contender | None:
+def further(bench: Bench, challenger: Module) -> Contender | None:
     """Return the failure at the first wrong problem of sizes that nobody scored."""
     try:
         attempt = bench.bind(challenger)

@@ -83,6 +83,11 @@ def _stats(folder: Path) -> list[tuple[Path, os.stat_result]]:
     return found
 
 
+def of_the_gate() -> References:
+    """Return the references of the held-out size: in a folder of their own, which no search reads."""
+    return References(cache() / "references-of-the-gate")
+
+
 def _key(task: Task, size: Size, draw: str) -> str:
     code = [Path(task.reference.__code__.co_filename), *_SHARED]
     digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in code))

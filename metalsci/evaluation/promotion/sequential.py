@@ -44,12 +44,15 @@ class Design:
 
     gain: the speedup that is to be found, minus one. alpha: chance of promoting an equal one.
     power: of finding the gain. most_pairs: cap.
+    least: what a challenger has to be faster by. Two equal programs differ by up to a hundredth for as long as they are
+        loaded, by where they and their data lie, and more pairs do not help against that.
     """
 
     gain: float = 0.05
     alpha: float = 0.01
     power: float = 0.9
     most_pairs: int = 400
+    least: float = 0.01
 
     def __post_init__(self) -> None:
         if not 0 < self.gain < 10:
@@ -58,6 +61,8 @@ class Design:
             raise ValueError(f"promotion.alpha={self.alpha}: give a risk between 0 and 0.5, such as 0.01 for 1 %")
         if not self.alpha < self.power < 1:
             raise ValueError(f"promotion.power={self.power}: give a chance between alpha and 1, such as 0.9")
+        if not 0 <= self.least < self.gain:
+            raise ValueError(f"promotion.least={self.least}: give less than promotion.gain={self.gain}, and at least 0")
         if self.most_pairs < _FEWEST:
             raise ValueError(f"promotion.most_pairs={self.most_pairs}: a paired test takes at least {_FEWEST} pairs")
 
@@ -65,11 +70,16 @@ class Design:
     def effect(self) -> float:
         return math.log1p(self.gain)
 
+    @property
+    def margin(self) -> float:
+        """The log of the speedup that no challenger is promoted for."""
+        return math.log1p(self.least)
+
     def pairs(self, noise: float) -> int:
         """Return the pairs of a test with a single look, if a pair has this standard deviation (Guenther 1981)."""
         z = _NORMAL.inv_cdf(1 - self.alpha)
         both = z + _NORMAL.inv_cdf(self.power)
-        return math.ceil((both * noise / self.effect) ** 2 + z * z / 2)
+        return math.ceil((both * noise / (self.effect - self.margin)) ** 2 + z * z / 2)
 
     def looks(self, noise: float) -> tuple[int, ...]:
         """Return the numbers of pairs after which the test looks; the last one is the end of the plan."""
@@ -120,7 +130,7 @@ def compare(draw: Callable[[], float], design: Design, noise: float) -> Sequenti
         if count in plan:
             looked.append(Look(count, count / plan[-1]))
             allowed = level(design.alpha, looked)
-            if _p_value(values) <= allowed:
+            if _p_value(values, design.margin) <= allowed:
                 return ended(Ending.FASTER)
             if count >= plan[-1]:
                 return ended(_without_alarm(values, design))
@@ -147,9 +157,9 @@ def _without_alarm(values: list[float], design: Design) -> Ending:
     return Ending.UNDECIDED
 
 
-def _p_value(values: list[float]) -> float:
+def _p_value(values: list[float], margin: float) -> float:
     spread = statistics.stdev(values) / math.sqrt(len(values))
-    mean = statistics.fmean(values)
+    mean = statistics.fmean(values) - margin
     if spread == 0:
         if mean <= 0:
             return 1.0

@@ -25,6 +25,7 @@ class Significant:
     - alpha: chance that a run promotes any kernel that is not faster.
     - gain: a speedup, minus one, that is found with a chance of `power`: 0.05 is 5 %.
     - power: of finding that gain in one challenger.
+    - least: what it has to be faster by, at the least: equal programs differ by up to a hundredth in where they lie.
     - most_pairs: cap for one challenger; past it the test says that it is undecided.
     """
 
@@ -32,6 +33,7 @@ class Significant:
     gain: float = 0.05
     power: float = 0.9
     most_pairs: int = 400
+    least: float = 0.01
 
     def __post_init__(self) -> None:
         self._design()
@@ -42,7 +44,7 @@ class Significant:
         return PairedTest(arena, replace(design, alpha=design.alpha / max(challengers, 1)))
 
     def _design(self) -> Design:
-        return Design(self.gain, self.alpha, self.power, self.most_pairs)
+        return Design(self.gain, self.alpha, self.power, self.most_pairs, self.least)
 
 
 class PairedTest:

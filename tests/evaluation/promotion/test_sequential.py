@@ -51,7 +51,7 @@ def test_no_noise_at_all() -> None:
 
 def test_more_noise_than_expected_takes_more_pairs() -> None:
     design = Design(alpha=0.0004)
-    finding = run(design, math.log(1.03), 0.1, 3, expected=0.02)
+    finding = run(design, math.log(1.05), 0.1, 3, expected=0.02)
     assert finding.pairs > design.looks(0.02)[-1]
 
 
