@@ -4,14 +4,14 @@ A few of each run with all other tests; `make attacks` runs them all.
 """
 
 import pytest
-from attack_kernels import ATTACKS, SIZES
+from attack_kernels import ATTACKS, HEAT, SIZES, before, constant, seed_kernel, swap
 from honest_kernels import CONTROLS
 from hydra.utils import instantiate
 
 from metalsci.devices.cpu.cpu_sanitizer import CpuSanitizer
 from metalsci.evaluation.evaluator import Evaluator, Repeats
 from metalsci.evaluation.results import Outcome
-from metalsci.evaluation.safeguards import ALL
+from metalsci.evaluation.safeguards import ALL, Safeguard
 from metalsci.evaluation.sanitizer_policy import Sanitized
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.gate.heldout import HeldOutGate
@@ -33,9 +33,10 @@ class Court:
         overrides = (f"task={task}", f"task.sizes=[{first},{second}]", f"task.heldout={heldout}")
         return instantiate(self._composed(*overrides).task)
 
-    def evaluation(self, task, source, checks=ALL, sanitized=True):
+    def evaluation(self, task, source, checks=ALL, sanitized=True, timed=6):
         problem = self.problem(task)
-        with Evaluator(problem.task, problem.sizes, self._device, 0, Repeats(1, 6), Stopwatch(), checks) as evaluator:
+        repeats = Repeats(1, timed)
+        with Evaluator(problem.task, problem.sizes, self._device, 0, repeats, Stopwatch(), checks) as evaluator:
             judge = Sanitized(evaluator, self._sanitizer) if sanitized else evaluator
             return judge.evaluate(source)
 
@@ -57,6 +58,31 @@ def court(composed):
     yield made
     made.close()
 
+
+AXPY = "    out[i] = a * x[i] + y[i];"
+OF_AXPY = "((device uchar *)out)[4u * i]"  # what was in an element before
+# What each check is for: with all of them the kernel fails, without this one it is scored. The sanitizer, which would
+# find some of them as well, is left out.
+ONLY_STOPPED_BY = {
+    # computes over the bytes of the verified run alone
+    Safeguard.POISON: ("saxpy", before(AXPY, f"    if ({OF_AXPY} != 0xFFu) return;")),
+    # garbage in about half of the runs, and none in the last one that is compared, with luck
+    Safeguard.TURNS: ("saxpy", before(AXPY, f"    if ({OF_AXPY} == 0x7Fu) {{ out[i] = 0.5f; return; }}")),
+    # within the tolerance, and not the same each time
+    Safeguard.BITWISE: (
+        "saxpy",
+        swap((AXPY, f"    out[i] = (a * x[i] + y[i]) * ({OF_AXPY} == 0xFFu ? 1.0f : 1.000001f);")),
+    ),
+    Safeguard.GUARDS: ("heat2d", before(HEAT, "    if (c == NX + 1u) *(u_out - 3) = 1.0f;")),
+    Safeguard.PROBES: (
+        "lbm",
+        swap(
+            ("4.5f * cu * cu", "(uu < 1e-4f ? 0.0f : 4.5f * cu * cu)"),
+            ("- 1.5f * uu", "- (uu < 1e-4f ? 0.0f : 1.5f * uu)"),
+        ),
+    ),
+    Safeguard.DRAWN: ("heat2d", constant("alpha", "0.20f")),
+}
 
 SAMPLE_OF_ATTACKS = [attack for attack in ATTACKS if attack.task in ("heat2d", "hmc")][:10:2]
 SAMPLE_OF_CONTROLS = [control for control in CONTROLS if control.task == "heat2d"][:3]
@@ -92,6 +118,27 @@ def test_an_attack_fails(court, attack):
 @pytest.mark.parametrize("control", SAMPLE_OF_CONTROLS, ids=str)
 def test_a_control_passes(court, control):
     assert_passes(court, control)
+
+
+@pytest.mark.parametrize("check", ONLY_STOPPED_BY, ids=str)
+def test_without_a_check_an_attack_comes_through(court, check):
+    task, made = ONLY_STOPPED_BY[check]
+    source = made(seed_kernel(task))
+    assert not court.evaluation(task, source, sanitized=False, timed=20).outcome.correct
+    tries = (court.evaluation(task, source, ALL - {check}, sanitized=False, timed=3) for _ in range(40))
+    assert any(tried.outcome.correct for tried in tries)
+
+
+@pytest.mark.parametrize("name", ["early return before a barrier", "waits for the group before"])
+def test_without_the_sanitizer_an_attack_comes_through(court, name):
+    source = next(attack.source for attack in ATTACKS if (attack.task, attack.name) == ("heat2d", name))
+    assert court.evaluation("heat2d", source, sanitized=False).outcome.correct
+    assert not court.evaluation("heat2d", source).outcome.correct
+
+
+def test_every_check_has_its_attack():
+    """That of the floors is a machine that has less than a kernel shows, see tests/evaluation/test_floors.py."""
+    assert set(ONLY_STOPPED_BY) == ALL - {Safeguard.FLOORS}
 
 
 @pytest.mark.attacks
