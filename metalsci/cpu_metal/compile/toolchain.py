@@ -60,6 +60,7 @@ _MATH: dict[MathMode, tuple[str, ...]] = {
     MathMode.safe: ("-ffp-contract=on",),
 }
 _KEYWORDS = ("-include", "metal_keywords")
+_HIDDEN = ("-include", "metal_hidden")
 _FREESTANDING = ("-std=c11", "-ffreestanding", "-fno-stack-protector", "-fPIC", "-fvisibility=hidden", "-O2")
 # Files that Clang may read next to the source: on aarch64 a processor cannot be asked for its own features.
 _READABLE = (str(INCLUDE), "/proc/cpuinfo", "/dev/urandom")
@@ -121,11 +122,10 @@ class Toolchain:
         The messages name every further file that was read. Raises ToolchainError if it fails for a reason that is not
         in the source, such as a header that was changed since it was precompiled.
         """
-        before = ["-include-pch", str(prelude)] if prelude is not None else _KEYWORDS
         if prelude is not None:
-            readable = [str(prelude)]
+            before, readable = ["-include-pch", str(prelude), *_HIDDEN], [str(prelude)]
         else:
-            readable = []
+            before, readable = [*_KEYWORDS, *_HIDDEN], []
         run = self._run([*self._clang(math_mode), "-x", "cl", *before, "-H", *flags, unit], folder, readable)
         if run.code and not _PLACED.search(run.messages):
             reasons = "; ".join(dict.fromkeys(_UNPLACED.findall(run.messages)))

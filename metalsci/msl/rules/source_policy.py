@@ -21,6 +21,8 @@ _HEADERS = re.compile(
 )
 _INCLUDES = (b"include", b"import", b"include_next", b"embed")
 _FORBIDDEN = {
+    b"_Dispatch": "'_Dispatch' is a reserved name",
+    b"__uint128_t": "use of undeclared identifier '__uint128_t'",
     b"asm": "inline assembly is not supported in Metal",
     b"__asm": "inline assembly is not supported in Metal",
     b"__asm__": "inline assembly is not supported in Metal",
@@ -28,7 +30,16 @@ _FORBIDDEN = {
     b"__has_include_next": "'__has_include_next' cannot be used here: source must not depend on the files of a machine",
     b"__has_embed": "'__has_embed' cannot be used here: source must not depend on the files of a machine",
 }
-_FORBIDDEN_PREFIXES = (b"__builtin_", b"__sync_", b"__atomic_", b"__nvvm_", b"__opencl_")
+_FORBIDDEN_PREFIXES = (
+    b"__builtin_",
+    b"__sync_",
+    b"__atomic_",
+    b"__scoped_atomic_",
+    b"__c11_atomic_",
+    b"__nvvm_",
+    b"__opencl_",
+    b"__int128",
+)
 # Of the builtins, those that only compute or only promise; kernels in the wild count zeros with them.
 _HARMLESS = re.compile(
     rb"__builtin_(?:(?:clz|ctz|ffs|clrsb|parity|popcount)(?:l|ll|g)?|(?:bswap|bitreverse|rotateleft|rotateright)\d+"
