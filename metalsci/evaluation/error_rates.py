@@ -28,6 +28,8 @@ _THREADS = 1024
 _GROUP = 64
 _VARIANTS = 12
 _WARM_UP = 2
+_CALIBRATION = 50  # runs
+_SLOWER = 0.2
 _SOURCE = """#include <metal_stdlib>
 using namespace metal;
 kernel void toil(device const float *x, device float *out, uint i [[thread_position_in_grid]]) {{
@@ -92,6 +94,14 @@ class Workshop:
         execution = self._bound[source]
         return lambda: execution.run().seconds
 
+    def more_work(self, turns: int, share: float) -> int:
+        """Return the turns with which a run takes longer by a share of itself, what launching takes counted in."""
+        execution = self._execution(Toil(turns).source)
+        launching = self._bound[Toil(turns).source].launch_cost
+        whole = shortest(execution, _CALIBRATION)
+        launch = shortest(lambda: launching().seconds, _CALIBRATION)
+        return round(turns * (1 + share * whole / max(whole - launch, whole / 2)))
+
     def close(self) -> None:
         self._stage.close()
 
@@ -136,7 +146,8 @@ def measure(
     """
     rates = Rates(load)
     begin = time.perf_counter()
-    equal, slow = Toil(turns), Toil(round(turns * (1 + settings.gain)))
+    equal, slow = Toil(turns), Toil(workshop.more_work(turns, settings.gain))
+    slower = Toil(workshop.more_work(turns, _SLOWER))
     others = [Toil(turns, variant) for variant in range(1, _VARIANTS + 1)]
     with busy(load):
         for _ in range(searches):
@@ -149,7 +160,7 @@ def measure(
             rates.gains += 1
             rates.found += gain.promoted
             _keep(rates, "faster", [gain])
-            _keep(rates, "slower", [rule.decide(equal, Toil(round(turns * 1.2)), _silent)])
+            _keep(rates, "slower", [rule.decide(equal, slower, _silent)])
             rates.seconds = time.perf_counter() - begin
             progress(rates)
     return rates
