@@ -23,13 +23,15 @@ _CHAINS = 1.25
 
 
 def launch_floor(launch: Callable[[], float]) -> float:
-    """Seconds that as many calls of an empty kernel take, at the least of several runs."""
+    """Measure the seconds that as many calls of an empty kernel take, at the least of several runs."""
     return min(launch() for _ in range(_LAUNCHES))
 
 
 def below_launch(seconds: Sequence[float], floor: float, launch: Callable[[], float]) -> str:
-    """A sentence if a kernel takes less time than an empty one; empty if not. `floor` is what the empty one took; it
-    is measured again with `launch` before anybody is suspected."""
+    """Return a sentence if a kernel takes less time than an empty one; empty if not.
+
+    floor: what the empty one took. It is measured again with `launch` before anybody is suspected.
+    """
     median = statistics.median(seconds)
     if median >= _BELOW * floor:
         return ""
@@ -43,7 +45,7 @@ def below_launch(seconds: Sequence[float], floor: float, launch: Callable[[], fl
 
 
 def beyond_the_machine(roofline: Roofline, work: Work, ceilings: Ceilings) -> str:
-    """A sentence if the achieved rate is more than the machine has; empty if not, or if nobody knows what it has."""
+    """Return a sentence if the achieved rate is more than the machine has; empty if not, or if nobody knows that."""
     if ceilings.given:
         return ""
     if work.bound is Bound.BANDWIDTH:

@@ -149,7 +149,7 @@ class Bench:
         return elapsed
 
     def timed(self, attempt: Attempt, verified: SizeResult, timing: Timing) -> SizeResult:
-        """The result with its timing; suspect if no kernel could have it."""
+        """Add its timing to a result; it is suspect if no kernel could have it."""
         launch = launch_floor(attempt.launch)
         result = replace(verified, timing=timing, roofline=self.roofline(timing), launch=launch)
         suspicion = self.suspicion(attempt, timing, launch)

@@ -56,7 +56,7 @@ def studied(folder: Path, rounds: int, progress: Callable[[str], None]) -> Studi
 
 
 def _attempts(folder: Path, recording: Recording) -> Iterator[Attempted]:
-    """The candidates that compiled, without the seed kernel and without what was a duplicate."""
+    """Yield the candidates that compiled, without the seed kernel and without what was a duplicate."""
     winner = (read_json(folder / "summary.json", dict) or {}).get("best_iteration", 0)
     for entry in recording.entries:
         outcome = entry.evaluation.outcome

@@ -76,7 +76,7 @@ def _ranked(run: StudiedRun) -> list[tuple[float, float]]:
 
 
 def share(count: int, of: int) -> Estimate:
-    """A binomial share with its exact interval (Clopper and Pearson, Biometrika 26, 1934)."""
+    """Estimate a binomial share with its exact interval (Clopper and Pearson, Biometrika 26, 1934)."""
     if not of:
         return Estimate(None, None, None, 0)
     low = beta_quantile(_TAIL, count, of - count + 1) if count else 0.0
@@ -84,7 +84,7 @@ def share(count: int, of: int) -> Estimate:
 
 
 def bits(holds: Estimate) -> Estimate:
-    """The information in a share, in bits: infinite for none."""
+    """Tell the information in a share, in bits: infinite for none."""
     if holds.value is None or holds.low is None or holds.high is None:
         return holds
     return Estimate(_bits(holds.value), _bits(holds.high), _bits(holds.low), holds.count)
@@ -98,8 +98,7 @@ def rank_correlation(samples: Sequence[Sequence[tuple[float, float]]]) -> Estima
     """Spearman's of each sample, brought together by Fisher's z (its variance by Fieller, Hartley and Pearson 1957)."""
     usable = [sample for sample in samples if len(sample) >= _FEWEST]
     count = sum(map(len, usable))
-    found = [(len(sample) - 3, spearman(sample)) for sample in usable]
-    found = [(weight, rho) for weight, rho in found if rho is not None]
+    found = [(len(sample) - 3, rho) for sample in usable if (rho := spearman(sample)) is not None]
     if not found:
         return Estimate(None, None, None, count)
     weight = sum(each for each, _ in found)

@@ -68,7 +68,7 @@ def finished(composed, tmp_path_factory):
 
 
 def traces(composed):
-    """What must not be found, by name: the extent as text and as a number, pieces of inputs and of the reference."""
+    """Say what must not be found, by name: the extent as text and number, pieces of inputs and of the reference."""
     problem = instantiate(composed(*SETTINGS[:3]).task)
     inputs = problem.task.inputs(problem.heldout, held_out(SEED))
     arrays = {**inputs, **{f"result {i}": a for i, a in enumerate(problem.task.reference(problem.heldout, inputs))}}

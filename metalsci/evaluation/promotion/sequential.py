@@ -174,8 +174,10 @@ def _bound(values: list[float], confidence: float) -> float:
 
 
 def robust_noise(values: Sequence[float], design: Design) -> float:
-    """The standard deviation of equal kernels' pairs within the bound that a test would set. The few that are far off
-    count for no more than that."""
+    """Compute the standard deviation of equal kernels' pairs within the bound that a test would set.
+
+    The few that are far off count for no more than that.
+    """
     spread = _DEVIATIONS * statistics.median(abs(value) for value in values)
     bound = design.effect + _WITHIN * spread
     return statistics.stdev(min(max(value, -bound), bound) for value in values)
@@ -184,7 +186,7 @@ def robust_noise(values: Sequence[float], design: Design) -> float:
 def _finding(
     ending: Ending, drawn: list[float], bound: float, noise: float, looks: int, allowed: float
 ) -> SequentialResult:
-    """The effect is that of all pairs, those that are far from the middle one taken within the bound around it."""
+    """Sum up all pairs, those that are far from the middle one taken within the bound around it."""
     middle = statistics.median(drawn)
     values = [min(max(value, middle - bound), middle + bound) for value in drawn]
     mean = statistics.fmean(values)

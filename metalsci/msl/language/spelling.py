@@ -104,7 +104,7 @@ class _Program:
         return digest.digest()
 
     def words(self, item: _Item, named: Mapping[bytes, bytes]) -> Iterator[bytes]:
-        """The item's tokens. Names of its own are numbers in the order of their first use, behind a zero byte.
+        """Yield the item's tokens. Names of its own are numbers in the order of their first use, behind a zero byte.
 
         Punctuation that touches stays together: `a+ ++b` and `a++ +b` have the same bytes and differ.
         """
@@ -154,7 +154,7 @@ def _declared(data: bytes) -> Iterator[_Name]:
 
 
 def _leaf(declarator: tree_sitter.Node) -> tuple[tree_sitter.Node, bool]:
-    """The name in a declarator, and whether it is a function's."""
+    """Find the name in a declarator, and whether it is a function's."""
     function = False
     while True:
         function |= declarator.type == "function_declarator"
