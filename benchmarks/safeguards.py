@@ -1,4 +1,4 @@
-"""What integrity costs: `python benchmarks/safeguards.py [task=lbm,saxpy]`. A table of all tasks.
+"""Costs of integrity: `python benchmarks/safeguards.py [task=lbm,saxpy]`. A table of all tasks.
 
 Each task's seed kernel and its example for the software device are evaluated unchecked (one comparison a size, nothing
 else) and with everything that a search does: poison before each run, looks at drawn turns, guards, probes, drawn
@@ -43,7 +43,7 @@ class Cost:
 
 
 def processor_seconds() -> float:
-    """Of this process, of its children that ended, and of those that run."""
+    """Add up those of this process, of its children that ended, and of those that run."""
     me = psutil.Process()
     own = me.cpu_times()
     total = own.user + own.system + own.children_user + own.children_system

@@ -1,4 +1,4 @@
-"""What no kernel can do: take less time than launching nothing, or more than the machine moves and computes.
+"""Physical floors: no kernel takes less time than launching nothing, or than the machine needs for the work.
 
 A result beyond these is no result. Whoever has it found a hole in the measure, so a person has to look.
 """

@@ -17,12 +17,12 @@ _WARM_UP = 2
 
 
 def shortest(run: Callable[[], float], runs: int) -> float:
-    """Seconds of the shortest of several runs: what disturbs a run only adds to it."""
+    """Return the seconds of the shortest of several runs: what disturbs a run only adds to it."""
     return min(run() for _ in range(runs))
 
 
 def runs_of(seconds: float) -> int:
-    """How often a side runs in one pair, if a run takes so long."""
+    """Return how often a side runs in one pair, if a run takes so long."""
     return min(_MOST_RUNS, max(1, int(_SHORT / seconds)))
 
 

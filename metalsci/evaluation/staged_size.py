@@ -51,7 +51,7 @@ class Attempt:
         return self.executions[-1].run()
 
     def launch(self) -> float:
-        """Seconds that as many calls of an empty kernel take."""
+        """Measure the seconds that as many calls of an empty kernel take."""
         return self.executions[-1].launch_cost().seconds
 
 
@@ -156,7 +156,7 @@ class Bench:
         return replace(result, outcome=Outcome.SUSPECT, detail=suspicion) if suspicion else result
 
     def suspicion(self, attempt: Attempt, timing: Timing, launch: float | None = None) -> str:
-        """Why no kernel could have taken so little time; empty if one could. launch: what an empty one took."""
+        """Say why no kernel could have taken so little time; empty if one could. launch: what an empty one took."""
         if Safeguard.FLOORS not in self._checks:
             return ""
         floor = launch_floor(attempt.launch) if launch is None else launch

@@ -24,7 +24,7 @@ _NOTE = "study only: judged after the runs had ended; no search has read this, a
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Study runs. Exits with 1 if a seed kernel fails, with 2 if the arguments are wrong."""
+    """Run the command. Exits with 1 if a seed kernel fails, with 2 if the arguments are wrong."""
     about, _, rest = (__doc__ or "").partition("\n\n")
     parser = argparse.ArgumentParser(prog="python -m metalsci.gate", description=about, epilog=rest)
     parser.add_argument("runs", nargs="+", metavar="run=FOLDER", help="of a run that has ended, or of a sweep")

@@ -38,7 +38,7 @@ class StudiedCandidate:
     speedup: float | None = None
 
     def holds(self, no_slower: float) -> bool:
-        """Whether it is right there and no slower than the seed kernel."""
+        """Return True if it is right there and no slower than the seed kernel."""
         return self.heldout.correct and self.speedup is not None and self.speedup >= no_slower
 
 

@@ -1,4 +1,4 @@
-"""What a study says of groups of runs: winners that hold, scores against Φ, how hard a task generalises."""
+"""Findings of a study about groups of runs: winners that hold, scores against Φ, how hard a task generalises."""
 
 import math
 import statistics
@@ -31,7 +31,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class StudiedGroup:
-    """Runs of one task, model or strategy.
+    """Figures about runs of one task, model or strategy.
 
     kind, name: what they share. runs, candidates: how many; candidates that were right in the search.
     winners: share of winners that are right held out and no slower than the seed kernel.
@@ -51,7 +51,10 @@ class StudiedGroup:
 
 
 def groups(runs: Sequence[StudiedRun], no_slower: float) -> Iterator[StudiedGroup]:
-    """All runs together, then those of each task, model and strategy. no_slower: self-speedup from which one holds."""
+    """Yield all runs together, then those of each task, model and strategy.
+
+    no_slower: self-speedup from which a kernel holds.
+    """
     for kind, key in _KINDS.items():
         for name in sorted({key(run) for run in runs}):
             yield _group(kind, name, [run for run in runs if key(run) == name], no_slower)
@@ -84,7 +87,7 @@ def share(count: int, of: int) -> Estimate:
 
 
 def bits(holds: Estimate) -> Estimate:
-    """Tell the information in a share, in bits: infinite for none."""
+    """Return the information in a share, in bits: infinite for none."""
     if holds.value is None or holds.low is None or holds.high is None:
         return holds
     return Estimate(_bits(holds.value), _bits(holds.high), _bits(holds.low), holds.count)
@@ -95,7 +98,10 @@ def _bits(value: float) -> float:
 
 
 def rank_correlation(samples: Sequence[Sequence[tuple[float, float]]]) -> Estimate:
-    """Spearman's of each sample, brought together by Fisher's z (its variance by Fieller, Hartley and Pearson 1957)."""
+    """Compute Spearman's of each sample, brought together by Fisher's z.
+
+    Its variance is that of Fieller, Hartley and Pearson (Biometrika 44, 1957).
+    """
     usable = [sample for sample in samples if len(sample) >= _FEWEST]
     count = sum(map(len, usable))
     found = [(len(sample) - 3, rho) for sample in usable if (rho := spearman(sample)) is not None]
@@ -116,7 +122,7 @@ def spearman(pairs: Sequence[tuple[float, float]]) -> float | None:
 
 
 def _ranks(values: Sequence[float]) -> list[float]:
-    """Equal values share the mean of their ranks."""
+    """Return the ranks of values; equal ones share the mean of theirs."""
     ordered = sorted(values)
     return [ordered.index(value) + (ordered.count(value) - 1) / 2 for value in values]
 

@@ -26,7 +26,7 @@ def device():
 
 
 def defined(device, names):
-    """Those of the names that are macros."""
+    """Return those of the names that are macros."""
     tests = "".join(f"#ifdef {name}\n    o[{i}] = 1;\n#endif\n" for i, name in enumerate(names))
     library = device.compile(f"{HEADER}{KERNEL} {{\n    o[{len(names)}] = 1;\n{tests}}}")
     out = device.buffer(np.zeros(len(names) + 1, np.int32))

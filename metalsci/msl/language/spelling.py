@@ -85,7 +85,7 @@ class _Program:
         self.any_order = max(defined.values(), default=1) == 1 and all(d in _UNORDERED for d in directives)
 
     def digests(self) -> list[bytes]:
-        """One of each item. Names of the file stand for the text of what they name."""
+        """Return one of each item. Names of the file stand for the text of what they name."""
         named: dict[bytes, bytes] = {item.name: b"" for item in self.items if item.name}
         digests: list[bytes] = []
         for _ in range(min(_ROUNDS, len(named) + 1)):
@@ -167,7 +167,7 @@ def _leaf(declarator: tree_sitter.Node) -> tuple[tree_sitter.Node, bool]:
 
 
 def _unsure(tokens: Sequence[Token], names: Sequence[_Name]) -> set[bytes]:
-    """Names that may stand for something else as well: macros' words, and functions that the file does not define."""
+    """Find names that may stand for something else: macros' words, and functions that the file does not define."""
     functions = {name.text for name in names if name.function}
     unsure = set()
     for token, after in pairwise([*tokens, _END]):
@@ -204,5 +204,5 @@ def _items(tokens: Sequence[Token], names: Sequence[_Name]) -> Iterator[_Item]:
 
 
 def _goes_on(token: Token, following: Sequence[Token]) -> bool:
-    """Whether a declaration goes on behind a brace, as those of arrays and structs do."""
+    """Return True if a declaration goes on behind a brace, as those of arrays and structs do."""
     return token.text == b"}" and any(after.text in (b";", b",") for after in following)
