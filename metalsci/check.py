@@ -10,12 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from metalsci.cli.consoles import accept_any_console
+
 if TYPE_CHECKING:
     from metalsci.experiment.api import Checked
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print each file's faults, or everything as JSON; return the exit code."""
+    accept_any_console()
     parser = argparse.ArgumentParser(prog="python -m metalsci.check", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("files", nargs="+", metavar="FILE.metal", help="Metal source; - for standard input")
     parser.add_argument("--task", help="a task whose interface, smallest size and probes the kernel is checked against")

@@ -24,6 +24,7 @@ from rich.text import Text
 from metalsci.cli.arguments import UsageError, take_packages
 from metalsci.cli.composing import ConfigChoice
 from metalsci.cli.config_errors import explain, refuse_unread
+from metalsci.cli.consoles import accept_any_console
 from metalsci.cpu_metal.execute import isolation
 from metalsci.devices import ceilings
 from metalsci.devices.auto import has_metal
@@ -190,6 +191,7 @@ def _disk(lost: str) -> Examined:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the findings; exit with 1 if one needs action, with 2 if the arguments are wrong."""
+    accept_any_console()
     parser = argparse.ArgumentParser(prog="python -m metalsci.doctor", description=(__doc__ or "").split("\n\n")[1])
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="as of a run: model=claude device=cpu")
     parser.add_argument(

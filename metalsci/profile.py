@@ -21,6 +21,7 @@ from rich.console import Console
 
 from metalsci.cli.arguments import UsageError
 from metalsci.cli.config_errors import explain
+from metalsci.cli.consoles import accept_any_console
 from metalsci.cli.profile_source import Profiled, profile_file, profile_task
 from metalsci.cli.profile_view import page, show, show_both
 from metalsci.cpu_metal.errors import DispatchError, PipelineError
@@ -37,6 +38,7 @@ _EXPECTED = (HydraException, ConfigError, UsageError, TaskError, DeviceError, Di
 def main(arguments: Sequence[str] | None = None) -> None:
     """Profile a kernel. Exits with 1 if it does not compile or cannot be counted, with 2 if the arguments are wrong."""
     about, _, rest = (__doc__ or "").partition("\n\n")
+    accept_any_console()
     parser = argparse.ArgumentParser(
         prog="python -m metalsci.profile",
         description=about,

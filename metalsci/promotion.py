@@ -9,9 +9,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from metalsci.cli.consoles import accept_any_console
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a row for each load; exits with 1 if a rate is worse than it should be, with 2 for bad arguments."""
+    accept_any_console()
     parser = argparse.ArgumentParser(prog="python -m metalsci.promotion", description=(__doc__ or "").split("\n\n")[1])
     parser.add_argument("--searches", type=int, default=300, help="at each load (300: about ten minutes when idle)")
     parser.add_argument("--challengers", type=int, default=25, help="equal ones in each search")

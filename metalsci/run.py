@@ -8,7 +8,6 @@ import metalsci.cli.quiet_start  # noqa: F401  (first: what follows takes most o
 
 # isort: split
 
-import io
 import logging
 import logging.config
 import math
@@ -31,12 +30,14 @@ from omegaconf.errors import OmegaConfBaseException
 from metalsci.cli.arguments import (
     UsageError,
     expand_resume,
+    flags_first,
     json_as_setting,
     multirun_first,
     refuse_null,
     take_packages,
 )
 from metalsci.cli.command_record import record_run, recorded
+from metalsci.cli.consoles import accept_any_console
 from metalsci.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_TERMINATED, EXIT_USAGE
 from metalsci.cli.help import help_text
 from metalsci.cli.signals import Terminated, listen
@@ -176,14 +177,12 @@ def main() -> None:
 def command(config_name: str, job: Callable[[DictConfig], object], prepare: Callable[[list[str]], list[str]]) -> None:
     """Run a Hydra job on the command line as `prepare` makes it. A failure becomes a message and an exit code."""
     listen()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a console in ASCII shows "?" for other characters
+    accept_any_console()
     register()
     logging.raiseExceptions = False  # a full disk has its message; that the log cannot have it too needs no traceback
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions reach the code below instead of Hydra's own report
     try:
-        sys.argv[1:] = prepare(json_as_setting(take_packages(refuse_null(sys.argv[1:], GROUPS))))
+        sys.argv[1:] = flags_first(prepare(json_as_setting(take_packages(refuse_null(sys.argv[1:], GROUPS)))))
         if "--version" in sys.argv:
             sys.stdout.write(f"metalsci {version('metalsci')}\n")
         elif {"-h", "--help"}.isdisjoint(sys.argv):

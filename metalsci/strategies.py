@@ -9,10 +9,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from metalsci.cli.consoles import accept_any_console
 from metalsci.cli.exit_codes import EXIT_USAGE
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    accept_any_console()
     parser = argparse.ArgumentParser(prog="python -m metalsci.strategies", description=__doc__)
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("list", help="what there is (the default)")

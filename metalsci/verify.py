@@ -8,10 +8,12 @@ import argparse
 import sys
 from pathlib import Path
 
+from metalsci.cli.consoles import accept_any_console
 from metalsci.files.whole_files import write_json
 
 
 def main() -> None:
+    accept_any_console()
     parser = argparse.ArgumentParser(prog="python -m metalsci.verify", description=__doc__)
     parser.add_argument("run", type=Path, help="the folder of a run that has ended")
     parser.add_argument("--files", action="store_true", help="check the files alone, and measure nothing")

@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from metalsci.cli.arguments import flags_first
+
 SMOKE = ("experiment=smoke", "tracker=none", "budget.iterations=1")
 
 
@@ -124,6 +126,20 @@ def test_an_ascii_console_shows_the_run_and_reads_its_files(tmp_path):
     assert (tmp_path / "run" / "metalsci.log").read_text(encoding="utf-8").count("×")
     code, out, err = run("--help", cwd=tmp_path, **ascii)
     assert code == 0, err
+
+
+@pytest.mark.parametrize("module", ["doctor", "check", "verify", "promotion", "profile", "strategies", "cpu_metal"])
+def test_every_command_prints_its_help_on_an_ascii_console(tmp_path, module):
+    env = {**os.environ, "PYTHONIOENCODING": "ascii:strict", "LC_ALL": "C", "PYTHONUTF8": "0"}
+    command = [sys.executable, "-m", f"metalsci.{module}", "--help"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_flags_may_stand_anywhere():
+    given = ["task=lbm", "--config-dir", "own", "seed=1", "--cfg", "job", "-m", "--info", "plugins", "a=b"]
+    expected = ["--config-dir", "own", "--cfg", "job", "-m", "--info", "plugins", "task=lbm", "seed=1", "a=b"]
+    assert flags_first(given) == expected
 
 
 def test_the_config_of_a_sweep_is_refused_in_a_sentence(tmp_path):

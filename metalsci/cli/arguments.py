@@ -22,6 +22,7 @@ class ResumeError(UsageError):
 
 _MULTIRUN = ("-m", "--multirun")
 _SHOWN = {"--cfg", "-c", "--info", "-i"}
+_WITH_VALUE = {"--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--cfg", "-c", "--package", "-p"}
 
 
 def refuse_null(arguments: Sequence[str], groups: Sequence[str]) -> list[str]:
@@ -58,6 +59,18 @@ def multirun_first(arguments: Sequence[str]) -> list[str]:
     if flags and not _SHOWN.isdisjoint(arguments):
         raise UsageError("--cfg and --info show one run: leave out -m, and give each key one value")
     return [*flags[:1], *(a for a in arguments if a not in _MULTIRUN)]
+
+
+def flags_first(arguments: Sequence[str]) -> list[str]:
+    """Move flags with their values in front of the overrides: Hydra's parser takes no flag between overrides."""
+    flags: list[str] = []
+    overrides: list[str] = []
+    before = ""
+    for argument in arguments:
+        is_value = before in _WITH_VALUE or (before in _SHOWN and "=" not in argument)
+        (flags if argument.startswith("-") or is_value else overrides).append(argument)
+        before = argument
+    return [*flags, *overrides]
 
 
 def expand_resume(arguments: Sequence[str]) -> list[str]:

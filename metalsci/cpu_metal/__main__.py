@@ -1,6 +1,7 @@
 """Compile Metal files and list their kernels, for CI and editors."""
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,9 @@ def main() -> int:
     parser.add_argument("--math-mode", choices=modes, default=MathMode.fast.value, help="default: %(default)s")
     parser.add_argument("--quiet", action="store_true", help="say nothing of what compiles")
     arguments = parser.parse_args()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a console in ASCII shows "?" for other characters
     try:
         device = Device(threads=1)
     except ArchitectureError as error:
