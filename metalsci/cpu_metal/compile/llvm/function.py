@@ -67,18 +67,19 @@ class Function:
 
     @classmethod
     def parse(cls, lines: Sequence[str]) -> Self:
-        """Read a function from its `define` to its closing brace. Values without names get some: `%1` becomes `%.1`."""
-        head, *body = [_UNNAMED.sub(r"%.\1", line) for line in lines[:-1]]
-        unnamed = len(re.findall(r"%\.\d+\b", head[head.index("(") :]))
+        """Read a function from its `define` to its closing brace. An unnamed `%1` becomes `%.n1`."""
+        # not `%.1`, which is Clang's own name for the second choice (`a ? b : c`) of a kernel
+        head, *body = [_UNNAMED.sub(r"%.n\1", line) for line in lines[:-1]]
+        unnamed = len(re.findall(r"%\.n\d+\b", head[head.index("(") :]))
         blocks: list[Block] = []
-        label, instructions = f"%.{unnamed}", list[Instruction]()
+        label, instructions = f"%.n{unnamed}", list[Instruction]()
         for line in _joined(body):
             found = _LABEL.match(line)
             if found:
                 if instructions:
                     blocks.append(Block(label, tuple(instructions)))
                 name = found[1]
-                label, instructions = f"%.{name}" if name.isdigit() else f"%{name}", []
+                label, instructions = f"%.n{name}" if name.isdigit() else f"%{name}", []
             elif line and not line.startswith((";", "#dbg_")):
                 instructions.append(Instruction.parse(line))
         return cls(head, (*blocks, Block(label, tuple(instructions))))
