@@ -134,7 +134,8 @@ class Device:
         self.encode(dispatches)  # for its exceptions
         profiler = Profiler(
             count=self._counted_kernel,
-            run=lambda part: self.run(part, timeout),
+            # by one worker: what atomic operations of several put where is another thing in each run
+            run=lambda part: self.run(CommandBuffer(part, 1), timeout),
             submit=lambda run: self._profile(run, timeout),
         )
         return profiler.profile(dispatches)

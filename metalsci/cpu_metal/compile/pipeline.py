@@ -20,7 +20,7 @@ from metalsci.cpu_metal.compile.toolchain import INCLUDE, Run, Toolchain, Toolch
 from metalsci.cpu_metal.compile.wrapper import Mode, ThreadExecution, bare_unit, needs_group, unit
 from metalsci.cpu_metal.execute.host import processors
 from metalsci.cpu_metal.legalize import ranks, rewrite
-from metalsci.cpu_metal.profiler.counted_build import CountedBuild, TooLongError, count
+from metalsci.cpu_metal.profiler.counted_build import CountedBuild, UncountableError, count
 from metalsci.cpu_metal.profiler.kept_calls import keep_calls
 from metalsci.cpu_metal.sanitizer.accesses import check_accesses
 from metalsci.cpu_metal.sanitizer.sites import Site, Sites
@@ -271,10 +271,10 @@ class _Scratch:
         toolchain, math_mode = self._build.toolchain, self._build.math_mode
         self._ran(lambda: toolchain.optimise_text(self.path, "1.ll", "2.ll", math_mode), signature)
         try:
-            counted, build = count(
-                (self.path / "2.ll").read_text(encoding="utf-8"), "metal_run", _FILE, self._source.original
-            )
-        except TooLongError as error:
+            kernel = self._function(signature).rpartition("::")[2]
+            module = (self.path / "2.ll").read_text(encoding="utf-8")
+            counted, build = count(module, "metal_run", kernel, _FILE, self._source.original)
+        except UncountableError as error:
             raise CompileError([Diagnostic(Severity.ERROR, signature.line, signature.column, str(error))]) from error
         (self.path / "3.ll").write_text(counted, encoding="utf-8")
         flags = _COUNTED if len(counted) < _LONG_TEXT else (*_COUNTED, "-O0")

@@ -1,20 +1,24 @@
 """A kernel prepared for counting: the facts known before it runs, and its text with the runtime's calls."""
 
+import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from metalsci.cpu_metal.compile.llvm.division import without_traps
+from metalsci.cpu_metal.compile.llvm.function import definitions
 from metalsci.cpu_metal.profiler.block_paths import BlockPath, path_of, threadgroup_pointers
 from metalsci.cpu_metal.profiler.counted_text import CountedBody, CountedInstruction, read_body
 from metalsci.cpu_metal.profiler.cycles import Cost, CostKind, Costs, code_size
 from metalsci.cpu_metal.profiler.instrument import MOST_SITES, AccessSite, instrument
+from metalsci.cpu_metal.profiler.kept_calls import function_name, is_priced
 from metalsci.cpu_metal.profiler.liveness import BUDGETS, alive_at_ends, crowded_words, most_alive, spilled_words
 from metalsci.cpu_metal.profiler.loops import in_loop_order
 from metalsci.cpu_metal.profiler.steering import steering_slots
 
 _NONE = (0,) * len(BUDGETS)
+_CALLED = re.compile(r"@(\"[^\"]+\"|[\w.$]+)\(")
 _VERSION = re.compile(r'^!\d+ = !\{!"(.*clang version [\d.]+).*"\}', re.MULTILINE)
 _ALLOCA = re.compile(r"alloca (?:\[(\d+) x )?(.*)")
 _METADATA = re.compile(r"(?:,| (?=!dbg)) ?![\w.]+ !\d+")
@@ -22,8 +26,8 @@ _NODE = re.compile(r"^!.*\n?", re.MULTILINE)
 _SCOPE = re.compile(r"^ +(?:tail )?call void @llvm\.(?:experimental\.noalias|lifetime|dbg)\..*\n", re.MULTILINE)
 
 
-class TooLongError(ValueError):
-    """A kernel with more accesses than can be numbered."""
+class UncountableError(ValueError):
+    """A kernel with more accesses than can be numbered, or with calls that cannot be followed."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class CountedBuild:
 
     levels: for each access, the waits for device memory that come before it in its block. steering: slots of arguments
     whose contents decide where it goes, -1 for others. code, private: bytes of code and of a thread's own arrays.
-    compiler: the LLVM whose optimiser made the text.
+    compiler: the LLVM whose optimiser made the text. digest: of the optimised code, without its debug information.
     """
 
     blocks: tuple[BlockCost, ...]
@@ -76,16 +80,18 @@ class CountedBuild:
     private: int
     threadgroup_memory: int
     compiler: str
+    digest: str
 
 
 def count(
-    module: str, kernel: str, file: str, original: Callable[[int, int], tuple[int, int]]
+    module: str, function: str, kernel: str, file: str, original: Callable[[int, int], tuple[int, int]]
 ) -> tuple[str, CountedBuild]:
     """Return the optimised module ready to run, and the facts about it.
 
     original: the user's line and column for a place in `file`, the text that Clang compiled.
     """
-    body = read_body(module, kernel, file, original)
+    body = read_body(module, function, kernel, file, original)
+    _check_calls(module, body)
     prices = Costs(body)
     graph = {label: block.successors for label, block in body.blocks.items()}
     order = in_loop_order(graph, body.entry)
@@ -104,7 +110,7 @@ def count(
         blocks.append(_block(instructions, prices.of, path, alive[label], spilled, crowded))
     text, sites = instrument(module, body, order, frozenset(prices.private))
     if len(sites) >= MOST_SITES:
-        raise TooLongError(f"the kernel has {len(sites):,} accesses to memory in its code, too many to be counted")
+        raise UncountableError(f"the kernel has {len(sites):,} accesses to memory in its code, too many to be counted")
     version = _VERSION.search(module)
     build = CountedBuild(
         blocks=tuple(blocks),
@@ -116,6 +122,7 @@ def count(
         private=_private_bytes(body),
         threadgroup_memory=0,
         compiler=version[1] if version else "",
+        digest=_digest(body),
     )
     return without_traps(_bare(text))[0], build
 
@@ -153,6 +160,22 @@ def _block(
         kinds=dict(kinds),
         lines=tuple(LineCost(line, cycles[line], counts[line]) for line in sorted(counts)),
     )
+
+
+def _check_calls(module: str, body: CountedBody) -> None:
+    """Refuse a call of a function that was not inlined, which would cost nothing. Raises UncountableError."""
+    defined = {function.name for function in definitions(module.split("\n"))}
+    for block in body.blocks.values():
+        for instruction in block.instructions:
+            called = _CALLED.search(instruction.text) if instruction.operation == "call" else None
+            name = called[1].strip('"') if called else ""
+            if name in defined and not is_priced(name) and not name.startswith("metal.fpto"):
+                raise UncountableError(f"'{function_name(name)[0] or name}' is not inlined, so it cannot be counted")
+
+
+def _digest(body: CountedBody) -> str:
+    texts = (f"{i.name} {i.text}" for block in body.blocks.values() for i in block.instructions)
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
 def _private_bytes(body: CountedBody) -> int:

@@ -65,20 +65,21 @@ class CountedBody:
         return next(iter(self.blocks))
 
 
-def read_body(module: str, kernel: str, file: str, original: Callable[[int, int], tuple[int, int]]) -> CountedBody:
-    """Read the blocks of function `kernel`.
+def read_body(
+    module: str, function: str, kernel: str, file: str, original: Callable[[int, int], tuple[int, int]]
+) -> CountedBody:
+    """Read the blocks of `function`, into which the user's `kernel` was inlined.
 
     file: the user's, to tell its lines from others. original: the user's line and column for a place in it.
     """
     lines = module.split("\n")
-    function = next(function for function in definitions(lines) if function.name == kernel)
-    place = _Places(DebugInfo(module, file), original)
-    parameters = _PARAMETERS.findall(lines[function.first])
+    definition = next(found for found in definitions(lines) if found.name == function)
+    place = _Places(DebugInfo(module, file), kernel, original)
+    parameters = _PARAMETERS.findall(lines[definition.first])
     block = CountedBlock(f"%{len(parameters)}")
     blocks = {block.label: block}
-    for index, text in _statements(lines, function.first + 1, function.last):
-        label = _LABEL.match(text)
-        if label:
+    for index, text in _statements(lines, definition.first + 1, definition.last):
+        if label := _LABEL.match(text):
             block = blocks[f"%{label[1]}"] = CountedBlock(f"%{label[1]}")
         elif text.startswith(" "):
             instruction = _read(text, index, place)
@@ -87,7 +88,7 @@ def read_body(module: str, kernel: str, file: str, original: Callable[[int, int]
                 block.successors = tuple(dict.fromkeys(_TARGET.findall(text)))
     # An entry that has a name has a label too.
     blocks = {label: block for label, block in blocks.items() if block.instructions}
-    return CountedBody(blocks, function.first, function.last)
+    return CountedBody(blocks, definition.first, definition.last)
 
 
 def incoming(phi: CountedInstruction) -> Sequence[tuple[str, str]]:
@@ -111,6 +112,7 @@ def _statements(lines: Sequence[str], start: int, end: int) -> Iterator[tuple[in
 @dataclass(frozen=True)
 class _Places:
     debug: DebugInfo
+    kernel: str
     original: Callable[[int, int], tuple[int, int]]
 
     def __call__(self, text: str) -> tuple[int, bool]:
@@ -119,7 +121,7 @@ class _Places:
             return 0, True
         place = self.debug.place(text)
         if place is None:
-            return 0, False
+            return 0, self.debug.is_within(text, self.kernel)
         return (self.original(place.line, place.column)[0] if place.line else 0), True
 
 

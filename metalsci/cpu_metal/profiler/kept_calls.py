@@ -20,6 +20,8 @@ _MENTION = re.compile(r"^(?P<head>define .*|.* call .*)@(?P<name>_ZN5metal\w+)\(
 # compile/llvm/conversions.py
 _CONVERSION = re.compile(r"^(define internal .*@metal\.fpto\w+\(.*\)) alwaysinline nounwind \{$", re.MULTILINE)
 _GROUP = re.compile(r"#(\d+)")
+_ATTRIBUTES = re.compile(r"^attributes #\d+ = \{.*\}$", re.MULTILINE)
+_OWN_WAY = re.compile(r"\b(?:noinline|optnone|minsize|optsize)\b ?")  # that a source asks for, and no GPU grants
 _NUMBER = re.compile(r"\d+")
 
 
@@ -43,6 +45,7 @@ def is_priced(mangled: str) -> bool:
 
 def keep_calls(module: str) -> str:
     """Mark those functions in Clang's text as never inlined, at their definitions and at each call."""
+    module = _ATTRIBUTES.sub(_inlined, module)
     attributes = dict(re.findall(r"^attributes #(\d+) = \{ (.*) \}$", module, re.MULTILINE))
     made: dict[str, str] = {}
 
@@ -59,3 +62,10 @@ def keep_calls(module: str) -> str:
 
     text = _CONVERSION.sub(r"\1 noinline nounwind memory(none) {", _MENTION.sub(kept, module))
     return text + "".join(f"\nattributes #{number} = {{ {words} }}\n" for number, words in made.items())
+
+
+def _inlined(attributes: re.Match[str]) -> str:
+    """Make a function's attributes those of a part of its caller, as on a GPU: what is not, would not be counted."""
+    if "noinline" not in attributes[0]:
+        return attributes[0]
+    return _OWN_WAY.sub("", attributes[0]).replace("{ ", "{ alwaysinline ", 1)

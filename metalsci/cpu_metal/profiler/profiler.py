@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 from metalsci.cpu_metal.compile.compiler import CountedKernel
 from metalsci.cpu_metal.compile.library import MAX_THREADS_PER_THREADGROUP, Kernel
 from metalsci.cpu_metal.execute.commands import Dispatch
-from metalsci.cpu_metal.profiler.counters import DispatchProfile, Profile
+from metalsci.cpu_metal.profiler.counters import Counters, DispatchProfile, Profile
 from metalsci.cpu_metal.profiler.planning import Alike, plan
 from metalsci.cpu_metal.profiler.profiled import ProfiledDispatch
-from metalsci.cpu_metal.profiler.sampling import STOPS, THREADS, choose_groups
+from metalsci.cpu_metal.profiler.sampling import DOUBTFUL, SECOND_SHARE, STOPS, THREADS, choose_another, choose_groups
 from metalsci.cpu_metal.profiler.tally import tally
+
+_Runs = dict[int, ProfiledDispatch]
 
 
 class Profiler:
@@ -33,42 +35,64 @@ class Profiler:
         """Profile the dispatches, one after the other. Raises DispatchError if they cannot be counted."""
         counted = {kernel: self._count(kernel) for kernel in dict.fromkeys(d.kernel for d in dispatches)}
         alike = plan(dispatches, {kernel: made.build.steering for kernel, made in counted.items()})
-        runs = self._runs(dispatches, alike, counted)
-        profiles = [self._one(dispatches, group, counted, runs) for group in alike]
+        runs, second = self._runs(dispatches, alike, counted)
+        profiles = [self._one(dispatches, group, counted, runs, second) for group in alike]
         compilers = dict.fromkeys(made.build.compiler for made in counted.values())
         return Profile(tuple(profiles), ", ".join(compilers))
 
     def _runs(
         self, dispatches: Sequence[Dispatch], alike: Sequence[Alike], counted: dict[Kernel, CountedKernel]
-    ) -> dict[int, ProfiledDispatch]:
-        """Run the counted dispatches by index, in their order, each after all that it depends on."""
+    ) -> tuple[_Runs, _Runs]:
+        """Count dispatches in their order, after everything that they need to find done.
+
+        Returns those that were chosen, and those of the second sample, by index.
+        """
         chosen = {index: group for group in alike for index in group.counted}
+        digests = {id(group): counted[dispatches[group.indices[0]].kernel].build.digest for group in alike}
+        another = {choose_another(group.indices, group.counted, digests[id(group)]): group for group in alike}
         steered = any(group.steered for group in alike)
-        runs: dict[int, ProfiledDispatch] = {}
+        runs: _Runs = {}
+        second: _Runs = {}
         done = 0
-        for index in sorted(chosen):
+        for index in sorted({*chosen, *another}):
             if steered and index > done:
                 self._run(dispatches[done:index])
                 done = index
-            dispatch, group = dispatches[index], chosen[index]
-            units = choose_groups(_groups(dispatch), _threads(dispatch), THREADS // len(group.counted), index)
-            run = ProfiledDispatch(dispatch, counted[dispatch.kernel], units, STOPS // len(group.counted))
-            self._submit(run)
-            run.check()
-            runs[index] = run
-        return runs
+            dispatch = dispatches[index]
+            size = _groups(dispatch), _threads(dispatch)
+            share = len(chosen[index].counted) if index in chosen else 1
+            units = choose_groups(*size, THREADS // share, index)
+            if index in chosen:
+                runs[index] = self._submitted(dispatch, counted, units, STOPS // share)
+            if index in another:
+                others = choose_groups(*size, THREADS // SECOND_SHARE, digests[id(another[index])], units)
+                second[index] = self._submitted(dispatch, counted, others, STOPS // SECOND_SHARE)
+        return runs, second
+
+    def _submitted(
+        self, dispatch: Dispatch, counted: dict[Kernel, CountedKernel], units: Sequence[int], stops: int
+    ) -> ProfiledDispatch:
+        run = ProfiledDispatch(dispatch, counted[dispatch.kernel], units, stops)
+        self._submit(run)
+        run.check()
+        return run
 
     def _one(
         self,
         dispatches: Sequence[Dispatch],
         group: Alike,
         counted: dict[Kernel, CountedKernel],
-        runs: dict[int, ProfiledDispatch],
+        runs: _Runs,
+        second: _Runs,
     ) -> DispatchProfile:
         dispatch = dispatches[group.indices[0]]
         kernel, build = dispatch.kernel, counted[dispatch.kernel].build
         here = [runs[index] for index in group.counted]
         counters, lines = tally(build, here, _groups(dispatch))
+        again = [second[index] for index in group.indices if index in second]
+        other, other_lines = tally(build, again, _groups(dispatch))
+        if _work(other) > DOUBTFUL * _work(counters):
+            here, counters, lines = again, other, other_lines
         limit = kernel.max_total_threads_per_threadgroup
         return DispatchProfile(
             kernel=kernel.name,
@@ -87,6 +111,11 @@ class Profiler:
             counters=counters,
             lines=lines,
         )
+
+
+def _work(counters: Counters) -> float:
+    """Add up cycles of issue slots and lines of memory, of which an idle sample has few."""
+    return counters.issue + counters.loads.lines + counters.stores.lines + counters.private
 
 
 def _three(extent: Sequence[int]) -> tuple[int, int, int]:

@@ -47,9 +47,29 @@ static char *dense_stacks(struct Worker *worker, u32 count, uptr *stride) {
     return stacks;
 }
 
+static void forget_large_stacks(struct Worker *worker) {
+    if (mprotect((char *)worker + LARGE_STACKS, ARENA_SIZE - LARGE_STACKS, PROT_NONE)) die(worker, FINDING_OUT_OF_MEMORY);
+    worker->guarded = worker->deep = 0;
+}
+
+// As large ones, all the room there is for so many: counted code that is very long is not optimised, and keeps every value
+// on its stack.
+static char *deep_stacks(struct Worker *worker, u32 count, uptr *stride) {
+    char *stacks = (char *)worker + LARGE_STACKS;
+    *stride = (ARENA_SIZE - LARGE_STACKS) / count & ~(PAGE - 1);
+    if (worker->deep != count) {
+        forget_large_stacks(worker);
+        for (u32 i = 0; i < count; ++i) make_accessible(worker, stacks + i * *stride + PAGE, *stride - PAGE);
+        worker->deep = count;
+    }
+    return stacks;
+}
+
 // Stacks of a size that should do, each above an inaccessible page.
 static char *large_stacks(struct Worker *worker, u32 count, uptr *stride) {
     char *stacks = (char *)worker + LARGE_STACKS;
+    if (worker->profiled) return deep_stacks(worker, count, stride);
+    if (worker->deep) forget_large_stacks(worker);
     *stride = LARGE_STACK;
     for (; worker->guarded < count; ++worker->guarded) {
         make_accessible(worker, stacks + worker->guarded * LARGE_STACK + PAGE, LARGE_STACK - PAGE);

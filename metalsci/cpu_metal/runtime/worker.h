@@ -51,6 +51,7 @@ struct Worker {
     u32 profiled;                     // whether the profiler is to hear of barriers and of lanes that wait
     uptr dense;                       // bytes of memory for dense stacks made accessible so far
     u32 guarded;                      // large stacks made accessible so far
+    u32 deep;                         // deep stacks there are, in the place of large ones
     void *scheduler;                  // stack pointer of the scheduler while a thread runs
     struct Thread threads[MAX_GROUP];
     struct Simdgroup simdgroups[MAX_GROUP / SIMD_WIDTH];

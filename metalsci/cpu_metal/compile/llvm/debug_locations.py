@@ -38,6 +38,26 @@ class DebugInfo:
             return self._place(int(debug[1]))
         return None
 
+    def is_within(self, line: str, function: str) -> bool:
+        """Return True if an instruction belongs to `function`, or was inlined there. Files can be given any name."""
+        debug = _DEBUG.search(line)
+        node: int | None = int(debug[1]) if debug else None
+        while node is not None and node in self._nodes:
+            _, fields = self._nodes[node]
+            if self._function_of(int(fields.get("scope") or -1)) == function:
+                return True
+            node = int(fields["inlinedAt"]) if fields.get("inlinedAt") else None
+        return False
+
+    def _function_of(self, scope: int) -> str:
+        """Give the name of the function that a scope stands in."""
+        while scope in self._nodes:
+            kind, fields = self._nodes[scope]
+            if kind == "DISubprogram":
+                return fields.get("name") or ""
+            scope = int(fields.get("scope") or -1)
+        return ""
+
     def is_of_headers(self, line: str) -> bool:
         """Return True if an instruction in a user's function belongs to a function that has been inlined there."""
         debug = _DEBUG.search(line)
