@@ -8,44 +8,22 @@ user fetches. None of their code is in this repository. Counting all of it takes
 """
 
 import argparse
-import json
 import math
-import pickle
 import statistics
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-from recorded_hosts import BUILDERS, dispatches
+from recorded_hosts import BUILDERS
+from recordings import SIZE_OF_CPU_TIME, Recording, read_heldout, read_recordings
 
-from metalsci import cpu_metal
-from metalsci.cpu_metal.profiler.counters import Profile
 from metalsci.devices.virtual.gpu_facts import GpuValues, facts_of
 from metalsci.devices.virtual.model import dispatch_time
 from metalsci.devices.virtual.prediction import PredictedOrder, compare, predict
 
-# Not looked at while constants were chosen: three tasks, and one model's candidates of every task.
-HELD_OUT_TASKS = frozenset(("gradshaf", "ising", "lj"))
-HELD_OUT_MODEL = "gpt-5.5"
 _SIZES = ("smallest", "middle", "largest")
-
-
-@dataclass(frozen=True)
-class Recording:
-    """A recorded candidate at one size: seconds on the M1 Pro, and its counts here."""
-
-    task: str
-    run: str
-    size: int
-    seconds: float
-    profile: Profile
-
-    @property
-    def held_out(self) -> bool:
-        return self.task in HELD_OUT_TASKS or HELD_OUT_MODEL in self.run
-
 
 Predictor = Callable[[Recording], float]
 
@@ -56,12 +34,14 @@ class Ordering:
 
     pairs: share of those more than 10 % apart that are right.
     best: the best recorded time over that of the best of the five predicted fastest.
+    regret: recorded time of the one that is predicted fastest over the best, less one.
     ratio: predicted over recorded, median.
     """
 
     spearman: float
     pairs: float
     best: float
+    regret: float
     ratio: float
     count: int
 
@@ -73,57 +53,26 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="*", default=sorted(BUILDERS), choices=sorted(BUILDERS))
     parser.add_argument("--chip", default="M1 Pro")
     arguments = parser.parse_args()
-    recordings = list(_recordings(arguments.recorded, arguments.counts, arguments.tasks))
+    recordings = list(read_recordings(arguments.recorded, arguments.counts, arguments.tasks))
     gpu = facts_of(arguments.chip).values()
     model = predictor(gpu)
     for size, name in enumerate(_SIZES):
         _show(f"{name} size", recordings, model, size)
+    timed = [r for r in recordings if r.cpu is not None]
+    _show("middle size, by processor time of this machine", timed, cpu_time, SIZE_OF_CPU_TIME)
     _show("middle size, without what was held out", [r for r in recordings if not r.held_out], model, 1)
     _show("middle size, what was held out alone", [r for r in recordings if r.held_out], model, 1)
     _show_confidence(recordings, gpu)
+    _show_heldout(list(read_heldout(arguments.recorded, arguments.counts, arguments.tasks)), model)
     _show_ablation(recordings, gpu)
+
+
+def cpu_time(recording: Recording) -> float:
+    return recording.cpu or math.inf
 
 
 def predictor(gpu: GpuValues) -> Predictor:
     return lambda recording: predict(recording.profile, gpu).seconds
-
-
-def _recordings(recorded: Path, counts: Path | None, tasks: Sequence[str]) -> Iterator[Recording]:
-    with cpu_metal.Device() as device:
-        for task in tasks:
-            for result in sorted((recorded / "results").glob(f"{task}_*/[0-9][0-9]_result.json")):
-                yield from _one(task, result, counts, device)
-
-
-def _one(task: str, result: Path, counts: Path | None, device: cpu_metal.Device) -> Iterator[Recording]:
-    source = result.with_name(f"{result.name[:2]}_candidate.metal")
-    told = json.loads(result.read_text())
-    if not told.get("correct") or not source.exists():
-        return
-    run = f"{result.parent.name}/{result.name[:2]}"
-    seconds = {size["label"]: float(size["gpu_seconds"]) for size in told["sizes"]}
-    profiles = _counted(task, source.read_text(), list(seconds), run, counts, device)
-    for size, (label, profile) in enumerate(profiles.items()):
-        yield Recording(task, run, size, seconds[label], profile)
-
-
-def _counted(
-    task: str, source: str, labels: Sequence[str], run: str, counts: Path | None, device: cpu_metal.Device
-) -> Mapping[str, Profile]:
-    """Return profiles by the labels of sizes; none of a candidate that this machine cannot run."""
-    kept = counts / f"{run.replace('/', '__')}.pkl" if counts else None
-    if kept and kept.exists():
-        return {label: profile for label, (profile, *_) in pickle.loads(kept.read_bytes()).items()}
-    try:
-        kernels = device.compile(source).kernels
-        made = {label: device.profile(dispatches(task, device, kernels, label)) for label in labels}
-    except (cpu_metal.CompileError, cpu_metal.DispatchError) as error:
-        sys.stderr.write(f"{run}: {str(error).splitlines()[0]}\n")
-        return {}
-    if kept:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_bytes(pickle.dumps({label: (profile,) for label, profile in made.items()}))
-    return made
 
 
 def order(recordings: Sequence[Recording], predict_seconds: Predictor) -> Ordering:
@@ -140,6 +89,7 @@ def order(recordings: Sequence[Recording], predict_seconds: Predictor) -> Orderi
         spearman=_spearman(recorded, predicted),
         pairs=sum(right) / len(right) if right else math.nan,
         best=min(recorded) / min(recorded[i] for i in fastest),
+        regret=recorded[fastest[0]] / min(recorded) - 1,
         ratio=statistics.median(p / r for p, r in zip(predicted, recorded, strict=True)),
         count=len(recorded),
     )
@@ -165,12 +115,13 @@ def by_task(recordings: Iterable[Recording], predict_seconds: Predictor, size: i
     return {task: order(found, predict_seconds) for task, found in of_task.items() if len(found) > 3}
 
 
-def _means(orderings: Mapping[str, Ordering]) -> tuple[float, float, float]:
+def _means(orderings: Mapping[str, Ordering]) -> tuple[float, float, float, float]:
     found = [o for o in orderings.values() if not math.isnan(o.pairs)]
     return (
         statistics.fmean(o.spearman for o in orderings.values()),
         statistics.fmean(o.pairs for o in found),
         statistics.fmean(o.best for o in orderings.values()),
+        statistics.fmean(o.regret for o in orderings.values()),
     )
 
 
@@ -178,11 +129,11 @@ def _show(title: str, recordings: Sequence[Recording], predict_seconds: Predicto
     orderings = by_task(recordings, predict_seconds, size)
     if not orderings:
         return
-    _say(f"\n{title}\n{'task':10} {'Spearman':>8} {'pairs':>6} {'best of 5':>9} {'ratio':>6} {'kernels':>7}")
+    _say(f"\n{title}\n{'task':10} Spearman  pairs best of 5 regret  ratio kernels")
     for task, o in orderings.items():
-        _say(f"{task:10} {o.spearman:+8.2f} {o.pairs:6.0%} {o.best:9.2f} {o.ratio:6.2f} {o.count:7}")
-    spearman, pairs, best = _means(orderings)
-    _say(f"{'mean':10} {spearman:+8.3f} {pairs:6.1%} {best:9.2f}")
+        _say(f"{task:10} {o.spearman:+8.2f} {o.pairs:6.0%} {o.best:9.2f} {o.regret:6.0%} {o.ratio:6.2f} {o.count:7}")
+    spearman, pairs, best, regret = _means(orderings)
+    _say(f"{'mean':10} {spearman:+8.3f} {pairs:6.1%} {best:9.2f} {regret:6.0%}")
 
 
 def _show_confidence(recordings: Sequence[Recording], gpu: GpuValues) -> None:
@@ -205,12 +156,27 @@ def _show_confidence(recordings: Sequence[Recording], gpu: GpuValues) -> None:
             _say(f"{name:10} {sum(found) / len(found):6.1%} of {len(found):,}")
 
 
+def _show_heldout(recordings: Sequence[Recording], predict_seconds: Predictor) -> None:
+    """Show pairs of the published sweeps' winners and seed kernels at the held-out sizes, more than 10 % apart."""
+    right: dict[str, list[bool]] = {}
+    for one, other in combinations(recordings, 2):
+        apart = max(one.seconds, other.seconds) / min(one.seconds, other.seconds)
+        if one.task == other.task and apart > 1.1:
+            predicted = predict_seconds(one) < predict_seconds(other)
+            right.setdefault(one.task, []).append(predicted == (one.seconds < other.seconds))
+    if right:
+        _say("\nheld-out sizes, pairs that are right")
+        _say("\n".join(f"{task:10} {sum(found)} of {len(found)}" for task, found in right.items()))
+        everything = [each for found in right.values() for each in found]
+        _say(f"{'all':10} {sum(everything)} of {len(everything)}")
+
+
 def _show_ablation(recordings: Sequence[Recording], gpu: GpuValues) -> None:
     """Print the orderings without each term, and with each assumed constant halved and doubled."""
     terms = list(predict(recordings[0].profile, gpu).terms)
     _say("\nwithout a term, middle size")
     for term in terms:
-        spearman, pairs, _ = _means(by_task(recordings, _without(term, gpu), 1))
+        spearman, pairs, *_ = _means(by_task(recordings, _without(term, gpu), 1))
         _say(f"{term:20} {spearman:+.3f} {pairs:6.1%}")
     _say("\nassumed constants halved and doubled, middle size")
     for name, fact in facts_of(gpu.name).facts().items():
