@@ -8,10 +8,12 @@ from rich.table import Table
 
 from metalsci.cli.profile_source import Profiled
 from metalsci.cpu_metal.profiler.counters import LineCounters
-from metalsci.devices.virtual.advice import advice, bottleneck, line_remarks
-from metalsci.devices.virtual.prediction import PredictedOrder, compare
+from metalsci.devices.virtual.advice import IDLE, advice, bottleneck, line_remarks
+from metalsci.devices.virtual.prediction import PredictedOrder, Prediction, compare
 
 _HOT = 0.02  # share of all cycles from which a line is shown
+_VERY_HOT = 0.1
+_HEADINGS = ("kernel", "dispatches", "time of one", "lanes", "simdgroups a core", "registers", "lines an access")
 
 
 def show(profiled: Profiled, console: Console) -> None:
@@ -52,12 +54,42 @@ def show_both(one: Profiled, other: Profiled, console: Console) -> None:
     console.print(f"predicted {comparison.speedup:.2f} times as fast: {verdict}")
 
 
+_STYLE = """
+body { font: 14px/1.5 system-ui, sans-serif; margin: 2em; color: #222 }
+h1 { font-size: 1.2em } h2 { font-size: 1em; margin-bottom: 0 }
+.side { display: flex; gap: 2em } .side > section { flex: 1; min-width: 0 }
+pre { font: 12px/1.5 ui-monospace, monospace; overflow-x: auto; background: #fafafa; padding: 1em }
+table { border-collapse: collapse } td, th { padding: 0 .8em; text-align: right; border-bottom: 1px solid #ddd }
+td:first-child, th:first-child { text-align: left }
+.hot { background: #fd9 } .warm { background: #fec } .remark { color: #a50 } .predicted { color: #666 }
+"""
+
+
 def page(found: Sequence[Profiled]) -> str:
-    """Write a self-contained HTML page."""
+    """Write an HTML page of its own: one kernel, or two side by side and what changes between them."""
+    names = escape(" and ".join(each.name for each in found))
+    changes = _changes(found[0], found[1]) if len(found) == 2 else ""
     return (
-        "<!doctype html><meta charset=utf-8><title>Profile</title><style>body{font:14px sans-serif;margin:2em}"
-        "pre{font:13px monospace}.r{color:#a50}.h{background:#fd9}td,th{padding:0 .8em;text-align:right}</style>"
-        + "".join(_section(each) for each in found)
+        f"<!doctype html><meta charset=utf-8><title>Profile of {names}</title><style>{_STYLE}</style>{changes}"
+        f"<div class=side>{''.join(_section(each) for each in found)}</div>"
+        "<p class=predicted>Times are predicted from what cpu_metal counted, not measured: docs/virtual_gpu.md.</p>"
+    )
+
+
+def _changes(one: Profiled, other: Profiled) -> str:
+    comparison = compare(one.prediction, other.prediction)
+    first, second = one.prediction.terms, other.prediction.terms
+    names = sorted(first, key=lambda name: -max(first[name], second.get(name, 0.0)))
+    rows = "".join(
+        f"<tr><td>{escape(name)}<td>{_time(first[name])}<td>{_time(second.get(name, 0.0))}</tr>"
+        for name in names
+        if first[name] or second.get(name)
+    )
+    total = f"<tr><th>all<th>{_time(one.prediction.seconds)}<th>{_time(other.prediction.seconds)}</tr>"
+    return (
+        f"<h1>{escape(one.name)} is predicted {comparison.speedup:.2f} times as fast as {escape(other.name)}: "
+        f"{escape(str(comparison.order))}</h1><table><tr><th>seconds go into<th>{escape(one.name)}"
+        f"<th>{escape(other.name)}</tr>{rows}{total}</table>"
     )
 
 
@@ -66,6 +98,10 @@ def _section(profiled: Profiled) -> str:
     rows = "".join(
         f"<tr><td>{escape(name)}<td>{_time(seconds)}<td>{seconds / prediction.seconds:.0%}</tr>"
         for name, seconds in sorted(prediction.terms.items(), key=lambda term: -term[1])
+        if seconds
+    )
+    kernels = "".join(
+        f"<tr>{''.join(f'<td>{escape(cell)}' for cell in row)}</tr>" for row in _rows(profiled.prediction)
     )
     sentences = "".join(
         f"<li>{escape(f'{dispatch.profile.kernel}: {sentence}')}</li>"
@@ -73,27 +109,40 @@ def _section(profiled: Profiled) -> str:
         for sentence in advice(dispatch)
     )
     lines = "".join(
-        f"<span class={'h' if share > 0.1 else 'n'}>{share:5.0%} {number:4} {escape(text)}</span>\n"
-        + "".join(f"<span class=r>{'':11}^ {escape(remark)}</span>\n" for remark in remarks)
+        f"<span class={_heat(share)}>{share:5.0%} {number:4} {escape(text)}</span>\n"
+        + "".join(f"<span class=remark>{'':11}^ {escape(remark)}</span>\n" for remark in remarks)
         for number, text, share, remarks in _annotated(profiled)
     )
     return (
-        f"<h1>{escape(profiled.name)} {escape(profiled.size)}</h1><p>predicted {_time(prediction.seconds)} on "
-        f"{escape(prediction.gpu)}: {escape(bottleneck(prediction))}</p><table>{rows}</table><ul>{sentences}</ul>"
-        f"<pre>{lines}</pre>"
+        f"<section><h1>{escape(profiled.name)} {escape(profiled.size)}</h1><p>predicted {_time(prediction.seconds)} on "
+        f"{escape(prediction.gpu)}: {escape(bottleneck(prediction))}</p><h2>seconds</h2><table>{rows}</table>"
+        f"<h2>kernels</h2><table><tr>{''.join(f'<th>{name}' for name in _HEADINGS)}</tr>{kernels}</table>"
+        f"<h2>advice</h2><ul>{sentences}</ul><h2>source, with each line's share of the cycles</h2><pre>{lines}</pre>"
+        "</section>"
     )
+
+
+def _heat(share: float) -> str:
+    if share > _VERY_HOT:
+        return "hot"
+    return "warm" if share > _HOT else "cold"
 
 
 def _table(profiled: Profiled) -> Table:
     table = Table()
-    headings = ("kernel", "dispatches", "time of one", "lanes", "simdgroups a core", "registers", "lines an access")
-    for heading in headings:
+    for heading in _HEADINGS:
         table.add_column(heading, justify="left" if heading == "kernel" else "right")
-    for dispatch in profiled.prediction.dispatches:
+    for row in _rows(profiled.prediction):
+        table.add_row(*row)
+    return table
+
+
+def _rows(prediction: Prediction) -> Iterator[tuple[str, ...]]:
+    for dispatch in prediction.dispatches:
         counters, place = dispatch.profile.counters, dispatch.time.occupancy
         issues = counters.loads.issues + counters.stores.issues
         lines = counters.loads.lines + counters.stores.lines
-        table.add_row(
+        yield (
             dispatch.profile.kernel,
             f"{dispatch.profile.dispatches}",
             _time(dispatch.time.seconds),
@@ -102,7 +151,6 @@ def _table(profiled: Profiled) -> Table:
             f"{dispatch.profile.registers}",
             f"{lines / issues:.1f}" if issues else "",
         )
-    return table
 
 
 def _annotated(profiled: Profiled) -> Iterator[tuple[int, str, float, list[str]]]:
@@ -115,7 +163,11 @@ def _annotated(profiled: Profiled) -> Iterator[tuple[int, str, float, list[str]]
             remarks.setdefault(line.line, []).extend(_new(line, remarks.get(line.line, [])))
     total = sum(cycles.values()) or 1.0
     for number, text in enumerate(profiled.source.splitlines(), 1):
-        yield number, text, cycles.get(number, 0.0) / total, remarks.get(number, [])
+        share = cycles.get(number, 0.0) / total
+        told = remarks.get(number, [])
+        if share < _HOT:  # that few lanes do little is no news
+            told = [remark for remark in told if not remark.endswith(IDLE)]
+        yield number, text, share, told
 
 
 def _new(line: LineCounters, known: Sequence[str]) -> Iterator[str]:

@@ -17,6 +17,8 @@ _WORDS = {
     "collisions": "atomic operations on one address",
     "launch": "launching",
 }
+IDLE = "32 lanes at work"
+"""End of a remark on lanes without work."""
 _WORTH_A_WORD = 0.15  # share of the seconds
 
 
@@ -55,7 +57,7 @@ def line_remarks(line: LineCounters) -> Iterator[str]:
     if line.branches and line.divergent > 0.2 * line.branches:
         yield f"lanes part at {100 * line.divergent / line.branches:.0f} % of the branches"
     if line.cycles and line.active < 16:
-        yield f"{line.active:.0f} of 32 lanes at work"
+        yield f"{line.active:.0f} of {IDLE}"
 
 
 def _about(name: str, dispatch: DispatchPrediction) -> str:
