@@ -30,6 +30,8 @@ def test_the_groups_are_those_of_a_run(composed):
         "search",
         "observers",
         "json",
+        "score",
+        "chip",
         "memory",
     }
     assert set(GROUPS) == set(composed()) - settings - {"optimized_metric"}

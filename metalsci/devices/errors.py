@@ -19,6 +19,10 @@ class TimeLimit(KernelFailure):
     """A candidate that did not finish within the device's time limit and was killed."""
 
 
+class Uncounted(KernelFailure):
+    """It runs, but cannot be counted: a pointer made from an integer, too large to sample, too long."""
+
+
 # Everything that is the candidate's fault. Anything else that a device raises is ours.
 CANDIDATE_FAULTS = (CompileError, KernelFailure)
 

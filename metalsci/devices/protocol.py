@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from metalsci.cpu_metal.profiler.counters import Profile
 from metalsci.devices.ceilings import Ceilings
 from metalsci.devices.program import Array, Program
+from metalsci.devices.virtual.gpu_facts import GpuFacts
 from metalsci.msl.diagnostics import Diagnostic
 from metalsci.msl.language.parse import Unit
 from metalsci.msl.language.signature import KernelSignature
@@ -129,3 +131,19 @@ class Preparing(Protocol):
 
     def prepare(self, source: str, signatures: Sequence[KernelSignature]) -> None:
         """Compile into the device's cache. Raises nothing for a candidate's fault."""
+
+
+@runtime_checkable
+class Countable(Protocol):
+    """An execution of which can be counted what a GPU would do in one run of it."""
+
+    def profile(self) -> Profile:
+        """Count. The outputs hold anything afterwards. Raises CANDIDATE_FAULTS where that cannot be counted."""
+
+
+@runtime_checkable
+class Predicting(Protocol):
+    """A device whose times are predicted for a GPU that is not there: the same in every run, never measured."""
+
+    @property
+    def predicted_gpu(self) -> GpuFacts: ...

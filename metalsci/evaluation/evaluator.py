@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from metalsci.devices.errors import CANDIDATE_FAULTS, KernelFailure
-from metalsci.devices.protocol import Device, Encoded, Module
+from metalsci.devices.protocol import Device, Encoded, Module, Predicting
+from metalsci.devices.virtual.forecast import Forecast
+from metalsci.evaluation.forecasting import Forecaster
 from metalsci.evaluation.results import Evaluation, Outcome, SizeResult, Timing, score
 from metalsci.evaluation.safeguards import ALL, Safeguard
 from metalsci.evaluation.staged_size import Attempt, Bench
@@ -42,6 +44,10 @@ class Repeats:
         if self.seconds < 0:
             raise ValueError(f"repeats.seconds={self.seconds}: give seconds, 0 for as few runs as possible")
 
+    def on(self, device: Device) -> "Repeats":
+        """Give one run for a device that predicts its times: they are the same in every run."""
+        return Repeats(1, 1, self.seconds) if isinstance(device, Predicting) else self
+
     def rounds(self) -> Iterator[bool]:
         """Yield an item for each further run, True for those inside the clock."""
         begin = time.perf_counter()
@@ -65,6 +71,7 @@ class Evaluator:
 
     inputs_seed: of the inputs at every size; see metalsci.task.input_seeds.
     twin: says of which candidate a compiled code is known, so that it is not evaluated again; empty if of none.
+    forecaster: predicts a GPU's times of each candidate that is right.
     """
 
     def __init__(
@@ -77,10 +84,12 @@ class Evaluator:
         stopwatch: Stopwatch,
         checks: frozenset[Safeguard] = ALL,
         twin: Callable[[str], str] = lambda code: "",
+        forecaster: Forecaster | None = None,
     ) -> None:
         self.task = task
         self.device = device
-        self.repeats = repeats
+        self.repeats = repeats.on(device)
+        self.forecaster = forecaster
         self.stopwatch = stopwatch
         self._sizes = tuple(sizes)
         self._inputs_seed = inputs_seed
@@ -157,13 +166,31 @@ class Evaluator:
                     when = "" if outcome is Outcome.SUSPECT else " after repeated runs"
                     message = f"{outcome} at {results[i].label}{when}: {results[i].detail}"
                     return Evaluation(outcome, message, sizes=tuple(results))
+            forecast = self._forecast(executions, progress)
             return Evaluation(
                 Outcome.SCORED,
                 diagnostics=tuple(module.warnings),
                 sizes=tuple(results),
                 score=score(results),
                 remarks=(*module.remarks, *_launches(results)),
+                forecast=forecast,
             )
+
+    def forecast(self, source: str) -> Forecast | None:
+        """Predict a candidate's times on a GPU. Raises CANDIDATE_FAULTS if it does not compile."""
+        module = self.compile(source)
+        try:
+            return self._forecast([bench.bind(module) for bench in self.benches], lambda _: None)
+        finally:
+            module.close()
+
+    def _forecast(self, executions: Sequence[Attempt], progress: Progress) -> Forecast | None:
+        if self.forecaster is None:
+            return None
+        progress("predicting")
+        timed = {bench.size.label: attempt.timed for bench, attempt in zip(self.benches, executions, strict=True)}
+        with self.stopwatch.phase("predicting"):
+            return self.forecaster.forecast(timed)
 
     def _time(self, bench: Bench, execution: Attempt, verified: SizeResult) -> SizeResult:
         runs = [(timed, bench.once(execution)) for timed in self.repeats.rounds()]

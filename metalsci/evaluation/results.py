@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from metalsci.devices.errors import Crash, KernelFailure, PipelineFailure, TimeLimit
+from metalsci.devices.errors import Crash, KernelFailure, PipelineFailure, TimeLimit, Uncounted
 from metalsci.devices.protocol import Elapsed
+from metalsci.devices.virtual.forecast import Forecast
 from metalsci.msl.diagnostics import CompileError, Diagnostic, Finding
 
 
@@ -33,6 +34,7 @@ class Outcome(StrEnum):
     WRONG = "wrong"
     DUPLICATE = "duplicate"
     SUSPECT = "suspect"
+    UNCOUNTED = "not counted"
 
     @property
     def correct(self) -> bool:
@@ -46,6 +48,7 @@ class Outcome(StrEnum):
             PipelineFailure: cls.PIPELINE_ERROR,
             Crash: cls.CRASHED,
             TimeLimit: cls.TIMED_OUT,
+            Uncounted: cls.UNCOUNTED,
         }[type(failure)]
 
 
@@ -133,6 +136,7 @@ class Evaluation:
     findings: a sanitizer's, of the candidate.
     remarks: the device's, on how it executed.
     code: digest of the compiled code; empty if there is none, or a device that does not tell.
+    forecast: prediction for a GPU that is not there.
     """
 
     outcome: Outcome
@@ -144,6 +148,7 @@ class Evaluation:
     findings: tuple[Finding, ...] = ()
     remarks: tuple[str, ...] = ()
     code: str = ""
+    forecast: Forecast | None = None
 
 
 def score(results: Sequence[SizeResult]) -> float:

@@ -47,12 +47,16 @@ class Attempt:
         self.executions = executions
         self.vigil = vigil
 
+    @property
+    def timed(self) -> Execution:
+        return self.executions[-1]
+
     def run(self) -> Elapsed:
-        return self.executions[-1].run()
+        return self.timed.run()
 
     def launch(self) -> float:
         """Measure the seconds that as many calls of an empty kernel take."""
-        return self.executions[-1].launch_cost().seconds
+        return self.timed.launch_cost().seconds
 
 
 class Bench:

@@ -99,7 +99,8 @@ def facts(summary: Summary, run: Path) -> dict[str, str]:
     return {
         "task": summary.task,
         "written by": f"{summary.model}, iteration {summary.best_iteration}",
-        "self-speedup": f"{summary.self_speedup:.2f} on {summary.device}",
+        _speedup_of(summary): f"{summary.self_speedup:.2f} on {summary.device}",
+        **({"on a GPU that was not there": str(summary.predicted)} if summary.predicted and summary.measured else {}),
         "score": f"{summary.best_score:.4f} (seed kernel {summary.seed_score:.4f})",
         "held-out gate": _gate(summary),
         "run": "/".join(run.resolve().parts[-3:]),
@@ -155,13 +156,21 @@ def _shapes(problem: Problem, size: Size) -> list[str]:
     return [f"{name}: {array.dtype} of shape {array.shape}" for name, array in inputs.items()]
 
 
+def _speedup_of(summary: Summary) -> str:
+    """Name the speedup for what it is."""
+    return "self-speedup" if summary.measured else "predicted self-speedup"
+
+
 def _gate(summary: Summary) -> str:
     gate = summary.gate
     if gate.heldout_speedup:
         speedup = f", {gate.heldout_speedup:.2f}x at {gate.size}"
     else:
         speedup = f" at {gate.size}"
-    return f"{gate.verdict}{speedup}"
+    if not summary.measured:
+        return f"{gate.verdict}, predicted{speedup}"
+    predicted = f"; {gate.transfer}" if gate.transfer else ""
+    return f"{gate.verdict}{speedup}{predicted}"
 
 
 def _usage(problem: Problem) -> dict[str, CallExample]:

@@ -12,6 +12,7 @@ from omegaconf import MISSING
 
 from metalsci.experiment.hydra_versions import register_resolver
 from metalsci.experiment.objective import Metric
+from metalsci.experiment.scoring import ScoredBy
 from metalsci.experiment.typed_sources import register_sources
 from metalsci.files.locations import data, package
 
@@ -42,6 +43,10 @@ class PathsConfig:
 class RunConfig:
     """One experiment: task × model × strategy × seed × budget.
 
+    - score: what a challenger is judged by, where no GPU is there to measure: measured times of this machine's
+      processor; predicted times of the GPU `chip`; both, so that a challenger must be faster here and must not be
+      predicted slower there. On an Apple GPU times are measured, and nothing is predicted.
+    - chip: the GPU whose times are predicted.
     - seed: of every random draw of the search; `seed kernel` is something else.
     - sanitizer: look for data races and the like in candidates that fail, and in those that would win.
     - run: the folder of a recorded run, for model=replay.
@@ -68,6 +73,8 @@ class RunConfig:
     inputs: InputsConfig = field(default_factory=InputsConfig)
     repeats: Any = MISSING
     sanitizer: bool = True
+    score: ScoredBy = ScoredBy.both
+    chip: str = "M1 Pro"
     seed: int = 0
     run: str | None = None
     json: bool = False
@@ -83,6 +90,7 @@ class EvaluateConfig:
     - json: print the result as JSON on standard output instead of a table; --json is short for it.
     - heldout: also the held-out size; gate=true is short for it.
     - sanitizer: look for data races and the like.
+    - chip: the GPU of which the gate predicts whether the kernel would be faster there.
     """
 
     task: Any = MISSING
@@ -92,6 +100,7 @@ class EvaluateConfig:
     inputs: InputsConfig = field(default_factory=InputsConfig)
     repeats: Any = MISSING
     sanitizer: bool = True
+    chip: str = "M1 Pro"
     kernel: Any = None
     heldout: bool = False
     json: bool = False

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from metalsci.devices.cpu.cpu_sanitizer import CpuSanitizer, Sanitizer
-from metalsci.devices.protocol import Described, Device, Machine, Preparing
+from metalsci.devices.protocol import Described, Device, Machine, Predicting, Preparing
+from metalsci.devices.virtual.forecast import predicted_gain
 from metalsci.evaluation.evaluator import Evaluator, Repeats
 from metalsci.evaluation.paired import Duel, confirm, score_of, speedup_of
 from metalsci.evaluation.pairing import Pairing
@@ -31,6 +32,7 @@ from metalsci.experiment.instantiation import ConfigError, make
 from metalsci.experiment.kernel_tools import KernelTools
 from metalsci.experiment.one_at_a_time import LockedPromotion, locked
 from metalsci.experiment.run_memory import RunMemory
+from metalsci.experiment.scoring import forecaster_of, on_the_predicted_gpu, promotion_by
 from metalsci.experiment.seal import seal
 from metalsci.files.locations import shown
 from metalsci.files.whole_files import read_json
@@ -66,7 +68,18 @@ from metalsci.tracking.summary import Summary
 
 # Phases that are the experiment's own work; what is left of the wall clock is the framework's. Verification is the
 # comparison with the reference, whose cost is that of reading both.
-_WORK = ("model", "compile", "kernels", "reference", "verification", "staging", "ceilings", "sanitizer", "promotion")
+_WORK = (
+    "model",
+    "compile",
+    "kernels",
+    "reference",
+    "verification",
+    "staging",
+    "ceilings",
+    "sanitizer",
+    "promotion",
+    "predicting",
+)
 
 _BUSY = 0.75  # of the processors: from this load on, timings are those of a shared machine
 
@@ -110,6 +123,7 @@ def make_sanitizer(cfg: DictConfig) -> Sanitizer | None:
 
 def build(cfg: DictConfig) -> Parts:
     """Instantiate every group. Raises ConfigError before anything has started."""
+    cfg = on_the_predicted_gpu(cfg)
     check_seed("seed", cfg.seed)
     check_seed("inputs.seed", cfg.inputs.seed)
     names = (
@@ -261,10 +275,9 @@ class _Run:
     def to_the_end(self, sweep: str | None) -> Summary:
         problem, device, seed = self.parts.problem, self.parts.device, self.journal.inputs_seed
         self._begin(sweep)
-        twins = CodeTwins()
-        with Evaluator(
-            problem.task, problem.sizes, device, seed, self.parts.repeats, self.watch, twin=twins.told
-        ) as evaluator:
+        twins, forecasts = CodeTwins(), forecaster_of(self.cfg, device)
+        settings = (problem.task, problem.sizes, device, seed, self.parts.repeats, self.watch)
+        with Evaluator(*settings, twin=twins.told, forecaster=forecasts) as evaluator:
             finished = self._search(evaluator, twins)
             self.memory.end(self.journal.lessons, finished.archive.lessons, self.folder.path)
             best = finished.archive.incumbent
@@ -305,7 +318,9 @@ class _Run:
     def _search(self, evaluator: Evaluator, twins: CodeTwins) -> Finished:
         problem, sanitizer = self.parts.problem, self.parts.sanitizer
         evaluate: Evaluate = Sanitized(evaluator, sanitizer).evaluate if sanitizer else evaluator.evaluate
-        promotion = self.parts.promotion.begin(Pairing(evaluator), self.parts.budget.iterations)
+        seed_forecast = cache(lambda: evaluator.forecast(problem.task.seed_kernel))
+        rule = self.parts.promotion.begin(Pairing(evaluator), self.parts.budget.iterations)
+        promotion = promotion_by(self.cfg.score, self.parts.device, rule, seed_forecast)
         if self.recording:
             evaluate, promotion = as_recorded(self.recording, evaluate), DecidedAsRecorded(self.recording, promotion)
         if isinstance(self.parts.model, UsesTools):
@@ -405,6 +420,8 @@ class _Run:
             ceilings=self.parts.device.ceilings,
             seconds=seconds,
             framework_ms_per_iteration=1e3 * statistics.median([_framework(e) for e in archive.proposals] or [0.0]),
+            predicted=predicted_gain(archive.incumbent.evaluation.forecast, archive.seed.evaluation.forecast),
+            measured=not isinstance(self.parts.device, Predicting),
             versions={name: version(name) for name in ("metalsci", "mlx", "numpy", "ziglang")},
         )
 
@@ -441,7 +458,17 @@ def _fingerprint(cfg: DictConfig, problem: Problem, start: str | None) -> str:
         same.append(OmegaConf.masked_copy(cfg.memory, ["every", "across"]))
     settings = [_less_means(OmegaConf.to_container(part, resolve=True, enum_to_str=True)) for part in same]
     text = json.dumps(
-        [settings, cfg.seed, cfg.sanitizer, problem.task.seed_kernel, problem.task.brief, start], sort_keys=True
+        [
+            settings,
+            cfg.score.value,
+            cfg.chip,
+            cfg.seed,
+            cfg.sanitizer,
+            problem.task.seed_kernel,
+            problem.task.brief,
+            start,
+        ],
+        sort_keys=True,
     )
     return hashlib.sha256(text.encode()).hexdigest()
 

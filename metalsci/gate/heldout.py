@@ -13,15 +13,17 @@ import msgspec
 
 from metalsci.devices.cpu.cpu_sanitizer import Findings, Sanitizer
 from metalsci.devices.errors import CANDIDATE_FAULTS
-from metalsci.devices.protocol import Device, Encoded, Module
+from metalsci.devices.protocol import Device, Encoded, Module, Predicting
 from metalsci.evaluation.evaluator import Repeats
+from metalsci.evaluation.forecasting import forecaster
 from metalsci.evaluation.paired import Contender, Duel, duel
 from metalsci.evaluation.results import Outcome
 from metalsci.evaluation.sanitizer_policy import complaint, inspect, look
 from metalsci.evaluation.staged_size import Bench
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.gate.reasons import reason
-from metalsci.gate.verdicts import GateResult, Verdict
+from metalsci.gate.transfer import as_predicted, foresee, with_transfer
+from metalsci.gate.verdicts import GateResult, Transfer, Verdict
 from metalsci.msl.language.spelling import spelling
 from metalsci.task.definition import Size, Task
 from metalsci.task.input_seeds import held_out
@@ -45,6 +47,9 @@ class HeldOutGate:
     - warmup: runs before the clock.
     - repeats: rounds of one run each, seed kernel and incumbent in turn.
     - seconds: past these there are three rounds and no more.
+    - transfer: predict, where kernels run on cpu_metal, what a GPU would make of the winner. One that is faster here
+      and predicted slower there `would not transfer`.
+    - chip: the GPU that is predicted.
     - again: judge a second kernel of a run that goes on; the result is marked so.
     """
 
@@ -56,6 +61,8 @@ class HeldOutGate:
         warmup: int = 3,
         repeats: int = 20,
         seconds: float = 120.0,
+        transfer: bool = True,
+        chip: str = "M1 Pro",
         again: bool = False,
     ) -> None:
         if not 0 < regresses <= generalizes:
@@ -63,6 +70,8 @@ class HeldOutGate:
         self.generalizes = generalizes
         self.regresses = regresses
         self.again = again
+        self.transfer = transfer
+        self.chip = chip
         self._repeats = Repeats(warmup, repeats, seconds)
 
     def judge(
@@ -92,23 +101,42 @@ class HeldOutGate:
             if isinstance(challenger, Contender):
                 result = Duel(size.label, Contender(Outcome.SCORED), challenger)
             else:
-                result = duel(bench, seed, challenger, self._repeats)
+                result = duel(bench, seed, challenger, self._repeats.on(device))
                 if result.speedup is not None and (failed := further(bench, challenger)):
                     result = replace(result, challenger=failed, speedup=None, quartiles=None)
             is_seed = spelling(incumbent) == spelling(seed_kernel)
             twin = "it is the seed kernel" if is_seed else _same_code(seed, challenger)
+            transfer = None
+            if result.speedup is not None and not isinstance(challenger, Contender) and not twin:
+                transfer = self._foreseen(bench, device, seed, challenger)
             found = _looked_at(bench, incumbent, sanitizer, correct=result.speedup is not None)
         if not result.seed.outcome.correct:
             raise GateError(f"the seed kernel failed at {size.label}: {result.seed.outcome}; {result.seed.detail}")
         judged = self._told(result, found, twin)
+        if transfer is not None:
+            judge = as_predicted if isinstance(device, Predicting) else with_transfer
+            judged = judge(judged, transfer)
         digests = self.digests(task, size, device, seed_kernel, incumbent)
-        if judged.verdict in (Verdict.GENERALIZES, Verdict.TIED):
+        if judged.verdict in (Verdict.GENERALIZES, Verdict.TIED, Verdict.WOULD_NOT_TRANSFER):
             return replace(judged, digests=digests)
         return replace(judged, digests=digests, reason=reason(incumbent, sizes, size))
 
+    def _foreseen(self, bench: Bench, device: Device, seed: Module, winner: Module) -> Transfer | None:
+        if not self.transfer and not isinstance(device, Predicting):
+            return None
+        return foresee(bench, forecaster(device, self.chip), seed, winner)
+
     def digests(self, task: Task, size: Size, device: Device, seed_kernel: str, incumbent: str) -> dict[str, str]:
         """Compute digests of everything that a verdict is about."""
-        settings = [self.generalizes, self.regresses, self._repeats.warmup, self._repeats.timed, self._repeats.seconds]
+        settings: list[object] = [
+            self.transfer,
+            self.chip,
+            self.generalizes,
+            self.regresses,
+            self._repeats.warmup,
+            self._repeats.timed,
+            self._repeats.seconds,
+        ]
         told = {
             "task": [
                 task.name,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from metalsci.devices.virtual.prediction import PredictedOrder
 from metalsci.evaluation.paired import Contender
 from metalsci.msl.diagnostics import Finding
 
@@ -13,6 +14,8 @@ class Verdict(StrEnum):
     """Correct, and faster than the seed kernel by what the gate asks for."""
     TIED = "tied"
     """Correct, and about as fast."""
+    WOULD_NOT_TRANSFER = "would not transfer"
+    """Faster on this machine's processor; on the GPU that it is for, it is predicted slower."""
     REGRESSES = "regresses"
     """Correct, and slower."""
     WRONG = "wrong"
@@ -26,6 +29,26 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
+class Transfer:
+    """Prediction for the winner on the GPU `gpu`, against the seed kernel, at the held-out size.
+
+    speedup: predicted seconds of the seed kernel over those of the winner; None if nothing can be predicted.
+    order: faster, slower or undecided.
+    why: bound of the winner there, or the reason for no prediction.
+    """
+
+    gpu: str
+    speedup: float | None
+    order: PredictedOrder
+    why: str = ""
+
+    def __str__(self) -> str:
+        if self.speedup is None:
+            return f"nothing can be predicted on {self.gpu}: {self.why}"
+        return f"predicted {self.speedup:.2f}× on {self.gpu} ({self.why})"
+
+
+@dataclass(frozen=True)
 class GateResult:
     """Verdict of the gate with its evidence.
 
@@ -36,6 +59,7 @@ class GateResult:
     phi: Φ of the benchmark, the incumbent's fraction of the ceiling at the held-out size.
     findings: a sanitizer's.
     digests: of everything that was judged: task, seed kernel, incumbent, device, settings.
+    transfer: prediction for a GPU that is not there; None if the device counts nothing, or was not asked to.
     judgement: 1 for the first of a run, 2 for one that was asked for again.
     """
 
@@ -50,5 +74,6 @@ class GateResult:
     evidence: str = ""
     reason: str = ""
     digests: Mapping[str, str] = field(default_factory=dict)
+    transfer: Transfer | None = None
     judgement: int = 1
     schema: int = 2

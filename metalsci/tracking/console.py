@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from metalsci.evaluation.paired import Contender, Duel
+from metalsci.evaluation.paired import Contender
 from metalsci.evaluation.results import Outcome
 from metalsci.files.locations import shown
 from metalsci.gate.verdicts import GateResult, Verdict
@@ -83,13 +83,16 @@ class ConsoleView(Observer):
         self._live.stop()
         self._console.print()
         if summary.duels:
-            self._console.print(_table(summary.duels))
+            self._console.print(_table(summary))
         self._console.print(
-            f"self-speedup {summary.self_speedup:.2f}× (score {summary.seed_score:.4f} → {summary.best_score:.4f}), "
+            f"{'' if summary.measured else 'predicted '}self-speedup {summary.self_speedup:.2f}× "
+            f"(score {summary.seed_score:.4f} → {summary.best_score:.4f}), "
             f"found at iteration {summary.best_iteration} of {summary.iterations}",
             style="bold",
             highlight=False,
         )
+        if summary.predicted is not None and summary.best_iteration:
+            self.say(str(summary.predicted), style="bold")
         verdict = _verdict(summary.gate)
         log.info(verdict.plain)
         self._console.print(verdict)
@@ -144,11 +147,13 @@ def _spent(summary: Summary) -> str:
     return told
 
 
-def _table(duels: Sequence[Duel]) -> Table:
-    """Make a table that fits a terminal of 80 columns."""
+def _table(summary: Summary) -> Table:
+    """Make a table that fits a terminal of 80 columns. What is predicted has a column of its own."""
+    duels = summary.duels
+    predicted = summary.predicted.sizes if summary.predicted and summary.measured else {}
     units = {side.roofline.unit for duel in duels for side in (duel.seed, duel.challenger) if side.roofline}
     table = Table(
-        title="seed kernel and incumbent, side by side",
+        title="seed kernel and incumbent, " + ("side by side" if summary.measured else "predicted, not measured"),
         title_justify="left",
         title_style="bold",
         box=SIMPLE_HEAD,
@@ -158,6 +163,8 @@ def _table(duels: Sequence[Duel]) -> Table:
     table.add_column("kernel")
     for name in ("ms", "/".join(sorted(units)) or "rate", "ceiling", "of it", "speedup", "quartiles"):
         table.add_column(name, justify="right", no_wrap=True)
+    if predicted and summary.predicted:
+        table.add_column(f"predicted\n{summary.predicted.gpu}", justify="right")
     for duel in duels:
         table.add_row(duel.label, "seed", *_short(duel.seed), "", "")
         if duel.quartiles:
@@ -168,7 +175,8 @@ def _table(duels: Sequence[Duel]) -> Table:
             ratio = f"{duel.speedup:.2f}×"
         else:
             ratio = ""
-        table.add_row("", "incumbent", *_short(duel.challenger), ratio, spread, end_section=True)
+        foreseen = [f"{predicted[duel.label]:.2f}×"] if duel.label in predicted else []
+        table.add_row("", "incumbent", *_short(duel.challenger), ratio, spread, *foreseen, end_section=True)
     return table
 
 
@@ -193,7 +201,8 @@ def _verdict(gate: GateResult) -> Text:
     text = Text("held-out gate: ", style="bold").append(
         str(gate.verdict), style=f"bold {_STYLES.get(gate.verdict, 'red')}"
     )
-    if gate.heldout_speedup is not None and gate.quartiles is not None:
+    disagree = gate.verdict is Verdict.WOULD_NOT_TRANSFER or gate.evidence.startswith("predicted")
+    if gate.heldout_speedup is not None and gate.quartiles is not None and not disagree:
         low, high = gate.quartiles
         return text.append(f", {gate.heldout_speedup:.2f}× at {gate.size} (quartiles {low:.2f}–{high:.2f})", style="")
     return text.append(f": {gate.evidence}" + (f"; {gate.reason}" if gate.reason else ""), style="")

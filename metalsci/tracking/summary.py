@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from metalsci.devices.ceilings import Ceilings
+from metalsci.devices.virtual.forecast import PredictedGain
 from metalsci.evaluation.paired import Duel
 from metalsci.gate.verdicts import GateResult
 from metalsci.search.budget import Spent
@@ -22,6 +23,8 @@ class Summary:
     seconds: wall clock by phase; `framework` is the rest, neither model nor compiler, kernel, reference or comparison
         with it.
     framework_ms_per_iteration: median of `framework` between two candidates.
+    predicted: prediction for the winner on a GPU that is not there.
+    measured: whether times are a clock's; those of the virtual GPU are predicted, all of them.
     """
 
     task: str
@@ -43,4 +46,6 @@ class Summary:
     seconds: Mapping[str, float]
     framework_ms_per_iteration: float
     versions: Mapping[str, str]
+    predicted: PredictedGain | None = None
+    measured: bool = True
     schema: int = SCHEMA

@@ -2,7 +2,8 @@
 
 Metrics of an iteration: `score`, `best_score`, `self_speedup`, `best_self_speedup`, `outcome` and the faults
 (`message`, `diagnostics` of the compiler, `findings` of the sanitizer, as text), for each size `ms/SIZE` with its
-quartiles `ms_q1/SIZE` and `ms_q3/SIZE`, and `fraction/SIZE`, and of a language model `tokens/KIND` and `dollars`. At
+quartiles `ms_q1/SIZE` and `ms_q3/SIZE`, and `fraction/SIZE`; `predicted_ms/SIZE` and
+`predicted_self_speedup` of a GPU that is not there; and of a language model `tokens/KIND` and `dollars`. At
 the end the summary gets `gate/verdict`, `gate/heldout_speedup` and the figures of summary.json, and an artifact of type
 `kernel` holds the files.
 """
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from metalsci.devices.virtual.forecast import predicted_gain
 from metalsci.files.locations import shown
 from metalsci.msl.diagnostics import render
 from metalsci.search.archive import Archive, Entry
@@ -200,6 +202,10 @@ def _metrics(archive: Archive, entry: Entry) -> dict[str, object]:
             low, high = result.timing.quartiles
             metrics |= {f"ms_q1/{result.label}": 1e3 * low, f"ms_q3/{result.label}": 1e3 * high}
             metrics[f"fraction/{result.label}"] = result.roofline.fraction
+    if (forecast := entry.evaluation.forecast) is not None:
+        metrics |= {f"predicted_ms/{size.label}": 1e3 * size.seconds for size in forecast.sizes}
+        gain = predicted_gain(forecast, archive.seed.evaluation.forecast)
+        metrics |= {"predicted_self_speedup": gain.speedup} if gain else {}
     metrics |= {f"seconds/{phase}": seconds for phase, seconds in entry.seconds.items()}
     if entry.reply is not None:
         usage = entry.reply.usage
@@ -219,6 +225,10 @@ def _final(summary: Summary) -> dict[str, object]:
         "gate/size": summary.gate.size,
         "gate/heldout_speedup": summary.gate.heldout_speedup,
         "gate/phi": summary.gate.phi,
+        "gate/predicted_speedup": summary.gate.transfer.speedup if summary.gate.transfer else None,
+        "predicted/gpu": summary.predicted.gpu if summary.predicted else None,
+        "predicted/self_speedup": summary.predicted.speedup if summary.predicted else None,
+        "measured": summary.measured,
         "ended_by": summary.ended_by,
         "spent/tokens": summary.spent.tokens,
         "spent/dollars": summary.spent.dollars,

@@ -79,7 +79,9 @@ def test_every_iteration_is_logged_with_its_figures(sweep):
             result = json.loads((folder / f"{row['iteration']:02}_result.json").read_text())
             assert row["outcome"] == result["outcome"]
             assert row["score"] == pytest.approx(result["score"])
-            assert row["best_score"] >= row["score"]
+            assert (
+                row["best_score"] >= rows[0]["score"]
+            )  # a higher score is not promoted if a test says that it is chance
             if result["outcome"] == "scored":
                 timed = result["sizes"][0]
                 assert row["ms/128×128·10"] > 0

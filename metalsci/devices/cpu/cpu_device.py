@@ -18,7 +18,7 @@ from metalsci.devices import ceilings as roofline
 from metalsci.devices.buffer_plan import lay_out
 from metalsci.devices.ceilings import Ceilings, GivenCeilings
 from metalsci.devices.cpu.processor import describe_processor, processor_name
-from metalsci.devices.errors import Crash, PipelineFailure, TimeLimit
+from metalsci.devices.errors import Crash, PipelineFailure, TimeLimit, Uncounted
 from metalsci.devices.program import Array, Call, Program, Symbol, fit_threadgroup
 from metalsci.devices.protocol import Elapsed, Machine, Module
 from metalsci.msl.diagnostics import CompileError, Diagnostic
@@ -173,9 +173,14 @@ class CpuStage:
         return Elapsed(time.seconds, time.wall)
 
     def profile(self, commands: cpu_metal.CommandBuffer) -> Profile:
-        """Count the events that a GPU would have. The outputs hold anything afterwards."""
+        """Count the work of a GPU. Leaves anything in the outputs."""
         with _typed_failures():
-            return self._device.profile(commands.dispatches, timeout=self._time_limit)
+            try:
+                return self._device.profile(commands.dispatches, timeout=self._time_limit)
+            except (cpu_metal.DeviceCrash, cpu_metal.DeviceTimeout):
+                raise
+            except (cpu_metal.DispatchError, CompileError) as error:
+                raise Uncounted(str(error)) from error
 
     def check(
         self, module: "CpuModule", calls: Sequence[int], groups: Groups | None = None

@@ -71,7 +71,7 @@ def dispatch_time(profile: DispatchProfile, gpu: GpuValues) -> DispatchTime:
     path, share, rounds = counters.critical, place.share, place.rounds
     missed = _held(path.far, path.misses, cache_lines(gpu, place))
     spilled = _spilled(profile, gpu)
-    code = max(1.0, counters.hot_code / gpu.instruction_cache)
+    code = math.sqrt(max(1.0, counters.hot_code / gpu.instruction_cache))  # what is fetched again is in part hidden
     own_wait = gpu.cached_wait if _own_bytes(profile, place) <= gpu.line_cache else gpu.memory_wait
     cycles = {
         "issue": max(counters.issue * share / gpu.issues, path.chain * rounds) * code,

@@ -5,13 +5,15 @@ A prediction is the same on every machine and in every run: nothing is repeated,
 
 from collections.abc import Sequence
 
+from metalsci.cpu_metal.profiler.counters import Profile
 from metalsci.devices.apple.chips import ceilings_of
 from metalsci.devices.apple.gpu_machine import describe_gpu
 from metalsci.devices.ceilings import Ceilings, GivenCeilings
 from metalsci.devices.cpu.cpu_device import CpuDevice, CpuExecution, CpuModule, CpuStage
 from metalsci.devices.program import Array, Program
 from metalsci.devices.protocol import Elapsed, Machine, Module
-from metalsci.devices.virtual.gpu_facts import GpuValues, facts_of
+from metalsci.devices.virtual.advice import bottleneck
+from metalsci.devices.virtual.gpu_facts import GpuFacts, facts_of
 from metalsci.devices.virtual.prediction import Prediction, predict
 from metalsci.msl.diagnostics import Diagnostic
 from metalsci.msl.language.math_mode import MathMode
@@ -51,6 +53,10 @@ class VirtualDevice:
         return f"{self._facts.name} with {self._facts.cores.value:.0f} GPU cores, predicted from counts"
 
     @property
+    def predicted_gpu(self) -> GpuFacts:
+        return self._facts
+
+    @property
     def ceilings(self) -> Ceilings:
         return self._given.over(lambda: ceilings_of(self._facts.name, round(self._facts.cores.value)))
 
@@ -59,21 +65,22 @@ class VirtualDevice:
         return describe_gpu(self.name, self.ceilings)
 
     def compile(self, source: str | Unit, signatures: Sequence[KernelSignature]) -> "VirtualModule":
-        return VirtualModule(self._cpu.compile(source, signatures))
+        return VirtualModule(self._cpu.compile(source, signatures), self._facts)
 
     def stage(self, program: Program) -> "VirtualStage":
-        return VirtualStage(self._cpu.stage(program), self._facts.values())
+        return VirtualStage(self._cpu.stage(program), self._facts)
 
     def close(self) -> None:
         self._cpu.close()
 
 
 class VirtualModule:
-    """Candidate for the software device. `remarks` are predictions of the programs that it was timed on last."""
+    """A candidate for the software device. `profiles`: what was counted of it, by stage."""
 
-    def __init__(self, module: CpuModule) -> None:
+    def __init__(self, module: CpuModule, gpu: GpuFacts) -> None:
         self.module = module
-        self.predictions: list[Prediction] = []
+        self.profiles: dict[VirtualStage, Profile] = {}
+        self._gpu = gpu
 
     @property
     def warnings(self) -> Sequence[Diagnostic]:
@@ -81,11 +88,12 @@ class VirtualModule:
 
     @property
     def remarks(self) -> Sequence[str]:
-        if not self.predictions:
+        """The bottleneck at the size that takes longest."""
+        predictions = [predict(profile, self._gpu) for profile in self.profiles.values()]
+        if not predictions:
             return []
-        slowest = max(self.predictions, key=lambda prediction: prediction.seconds)
-        name, share = slowest.bottleneck
-        return [f"predicted on {slowest.gpu}: {100 * share:.0f} % of the time at the largest size is {name}"]
+        slowest = max(predictions, key=lambda prediction: prediction.seconds)
+        return [f"predicted on {slowest.gpu}: {bottleneck(slowest)}"]
 
     def close(self) -> None:
         self.module.close()
@@ -94,9 +102,9 @@ class VirtualModule:
 class VirtualStage:
     """Program staged on the software device. `current`: the execution whose results the outputs hold, or None."""
 
-    def __init__(self, stage: CpuStage, gpu: GpuValues) -> None:
+    def __init__(self, stage: CpuStage, gpu: GpuFacts) -> None:
         self._stage = stage
-        self._gpu = gpu
+        self.gpu = gpu
         self.current: VirtualExecution | None = None
 
     def bind(self, module: Module) -> "VirtualExecution":
@@ -117,14 +125,9 @@ class VirtualStage:
     def close(self) -> None:
         self._stage.close()
 
-    def predict(self, execution: CpuExecution) -> Prediction:
+    def count(self, execution: CpuExecution) -> Profile:
         self.current = None  # counting leaves anything in the outputs
-        return predict(execution.profile(), self._gpu)
-
-    @property
-    def launch(self) -> float:
-        """Seconds that a GPU takes for a dispatch that does nothing."""
-        return float(self._gpu.launch)
+        return execution.profile()
 
 
 class VirtualExecution:
@@ -134,15 +137,17 @@ class VirtualExecution:
         self._stage = stage
         self._module = module
         self._execution = execution
-        self._prediction: Prediction | None = None
+
+    def profile(self) -> Profile:
+        profiles = self._module.profiles
+        if self._stage not in profiles:
+            profiles[self._stage] = self._stage.count(self._execution)
+        return profiles[self._stage]
 
     @property
     def prediction(self) -> Prediction:
-        """Prediction for one run. Raises Crash and TimeLimit if the candidate cannot be counted."""
-        if self._prediction is None:
-            self._prediction = self._stage.predict(self._execution)
-            self._module.predictions.append(self._prediction)
-        return self._prediction
+        """Prediction for one run. Raises CANDIDATE_FAULTS where the candidate cannot be counted."""
+        return predict(self.profile(), self._stage.gpu)
 
     def run(self) -> Elapsed:
         seconds, wall = self.prediction.seconds, 0.0
@@ -153,4 +158,4 @@ class VirtualExecution:
 
     def launch_cost(self) -> Elapsed:
         dispatches = sum(dispatch.profile.dispatches for dispatch in self.prediction.dispatches)
-        return Elapsed(self._stage.launch * dispatches, 0.0)
+        return Elapsed(self._stage.gpu.launch.value * dispatches, 0.0)

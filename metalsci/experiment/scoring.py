@@ -1,0 +1,62 @@
+"""Scores on a machine without a GPU: `score=measured|predicted|both`."""
+
+from collections.abc import Callable
+from enum import Enum
+
+from omegaconf import DictConfig, open_dict
+
+from metalsci.devices.auto import has_metal
+from metalsci.devices.protocol import Device, Predicting
+from metalsci.devices.virtual.forecast import Forecast
+from metalsci.evaluation.forecasting import Forecaster, forecaster
+from metalsci.evaluation.promotion.predicted import NotPredictedSlower, PredictedFaster
+from metalsci.evaluation.promotion.protocol import Promotion
+from metalsci.experiment.instantiation import ConfigError
+
+_CPU = "metalsci.devices.cpu.cpu_device.CpuDevice"
+_AUTO = "metalsci.devices.auto.choose"
+_VIRTUAL = "metalsci.devices.virtual.virtual_device.VirtualDevice"
+
+
+class ScoredBy(Enum):
+    """Kind of time that a challenger is judged by.
+
+    measured: of this machine. predicted: of a GPU that is not there. both: faster here, and not predicted slower there.
+    """
+
+    measured = "measured"
+    predicted = "predicted"
+    both = "both"
+
+
+def on_the_predicted_gpu(cfg: DictConfig) -> DictConfig:
+    """Put the virtual GPU in the place of the software device, if predicted times are to be the score.
+
+    Raises ConfigError for a device that measures and cannot count.
+    """
+    if cfg.score is not ScoredBy.predicted or cfg.device._target_ == _VIRTUAL:
+        return cfg
+    if cfg.device._target_ != _CPU and (cfg.device._target_ != _AUTO or has_metal()):
+        raise ConfigError("score=predicted counts what cpu_metal executes: set device=cpu or device=virtual with it")
+    cfg = cfg.copy()
+    with open_dict(cfg):
+        device = cfg.device
+        kept = {name: device[name] for name in ("threads", "math_mode", "time_limit", "ceilings") if name in device}
+        cfg.device = {"_target_": _VIRTUAL, "chip": cfg.chip, **kept}
+    return cfg
+
+
+def forecaster_of(cfg: DictConfig, device: Device) -> Forecaster | None:
+    """Make the forecaster of a run; None if only measured times count and nobody is told of others."""
+    if cfg.score is ScoredBy.measured and not cfg.prompt.get("profile", False):
+        return None
+    return forecaster(device, cfg.chip)
+
+
+def promotion_by(
+    scored_by: ScoredBy, device: Device, rule: Promotion, seed: Callable[[], Forecast | None]
+) -> Promotion:
+    """Make the promotion rule. seed: the forecast of the seed kernel; None on a device that counts nothing."""
+    if isinstance(device, Predicting):
+        return PredictedFaster()
+    return NotPredictedSlower(rule, seed) if scored_by is ScoredBy.both else rule
