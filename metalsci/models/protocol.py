@@ -58,6 +58,7 @@ class Prompt:
     tried: sources already evaluated in this run; proposing one again is a wasted iteration.
     said: the model's answer so far, if that was cut off; the new answer follows it.
     model: the member of an ensemble that is asked; empty for a model that is no ensemble.
+    figures: predicted of the parent on a GPU that is not there, by name: shares of its seconds, lanes at work and more.
     """
 
     system: str
@@ -67,11 +68,14 @@ class Prompt:
     tried: Tried = field(default_factory=Tried)
     said: str = ""
     model: str = ""
+    figures: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
         """Digest of the whole question."""
         facts = [self.system, self.user, self.iteration, self.parent, self.tried.digest, self.said]
+        if self.figures:
+            facts.append(dict(self.figures))
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

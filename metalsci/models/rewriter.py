@@ -7,6 +7,7 @@ import numpy as np
 
 from metalsci.models.protocol import Prompt, Response
 from metalsci.msl.language.spelling import spelling
+from metalsci.optimizer.bottlenecks import weighted
 from metalsci.optimizer.catalogue import Catalogue, CatalogueEntry, adjusted, default_catalogue
 from metalsci.optimizer.composer import Composer, Draft
 from metalsci.optimizer.syntax.source import Source
@@ -61,14 +62,14 @@ class Rewriter:
         """Return the first draft that is spelled like no source of this run."""
         rng = np.random.default_rng([self.seed, prompt.iteration])
         unchanged = spelling(prompt.parent)
-        for draft in self._drafts(Draft(Source(prompt.parent)), rng):
+        composer = Composer(weighted(self.catalogue, prompt.figures), rng)
+        for draft in self._drafts(Draft(Source(prompt.parent)), composer, rng):
             if draft.sentences and spelling(draft.text) != unchanged and draft.text not in prompt.tried:
                 return draft
         return None
 
-    def _drafts(self, parent: Draft, rng: np.random.Generator) -> Iterator[Draft]:
+    def _drafts(self, parent: Draft, composer: Composer, rng: np.random.Generator) -> Iterator[Draft]:
         """Yield compositions first; when those keep giving known sources, every single change there is."""
-        composer = Composer(self.catalogue, rng)
         for _ in range(_ATTEMPTS):
             rewrites = int(rng.integers(1, self.most_rewrites, endpoint=True))
             yield composer.compose(parent, rewrites, bold=bool(rng.random() < self.boldness))

@@ -11,6 +11,7 @@ import pytest
 from toy_search import archive_of
 
 from metalsci.devices.protocol import Machine
+from metalsci.devices.virtual.forecast import Forecast, PredictedSize
 from metalsci.evaluation.results import Evaluation, Outcome, Roofline, SizeResult, Timing
 from metalsci.files.locations import data
 from metalsci.models.protocol import Response
@@ -76,6 +77,21 @@ WRONG = entry(
 BEST = entry(1, scored(0.3, ("each threadgroup ran 8 simdgroups",)), "Drop the division.")
 
 
+FORESEEN = Forecast(
+    "M1 Pro",
+    (PredictedSize("256×256·50", 1e-4, 1e-4), PredictedSize("512×512·100", 4e-4, 4e-4)),
+    bottleneck="68 % moving lines of device memory at 56 simdgroups a core",
+    advice=("heat_step: 68 % moving lines of device memory: 2.3 lines of 128 bytes an access, 4.7 MB in all",),
+    lines=("line 9: 40 % of the instructions' cycles; loads touch 8 lines of 128 bytes where 2 would do",),
+    figures={"lanes": 0.5, "lines": 2.3, "registers": 20.0, "divergence": 0.0, "share/traffic": 0.68},
+)
+
+
+def foreseen(archive: Archive) -> Archive:
+    found = [replace(e, evaluation=replace(e.evaluation, forecast=FORESEEN)) for e in archive.entries]
+    return archive_of(*found)
+
+
 def archive(*entries: Entry) -> Archive:
     return archive_of(START, *entries)
 
@@ -88,6 +104,7 @@ def situations() -> dict[str, tuple[Archive, Request]]:
         "compile_error": (archive(BEST, REFUSED), Request((1,), (2,), id=3)),
         "wrong": (archive(BEST, REFUSED, WRONG), Request((1,), (3,), id=4)),
         "no_candidate": (archive(BEST, truncated), Request((1,), (2,), id=3)),
+        "predicted": (foreseen(archive(BEST)), Request((1,), id=2)),
         "stagnation": (archive(BEST, *near), Request((1,), (4,), id=5)),
         "memory": (remembering(archive(BEST, WRONG)), Request((1,), (3,), id=4)),
     }
@@ -126,6 +143,7 @@ SWITCHES = {
     "findings": ("wrong", "reads element 262144"),
     "roofline": ("first", "of the ceiling"),
     "device": ("compile_error", "8 simdgroups"),
+    "profile": ("predicted", "Predicted on M1 Pro, from counts, not measured"),
     "attempts": ("wrong", "## Attempt 3"),
     "history": ("wrong", "## So far"),
     "lessons": ("memory", "Avoid:"),
@@ -312,3 +330,21 @@ def test_a_digest_stands_for_all_that_is_asked():
     assert digest(0.2) == digest(0.2)
     assert digest(0.2) != digest(0.21)
     assert digest(0.2) != digest(0.2, kernel("another"))
+
+
+def test_what_is_predicted_is_called_so_and_can_be_left_out():
+    archive = foreseen(archive_of(START))
+    prompt = PromptBuilder().build(TASK, archive, Request((0,), id=1))
+    assert "Predicted on M1 Pro, from counts, not measured: 0.100 ms at 256×256·50" in prompt.user
+    assert "1.00x the seed kernel; 68 % moving lines" in prompt.user
+    assert "50 % of lanes at work" in prompt.user and "- line 9: 40 %" in prompt.user
+    assert prompt.figures == FORESEEN.figures
+    without = PromptBuilder(profile=False).build(TASK, archive, Request((0,), id=1))
+    assert "redicted" not in without.user and not without.figures
+    assert prompt.digest != without.digest
+
+
+def test_what_could_not_be_counted_is_a_sentence():
+    unknown = Forecast("M1 Pro", unknown="an access leads to memory of no argument")
+    told = describe(replace(scored(0.2), forecast=unknown), SEED, 0.2)
+    assert "Predicted on M1 Pro: nothing, since it cannot be counted (an access leads to memory" in told

@@ -1,7 +1,9 @@
 """An evaluation in words, for a model. The one place that turns results into prose."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from metalsci.devices.virtual.forecast import Forecast, predicted_gain
 from metalsci.evaluation.results import Evaluation, Outcome, Roofline, SizeResult
 from metalsci.msl.diagnostics import render
 
@@ -17,6 +19,7 @@ _ADVICE = {
     Outcome.DUPLICATE: "This source was already evaluated; propose something new.",
     Outcome.TIMED_OUT: "It was stopped: look for a loop that never ends or does far too much work.",
     Outcome.SUSPECT: "It is not promoted, and a person will look at it: a kernel has to do the work of the task.",
+    Outcome.UNCOUNTED: "Times are predicted from counts here: make no pointers from integers, and less code.",
     Outcome.CRASHED: "It was stopped by a memory fault: look for an index outside a buffer.",
 }
 
@@ -31,6 +34,7 @@ class Detail:
     - findings: the sanitizer's.
     - roofline: achieved rates, fractions of the ceiling, and what they mean.
     - device: the device's remarks on the execution.
+    - profile: the prediction for a GPU that is not there: bottleneck, advice and lines, by what was counted.
     """
 
     sizes: bool = True
@@ -39,12 +43,19 @@ class Detail:
     findings: bool = True
     roofline: bool = True
     device: bool = True
+    profile: bool = True
 
 
-def describe(evaluation: Evaluation, source: str | None, baseline: float, detail: Detail | None = None) -> str:
+def describe(
+    evaluation: Evaluation,
+    source: str | None,
+    baseline: float,
+    detail: Detail | None = None,
+    seed: Forecast | None = None,
+) -> str:
     """Return the result as Markdown: outcome, timings with fractions of the ceiling, or each fault and its place.
 
-    `baseline` is the seed kernel's score; `source` is quoted next to compile diagnostics.
+    `baseline` is the seed kernel's score, `seed` its prediction; `source` is quoted next to compile diagnostics.
     """
     detail = detail or Detail()
     lines = [_headline(evaluation, baseline, detail)]
@@ -62,9 +73,27 @@ def describe(evaluation: Evaluation, source: str | None, baseline: float, detail
     if detail.device and evaluation.remarks:
         lines.append("The device says:")
         lines += [f"- {remark}" for remark in evaluation.remarks]
+    if detail.profile and evaluation.forecast is not None:
+        lines += _foreseen(evaluation.forecast, seed)
     if evaluation.outcome in _ADVICE:
         lines.append(_ADVICE[evaluation.outcome])
     return "\n".join(lines)
+
+
+def _foreseen(forecast: Forecast, seed: Forecast | None) -> Iterator[str]:
+    if forecast.unknown:
+        yield f"Predicted on {forecast.gpu}: nothing, since it cannot be counted ({forecast.unknown})."
+        return
+    times = ", ".join(f"{1e3 * size.seconds:.3f} ms at {size.label}" for size in forecast.sizes)
+    gain = predicted_gain(forecast, seed)
+    told = f", {gain.speedup:.2f}x the seed kernel" if gain else ""
+    yield f"Predicted on {forecast.gpu}, from counts, not measured: {times}{told}; {forecast.bottleneck}."
+    figures = forecast.figures
+    yield (
+        f"- {100 * figures['lanes']:.0f} % of lanes at work, {figures['lines']:.1f} lines of 128 bytes an access, "
+        f"{figures['registers']:.0f} values alive, lanes part at {100 * figures['divergence']:.0f} % of the branches"
+    )
+    yield from (f"- {sentence}" for sentence in (*forecast.advice, *forecast.lines))
 
 
 def _headline(evaluation: Evaluation, baseline: float, detail: Detail) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from typing import Any
 
+from metalsci.evaluation.results import Evaluation
 from metalsci.models.protocol import Prompt
 from metalsci.models.tokens import estimate
 from metalsci.msl.text.quoting import fenced, inline, visible
@@ -84,6 +85,7 @@ class PromptBuilder:
     - edits: that an answer may be search/replace edits of the kernel to improve on, instead of the whole file.
     - freedom: what a candidate may change.
     - pitfalls: the mistakes that models make in Metal, attribute placement first.
+    - profile: predictions for a GPU that is not there, see `detail`; without them nothing is predicted for the prompt.
     - attempts: the strategy's feedback, at least the last candidate, next to the kernel to improve on.
     - history: a line for each of that many attempts, with the cause of a failure.
     - lessons: of that many of each kind, if the search has a memory.
@@ -99,6 +101,7 @@ class PromptBuilder:
     freedom: bool = True
     edits: bool = False
     pitfalls: bool = True
+    profile: bool = True
     attempts: bool = True
     history: int = 8
     lessons: int = 12
@@ -122,8 +125,12 @@ class PromptBuilder:
         for user in self._from_long_to_short(task, archive, request):
             if self.max_tokens is None or estimate(system) + estimate(user) <= self.max_tokens:
                 break
-        parent = archive[request.parents[0]].source or task.seed_kernel
-        return Prompt(system, visible(user), request.id, parent, archive.tried, model=request.model or "")
+        first = archive[request.parents[0]]
+        parent, forecast = first.source or task.seed_kernel, first.evaluation.forecast
+        figures = forecast.figures if forecast and self.profile else {}
+        return Prompt(
+            system, visible(user), request.id, parent, archive.tried, model=request.model or "", figures=figures
+        )
 
     def _with(self, parts: Mapping[str, bool | int | str]) -> "PromptBuilder":
         """Return a builder with some parts changed.
@@ -150,8 +157,8 @@ class PromptBuilder:
         They lose the history line by line, then the sources of the attempts, their results, the attempts themselves,
         and last the results of the kernel to improve on.
         """
-        detail = self.detail
-        short = replace(detail, sizes=False, findings=False, roofline=False, device=False)
+        detail = replace(self.detail, profile=self.profile and self.detail.profile)
+        short = replace(detail, sizes=False, findings=False, roofline=False, device=False, profile=False)
         whole = _Attempts.WHOLE if self.attempts else _Attempts.NONE
         for lines in range(min(self.history, archive.attempts), -1, -1):
             yield self._write(task, archive, request, lines, whole, detail)
@@ -162,7 +169,7 @@ class PromptBuilder:
     def _write(
         self, task: TaskView, archive: Archive, request: Request, lines: int, attempts: _Attempts, detail: Detail
     ) -> str:
-        baseline = archive.seed.score
+        baseline = archive.seed.evaluation
         parent, *others = (archive[i] for i in request.parents)
         sections = [
             f"# Task: {task.name}\n\n{task.brief.strip()}",
@@ -237,11 +244,11 @@ def _signatures(task: TaskView) -> str:
     return "## Signatures\n\n" + fenced("\n\n".join(heads))
 
 
-def _kernel(title: str, entry: Entry, baseline: float, detail: Detail, *, with_source: bool) -> str:
+def _kernel(title: str, entry: Entry, baseline: Evaluation, detail: Detail, *, with_source: bool) -> str:
     parts = [f"## {title}"]
     if with_source:
         parts.append(fenced(entry.source) if entry.source else "(no candidate was found in the answer)")
-    parts.append(describe(entry.evaluation, entry.source, baseline, detail))
+    parts.append(describe(entry.evaluation, entry.source, baseline.score, detail, baseline.forecast))
     return "\n\n".join(parts)
 
 

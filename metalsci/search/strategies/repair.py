@@ -10,7 +10,14 @@ from metalsci.evaluation.results import Evaluation, Outcome
 from metalsci.search.archive import Archive
 from metalsci.search.request import Request
 
-_PROMISING = (Outcome.COMPILE_ERROR, Outcome.PIPELINE_ERROR, Outcome.WRONG, Outcome.CRASHED, Outcome.TIMED_OUT)
+_PROMISING = (
+    Outcome.COMPILE_ERROR,
+    Outcome.PIPELINE_ERROR,
+    Outcome.WRONG,
+    Outcome.CRASHED,
+    Outcome.TIMED_OUT,
+    Outcome.UNCOUNTED,
+)
 
 
 class Repair:

@@ -1,5 +1,6 @@
 """Populations, step by step: how they treat their members."""
 
+from metalsci.devices.virtual.forecast import Forecast
 from metalsci.evaluation.promotion.protocol import Decision
 from metalsci.evaluation.results import Evaluation, Outcome
 from metalsci.search.archive import Archive, Entry
@@ -13,6 +14,11 @@ from metalsci.search.strategies.restarts import Restarts
 
 PLAIN = "kernel void k{}() {{}}"
 TILED = "kernel void k{}() {{ threadgroup float t[2048]; threadgroup_barrier(); }}"
+
+
+def _predicted(lanes: float) -> Forecast:
+    figures = {"lanes": lanes, "occupancy": 16.0, "share/issue": 0.6, "share/traffic": 0.4}
+    return Forecast("M1 Pro", figures=figures)
 
 
 class Play:
@@ -123,3 +129,13 @@ def test_the_front_keeps_what_nothing_beats_in_everything():
     tiled, simple, worse = play.tell(first, 3.0, TILED), play.tell(second, 2.0), play.tell(third, 1.5, TILED)
     assert {r.parents[0] for r in play.ask(60)} == {tiled, simple}
     assert worse not in {tiled, simple}
+
+
+def test_kernels_that_are_predicted_to_use_a_gpu_otherwise_are_of_another_kind():
+    play = Play(MapElites(descriptors=("lanes", "bottleneck"), greed=0.0, crossover=0.0))
+    for number, lanes in enumerate((1.0, 0.03, 0.04), 1):
+        evaluation = Evaluation(Outcome.SCORED, score=1.0 / number, forecast=_predicted(lanes))
+        request = Request((0,), id=number)
+        play.archive.add(Entry(number, PLAIN.format(number), evaluation, request))
+        play.strategy.tell(request, evaluation)
+    assert {request.parents[0] for request in play.ask(60)} == {0, 1, 2}  # 3 idles as 2 does, and is slower
