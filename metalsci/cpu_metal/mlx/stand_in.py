@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from metalsci.cpu_metal.mlx.arrays import StridedArray, is_mlx, mlx_array, strid
 from metalsci.cpu_metal.mlx.dtypes import ElementType, element_type
 from metalsci.cpu_metal.mlx.emitted_source import GeneratedKernel, Input, KernelWriter, template_argument
 from metalsci.cpu_metal.mlx.preamble import Preamble, installed_preamble
+from metalsci.cpu_metal.profiler.counters import Profile
 from metalsci.msl.diagnostics import CompileError, Finding
 from metalsci.msl.language.math_mode import MathMode
 
@@ -41,12 +43,14 @@ def metal_kernel(
     *,
     device: Device | None = None,
     check: bool = False,
+    profile: bool = False,
 ) -> "MetalKernel":
     """Make a kernel of the body `source`, called as one of `mx.fast.metal_kernel`.
 
     device: runs the kernel; by default a device that all kernels of this process share and that ends with it.
     check: every call runs under the sanitizer and raises DispatchError for its findings, by lines of `source` and
         `header`.
+    profile: every call also counts the work of a GPU, which `MetalKernel.profile` then holds, by lines of `source`.
 
     Raises ValueError as MLX does.
     """
@@ -58,6 +62,7 @@ def metal_kernel(
         _math_mode(compile_options),
         device,
         check,
+        profile,
     )
 
 
@@ -71,12 +76,16 @@ class MetalKernel:
         math_mode: MathMode,
         device: Device | None,
         check: bool,
+        count: bool,
     ) -> None:
         self._writer = writer
         self._ensure_row_contiguous = ensure_row_contiguous
         self._math_mode = math_mode
         self._given_device = device
         self._check = check
+        self._count = count
+        self.profile: Profile | None = None
+        """Of the last call, if the kernel was made with `profile=True`."""
         self._compiled: dict[GeneratedKernel, Kernel] = {}
 
     def __call__(
@@ -117,6 +126,8 @@ class MetalKernel:
         made = [_output(tuple(shape), kind, init_value) for shape, kind in zip(output_shapes, kinds, strict=True)]
         dispatched = kernel, [*self._bound(arrays), *made], _extent(grid, "grid"), _extent(threadgroup, "threadgroup")
         try:
+            if self._count:
+                self.profile = self._counted(*dispatched, generated)
             self._run(*dispatched)
         except DispatchError as error:
             raise type(error)([self._retold(finding, generated) for finding in error.findings]) from None
@@ -169,10 +180,28 @@ class MetalKernel:
         except PipelineError as error:  # too much threadgroup memory
             raise RuntimeError(f"[metal::Device] Unable to load kernel {kernel.name}\n{error}\n") from error
 
+    def _counted(
+        self, kernel: Kernel, bound: Sequence[Any], grid: Extent, threadgroup: Extent, generated: GeneratedKernel
+    ) -> Profile:
+        """Count before the kernel runs: counting puts back what it changes."""
+        group = [min(pair) for pair in zip(threadgroup, grid, strict=True)]
+        counted = self._device.profile([Dispatch(kernel, dict(enumerate(bound)), grid, group)])
+        before = self._lines_before(generated)
+        placed = [
+            replace(each, lines=tuple(replace(line, line=max(0, line.line - before)) for line in each.lines))
+            for each in counted.dispatches
+        ]
+        return replace(counted, dispatches=tuple(placed))
+
+    def _lines_before(self, generated: GeneratedKernel) -> int:
+        """Count the lines of the whole text before those of `source`."""
+        before = installed_preamble().compiled.count("\n")
+        return before + generated.source.count("\n", 0, generated.source.rindex(self._writer.body))
+
     def _retold(self, finding: Finding, generated: GeneratedKernel) -> Finding:
         """Place a finding at the lines of `source` and `header` instead of those of the whole text."""
         before = installed_preamble().compiled.count("\n")
-        body = before + generated.source.count("\n", 0, generated.source.rindex(self._writer.body))
+        body = self._lines_before(generated)
 
         def place(number: str) -> tuple[str, int]:
             line = int(number)
