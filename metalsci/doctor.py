@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -199,6 +200,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         action="store_true",
         help="measure them again: this machine has changed, or was busy at the last measurement",
     )
+    parser.add_argument(
+        "--calibrate",
+        type=Path,
+        metavar="FILE",
+        help="on a Mac: time micro-kernels and examples next to their predictions, and write what device.calibration "
+        "of device=virtual takes",
+    )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON on standard output")
     parser.add_argument("--version", action="version", version=f"metalsci {version('metalsci')}")
     parser.add_argument("--config-dir", "-cd", default=[], action="append", help="a folder with options of your own")
@@ -211,6 +219,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         device = make(cfg, "device")
     except (HydraException, ConfigError, UsageError) as error:
         parser.error(explain(error))
+    if told.calibrate:
+        _calibrate(device, told.calibrate, parser)
+        return
     if told.measure_ceilings:
         ceilings.forget()
     console = Console(highlight=False, soft_wrap=True, quiet=told.json)
@@ -233,6 +244,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if told.json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
     sys.exit(0 if healthy else 1)
+
+
+def _calibrate(device: Device, file: Path, parser: argparse.ArgumentParser) -> None:
+    """Exit with 1 if there is no GPU to be timed, or none that the model knows."""
+    from metalsci.cli.calibrating import calibrate_here
+    from metalsci.devices.apple.apple_device import AppleDevice
+
+    with closing(device):
+        if not isinstance(device, AppleDevice):
+            parser.exit(1, f"--calibrate times an Apple GPU, and this is {device.name}: run it on a Mac\n")
+        try:
+            calibrate_here(device, file, Console(highlight=False, soft_wrap=True))
+        except (DeviceError, OSError) as error:
+            parser.exit(1, f"{error}\n")
 
 
 def _compose(arguments: Sequence[str]) -> DictConfig:

@@ -155,13 +155,17 @@ class AppleDevice:
     def name(self) -> str:
         return f"{self.chip} through MLX"
 
+    @property
+    def gpu_cores(self) -> int | None:
+        """As configured, or as macOS reports them; None for a chip that is configured alone."""
+        return self._gpu_cores or (None if self._chip else _gpu_cores())
+
     @cached_property
     def ceilings(self) -> Ceilings:
         return self._given.over(self._data_sheet)
 
     def _data_sheet(self) -> Ceilings:
-        cores = self._gpu_cores or (None if self._chip else _gpu_cores())
-        return ceilings_of(self.chip, cores)
+        return ceilings_of(self.chip, self.gpu_cores)
 
     @property
     def machine(self) -> Machine:

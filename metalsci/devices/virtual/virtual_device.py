@@ -13,6 +13,7 @@ from metalsci.devices.cpu.cpu_device import CpuDevice, CpuExecution, CpuModule, 
 from metalsci.devices.program import Array, Program
 from metalsci.devices.protocol import Elapsed, Machine, Module
 from metalsci.devices.virtual.advice import bottleneck
+from metalsci.devices.virtual.calibration import calibrated
 from metalsci.devices.virtual.gpu_facts import GpuFacts, facts_of
 from metalsci.devices.virtual.prediction import Prediction, predict
 from metalsci.msl.diagnostics import Diagnostic
@@ -26,6 +27,8 @@ class VirtualDevice:
 
     - chip: one of those whose facts are published: M1, M1 Pro, M1 Max, M1 Ultra, M2, M2 Pro, M2 Max.
     - gpu_cores: of the chip's configurations; null for its largest.
+    - calibration: a file of `python -m metalsci.doctor --calibrate`, whose constants replace assumed ones; null for
+      none.
     - threads: worker threads of cpu_metal, which runs the kernels; null for every core that this process may use.
     - math_mode: fast (as in the published sweeps) or safe.
     - time_limit: seconds for one run of a task's program on cpu_metal; a candidate that takes longer is killed.
@@ -39,18 +42,24 @@ class VirtualDevice:
         *,
         chip: str = "M1 Pro",
         gpu_cores: int | None = None,
+        calibration: str | None = None,
         threads: int | None = None,
         math_mode: MathMode = MathMode.fast,
         time_limit: float = 10.0,
         ceilings: GivenCeilings = GivenCeilings(),
     ) -> None:
         self._facts = facts_of(chip, gpu_cores)
+        if calibration is not None:
+            self._facts = calibrated(self._facts, calibration)
+        self._how = "predicted from counts"
+        if calibration is not None:
+            self._how += ", calibrated"
         self._given = ceilings
         self._cpu = CpuDevice(threads=threads, math_mode=math_mode, time_limit=time_limit)
 
     @property
     def name(self) -> str:
-        return f"{self._facts.name} with {self._facts.cores.value:.0f} GPU cores, predicted from counts"
+        return f"{self._facts.name} with {self._facts.cores.value:.0f} GPU cores, {self._how}"
 
     @property
     def predicted_gpu(self) -> GpuFacts:
