@@ -21,7 +21,7 @@ def found() -> Iterator[Calibration]:
 
 @pytest.mark.parametrize("constant", ["memory_wait", "cached_wait", "threadgroup_wait", "barrier_wait", "collision"])
 def test_a_constant_is_found_by_timing(found: Calibration, constant: str) -> None:
-    """What one turn of a loop costs besides is a few dependent operations."""
+    """Allow a few dependent operations in each turn of a loop."""
     assert found.assumed[constant] <= found.constants[constant] <= found.assumed[constant] + 40
 
 
