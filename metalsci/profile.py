@@ -24,6 +24,7 @@ from metalsci.cli.config_errors import explain
 from metalsci.cli.consoles import accept_any_console
 from metalsci.cli.profile_source import Profiled, profile_file, profile_task
 from metalsci.cli.profile_view import page, show, show_both
+from metalsci.cpu_metal import ArchitectureError
 from metalsci.cpu_metal.errors import DispatchError, PipelineError
 from metalsci.devices.errors import DeviceError
 from metalsci.devices.virtual.gpu_facts import facts_of
@@ -32,7 +33,17 @@ from metalsci.files.locations import ensure_cache
 from metalsci.msl.diagnostics import CompileError, render
 from metalsci.task.loader import TaskError
 
-_EXPECTED = (HydraException, ConfigError, UsageError, TaskError, DeviceError, DispatchError, PipelineError, OSError)
+_EXPECTED = (
+    ArchitectureError,
+    HydraException,
+    ConfigError,
+    UsageError,
+    TaskError,
+    DeviceError,
+    DispatchError,
+    PipelineError,
+    OSError,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -34,9 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     try:
         settings = Significant(alpha=told.alpha, gain=told.gain, power=told.power)
+        device = CpuDevice(ceilings=GivenCeilings())
     except ValueError as error:
         parser.error(str(error))
-    device = CpuDevice(ceilings=GivenCeilings())
     workshop = Workshop(device)
 
     def show(rates: Rates) -> None:

@@ -19,6 +19,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from metalsci.cpu_metal import ArchitectureError
 from metalsci.cpu_metal import Device as SoftwareDevice
 from metalsci.devices.cpu.cpu_sanitizer import CpuSanitizer
 from metalsci.evaluation.evaluator import Evaluator
@@ -159,11 +160,12 @@ def check(source: str, task: str | None = None, *, math_mode: MathMode | str = M
         >>> check("kernel void f(device float *x [[buffer(0)]]) { x[0] = y; }").diagnostics[0].message
         "use of undeclared identifier 'y'"
 
-    Raises ConfigError and TaskError for a task that does not exist.
+    Raises ConfigError and TaskError for a task that does not exist, and ConfigError if METALSCI_ARCHITECTURE names a
+    processor that this one cannot stand in for.
     """
     mode = MathMode(math_mode)
     if task is None:
-        with SoftwareDevice(threads=1) as device:
+        with _plain_device() as device:
             return _compiled(device, source, mode)
     cfg = _evaluate_config(task, (f"device.math_mode={mode.value}",))
     with _evaluator(cfg, None) as evaluator:
@@ -222,6 +224,13 @@ def _compare_one(evaluator: Evaluator, baseline: str, name: str, source: str) ->
     except CompileError as error:
         return Compared(name, (), error.diagnostics, 0.0)
     return Compared(name, duels, (), speedup_of(duels))
+
+
+def _plain_device() -> SoftwareDevice:
+    try:
+        return SoftwareDevice(threads=1)
+    except ArchitectureError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _compiled(device: SoftwareDevice, source: str, math_mode: MathMode) -> Checked:
