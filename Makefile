@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run tasks examples test test-full attacks conformance lint test-apple test-hydra clean help
+.PHONY: run tasks examples bench test test-full attacks conformance lint test-apple test-hydra clean help
 
 help:           ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ tasks: $(VENV)/.installed         ## every seed kernel at every size, in one tab
 
 examples: $(VENV)/.installed      ## the hand-written kernels beside their seeds, in processor time, in one table
 	$(BIN)/python benchmarks/examples.py
+
+bench: $(VENV)/.installed         ## the software device beside PoCL, Intel's OpenCL runtime and C; on a quiet machine
+	$(BIN)/python benchmarks/bench.py
 
 # worksteal: a worker that has nothing left takes tests from the end of another's, so that files mostly stay together.
 test: $(VENV)/.installed-dev lint ## everything that CI checks, on every core

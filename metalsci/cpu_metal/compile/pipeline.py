@@ -1,5 +1,6 @@
 """One source through Clang: a shared object for each of its kernels, or all of its errors."""
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +13,10 @@ from metalsci.cpu_metal.compile.clang_diagnostics import diagnostics, files_read
 from metalsci.cpu_metal.compile.elf import ObjectFile, Variable, read_object, read_variables
 from metalsci.cpu_metal.compile.lanes.flow import RefusedError
 from metalsci.cpu_metal.compile.lanes.kernel import in_lanes
-from metalsci.cpu_metal.compile.lanes.steps import SIMDGROUP
 from metalsci.cpu_metal.compile.llvm.conversions import saturating
 from metalsci.cpu_metal.compile.llvm.division import without_traps
 from metalsci.cpu_metal.compile.symbols import ALLOWED, CHECKS, COUNTS, HELPERS, THREADGROUP_SECTION, WAITS
-from metalsci.cpu_metal.compile.toolchain import INCLUDE, Run, Toolchain, ToolchainError
+from metalsci.cpu_metal.compile.toolchain import INCLUDE, Run, TooLateError, Toolchain, ToolchainError
 from metalsci.cpu_metal.compile.wrapper import Mode, ThreadExecution, bare_unit, needs_group, unit
 from metalsci.cpu_metal.execute.host import processors
 from metalsci.cpu_metal.legalize import ranks, rewrite
@@ -48,6 +48,9 @@ _ELEMENTS = re.compile(r"^@metal_elements = .*?\[(?P<values>i32 [^\]]*)\]", re.M
 _MOST_REPAIRS = 8  # of operands within operands
 _Made = TypeVar("_Made")
 _NOT_VECTORISED = ("-fno-vectorize", "-fno-slp-vectorize")
+# Seconds of processor time that LLVM may take for vectors of threads, and for all else before it is to do less.
+_LANES_SECONDS, _FULL_SECONDS = 2.0, 3.0
+_LESS = ("-O1", *_NOT_VECTORISED, "-fno-unroll-loops")
 # Printed by Clang just before it vectorises: threads' own variables still live in memory.
 _BEFORE_VECTORISING = ("-mllvm", "-print-before=loop-vectorize", "-mllvm", "-filter-print-funcs=metal_run")
 _ALLOCA = re.compile(r"^ +%\S+ = alloca ", re.MULTILINE)
@@ -88,6 +91,8 @@ class _Compiled:
     object: ObjectFile
     messages: Sequence[Diagnostic]
     vectorised_in_error: bool
+    is_less: bool = False
+    """Optimised less than usual."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +157,10 @@ class Build:
                     source, left = source.then(error.edits), left - 1
 
 
+class _TooLateCompileError(CompileError):
+    """A refusal for the time of a step alone."""
+
+
 class _RepairableError(CompileError):
     """A refusal that `edits` repair."""
 
@@ -192,6 +201,8 @@ class _Scratch:
         _check_object(compiled.object, self._source.users, ALLOWED)
         self._ran(lambda: self._build.toolchain.link(self.path, [f"{index}.o"], f"{index}.so"), signature)
         memory = compiled.object.sections.get(THREADGROUP_SECTION, 0)
+        if compiled.is_less:
+            why = f"it is optimised less, since LLVM needed more than {_FULL_SECONDS:g} s of processor time for it"
         return BuiltKernel(mode, memory, _stack(compiled.object), why), compiled.messages
 
     def _in_lanes(self, index: int, signature: KernelSignature) -> tuple[BuiltKernel, Sequence[Diagnostic]]:
@@ -215,15 +226,19 @@ class _Scratch:
         try:
             self._ran(lambda: toolchain.simplify(self.path, first, simple, math_mode), signature)
             module = (self.path / simple).read_text(encoding="utf-8")
-            made = in_lanes(module, "metal_run", _lanes(module), is_row=mode is Mode.GRID)
-            if not (forced or made.regions > 1 or made.has_loops or made.width == SIMDGROUP):
-                raise RefusedError("")
+            width, is_row = _lanes(module), mode is Mode.GRID
+            made = in_lanes(module, "metal_run", width, is_row=is_row, if_faster=not forced)
             (self.path / first).write_text(made.module, encoding="utf-8")
-            self._ran(lambda: toolchain.optimise(self.path, first, output, math_mode, _NOT_VECTORISED), signature)
+            how_long = math.inf if forced else _LANES_SECONDS
+            self._ran(
+                lambda: toolchain.optimise(self.path, first, output, math_mode, _NOT_VECTORISED, how_long), signature
+            )
+        except _TooLateCompileError as error:
+            raise RefusedError("the compiler takes too long to make vectors of it") from error
         except CompileError as error:
             if forced:
                 raise
-            raise RefusedError("the compiler takes too long to make vectors of it") from error
+            raise RefusedError("the compiler does not take it as vectors") from error
         compiled = read_object((self.path / output).read_bytes())
         _check_object(compiled, self._source.users, ALLOWED)
         self._ran(lambda: toolchain.link(self.path, [output], f"{index}.so"), signature)
@@ -320,10 +335,17 @@ class _Scratch:
         module.write_text(divided, encoding="utf-8")
         flags = _NOT_VECTORISED if wide else _BEFORE_VECTORISING if vectorised else ()
         toolchain, math_mode = self._build.toolchain, self._build.math_mode
-        messages = self._ran(
-            lambda: toolchain.optimise(self.path, module.name, f"{index}.o", math_mode, flags), signature
-        )
+        names, is_less = (module.name, f"{index}.o"), False
+        try:
+            messages = self._ran(
+                lambda: toolchain.optimise(self.path, *names, math_mode, flags, _FULL_SECONDS), signature
+            )
+        except _TooLateCompileError:  # better slow than refused
+            is_less = True
+            messages = self._ran(lambda: toolchain.optimise(self.path, *names, math_mode, _LESS), signature)
         compiled = read_object((self.path / f"{index}.o").read_bytes())
+        if is_less:
+            return _Compiled(compiled, found, False, is_less=True)
         # On the promise that threads are independent, neighbouring threads would share variables that live in memory.
         shared = _ALLOCA.search(messages) is not None
         return _Compiled(compiled, found, vectorised and (wide or shared))
@@ -332,6 +354,8 @@ class _Scratch:
         """Run a step after Clang's first. Return its output. Raises CompileError if it failed."""
         try:
             run = step()
+        except TooLateError as error:
+            raise _TooLateCompileError([Diagnostic(Severity.ERROR, 0, 0, str(error))]) from error
         except ToolchainError as error:
             raise CompileError([Diagnostic(Severity.ERROR, 0, 0, str(error))]) from error
         if run.code:

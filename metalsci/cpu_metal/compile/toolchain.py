@@ -6,6 +6,7 @@ import re
 import select
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -53,6 +54,8 @@ _OPTIMISATION = (
     "-mllvm",
     "-tail-dup-placement=0",
 )
+# Loops of few rounds are unrolled whole before threads become lanes, as -O3 does it: tables in them become constants.
+_WHOLE_LOOPS = ("-mllvm", "-unroll-threshold=300")
 _MATH: dict[MathMode, tuple[str, ...]] = {
     # Kernels in the wild test for infinities under fast math and are right on Apple's GPUs, so those stay.
     # (Without `__FAST_MATH__`, then, which Metal defines all the same.)
@@ -65,6 +68,7 @@ _FREESTANDING = ("-std=c11", "-ffreestanding", "-fno-stack-protector", "-fPIC", 
 # Files that Clang may read next to the source: on aarch64 a processor cannot be asked for its own features.
 _READABLE = (str(INCLUDE), "/proc/cpuinfo", "/dev/urandom")
 _NOT_ISOLATED, _NOT_STARTED = 126, 127  # exit statuses of the launcher
+_SLACK = 20  # times its limit of processor time that a process may take by the wall
 _MAX_MESSAGES = 16 << 20  # bytes
 _LONG_LINE = re.compile(r"^(.{2000}).+", re.MULTILINE)
 _PLACED = re.compile(r":\d+:\d+:(?:(?:\{[^}\n]*\})+:)? (?:fatal )?error: ")
@@ -73,6 +77,10 @@ _UNPLACED = re.compile(r"^(?:clang: |LLVM |fatal )*(?:error|ERROR): (.+)", re.MU
 
 class ToolchainError(RuntimeError):
     """A failure of the compiler itself: it crashed, ran out of time or memory, or reports nothing about the source."""
+
+
+class TooLateError(ToolchainError):
+    """A limit of processor time that was not enough."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +92,10 @@ class Toolchain:
 
     limits: Limits = field(default_factory=Limits)
     timeout: float = 60.0
-    """Seconds that one process may take."""
+    """Seconds of processor time that one process may take."""
     patience: float = 180.0
-    """Seconds that all of one source's processes may take: see `isolated`."""
-    deadline: float = math.inf
+    """Seconds of processor time that all of one source's processes may take: see `isolated`."""
+    spent: "Spent | None" = None
     target: str = field(default_factory=this_machine)
     """Clang's name of the machine that kernels run on."""
     architecture: str = "native"
@@ -100,9 +108,10 @@ class Toolchain:
         """Return a toolchain for one source, from now on.
 
         Every process is started by `launcher`, so that it can only read, compute and write into its folder, and after
-        `patience` seconds there is no time for any.
+        `patience` seconds of processor time there is none left for any. Whether a source is refused for that does not
+        depend on what else the machine does.
         """
-        return replace(self, launcher=launcher, deadline=time.monotonic() + self.patience)
+        return replace(self, launcher=launcher, spent=Spent())
 
     @cached_property
     def zig(self) -> str:
@@ -132,10 +141,21 @@ class Toolchain:
             raise ToolchainError(f"the compiler failed: {reasons or f'status {run.code}, without a word'}")
         return run
 
-    def optimise(self, folder: Path, module: str, output: str, math_mode: MathMode, flags: Sequence[str]) -> "Run":
-        """Compile `module`, LLVM's text in `folder`, to the object `output`."""
+    def optimise(
+        self,
+        folder: Path,
+        module: str,
+        output: str,
+        math_mode: MathMode,
+        flags: Sequence[str],
+        seconds: float = math.inf,
+    ) -> "Run":
+        """Compile `module`, LLVM's text in `folder`, to the object `output`.
+
+        seconds: of processor time. Raises TooLateError if those are not enough.
+        """
         how = [*self._machine, *_OPTIMISATION, *_MATH[math_mode], *flags]
-        return self._run(["clang", *how, "-x", "ir", "-c", module, "-o", output], folder)
+        return self._run(["clang", *how, "-x", "ir", "-c", module, "-o", output], folder, seconds=seconds)
 
     def optimise_text(self, folder: Path, module: str, output: str, math_mode: MathMode) -> "Run":
         """Optimise `module`, LLVM's text in `folder`, for one thread and without vectors, and write it to `output`."""
@@ -162,7 +182,7 @@ class Toolchain:
 
         Functions are inlined. Nothing is vectorised, and only whole loops are unrolled.
         """
-        how = [*self._machine, "-O2", "-flto=thin", "-fPIC", *_MATH[math_mode], "-S", "-emit-llvm"]
+        how = [*self._machine, "-O2", "-flto=thin", *_WHOLE_LOOPS, "-fPIC", *_MATH[math_mode], "-S", "-emit-llvm"]
         return self._run(["clang", *how, "-x", "ir", module, "-o", output], folder)
 
     def build_prelude(self, output: Path, math_mode: MathMode) -> None:
@@ -212,7 +232,13 @@ class Toolchain:
     def _clang(self, math_mode: MathMode) -> list[str]:
         return ["clang", *self._machine, *_LANGUAGE, *_OPTIMISATION, *_MATH[math_mode], "-I", str(INCLUDE)]
 
-    def _run(self, arguments: Sequence[str], folder: Path, readable: Sequence[str] = ()) -> "Run":
+    def _run(
+        self, arguments: Sequence[str], folder: Path, readable: Sequence[str] = (), seconds: float = math.inf
+    ) -> "Run":
+        used = self.spent.seconds if self.spent is not None else 0.0
+        allowed = min(seconds, self.timeout, self.patience - used)
+        if allowed <= 0:
+            raise TooLateError(f"the compiler needed more than {self.patience:g} s of processor time")
         if self.launcher is None:
             launch = []
         else:
@@ -227,17 +253,21 @@ class Toolchain:
             start_new_session=True,
         )
         try:
-            self.limits.apply(process.pid)
-            messages = self._messages(process)
-        except subprocess.TimeoutExpired as error:
-            raise ToolchainError(f"the compiler needed more than {error.timeout:g} s") from None
+            self.limits.apply(process.pid, allowed)
+            messages = self._messages(process, _SLACK * max(allowed, 1.0))
+            taken = _wait(process)
         finally:
             # If the kernel lets Clang have children, its session ends with it.
-            if process.poll() is None:
+            if process.returncode is None:
                 os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+                _wait(process)
             if process.stderr is not None:
                 process.stderr.close()
+        if self.spent is not None:
+            self.spent.add(taken)
+        if process.returncode in (-signal.SIGKILL, -signal.SIGXCPU) and taken > 0.9 * max(1, math.ceil(allowed)):
+            most = allowed if allowed in (seconds, self.timeout) else self.patience
+            raise TooLateError(f"the compiler needed more than {most:g} s of processor time")
         if process.returncode < 0:
             number = -process.returncode
             raise ToolchainError(f"the compiler was ended by signal {number} ({signal.strsignal(number)})")
@@ -247,22 +277,57 @@ class Toolchain:
             raise ToolchainError("the compiler could not be isolated from the rest of the machine")
         return Run(process.returncode, _LONG_LINE.sub(r"\1 …", messages.decode(errors="replace")))
 
-    def _messages(self, process: subprocess.Popen[bytes]) -> bytes:
-        """Read the process's output until it ends. Raises TimeoutExpired, and ToolchainError if it is too much."""
+    def _messages(self, process: subprocess.Popen[bytes], seconds: float) -> bytes:
+        """Read a process's messages until it ends.
+
+        seconds: by the wall, far above its limit of processor time. Raises ToolchainError for a process that is late
+            or says too much.
+        """
         assert process.stderr is not None
-        deadline = min(time.monotonic() + self.timeout, self.deadline)
+        deadline = time.monotonic() + seconds
         readable = select.poll()
         readable.register(process.stderr, select.POLLIN)
         said = bytearray()
         while readable.poll(max(0.0, deadline - time.monotonic()) * 1e3):
             part = os.read(process.stderr.fileno(), 1 << 16)
             if not part:
-                process.wait(max(0.0, deadline - time.monotonic()))
+                _await_end(process, deadline - time.monotonic())
                 return bytes(said)
             said += part
             if len(said) > _MAX_MESSAGES:
                 raise ToolchainError(f"the compiler had more than {_MAX_MESSAGES:,} bytes to say")
-        raise subprocess.TimeoutExpired(process.args, self.patience if deadline == self.deadline else self.timeout)
+        raise ToolchainError(f"the compiler slept: it has not ended after {seconds:g} s")
+
+
+@dataclass
+class Spent:
+    """Processor time of all compiler processes of one source."""
+
+    seconds: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, seconds: float) -> None:
+        with self._lock:
+            self.seconds += seconds
+
+
+def _await_end(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Wait for the end of a process that has nothing more to say. Raises ToolchainError if it is late."""
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        ended = select.poll()
+        ended.register(descriptor, select.POLLIN)
+        if not ended.poll(max(0.0, seconds) * 1e3):
+            raise ToolchainError("the compiler slept: it has not ended in time")
+    finally:
+        os.close(descriptor)
+
+
+def _wait(process: subprocess.Popen[bytes]) -> float:
+    """Wait for the end of a process. Return its processor time in seconds."""
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return used.ru_utime + used.ru_stime
 
 
 @dataclass(frozen=True)

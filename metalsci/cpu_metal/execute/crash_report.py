@@ -22,7 +22,11 @@ _FINDINGS = {
 
 def timed_out(commands: CommandBuffer, status: Status, timeout: float | None) -> DeviceTimeout:
     return DeviceTimeout(
-        [Finding(f"{_where(commands, status.finished)}: not finished after {timeout:g} s", "timed out")]
+        [
+            Finding(
+                f"{_where(commands, status.finished)}: not finished after {timeout:g} s of processor time", "timed out"
+            )
+        ]
     )
 
 

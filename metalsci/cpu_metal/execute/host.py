@@ -1,5 +1,6 @@
 """The device's needs of the operating system: shared memory by descriptor, process limits, processors. Linux."""
 
+import math
 import os
 import platform
 import resource
@@ -13,18 +14,17 @@ MOST_WORKERS = 255
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of one compiler process: seconds of processor time, bytes of address space and of a written file."""
+    """Limits of one compiler process: bytes of address space and of a written file."""
 
-    seconds: int = 60
     memory: int = 4 << 30
     file_size: int = 64 << 20
 
-    def apply(self, process: int) -> None:
-        """Apply the limits to a child that has just been started."""
+    def apply(self, process: int, seconds: float) -> None:
+        """Apply the limits to a child that has just been started, and one of processor time."""
         limit(
             process,
             {
-                resource.RLIMIT_CPU: self.seconds,
+                resource.RLIMIT_CPU: max(1, math.ceil(seconds)),
                 resource.RLIMIT_AS: self.memory,
                 resource.RLIMIT_FSIZE: self.file_size,
                 resource.RLIMIT_CORE: 0,

@@ -175,12 +175,20 @@ class Flow:
         code = self.values.code
         if len(targets) > 1:
             raise RefusedError("threads that part come together in two places")
-        target = self._target(targets.pop()) if targets else self.done
-        if not self.live or target == self.done:
-            code.do(f"br label {target}")
-            return
-        alive = code.any(code.new(f"load {code.mask}, ptr {self.live}"))
-        code.do(f"br i1 {alive}, label {target}, label {self.done}")
+        node = targets.pop() if targets else END
+        group = self._groups.get(node)
+        way = code.name() if group is not None else self._target(node)
+        if self.live and way != self.done:
+            alive = code.any(code.new(f"load {code.mask}, ptr {self.live}"))
+            code.do(f"br i1 {alive}, label {way}, label {self.done}")
+        else:
+            code.do(f"br label {way}")
+        if group is not None:  # they part there again, such as in a loop that all of them come to
+            code.label(way)
+            self._clear(group)
+            all_of_them = code.new(f"load {code.mask}, ptr {self.live}") if self.live else "splat (i1 true)"
+            code.do(f"store {code.mask} {all_of_them}, ptr {self._mask(node)}")
+            code.do(f"br label {group.start}")
 
     def _clear(self, group: _Group) -> None:
         code = self.values.code

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from metalsci.cpu_metal.compile.lanes.choices import with_choices_apart
 from metalsci.cpu_metal.compile.lanes.code import Code
 from metalsci.cpu_metal.compile.lanes.control import Flow
 from metalsci.cpu_metal.compile.lanes.flow import END, Graph, RefusedError, end_early
@@ -13,6 +14,7 @@ from metalsci.cpu_metal.compile.lanes.steps import EXCHANGE, SIMDGROUP, SIMDGROU
 from metalsci.cpu_metal.compile.lanes.values import MOST_VECTORS, OwnVariable, Values
 from metalsci.cpu_metal.compile.lanes.variables import shapes_of, variables
 from metalsci.cpu_metal.compile.lanes.widen import widen
+from metalsci.cpu_metal.compile.lanes.worth import gathers_too_much
 from metalsci.cpu_metal.compile.llvm.function import Function, definitions, with_types_spelled_out
 from metalsci.cpu_metal.compile.llvm.value_types import layout
 
@@ -30,15 +32,14 @@ class InLanes:
     module: str
     width: int
     regions: int
-    has_loops: bool
-    """Whether threads have loops, or variables in memory."""
 
 
-def in_lanes(module: str, name: str, width: int, *, is_row: bool) -> InLanes:
+def in_lanes(module: str, name: str, width: int, *, is_row: bool, if_faster: bool = False) -> InLanes:
     """Make the function `name` of a module run vectors of `width` threads, or of a simdgroup if it has such calls.
 
     is_row: its threads are a row of the grid, and do not depend on their group. Raises RefusedError with the reason if
         that is impossible.
+    if_faster: refuse threads that a loop over threads runs faster.
     """
     lines = module.split("\n")
     definition = next((each for each in definitions(lines) if each.name == name), None)
@@ -47,18 +48,20 @@ def in_lanes(module: str, name: str, width: int, *, is_row: bool) -> InLanes:
     if definition.last - definition.first > 2 * _MOST_INSTRUCTIONS:
         raise RefusedError("it is too long")
     function = Function.parse(with_types_spelled_out(module, lines[definition.first : definition.last + 1]))
-    found = with_addresses_inside(section(function))
+    found = with_choices_apart(with_addresses_inside(section(function)))
     length = sum(len(node.body) for node in found.graph.nodes.values())
     if length > _MOST_INSTRUCTIONS:
         raise RefusedError(f"it is {length:,} instructions long, of which LLVM would make vectors for too long a time")
     callees = {each.callee for node in found.graph.nodes.values() for each in node.body}
     width = SIMDGROUP if callees & {EXCHANGE, SIMDGROUP_BARRIER} else width
     writer = _Writer(function, found, width, is_row)
+    if if_faster and width != SIMDGROUP:
+        writer.check_worth()
     body = writer.write()
     text = "\n".join([*lines[: definition.first], *body, *lines[definition.last + 1 :]])
     present = set(_declared(module))
     new = [line for name, line in writer.declared.items() if name not in present]
-    return InLanes(text + "\n".join(["", *new, ""]), width, len(writer.heads), writer.has_loops)
+    return InLanes(text + "\n".join(["", *new, ""]), width, len(writer.heads))
 
 
 def _declared(module: str) -> list[str]:
@@ -101,9 +104,14 @@ class _Writer:
         self._storage: dict[str, str] = {}
         self._alive = ""
 
-    @property
-    def has_loops(self) -> bool:
-        return bool(self._in_general.loops or self._storage)
+    def check_worth(self) -> None:
+        """Refuse threads that run faster one after the other. They must not wait for one another."""
+        if len(self.heads) > 1:
+            return
+        if not self._in_general.loops and all(each.shared for each in self._variables.values()):
+            raise RefusedError("")  # LLVM vectorises the loop over such threads as well, and sooner
+        if gathers_too_much(self._graph, self._in_rows):
+            raise RefusedError("threads leave a loop at different times in which each loads from places of its own")
 
     def _given(self, *, joined: bool) -> dict[str, Shape]:
         """Return shapes of a thread's place: in a row, or if a vector may reach over the ends of rows."""

@@ -135,10 +135,11 @@ def _split_at_barriers(graph: Graph) -> None:
             node.body, node.edges, node.condition, node.cases = node.body[:at], [Edge(rest, barrier=True)], None, ()
             node = following
         if part:
-            _come_from(graph, label, node.label)
+            come_from(graph, label, node.label)
 
 
-def _come_from(graph: Graph, old: str, new: str) -> None:
+def come_from(graph: Graph, old: str, new: str) -> None:
+    """Rename where the ways out of the node `new` come from, which was a part of `old`."""
     for label in graph.nodes[new].targets:
         if label in graph.nodes:
             graph.nodes[label] = _renamed(graph.nodes[label], old, new)

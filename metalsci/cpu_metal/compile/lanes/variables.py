@@ -27,7 +27,7 @@ def variables(around: Iterable[Block], graph: Graph) -> dict[str, OwnVariable]:
         known = layout(each.detail)
         if known is None or each.operands:
             raise RefusedError(f"a variable of type {each.detail}")
-        pointers = _pointers(each.result, [*inside, *phis])
+        pointers = pointers_from(each.result, [*inside, *phis])
         if any(each.result in use.used and not use.callee.startswith(_LIFETIME) for use in outside):
             if any(_writes(use, pointers) for use in inside):
                 raise RefusedError("a variable that is used outside of threads too")
@@ -46,7 +46,7 @@ def shapes_of(found: Mapping[str, OwnVariable]) -> dict[str, Shape]:
     return given
 
 
-def _pointers(name: str, instructions: list[Instruction]) -> set[str]:
+def pointers_from(name: str, instructions: list[Instruction]) -> set[str]:
     """Return the pointers that are computed from a pointer."""
     found, changed = {name}, True
     while changed:

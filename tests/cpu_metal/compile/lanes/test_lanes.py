@@ -135,6 +135,28 @@ kernel void k(device const int *s, device int *o, constant int &n, uint i [[thre
 """,
         (64,),
     ),
+    "one of two places": (
+        """
+kernel void k(device const int *s, device int *o, constant int &n, uint i [[thread_position_in_grid]]) {
+ int a[16]; for (int q = 0; q < n; ++q) a[q] = s[i] * q;
+ for (int r = 0; r < n; ++r) for (int q = 0; q < n; ++q) a[q] += s[q] + r;
+ int b = 0; for (int q = 0; q < n; ++q) b += s[i] & 1 ? a[q] : s[q + i];
+ o[i] = b; }
+""",
+        (64,),
+    ),
+    "threads that part where others have come together": (
+        """
+kernel void k(device const int *s, device int *o, constant int &n, uint i [[thread_position_in_grid]]) {
+ if (s[i] % 5 == 0) { o[i] = -1; return; }
+ if (s[i] & 1) {
+  for (int q = 0; q < n; ++q) { if (s[(i + q) % 64] & 1) continue; o[i] += q + s[q]; }
+  return;
+ }
+ o[i] = s[i] * 3; }
+""",
+        (64,),
+    ),
     "vectors in a loop": (
         """
 kernel void k(device const int4 *s, device int4 *o, constant int &n, uint i [[thread_position_in_grid]]) {

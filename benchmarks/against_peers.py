@@ -1,0 +1,146 @@
+"""The seed kernels on the software device and on its peers, in turn."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from statistics import geometric_mean
+from subprocess import CalledProcessError
+
+import numpy as np
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from peers import NATIVE, NATIVE_TASKS, PLATFORMS, Environment, How, Peer, PeerError, native, opencl
+
+from metalsci.devices.cpu.cpu_device import CpuDevice
+from metalsci.experiment.schemas import register
+from metalsci.files.locations import data
+from metalsci.task.loader import Problem
+
+OURS = "ours"
+ENOUGH = 0.02  # seconds of processor time in a sample: a round trip costs some of it
+
+
+@dataclass(frozen=True)
+class Row:
+    """Least milliseconds of one run by who ran it, in processor time and by the wall.
+
+    why: the reason of each peer that did not run it.
+    """
+
+    task: str
+    size: str
+    used: Mapping[str, float]
+    wall: Mapping[str, float]
+    versions: Mapping[str, str]
+    why: Mapping[str, str]
+
+    def ratio(self, name: str, by: str = "used") -> float:
+        """Return how many times faster we are. name: a peer's, or "best" for the faster of them."""
+        times: Mapping[str, float] = getattr(self, by)
+        peers = [times[each] for each in times if each in PLATFORMS]
+        return (min(peers, default=inf) if name == "best" else times.get(name, inf)) / times[OURS]
+
+
+def load(task: str) -> Problem:
+    register()
+    with initialize_config_dir(str(data("conf")), version_base="1.3"):
+        problem: Problem = instantiate(compose("config", overrides=[f"task={task}"]).task)
+    return problem
+
+
+def rows(tasks: Sequence[str], environment: Environment | None, rounds: int) -> Iterator[Row]:
+    for task in tasks:
+        yield _row(task, environment, rounds)
+
+
+def _row(name: str, environment: Environment | None, rounds: int) -> Row:
+    problem = load(name)
+    task, size = problem.task, problem.sizes[len(problem.sizes) // 2]
+    inputs = task.inputs(size, np.random.default_rng(1))
+    program, want = task.trace(size, inputs), task.reference(size, inputs)
+    runs: dict[str, Callable[[], tuple[float, float]]] = {}
+    versions, why = {}, {}
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        device = CpuDevice(time_limit=600.0, ceilings={"bandwidth": 1.0, "fp32": 1.0})
+        stack.callback(device.close)
+        stage = device.stage(program)
+        execution = stage.bind(device.compile((data("tasks") / name / "seed.metal").read_text(), task.signatures))
+        execution.run()
+        check = task.check(size, stage.outputs(), want)
+        assert check.correct, f"{name}: {check.detail}"
+        clock = (~stage._device._started().process.pid << 3) | 2  # of another process, as Linux numbers them
+
+        def ours() -> tuple[float, float]:
+            used, wall = time.clock_gettime(clock), time.perf_counter()
+            execution.run()
+            return time.perf_counter() - wall, time.clock_gettime(clock) - used
+
+        runs[OURS] = ours
+        for how in _peers(name, environment, folder, why):
+            try:
+                found = stack.enter_context(Peer(how, program, task.signatures, folder / how.name.replace(" ", "_")))
+                found.run()
+                check = task.check(size, found.results(), want)
+                if not check.correct:
+                    raise PeerError(f"wrong: {check.detail}")
+            except PeerError as error:
+                why[how.name] = str(error)
+            else:
+                runs[how.name] = found.run
+                versions[how.name] = f"{found.version['platform']} {found.version['driver']}".strip()
+        used, wall = least(runs, rounds)
+    return Row(name, size.label, used, wall, versions, why)
+
+
+def _peers(task: str, environment: Environment | None, folder: Path, why: dict[str, str]) -> Iterator[How]:
+    if environment is not None:
+        yield from (opencl(environment, name, task) for name in PLATFORMS)
+    if task in NATIVE_TASKS:
+        try:
+            yield native(folder)
+        except (CalledProcessError, FileNotFoundError) as error:
+            why[NATIVE] = str(error)
+
+
+def least(runs: Mapping[str, Callable[[], tuple[float, float]]], rounds: int) -> tuple[dict[str, float], ...]:
+    """Return the least milliseconds of a run by name: in processor time, and by the wall."""
+    times = {name: max(1, round(ENOUGH / max(run()[1], 1e-5))) for name, run in runs.items()}
+    used, wall = dict.fromkeys(runs, inf), dict.fromkeys(runs, inf)
+    for turn in range(rounds):
+        for name in list(runs)[:: 1 if turn % 2 == 0 else -1]:
+            taken = [runs[name]() for _ in range(times[name])]
+            used[name] = min(used[name], 1e3 * sum(each[1] for each in taken) / len(taken))
+            wall[name] = min(wall[name], 1e3 * min(each[0] for each in taken))
+    return used, wall
+
+
+def report_native(found: Sequence[Row]) -> Iterator[str]:
+    yield "| task | size | native C / ours, processor time | by wall | goal |"
+    yield "|---|---|---|---|---|"
+    for row in found:
+        if NATIVE in row.used:
+            ratios = [f"{row.ratio(NATIVE, by):.2f}" for by in ("used", "wall")]
+            yield f"| {row.task} | {row.size} | {' | '.join(ratios)} | 0.9 |"
+
+
+def report(found: Sequence[Row]) -> Iterator[str]:
+    """Yield the table in Markdown."""
+    yield "| task | size | ours, ms | PoCL / ours | Intel / ours | better of both / ours | the same by wall |"
+    yield "|---|---|---|---|---|---|---|"
+    for row in found:
+        ratios = [f"{row.ratio(each):.2f}" if each in row.used else "–" for each in PLATFORMS]
+        best = [f"{row.ratio('best', by):.2f}" for by in ("used", "wall")]
+        yield f"| {' | '.join([row.task, row.size, f'{row.used[OURS]:.3g}', *ratios, *best])} |"
+    means = []
+    for name, by in [*((each, "used") for each in PLATFORMS), ("best", "used"), ("best", "wall")]:
+        known = [row.ratio(name, by) for row in found if name == "best" or name in row.used]
+        means.append(f"**{geometric_mean(known):.2f}**" if known else "–")
+    yield f"| geometric mean | | | {' | '.join(means)} |"
+    for row in found:
+        for peer, reason in row.why.items():
+            yield f"\n{peer} did not run {row.task}: {reason}"

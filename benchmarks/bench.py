@@ -1,0 +1,93 @@
+"""The speed of the software device and of others: `make bench`, or `python benchmarks/bench.py [PART …]`.
+
+Parts:
+- peers: PoCL and Intel's OpenCL runtime on ports of the seed kernels, C with OpenMP on five of them
+- threads: what a barrier, a function of a simdgroup or a loop costs a thread
+- compiling: what the seed kernels cost before they run
+
+Figures are minima over rounds in which all take turns, of the processor time of all threads unless it says "by wall",
+which counts only on a machine that does nothing else. All parts in one run are written to benchmarks/RESULTS.md.
+"""
+
+import argparse
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from subprocess import CalledProcessError
+
+import against_peers
+import compile_costs
+import thread_costs
+from peers import Environment
+from rich.console import Console
+
+from metalsci.devices.cpu.processor import processor_name
+from metalsci.files.locations import data
+
+PARTS = ("peers", "threads", "compiling")
+ROUNDS = 7
+RESULTS = Path(__file__).parent / "RESULTS.md"
+NOTES = Path(__file__).parent / "NOTES.md"
+
+
+def peers(tasks: list[str], rounds: int, console: Console) -> Iterator[str]:
+    environment: Environment | None = Environment(Path(__file__).parents[1] / ".venv-peers")
+    try:
+        environment.install()
+    except CalledProcessError as error:
+        console.print(f"PoCL and Intel's runtime are left out: {error}", style="red")
+        environment = None
+    found = []
+    for row in against_peers.rows(tasks, environment, rounds):
+        found.append(row)
+        console.print(f"{row.task}: {', '.join(f'{name} {value:.3g} ms' for name, value in row.used.items())}")
+    versions = sorted({f"{name}: {version}" for row in found for name, version in row.versions.items()})
+    yield from ["## Seed kernels at the middle size", "", *against_peers.report(found), ""]
+    yield from ["## Native code", "", *against_peers.report_native(found), ""]
+    yield from [f"- {version}" for version in versions]
+
+
+def threads(rounds: int) -> Iterator[str]:
+    yield from ["## What a thread pays", "", *thread_costs.report(list(thread_costs.measured(rounds)))]
+
+
+def compiling(rounds: int) -> Iterator[str]:
+    found = list(compile_costs.measured(compile_costs.seeds(), min(rounds, 3)))
+    yield from ["## Cold compile of the seed kernels, all of a file", "", *compile_costs.report(found)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", nargs="*", choices=[*PARTS, []], help="all of them by default")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"{ROUNDS} by default")
+    parser.add_argument("--task", action="append", help="of the peers' part, all by default; may be given again")
+    arguments = parser.parse_args()
+    console = Console()
+    wanted = arguments.part or PARTS
+    tasks = arguments.task or sorted(path.stem for path in (data("conf") / "task").glob("*.yaml"))
+    load = os.getloadavg()[0]
+    lines = [
+        "# Performance of the software device",
+        "",
+        f"{datetime.now(UTC):%Y-%m-%d}, {processor_name()}, {len(os.sched_getaffinity(0))} cores, load {load:.1f} at "
+        f"the start, least of {arguments.rounds} rounds. Made by `make bench`.",
+    ]
+    if load > 0.5:
+        lines.append("The machine was busy: what is by wall says little.")
+    for part in wanted:
+        made = {
+            "peers": lambda: peers(tasks, arguments.rounds, console),
+            "threads": lambda: threads(arguments.rounds),
+            "compiling": lambda: compiling(arguments.rounds),
+        }[part]()
+        lines += ["", *made]
+    text = "\n".join(lines) + "\n"
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    if tuple(wanted) == PARTS and not arguments.task:
+        notes = NOTES.read_text(encoding="utf-8") if NOTES.exists() else ""
+        RESULTS.write_text(text + notes, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

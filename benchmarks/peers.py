@@ -1,0 +1,182 @@
+"""The peers of the software device: PoCL and Intel's OpenCL runtime on ports of the seed kernels, and C.
+
+Both runtimes come from PyPI, into an environment of the benchmark's own: PoCL's wheel brings an LLVM, Intel's a TBB.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from metalsci.devices.program import Array, Call, Program, Symbol
+from metalsci.msl.language.signature import KernelSignature
+
+PACKAGES = ("numpy", "pyopencl", "pocl-binary-distribution", "intel-opencl-rt", "intel-cmplr-lib-rt")
+PLATFORMS = {"PoCL": "Portable Computing Language", "Intel": "Intel"}
+PORTS = Path(__file__).parent / "opencl"
+NATIVE = "C with OpenMP"
+NATIVE_TASKS = ("saxpy", "heat2d", "wave3d", "lbm", "nbody")
+_C = Path(__file__).parent / "native"
+_C_FLAGS = ("-O3", "-march=native", "-ffast-math", "-fopenmp", "-fPIC", "-shared")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The folder in which the peers are installed."""
+
+    folder: Path
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin" / "python"
+
+    def install(self) -> None:
+        """Make the environment, unless it is there. Raises CalledProcessError where a package cannot be had."""
+        if (self.folder / "installed").exists():
+            return
+        subprocess.run([sys.executable, "-m", "venv", str(self.folder)], check=True)
+        subprocess.run([str(self.python), "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
+        vendors = self.folder / "vendors"
+        vendors.mkdir(exist_ok=True)
+        library = next((self.folder / "lib").glob("libintelocl.so"))
+        (vendors / "intel.icd").write_text(f"{library}\n", encoding="utf-8")
+        (self.folder / "installed").touch()
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """Return the variables that a process must start with to find the peers."""
+        return {
+            **os.environ,
+            "OCL_ICD_VENDORS": str(self.folder / "vendors"),
+            "LD_LIBRARY_PATH": str(self.folder / "lib"),
+            "POCL_CACHE_DIR": str(self.folder / "cache"),
+        }
+
+
+@dataclass(frozen=True)
+class How:
+    """The command that starts a peer, its environment, the source, and the platform's name there."""
+
+    name: str
+    command: Sequence[str]
+    source: Path
+    platform: str
+    variables: Mapping[str, str]
+
+
+def opencl(environment: Environment, name: str, task: str) -> How:
+    """Run the port of a task's seed kernels on one of PLATFORMS."""
+    command = [str(environment.python), str(PORTS / "peer.py")]
+    return How(name, command, PORTS / f"{task}.cl", PLATFORMS[name], environment.variables)
+
+
+def native(folder: Path) -> How:
+    """Build the kernels in C. Raises CalledProcessError or FileNotFoundError without a compiler that has OpenMP."""
+    library = folder / "kernels.so"
+    subprocess.run(["gcc", *_C_FLAGS, str(_C / "kernels.c"), "-o", str(library), "-lm"], check=True)
+    # A thread that spins until the others are there would be charged for it.
+    variables = {**os.environ, "OMP_WAIT_POLICY": "passive"}
+    version = subprocess.run(["gcc", "-dumpfullversion"], check=True, capture_output=True, text=True).stdout.strip()
+    return How(NATIVE, [sys.executable, str(_C / "worker.py")], library, f"gcc {version}", variables)
+
+
+class Peer:
+    """A task's program in a peer's hands. A context manager. Raises PeerError where the peer cannot run it."""
+
+    def __init__(self, how: How, program: Program, signatures: Sequence[KernelSignature], folder: Path) -> None:
+        self.name, self._folder, self._program = how.name, folder, program
+        folder.mkdir(parents=True)
+        np.savez(folder / "inputs.npz", **{_name(symbol): array for symbol, array in program.inputs})
+        wanted = _described(program, {each.name: each for each in signatures}) | {
+            "platform": how.platform,
+            "source": str(how.source),
+        }
+        (folder / "program.json").write_text(json.dumps(wanted), encoding="utf-8")
+        self._process = subprocess.Popen(
+            [*how.command, str(folder)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=how.variables,
+        )  # fmt: skip
+        self.version: Mapping[str, str] = json.loads(self._said())
+
+    def run(self) -> tuple[float, float]:
+        """Return the seconds of one run: by the wall, and of processor time."""
+        wall, used = self._ask("run").split()
+        return float(wall), float(used)
+
+    def results(self) -> Sequence[Array]:
+        """Return the results of the last run."""
+        self._ask("results")
+        found = np.load(self._folder / "results.npz")
+        return [found[_name(s)].view(s.dtype).reshape(s.shape) for s in self._program.results]
+
+    def _ask(self, what: str) -> str:
+        assert self._process.stdin is not None
+        self._process.stdin.write(what + "\n")
+        self._process.stdin.flush()
+        return self._said()
+
+    def _said(self) -> str:
+        assert self._process.stdout is not None and self._process.stderr is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise PeerError(f"{self.name}: {self._process.stderr.read().strip().splitlines()[-1:]}")
+        return line
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+class PeerError(RuntimeError):
+    """A peer that cannot run a task's program, in its own words."""
+
+
+def _name(symbol: Symbol) -> str:
+    return f"a{symbol.id}"
+
+
+def _described(program: Program, signatures: Mapping[str, KernelSignature]) -> dict[str, Any]:
+    symbols = [*(symbol for symbol, _ in program.inputs), *(out for call in program.calls for out in call.outputs)]
+    return {
+        "buffers": {_name(symbol): max(symbol.nbytes, 1) for symbol in symbols},
+        "calls": [_call(call, signatures[call.kernel]) for call in program.calls],
+        "results": [_name(symbol) for symbol in program.results],
+    }
+
+
+def _call(call: Call, signature: KernelSignature) -> dict[str, Any]:
+    readable, writable = iter(call.arguments), iter(call.outputs)
+    arguments = [next(writable if p.writable else readable) for p in signature.buffers]
+    group = [min(g, t) for g, t in zip(call.threadgroup, call.threads, strict=True)]
+    fills = []
+    if call.init is not None:
+        fills = [(_name(s), s.nbytes, s.dtype.str, float(call.init)) for s in call.outputs]
+    return {
+        "kernel": call.kernel,
+        "arguments": [_argument(each) for each in arguments],
+        "fills": fills,
+        # OpenCL 1.2 knows no partial groups: kernels look whether a thread is one too many.
+        "threads": [-(-t // g) * g for t, g in zip(call.threads, group, strict=True)],
+        "group": group,
+    }
+
+
+def _argument(value: Symbol | np.generic) -> dict[str, Any]:
+    if isinstance(value, Symbol):
+        return {"value": _name(value)}
+    return {"value": value.item(), "dtype": value.dtype.str}
