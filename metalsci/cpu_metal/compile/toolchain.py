@@ -95,7 +95,7 @@ class Toolchain:
     """Seconds of processor time that one process may take."""
     patience: float = 180.0
     """Seconds of processor time that all of one source's processes may take: see `isolated`."""
-    spent: "Spent | None" = None
+    spent: "CompilerTime | None" = None
     target: str = field(default_factory=this_machine)
     """Clang's name of the machine that kernels run on."""
     architecture: str = "native"
@@ -111,7 +111,7 @@ class Toolchain:
         `patience` seconds of processor time there is none left for any. Whether a source is refused for that does not
         depend on what else the machine does.
         """
-        return replace(self, launcher=launcher, spent=Spent())
+        return replace(self, launcher=launcher, spent=CompilerTime())
 
     @cached_property
     def zig(self) -> str:
@@ -300,7 +300,7 @@ class Toolchain:
 
 
 @dataclass
-class Spent:
+class CompilerTime:
     """Processor time of all compiler processes of one source."""
 
     seconds: float = 0.0
