@@ -6,7 +6,7 @@ gather. (The seed kernel of hmc was nine times slower by that.) Where two ways m
 address that depends on the way: of what lanes have exchanged nothing is left there, and own arrays would gather too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from metalsci.cpu_metal.compile.lanes.flow import Edge, FlowNode, Graph
@@ -14,8 +14,10 @@ from metalsci.cpu_metal.compile.lanes.section import Section, come_from
 from metalsci.cpu_metal.compile.lanes.variables import pointers_from
 from metalsci.cpu_metal.compile.lanes.widen import is_elementwise
 from metalsci.cpu_metal.compile.llvm.instruction import Instruction, Operand
+from metalsci.cpu_metal.compile.llvm.text import NAME
 
 _MOST = 16  # places at which a kernel is cut
+_PLACES = frozenset({"zext", "sext", "trunc", "add", "sub", "mul", "shl", "and", "or", "xor"})
 
 
 def with_choices_apart(found: Section) -> Section:
@@ -45,20 +47,57 @@ def _load_before(graph: Graph, node: FlowNode, phi: Instruction) -> None:
     """Load at the ends of the ways that lead to a node what it loads from an address that depends on the way."""
     users = [each for other in graph.nodes.values() for each in [*other.phis, *other.body] if phi.result in each.used]
     first = next((i for i, each in enumerate(node.body) if not _is_quiet(each)), len(node.body))
-    loads = [each for each in users if each.opcode == "load" and not each.flags and each in node.body[:first]]
+    moved = [each for each in users if _can_move(each) and each in node.body[:first]]
     sources = [graph.nodes[label] for label in phi.labels]
     leads_here = all(source.targets == [node.label] and not source.edges[0].barrier for source in sources)
-    if not leads_here or not loads or len(loads) < len(users):
+    if not leads_here or not moved or len(moved) < len(users):
         return
-    for load in loads:
+    own = {each.result for each in node.body}
+    places = {each.result: each for each in node.body if each.opcode in _PLACES}
+    if any(used in own and used not in places for each in moved for used in _needed(each, places)):
+        return
+    for each in moved:
         values = []
-        for number, (source, place) in enumerate(zip(sources, phi.operands, strict=True)):
-            result = f"{load.result}.from{number}"
-            source.body.append(_by(load, result, place))
-            values.append(Operand(load.type, result))
-        node.phis.append(Instruction("", "phi", load.result, load.type, tuple(values), labels=phi.labels))
-        node.body.remove(load)
+        for number, source in enumerate(sources):
+            given = {one.result: one.operands[one.labels.index(source.label)] for one in node.phis}
+            for name in [name for name in _needed(each, places) if name in places]:
+                _copy(source, places[name], f"{name}.{each.result[1:]}.from{number}", given)
+            values.append(_copy(source, each, f"{each.result}.from{number}", given))
+        joined = Instruction("", "phi", each.result, each.type, tuple(values), labels=phi.labels)
+        node.phis.append(joined)
+        node.body.remove(each)
+        if joined.type == "ptr":
+            _load_before(graph, node, joined)
     node.phis.remove(phi)
+
+
+def _needed(each: Instruction, places: Mapping[str, Instruction]) -> list[str]:
+    """List what an instruction uses, each name behind those that it is computed from by `places`."""
+    found: list[str] = []
+    for name in each.used:
+        if name in places:
+            found += _needed(places[name], places)
+        found.append(name)
+    return list(dict.fromkeys(found))
+
+
+def _copy(source: FlowNode, each: Instruction, result: str, given: dict[str, Operand]) -> Operand:
+    """Compute an instruction's value at the end of a node, by the name `result`; add it to what is given there."""
+    source.body.append(_with(each, result, given))
+    given[each.result] = Operand(each.type, result)
+    return given[each.result]
+
+
+def _can_move(each: Instruction) -> bool:
+    return each.opcode == "getelementptr" or (each.opcode == "load" and not each.flags)
+
+
+def _with(each: Instruction, result: str, given: Mapping[str, Operand]) -> Instruction:
+    """Give the same instruction with other operands."""
+    names = {name: operand.value for name, operand in given.items()} | ({each.result: result} if each.result else {})
+    operands = tuple(given.get(operand.value, operand) for operand in each.operands)
+    text = NAME.sub(lambda found: names.get(found[0], found[0]), each.text)
+    return replace(each, text=text, result=result, operands=operands)
 
 
 def _is_quiet(each: Instruction) -> bool:

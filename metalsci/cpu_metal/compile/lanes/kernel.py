@@ -85,7 +85,7 @@ class _Writer:
         self._brought, self._own_lanes = exchanges(self._graph)
         self._variables = variables(found.before, self._graph)
         of_any = divergence(self._graph, self._given(joined=True))
-        while end_early(self._graph, sorted(of_any.branches)):
+        while end_early(self._graph, self._ways_to_an_end(of_any)):
             of_any = divergence(self._graph, self._given(joined=True))
         self._in_general = of_any
         self._in_rows = divergence(self._graph, self._given(joined=False))
@@ -103,6 +103,18 @@ class _Writer:
         self._kept: list[dict[tuple[str, int, str], str]] = [{}, {}]
         self._storage: dict[str, str] = {}
         self._alive = ""
+
+    def _ways_to_an_end(self, known: Divergence) -> list[str]:
+        """List nodes whose branches threads may end by.
+
+        LLVM lets threads of which it knows the answer go past a question that all are asked, such as whether there is
+        anything to do before a loop with barriers. The others then end there, though all have the same answer.
+        """
+        found = set(known.branches)
+        for region in known.influenced.values():
+            if any(edge.barrier for label in region for edge in self._graph.nodes[label].edges):
+                found |= {label for label in region if len(self._graph.nodes[label].edges) == 2}
+        return sorted(found)
 
     def check_worth(self) -> None:
         """Refuse threads that run faster one after the other. They must not wait for one another."""

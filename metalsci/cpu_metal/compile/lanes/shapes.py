@@ -76,7 +76,8 @@ def divergence(graph: Graph, given: Mapping[str, Shape]) -> Divergence:
     sequence = [label for label in order(graph.entry, graph.successors()) if label in graph.nodes]
     joined, place, found_loops = postdominators(graph), graph.place(), tuple(loops(graph))
     branches: set[str] = set()
-    parted: set[str] = set()
+    before = graph.predecessors()
+    parted: dict[str, list[frozenset[str]]] = {}
     divergent: set[str] = set()
     influenced: dict[str, frozenset[str]] = {}
     while True:
@@ -96,7 +97,9 @@ def divergence(graph: Graph, given: Mapping[str, Shape]) -> Divergence:
             branches.add(label)
             region = influence(graph, joined, label)
             influenced[label] = frozenset(region)
-            parted |= joins(graph, sequence, region, label, joined[label])
+            for place_of_join in joins(graph, sequence, region, label, joined[label]):
+                ways = frozenset(each for each in before[place_of_join] if each in region or each == label)
+                parted.setdefault(place_of_join, []).append(ways)
             for loop in found_loops:
                 leaves = any(target not in loop.nodes for target in graph.nodes[label].targets)
                 if label in loop.nodes and (leaves or joined[label] not in loop.nodes):
@@ -112,13 +115,14 @@ def _shapes(
     graph: Graph,
     sequence: list[str],
     given: Mapping[str, Shape],
-    parted: set[str],
+    parted: Mapping[str, list[frozenset[str]]],
     place: Mapping[str, str],
     found_loops: tuple[Loop, ...],
     divergent: set[str],
 ) -> dict[str, Shape]:
     shapes: dict[str, Shape] = dict(given)
     left = [loop for loop in found_loops if loop.header in divergent]
+    defined = {each.result: each for node in graph.nodes.values() for each in node.body if each.result}
 
     def lookup(operand: Operand, at: str) -> Shape | None:
         if not operand.is_local:
@@ -137,7 +141,7 @@ def _shapes(
             node = graph.nodes[label]
             for each in node.phis:
                 new = _phi(each, [lookup(o, f) for o, f in zip(each.operands, each.labels, strict=True)])
-                if new is not None and label in parted:
+                if new is not None and any(not _same(each, ways, defined) for ways in parted.get(label, ())):
                     new = VARYING
                 if new is not None and shapes.get(each.result) != new and each.result not in given:
                     shapes[each.result] = _lower(shapes.get(each.result), new)
@@ -155,6 +159,19 @@ def _shapes(
                     changed = changed or shapes.get(each.result) != lowered
                     shapes[each.result] = lowered
     return shapes
+
+
+def _same(phi: Instruction, ways: frozenset[str], defined: Mapping[str, Instruction]) -> bool:
+    """Check that a phi takes one value whichever of some ways a thread has come."""
+    values = {o.value for o, label in zip(phi.operands, phi.labels, strict=True) if label in ways}
+    return len(values) <= 1 or len({_computed(defined.get(value), value) for value in values}) == 1
+
+
+def _computed(each: Instruction | None, value: str) -> tuple[str, ...]:
+    """Describe how a value is computed, so that two that LLVM has computed on two ways are seen to be one."""
+    if each is None or each.opcode not in _RULES or each.opcode == "freeze":
+        return (value,)
+    return (each.opcode, each.type, each.detail, *(operand.value for operand in each.operands))
 
 
 def _lower(old: Shape | None, new: Shape) -> Shape:
