@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -39,6 +40,7 @@ def run(tmp_path_factory):
 def best(run, monkeypatch):
     monkeypatch.setattr(mx.fast, "metal_kernel", SoftwareKernel)
     spec = importlib.util.spec_from_file_location("best", run / "best.py")
+    assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -92,6 +94,6 @@ def test_every_task_has_host_code_that_can_be_exported(name, composed, monkeypat
     """Its own check accepts the seed kernels, called through the exported module."""
     monkeypatch.setattr(mx.fast, "metal_kernel", SoftwareKernel)
     problem = instantiate(composed(f"task={name}").task)
-    module = {"__name__": "best"}
+    module: dict[str, Any] = {"__name__": "best"}
     exec(best_py(problem, problem.task.seed_kernel, {}, MathMode.safe), module)
     assert check_best(Path("best.py"), name, module["run"]).correct

@@ -37,6 +37,7 @@ class RunInfo:
     head: Sequence[str] = ()
 
 
+# Each method does something, if only to return: mypy takes an empty one of a protocol for abstract.
 class Observer(Protocol):
     """Follower of a run. Derive from it and override the methods of interest; the rest does nothing.
 
@@ -49,9 +50,11 @@ class Observer(Protocol):
 
     def step(self, text: str) -> None:
         """Learn the current step, in a few words."""
+        return
 
     def entry(self, archive: Archive) -> None:
         """Learn that an iteration ended; it is the archive's last entry. The seed kernel is the first."""
+        return
 
     def finish(self, summary: Summary, files: Sequence[Path]) -> str:
         """Learn the result. Return a sentence about anything that could not be kept, empty if all was.
@@ -62,3 +65,4 @@ class Observer(Protocol):
 
     def close(self, failed: bool) -> None:
         """Release everything. Called once, however the run ended."""
+        return

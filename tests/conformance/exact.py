@@ -33,11 +33,11 @@ class Exact:
 
 
 def _largest(*values: Doubles) -> Doubles:
-    return np.fmax.reduce(values)
+    return np.asarray(np.fmax.reduce(values))
 
 
 def _least(*values: Doubles) -> Doubles:
-    return np.fmin.reduce(values)
+    return np.asarray(np.fmin.reduce(values))
 
 
 def _median(x: Doubles, y: Doubles, z: Doubles) -> Doubles:
@@ -84,7 +84,7 @@ _ROWS = [
     Exact("round", lambda x: np.trunc(x + np.copysign(0.5, x))),
     Exact("fract", lambda x: x - np.floor(x), tolerance=ROUNDED),
     Exact("sign", lambda x: np.where(np.isnan(x), 0.0, np.where(x == 0, x, np.sign(x)))),
-    Exact("saturate", lambda x: _between(x, np.float64(0), np.float64(1))),
+    Exact("saturate", lambda x: _between(x, np.zeros(1), np.ones(1))),
     Exact("ilogb", _ilogb, result="I"),
     Exact("frexp", lambda x: np.frexp(x)[0], call="frexp(x, e)", before="I e;"),
     Exact("frexp: exponent", _binary_exponent, call="e", before="I e; frexp(x, e);", result="I"),

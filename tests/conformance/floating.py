@@ -108,4 +108,4 @@ def _allowed(got: Array, want: Doubles, x: Doubles, tolerance: Tolerance) -> npt
         overflow = (
             np.isinf(got) & (np.sign(got) == np.sign(want)) & (np.abs(want) + tolerance(x, want, unit) > info.max)
         )
-    return same | near | flushed | overflow
+    return np.asarray(same | near | flushed | overflow)

@@ -11,7 +11,7 @@ from metalsci.cpu_metal import Device, Dispatch
 
 Array = npt.NDArray[Any]
 HEADER = "#include <metal_stdlib>\nusing namespace metal;\n"
-DTYPES: dict[str, type[np.generic]] = {
+DTYPES: dict[str, Any] = {
     "char": np.int8, "uchar": np.uint8, "short": np.int16, "ushort": np.uint16,
     "int": np.int32, "uint": np.uint32, "long": np.int64, "ulong": np.uint64,
     "bool": np.bool_, "half": np.float16, "float": np.float32,

@@ -1,6 +1,7 @@
 """The amount of a test: something of everything in `make test`, everything in `make conformance`."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ class Scope:
         return [(1, ""), (2 + index % 3, ""), (1, "fast::")]
 
 
-def scopes(few: int, many: int) -> list:
+def scopes(few: int, many: int) -> list[Any]:
     return [
         pytest.param(Scope(few, False), id="some"),
         pytest.param(Scope(many, True), id="all", marks=pytest.mark.conformance),

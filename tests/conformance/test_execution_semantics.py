@@ -1,7 +1,8 @@
 """The layout of threads and their waits for one another, against NumPy models, over random grids and programs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,8 +56,9 @@ def attributes(grid: Grid) -> dict[str, np.ndarray]:
     index, count = (local * strides[:, :-1]).sum(axis=1), strides[:, -1]
     dispatched = int(group.prod())
 
-    def same(value: object) -> np.ndarray:
-        return np.broadcast_to(value, position.shape if np.ndim(value) else index.shape)
+    def same(value: Any) -> np.ndarray:
+        shape = position.shape if np.ndim(value) else index.shape
+        return np.asarray(np.broadcast_to(value, shape))
 
     return {
         "thread_position_in_grid": position,
@@ -129,7 +131,7 @@ def check_layout(device: Device, kernels: dict[str, Kernel], grid: Grid) -> None
 
 
 @pytest.fixture(scope="module", params=[1, 2, 3])
-def layout(device: Device, request: pytest.FixtureRequest) -> tuple[int, dict[str, Kernel]]:
+def layout(device: Device, request: pytest.FixtureRequest) -> tuple[int, Mapping[str, Kernel]]:
     return request.param, device.compile(layout_kernels(request.param)).kernels
 
 

@@ -34,7 +34,7 @@ class OfVectors:
 
 
 def dot(x: Array, y: Array) -> Array:
-    return np.sum(x * y, axis=1, keepdims=True)
+    return np.asarray(np.sum(x * y, axis=1, keepdims=True))
 
 
 def magnitude(*vectors: Array) -> Array:
@@ -60,12 +60,12 @@ def refracted(i: Array, n: Array, eta: Array) -> Array:
 
 
 def blend(x: Array, y: Array, a: Array) -> Array:
-    return x + (y - x) * a
+    return np.asarray(x + (y - x) * a)
 
 
 def smooth(low: Array, high: Array, x: Array) -> Array:
     t = np.clip((x - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
+    return np.asarray(t * t * (3 - 2 * t))
 
 
 FUNCTIONS = [

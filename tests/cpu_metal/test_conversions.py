@@ -1,8 +1,10 @@
 """Conversions of floating point to integers saturate; a NaN gives 0."""
 
 import re
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from metalsci.cpu_metal import Device, Dispatch
@@ -25,9 +27,9 @@ def values(dtype: type) -> np.ndarray:
     ends = [2.0**b for b in (7, 8, 15, 16, 31, 32, 63, 64) if b < np.finfo(dtype).maxexp]
     ends = [*ends, np.inf, np.nan, 0.0, 0.5, 0.999, 1.5, 2.5, float(np.finfo(dtype).max)]
     with np.errstate(over="ignore"):
-        sharp = np.array(ends).astype(dtype)
+        sharp: npt.NDArray[Any] = np.array(ends).astype(dtype)
         near = np.concatenate([sharp, np.nextafter(sharp, dtype(0)), np.nextafter(sharp, dtype(np.inf))])
-        spread = np.exp(rng.uniform(-3, 46, 700)).astype(dtype)
+        spread: npt.NDArray[Any] = np.exp(rng.uniform(-3, 46, 700)).astype(dtype)
     return np.concatenate([near, -near, spread, -spread]).astype(dtype)
 
 

@@ -55,7 +55,8 @@ def test_an_endless_loop_is_killed_and_gone(device: Device, kernels: dict[str, K
     out = device.empty((64,), np.float32)
     arguments = {0: out} if name == "forever" else {}
     device.restart()
-    others, children = set(psutil.Process().children(recursive=True)), set()
+    others = set(psutil.Process().children(recursive=True))
+    children: set[psutil.Process] = set()
     over = threading.Event()
 
     def watch() -> None:

@@ -1,5 +1,7 @@
 """Integer division and remainder: exact, never a trap, right in every lane."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,14 @@ QUOTIENTS = HEADER + (
     "kernel void divide(device const TYPE *a, device const TYPE *b, device TYPE *q, device TYPE *r,"
     " uint i [[thread_position_in_grid]]) { q[i] = a[i] / b[i]; r[i] = a[i] % b[i]; }\n"
 )
-TYPES = {"char": np.int8, "uchar": np.uint8, "short": np.int16, "ushort": np.uint16, "int": np.int32, "uint": np.uint32}
+TYPES: dict[str, Any] = {
+    "char": np.int8,
+    "uchar": np.uint8,
+    "short": np.int16,
+    "ushort": np.uint16,
+    "int": np.int32,
+    "uint": np.uint32,
+}
 TYPES |= {"long": np.int64, "ulong": np.uint64}
 
 

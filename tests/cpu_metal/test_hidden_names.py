@@ -30,8 +30,7 @@ def defined(device, names):
     tests = "".join(f"#ifdef {name}\n    o[{i}] = 1;\n#endif\n" for i, name in enumerate(names))
     library = device.compile(f"{HEADER}{KERNEL} {{\n    o[{len(names)}] = 1;\n{tests}}}")
     out = device.buffer(np.zeros(len(names) + 1, np.int32))
-    grid = {"threads": (1, 1, 1), "threadgroup": (1, 1, 1)}
-    device.run(device.encode([Dispatch(library.kernels["k"], {0: out}, **grid)]))
+    device.run(device.encode([Dispatch(library.kernels["k"], {0: out}, (1, 1, 1), (1, 1, 1))]))
     return [name for name, found in zip(names, out.array, strict=False) if found]
 
 

@@ -81,7 +81,7 @@ def test_processes_that_are_killed_anywhere_harm_no_other(tmp_path: Path, limit:
             assert {file.name for file in path.iterdir()} == {"0.so", "facts.json"}
         for n in range(12):
             kernel = device.compile(f"kernel void k(device float *x [[buffer(0)]]) {{ x[0] *= {n}; }}").kernels["k"]
-            x = device.buffer(np.float32([3]))
+            x = device.buffer(np.array([3], np.float32))
             device.run([Dispatch(kernel, {0: x}, (1,), (1,))])
             assert x.array[0] == 3 * n
 
@@ -134,7 +134,7 @@ def test_a_kernel_outlives_its_entry(tmp_path: Path) -> None:
         kernel = device.compile(SOURCE).kernels["twice"]
         for entry in kernels(tmp_path):
             shutil.rmtree(entry)
-        x = device.buffer(np.float32([3]))
+        x = device.buffer(np.array([3], np.float32))
         device.run([Dispatch(kernel, {0: x}, (1,), (1,))])
         assert x.array[0] == 6
 
@@ -191,8 +191,12 @@ def test_many_small_entries_stay_within_the_limit_though_few_are_looked_for(tmp_
     """A look at all entries is made now and then; no key is exempt from being one's occasion."""
     cache = Cache(tmp_path, limit=100_000, grace=0)
     held = []
+
+    def fill(folder: Path) -> None:
+        (folder / "data").write_bytes(bytes(1000))
+
     for key in range(600):
-        cache.entry(str(key), lambda folder: (folder / "data").write_bytes(bytes(1000)))
+        cache.entry(str(key), fill)
         if key % 20 == 19:
             held.append(len(list(tmp_path.iterdir())))
     assert 100 <= max(held) < 115

@@ -3,6 +3,8 @@
 Every function of either kind: tests/conformance/test_functions_lanes.py and test_functions_atomic.py.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -13,7 +15,9 @@ HEADER = "#include <metal_stdlib>\nusing namespace metal;\n"
 LANE = "uint i [[thread_position_in_grid]], uint lane [[thread_index_in_simdgroup]]"
 
 
-def run_lanes(device: Device, body: str, x: npt.NDArray, threads: int | None = None, group: int = 64) -> npt.NDArray:
+def run_lanes(
+    device: Device, body: str, x: npt.NDArray[Any], threads: int | None = None, group: int = 64
+) -> npt.NDArray[Any]:
     """Run `body`, which knows `x`, `out`, `i` and `lane`, and return `out`."""
     kinds = {"f": "float", "u": "uint", "i": "int"}
     kind = kinds[x.dtype.kind]

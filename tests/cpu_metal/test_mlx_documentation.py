@@ -11,7 +11,9 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "cpu_metal.md"
 
 def example() -> str:
     section = DOCUMENT.read_text().split("## Testing MLX kernels in CI")[1]
-    return re.search(r"```python\n(.*?)```", section, re.DOTALL)[1]
+    found = re.search(r"```python\n(.*?)```", section, re.DOTALL)
+    assert found
+    return found[1]
 
 
 def pytest_on(text: str, folder: Path) -> str:

@@ -324,7 +324,7 @@ def test_errors_of_the_compiler_are_told_in_mlxs_words_at_apples_lines(make):
         r"mlx/backend/metal/kernels/utils.h:(\d+):8: error: use of undeclared identifier 'missing'", second
     )
     utils = installed_preamble().text.split('#line 1 "mlx/backend/metal/kernels/utils.h"\n')[1].count("\n")
-    assert int(place[1]) == utils + 6
+    assert place and int(place[1]) == utils + 6
     assert (line, caret) == ("y[i] = missing;", "       ^")
 
 

@@ -20,6 +20,7 @@ def test_a_body_is_counted_by_its_own_lines():
             inputs=[x], output_shapes=[(4096,)], output_dtypes=[np.float32], grid=(4096, 1, 1), threadgroup=(64, 1, 1)
         )
     assert (y == x[::32]).all()
+    assert kernel.profile
     (dispatch,) = kernel.profile.dispatches
     assert dispatch.counters.loads.lines == 32 * dispatch.counters.loads.issues
     (hot,) = (line for line in dispatch.lines if line.loads.issues)

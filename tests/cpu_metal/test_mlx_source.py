@@ -2,6 +2,7 @@
 
 import string
 from pathlib import Path
+from typing import Any
 
 import hypothesis.strategies as st
 import mlx.core as mx
@@ -56,10 +57,11 @@ def calls(draw):
 
 def of_mlx(options, inputs, outputs, template):
     """Return name and source from MLX's generator, which runs without a GPU while it is traced."""
-    found = []
+    found: list[Any] = []
+    kernel: Any = mx.fast.metal_kernel(**options)
     mx.export_function(
         lambda event: found.append(event.get("arguments")) if event.get("name") == "CustomKernel" else None,
-        lambda: mx.fast.metal_kernel(**options)(
+        lambda: kernel(
             inputs=inputs,
             output_shapes=[(1,) for _ in outputs],
             output_dtypes=outputs,
@@ -114,7 +116,7 @@ def test_whole_files_as_they_are_lowered(path):
 
 @pytest.mark.parametrize("name", ["float16", "float32", "float64", "complex128", "int64", "bool"])
 def test_numpys_arrays_become_the_type_that_mlx_makes_of_them(name):
-    options = {"name": "f", "input_names": ["x"], "output_names": ["y"], "source": "", "header": ""}
+    options: dict[str, Any] = {"name": "f", "input_names": ["x"], "output_names": ["y"], "source": "", "header": ""}
     call = {**options, "atomic_outputs": False}, [np.zeros((3, 3), name)], [mx.float32], None
     assert of_ours(*call) == of_mlx(*call)
 
@@ -154,8 +156,9 @@ def test_options_are_refused_in_mlxs_words(options):
     ],
 )
 def test_calls_are_refused_in_mlxs_words(call):
-    options = {"name": "f", "input_names": ["x"], "output_names": ["y"], "source": "y[0] = x[0];"}
+    options: dict[str, Any] = {"name": "f", "input_names": ["x"], "output_names": ["y"], "source": "y[0] = x[0];"}
     plain = {"inputs": [mx.zeros(3)], "output_shapes": [(1,)], "output_dtypes": [mx.float32]}
     given = {**plain, "grid": (1, 1, 1), "threadgroup": (1, 1, 1), **call}
+    generator: Any = mx.fast.metal_kernel
     ours = raised(lambda: metal_kernel(**options)(**given))
-    assert ours == raised(lambda: mx.export_function(print, lambda: mx.fast.metal_kernel(**options)(**given)))
+    assert ours == raised(lambda: mx.export_function(print, lambda: generator(**options)(**given)))

@@ -19,14 +19,15 @@ class SoftwareKernel:
     """Stand-in for the kernel that `mx.fast.metal_kernel` returns; the software device runs it."""
 
     def __init__(self, **options: Any) -> None:
-        self._traced = GENERATOR(**options)
+        self._traced: Any = GENERATOR(**options)
         self._run = metal_kernel(**options)
 
     def __call__(self, *, inputs: list[mx.array], **call: Any) -> list[mx.array]:
         try:
             mx.eval(*inputs)
         except ValueError:  # traced, by whoever asks MLX for its source
-            return self._traced(inputs=inputs, **call)
+            traced: list[mx.array] = self._traced(inputs=inputs, **call)
+            return traced
         return self._run(inputs=inputs, **call)
 
 

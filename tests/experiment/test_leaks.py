@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -39,7 +39,8 @@ class Snapshot(Observer):
     seen: ClassVar[dict[str, bytes]] = {}
 
     def __init__(self) -> None:
-        self._folder = self._archive = None
+        self._folder: Any = None
+        self._archive: Any = None
 
     def start(self, info):
         self._folder = info.folder

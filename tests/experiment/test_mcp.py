@@ -39,7 +39,8 @@ def serve(folder: Path, talk: Callable[[Client], Awaitable[None]], *settings: st
 
 async def call(client: Client, tool: str, /, **arguments) -> tuple[str, bool]:
     result = await client.call_tool(tool, arguments)
-    return "\n".join(block.text for block in result.content), bool(result.is_error)
+    texts = [block.text for block in result.content if block.type == "text"]
+    return "\n".join(texts), bool(result.is_error)
 
 
 def test_an_agent_drives_a_run_and_sees_nothing_held_out(tmp_path):

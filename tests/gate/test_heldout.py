@@ -32,7 +32,7 @@ def judge(composed):
             incumbent=incumbent(problem.task.seed_kernel), watch=Stopwatch(), sanitizer=sanitizer,
         )  # fmt: skip
 
-    run.seed = problem.task.seed_kernel
+    vars(run)["seed"] = problem.task.seed_kernel
     yield run
     sanitizer.close()
     device.close()

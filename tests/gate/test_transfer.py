@@ -1,5 +1,7 @@
 """The gate says what is predicted of a winner on the GPU that it is for."""
 
+from typing import Any
+
 import pytest
 from hydra.utils import instantiate
 
@@ -65,7 +67,8 @@ def test_the_virtual_gpu_s_verdict_is_predicted(composed):
 
 
 def _measured(verdict, speedup):
-    return GateResult(verdict, "768", None, None, speedup, evidence=f"{speedup:.2f}x the seed kernel at 768")
+    nobody: Any = None
+    return GateResult(verdict, "768", nobody, nobody, speedup, evidence=f"{speedup:.2f}x the seed kernel at 768")
 
 
 SLOWER = Transfer("M1 Pro", 0.08, PredictedOrder.SLOWER, "3 % of lanes at work")

@@ -76,8 +76,8 @@ INPUT, CACHED, OUTPUT, REASONING = 1000, 400, 300, 120
 class Format(Protocol):
     """A wire format. `event` names the events of a stream, if the format has names."""
 
-    event: str | None
-
+    @property
+    def event(self) -> str | None: ...
     def whole(self, line: Say) -> dict[str, Any]: ...
     def stream(self, line: Say | Cut | FailWithin) -> Iterator[str]: ...
     def failure(self, line: Fail) -> Any: ...
@@ -137,8 +137,8 @@ class Anthropic:
         if isinstance(line, FailWithin):
             yield sse({"type": "error", "error": {"type": line.kind, "message": "within"}}, "error")
         if isinstance(line, Say):
-            delta = {"stop_reason": self._STOPS[line.stop], "stop_sequence": None}
-            end = {"type": "message_delta", "delta": delta, **({"usage": self._MADE} if counted else {})}
+            ended = {"stop_reason": self._STOPS[line.stop], "stop_sequence": None}
+            end = {"type": "message_delta", "delta": ended, **({"usage": self._MADE} if counted else {})}
             yield sse(end, "message_delta")
             yield sse({"type": "message_stop"}, "message_stop")
 
@@ -190,7 +190,7 @@ class OpenAIResponses:
         for piece in pieces(line.text):
             yield event("response.output_text.delta", item_id="msg_1", delta=piece, content_index=0)
         if isinstance(line, FailWithin):
-            failed = {"id": "resp_1", "status": "failed", "output": []}
+            failed: dict[str, Any] = {"id": "resp_1", "status": "failed", "output": []}
             failed["error"] = {"code": line.kind, "message": "within"}
             yield event("response.failed", response=failed)
         if isinstance(line, Say):

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from provider_server import Anthropic, Fail, Say
@@ -76,7 +77,13 @@ def small(serve):
     def make(*script):
         server = serve(Anthropic(), *script)
         prices = PriceTable("2026-11-20", {"a-model": [1.0, 0.1, 2.0]})
-        settings = {"effort": None, "thinking": False, "max_output_tokens": 100, "prices": prices, "price": None}
+        settings: dict[str, Any] = {
+            "effort": None,
+            "thinking": False,
+            "max_output_tokens": 100,
+            "prices": prices,
+            "price": None,
+        }
         return claude(model="a-model", transport=Transport(server.url, attempts=1), **settings), server
 
     return make

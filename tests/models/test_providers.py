@@ -90,12 +90,14 @@ KINDS = [
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.option)
 def kind(request) -> Kind:
-    return request.param
+    param: Kind = request.param
+    return param
 
 
 @pytest.fixture(params=[True, False], ids=["stream", "whole"])
 def stream(request) -> bool:
-    return request.param
+    param: bool = request.param
+    return param
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +128,7 @@ def ask(model: RemoteModel, prompt: Prompt = PROMPT, call: ModelCall | None = No
 def test_an_answer_with_its_reasoning_and_its_tokens(connect, stream):
     model, server = connect(Say("Hello, this is the answer.", "Let me think about it."), stream=stream)
     assert isinstance(model, LanguageModel)
+    assert isinstance(model, RemoteModel)
     response = ask(model)
     assert response.text == "Hello, this is the answer."
     assert response.reasoning == "Let me think about it."

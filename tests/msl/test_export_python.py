@@ -2,6 +2,7 @@
 
 import ast
 from pathlib import Path
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -18,7 +19,7 @@ SAXPY = (Path(__file__).parent / "kernels" / "saxpy.metal").read_text()
 
 
 def load(text):
-    module = {}
+    module: dict[str, Any] = {}
     exec(compile(text, "best.py", "exec"), module)
     return module
 

@@ -7,6 +7,7 @@ Both run on the software device; MLX's generator is the real one. Each file in `
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -37,16 +38,21 @@ def runs(source: str) -> Iterator[Run]:
     for line in source.splitlines():
         if line.startswith("// run "):
             name, threads, group, *buffers = line.removeprefix("// run ").split()
-            extents = (tuple(map(int, text.split("=")[1].split(","))) for text in (threads, group))
-            yield Run(name, *extents, dict(buffer.split("=") for buffer in buffers))
+            per_grid, per_group = (tuple(map(int, text.split("=")[1].split(","))) for text in (threads, group))
+            yield Run(name, per_grid, per_group, dict(_pair(buffer) for buffer in buffers))
+
+
+def _pair(buffer: str) -> tuple[str, str]:
+    name, _, spec = buffer.partition("=")
+    return name, spec
 
 
 def array(spec: str, dtype: str, rng: np.random.Generator) -> np.ndarray:
     kind = np.dtype(dtype.rstrip("_"))
     if spec.startswith("#"):
         return np.array(float(spec[1:]) if kind.kind == "f" else int(spec[1:]), kind)
-    shape, *bounds = spec.split(":")
-    shape = tuple(map(int, shape.split("x")))
+    extents, *bounds = spec.split(":")
+    shape = tuple(map(int, extents.split("x")))
     if kind.kind == "f":
         return rng.standard_normal(shape).astype(kind)
     low, high = map(int, bounds) if bounds else (0, 100)
@@ -55,13 +61,15 @@ def array(spec: str, dtype: str, rng: np.random.Generator) -> np.ndarray:
 
 def execute(device: Device, source: str, name: str, run: Run, arguments: Mapping[int, np.ndarray]) -> list[np.ndarray]:
     kernel = device.compile(source, math_mode="safe").kernels[name]
-    bound = {index: value if value.ndim == 0 else device.buffer(value) for index, value in arguments.items()}
+    bound: dict[int, Any] = {
+        index: value if value.ndim == 0 else device.buffer(value) for index, value in arguments.items()
+    }
     writable = [a.index for a in kernel.arguments if a.writable]
     device.run([Dispatch(kernel, bound, threads=run.threads, threadgroup=run.group)], timeout=20)
     return [np.array(bound[index].array) for index in writable]
 
 
-def through_mlx(emitted, kernel: LoweredKernel, run: Run, arrays: Mapping[str, np.ndarray]) -> tuple[str, list]:
+def through_mlx(emitted, kernel: LoweredKernel, run: Run, arrays: Mapping[str, np.ndarray]) -> tuple[str, list[Any]]:
     """Return MLX's text, and the arrays to bind in the order of its arguments."""
     inputs = {b.name: arrays[b.parameter.name] for b in kernel.inputs}
     outputs = {b.name: arrays[b.parameter.name] for b in kernel.outputs}
@@ -92,7 +100,7 @@ def compare(device, emitted, source: str, run: Run) -> None:
         for made in [array(run.buffers[b.parameter.name], b.dtype, rng)]
     }
     want = execute(
-        device, source, run.kernel, run, {b.parameter.index: arrays[b.parameter.name] for b in kernel.bindings}
+        device, source, run.kernel, run, {b.parameter.index or 0: arrays[b.parameter.name] for b in kernel.bindings}
     )
 
     text, bound = through_mlx(emitted, kernel, run, arrays)

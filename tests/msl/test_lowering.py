@@ -106,7 +106,9 @@ def test_every_line_of_header_and_body_leads_back_to_the_file(path, emitted):
             mapped += 1
             user_line, user_column = place
             assert lines[user_line - 1][user_column - 1 :].startswith(line.strip()[:4])
-        body = parse(source).kernel(kernel.name).body
+        found = parse(source).kernel(kernel.name)
+        assert found
+        body = found.body
         assert mapped >= source.encode()[slice(*body)].count(b"\n")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -58,7 +59,9 @@ class Argument:
     def read(self, index: str) -> str:
         """Write the sum of the argument's components, as a float."""
         value = f"{self.name}[{index}]" if self.kind in ("input", "output") else self.name
-        lanes = value_type(self.type).rows
+        kind = value_type(self.type)
+        assert kind
+        lanes = kind.rows
         return " + ".join(f"float({value}{'' if lanes == 1 else f'[{k}]'})" for k in range(lanes))
 
 
@@ -131,23 +134,25 @@ def test_lowering_changes_nothing(device, emitted, made, seed):
         )
         return np.zeros(shape, dtype) if binding.output else rng.integers(0, 5, shape).astype(dtype)
 
-    arrays = {b.parameter.index: array(b) for b in kernel.bindings}
+    arrays = {b.parameter.index or 0: array(b) for b in kernel.bindings}
     text = PREAMBLE + emitted(
         kernel,
-        {b.name: mx.array(arrays[b.parameter.index]) for b in kernel.inputs},
-        {b.name: (arrays[b.parameter.index].shape, getattr(mx, b.dtype)) for b in kernel.outputs},
+        {b.name: mx.array(arrays[b.parameter.index or 0]) for b in kernel.inputs},
+        {b.name: (arrays[b.parameter.index or 0].shape, getattr(mx, b.dtype)) for b in kernel.outputs},
     )
-    generated = dict(enumerate(arrays[b.parameter.index] for b in (*kernel.inputs, *kernel.outputs)))
+    generated = dict(enumerate(arrays[b.parameter.index or 0] for b in (*kernel.inputs, *kernel.outputs)))
 
     def run(text: str, values: dict[int, np.ndarray]) -> list[np.ndarray]:
         (compiled,) = device.compile(text, math_mode="safe").kernels.values()
-        bound = {index: value if value.ndim == 0 else device.buffer(value) for index, value in values.items()}
+        bound: dict[int, Any] = {
+            index: value if value.ndim == 0 else device.buffer(value) for index, value in values.items()
+        }
         device.run([Dispatch(compiled, bound, threads=(THREADS,), threadgroup=(GROUP,))], timeout=20)
         return [bound[a.index].array for a in compiled.arguments if a.writable]
 
     # By index in the user's file; MLX puts outputs in the same order behind the inputs.
     want, got = run(source, arrays), run(text, generated)
-    by_index = sorted(b.parameter.index for b in kernel.outputs)
+    by_index = sorted(b.parameter.index or 0 for b in kernel.outputs)
     declared = [p.index for p in unit.kernels[0].buffers if p.writable]
     ordered = [want[declared.index(index)] for index in by_index]
     for mine, theirs in zip(got, ordered, strict=True):

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import mlx.core as mx
 import pytest
@@ -34,7 +35,7 @@ def test_arguments_are_added_under_their_own_names(name, emitted):
 
 @pytest.mark.parametrize("suffix", INPUT_SUFFIXES)
 def test_arguments_are_added_for_what_looks_like_a_shape(suffix, emitted):
-    run = mx.fast.metal_kernel(
+    run: Any = mx.fast.metal_kernel(
         name="f",
         input_names=["x"],
         output_names=["y"],
@@ -61,7 +62,9 @@ def test_small_inputs_are_constants(size, space, emitted):
 @pytest.mark.parametrize("scalar", sorted(SAME_TYPES))
 def test_types_of_arguments(scalar, emitted):
     source = f"kernel void f(device const {scalar} *x, device {scalar} *y) {{ y[0] = x[0]; }}"
-    dtype = getattr(mx, value_type(scalar).dtype)
+    kind = value_type(scalar)
+    assert kind
+    dtype = getattr(mx, kind.dtype)
     x, y = signature(emitted, source, x=mx.zeros((8,), dtype)).parameters
     known = {"float16_t": "half", "bfloat16_t": "bfloat"}
     assert {known.get(p.type, p.type) for p in (x, y)} == {p.type for p in parse(source).kernels[0].parameters} or (
@@ -94,4 +97,6 @@ def _declared(scope):
 def _identifier(node):
     """Return the name in a declarator; empty for an operator."""
     found = first(node, "identifier", "type_identifier", "namespace_identifier", "operator_name")
-    return found.text.decode() if found is not None and found.type != "operator_name" else ""
+    if found is None or found.text is None or found.type == "operator_name":
+        return ""
+    return found.text.decode()

@@ -6,6 +6,7 @@ The model here answers from a script; the real ones are in tests/models.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from toy_search import fence, judge, search
@@ -59,7 +60,7 @@ class Wire:
         self.gains.append(gain)
 
 
-def recorded(folder) -> Iterator[dict]:
+def recorded(folder) -> Iterator[dict[str, Any]]:
     records = map(json.loads, (folder / "journal.jsonl").read_text().splitlines())
     return (r for r in records if r["type"] == "answered")
 
@@ -124,14 +125,14 @@ def test_a_continuation_that_the_budget_does_not_allow_is_not_asked_for(tmp_path
 def test_an_answer_that_broke_off_goes_on_where_it_was(tmp_path):
     text = fence(4)
     cuts = [answer("", Stop.CUT), answer(text[:50], Stop.CUT), answer(text[50:])]
-    model = Wire(cuts)
+    model = Wire([*cuts])
     assert search(tmp_path, model, Budget(1)).archive.last.score == 5.0
     assert [p.said for p in model.asked] == ["", "", text[:50]]
 
 
 def test_a_connection_that_keeps_breaking_stops_the_run_which_goes_on_later(tmp_path):
     text = fence(4)
-    model = Wire([answer(text[i : i + 10], Stop.CUT) for i in (0, 10, 20)] + [answer(text[30:])])
+    model = Wire([*(answer(text[i : i + 10], Stop.CUT) for i in (0, 10, 20)), answer(text[30:])])
     with pytest.raises(ModelError, match="broke off 3 times"):
         search(tmp_path, model, Budget(1))
     assert search(tmp_path, model, Budget(1)).archive.last.score == 5.0

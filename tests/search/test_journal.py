@@ -82,7 +82,8 @@ def test_the_parts_of_an_answer_stay_in_order(path):
     assert set(again.heard) == {2}
     assert 1 in again.judged
     assert 2 not in again.judged
-    assert list(again.events())[-1].source == SOURCE
+    last = list(again.events())[-1]
+    assert isinstance(last, Entry) and last.source == SOURCE
     (judged,) = recorded_answers(path).values()
     assert (judged.response.text, judged.prompt) == ("```metal\nkernel void k() {}```", "digest")
 

@@ -6,6 +6,7 @@ After an intended change, `METALSCI_GOLDEN=write pytest tests/search/test_prompt
 import os
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from toy_search import archive_of
@@ -16,7 +17,7 @@ from metalsci.evaluation.results import Evaluation, Outcome, Roofline, SizeResul
 from metalsci.files.locations import data
 from metalsci.models.protocol import Response
 from metalsci.models.tokens import estimate
-from metalsci.msl.diagnostics import Diagnostic, Severity
+from metalsci.msl.diagnostics import Diagnostic, Finding, Severity
 from metalsci.msl.language.parse import parse
 from metalsci.msl.text.quoting import fenced, inline
 from metalsci.search.archive import Archive, Entry
@@ -70,7 +71,7 @@ WRONG = entry(
             SizeResult("256×256·50", Outcome.SCORED, "largest error 0.1 of the tolerance", 0.1),
             SizeResult("512×512·100", Outcome.WRONG, "result 0: 5 of 262144 elements off by more than 0.0001", 3.0),
         ),
-        findings=("line 12: thread [511, 0, 0] of u_in reads element 262144 of 262144",),
+        findings=(Finding("line 12: thread [511, 0, 0] of u_in reads element 262144 of 262144"),),
     ),
     "Share rows through `threadgroup` memory.",
 )
@@ -161,7 +162,7 @@ _PARTS = [
 def test_each_part_is_a_switch(switch):
     situation, part = SWITCHES[switch]
     with_it = PromptBuilder(edits=True)
-    off = {switch: 0 if switch in ("history", "lessons") else False}
+    off: dict[str, Any] = {switch: 0 if switch in ("history", "lessons") else False}
     without = PromptBuilder(detail=Detail(**off)) if switch in _DETAILS else replace(with_it, **off)
     shown = with_it.build(TASK, *situations()[situation])
     hidden = without.build(TASK, *situations()[situation])

@@ -52,7 +52,8 @@ def test_a_population_survives_its_process(tmp_path):
         done = search(parts, Scripted(answers(8)), Budget(until), strategy=TwoIslands())
     assert entries(parts) == entries(whole)
     assert [done.archive[i].parents for i in range(1, 9)] == [(0,), (0,), (1,), (2,), (3,), (4,), (5,), (6,)]
-    assert done.archive[3].request.note == {"island": 0, "pair": [1, 2]}
+    request = done.archive[3].request
+    assert request and request.note == {"island": 0, "pair": [1, 2]}
 
 
 def test_a_request_is_on_disk_before_a_model_is_asked_and_is_not_made_again(tmp_path):

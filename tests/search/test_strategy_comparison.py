@@ -2,6 +2,7 @@
 
 import random
 import re
+from collections.abc import Callable
 
 import pytest
 from toy_search import Scripted, fence, search
@@ -15,9 +16,13 @@ from metalsci.search.landscapes.recorded_steps import RecordedSteps
 from metalsci.search.landscapes.rugged import Rugged
 from metalsci.search.strategies.best_of_n import BestOfN
 from metalsci.search.strategies.one_plus_one import OnePlusOne
+from metalsci.search.strategies.protocol import Strategy
 from metalsci.search.strategy_comparison import Interval, compare
 
-STRATEGIES = {"best_of_n": lambda seed: BestOfN(), "one_plus_one": lambda seed: OnePlusOne()}
+STRATEGIES: dict[str, Callable[[int], Strategy]] = {
+    "best_of_n": lambda seed: BestOfN(),
+    "one_plus_one": lambda seed: OnePlusOne(),
+}
 
 
 def test_climbing_beats_independent_attempts_on_a_ladder():

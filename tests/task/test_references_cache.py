@@ -1,6 +1,7 @@
 """References on disk: computed once, whole or not at all, and no more of them than the limit."""
 
 from multiprocessing import get_context
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,9 @@ def counted(task):
     calls = []
     compute = type(task).reference
 
-    class Counting(type(task)):
+    base: Any = type(task)
+
+    class Counting(base):  # type: ignore[misc]
         def reference(self, size, inputs):
             calls.append(size)
             return compute(self, size, inputs)

@@ -8,7 +8,7 @@ from spoil import SPOILS, right
 from metalsci.task.definition import Size
 from metalsci.task.references import References
 
-SMALL = {
+SMALL: dict[str, dict[str, float]] = {
     "adi3d": {"NX": 24, "NY": 24, "NZ": 24, "steps": 10},
     "compact": {"N": 3000, "run": 3},
     "fft3d": {"N": 16},

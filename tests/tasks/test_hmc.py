@@ -1,5 +1,8 @@
 """hmc's check: single steps again from the candidate's own states, then the statistics of the last one."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import scalar
@@ -80,7 +83,7 @@ def trajectory(task, size, inputs, precision=np.float32):
     return [array.astype(np.float32) if array.dtype == float else array for state in chosen for array in state]
 
 
-SPOILS = {
+SPOILS: dict[str, Callable[[Any], Any]] = {
     "zeros": np.zeros_like,
     "ones": np.ones_like,
     "mean": lambda q: np.full_like(q, q.mean()),

@@ -7,7 +7,7 @@ from hydra.utils import instantiate
 
 from metalsci.task.definition import Size
 
-SIZES = {
+SIZES: dict[str, dict[str, float]] = {
     "adi3d": {"NX": 9, "NY": 6, "NZ": 5, "steps": 2},
     "compact": {"N": 700, "run": 3},
     "fft3d": {"N": 8},

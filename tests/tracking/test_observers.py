@@ -29,7 +29,7 @@ class Broken(Recorder):
 
 
 def test_one_that_raises_is_named_once_and_left_out_and_the_others_are_told():
-    said = []
+    said: list[str] = []
     before, broken, behind = Recorder(), Broken(), Recorder()
     observers = Observers([before, broken, behind], said.append)
     observers.start(INFO)
@@ -48,7 +48,7 @@ def test_what_an_observer_does_not_care_for_does_nothing():
     class Nothing(Observer):
         pass
 
-    said = []
+    said: list[str] = []
     observers = Observers([Nothing()], said.append)
     observers.start(INFO)
     observers.step("compiling")

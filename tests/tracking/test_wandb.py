@@ -8,11 +8,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from metalsci.evaluation.results import Evaluation, Outcome
-from metalsci.msl.diagnostics import Diagnostic, Severity
+from metalsci.msl.diagnostics import Diagnostic, Finding, Severity
 from metalsci.search.archive import Archive, Entry
 from metalsci.tracking.protocol import RunInfo
 from metalsci.tracking.wandb import WandbTracker
@@ -21,7 +22,7 @@ from metalsci.tracking.wandb_mode import WandbMode
 HEADER, BLOCK, RECORD = 7, 32 * 1024, struct.Struct("<IHB")
 
 
-def records(path: Path) -> Iterator:
+def records(path: Path) -> Iterator[Any]:
     """Read the protobuf records of a .wandb file: a 7-byte header, then a LevelDB-style log."""
     from wandb.proto import wandb_internal_pb2
 
@@ -35,18 +36,18 @@ def records(path: Path) -> Iterator:
         parts.append(data[at + RECORD.size : at + RECORD.size + length])
         at += RECORD.size + length
         if kind in (1, 4):  # whole, or the last part
-            record = wandb_internal_pb2.Record()
+            record = wandb_internal_pb2.Record()  # type: ignore[attr-defined]
             record.ParseFromString(b"".join(parts))
             parts = []
             yield record
 
 
-def history(path: Path) -> list[dict]:
+def history(path: Path) -> list[dict[str, Any]]:
     logged = (r.history.item for r in records(path) if r.WhichOneof("record_type") == "history")
     return [{"/".join(i.nested_key) or i.key: json.loads(i.value_json) for i in items} for items in logged]
 
 
-def summary(path: Path) -> dict:
+def summary(path: Path) -> dict[str, Any]:
     values = {}
     for record in records(path):
         if record.WhichOneof("record_type") == "summary":
@@ -136,7 +137,7 @@ def test_what_was_wrong_is_logged_as_text(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     diagnostic = Diagnostic(Severity.ERROR, 3, 1, "unknown type name 'flaot'")
     refused = Evaluation(Outcome.COMPILE_ERROR, diagnostic.message, (diagnostic,))
-    racy = Evaluation(Outcome.WRONG, "right by luck", findings=("step, line 4: data race on u[1]",))
+    racy = Evaluation(Outcome.WRONG, "right by luck", findings=(Finding("step, line 4: data race on u[1]"),))
     archive = Archive(Entry(0, "seed", Evaluation(Outcome.SCORED, score=0.5), seconds={}))
     tracker = WandbTracker(project="metalsci", entity=None, mode=WandbMode.offline, group=None, tags=())
     tracker.start(RunInfo("run", "heat2d", "rewrite", None, tmp_path, {}))

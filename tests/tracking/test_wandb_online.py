@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import psutil
 import pytest
@@ -22,8 +23,8 @@ class Handler(BaseHTTPRequestHandler):
     """Handler that answers questions about the user and the run, and keeps streamed data. It knows no artifacts."""
 
     protocol_version = "HTTP/1.1"
-    streamed: list[dict]
-    mutations: list[dict]
+    streamed: list[dict[str, Any]]
+    mutations: list[dict[str, Any]]
 
     def log_message(self, *_):
         pass
@@ -43,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path != "/graphql":
             return self.answer({})
         asked = json.loads(body)
-        data = {}
+        data: dict[str, Any] = {}
         if "viewer" in asked["query"]:
             data["viewer"] = USER
         if "upsertBucket" in asked["query"]:
@@ -72,7 +73,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     state = {"streamed": [], "mutations": [], "quiet": threading.Event(), "over": threading.Event()}
-    handler = type("Recording", (Handler,), state)
+    handler: Any = type("Recording", (Handler,), state)
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server

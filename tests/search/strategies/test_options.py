@@ -28,7 +28,8 @@ def make(option: str, seed: int = 0, **settings) -> Strategy:
     if option == "openevolve":
         pytest.importorskip("openevolve")  # an extra
     loaded = OmegaConf.merge(OmegaConf.load(data("conf") / "strategy" / f"{option}.yaml"), settings)
-    return instantiate(OmegaConf.create({"seed": seed, "strategy": loaded}).strategy, _convert_="all")
+    made: Strategy = instantiate(OmegaConf.create({"seed": seed, "strategy": loaded}).strategy, _convert_="all")
+    return made
 
 
 @pytest.mark.parametrize("option", OPTIONS)

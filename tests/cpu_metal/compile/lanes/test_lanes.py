@@ -282,4 +282,4 @@ kernel void k(device const float *s, device float *o, uint l [[thread_position_i
         out = device.empty((128,), np.float32)
         device.run([Dispatch(built, {0: device.buffer(given), 1: out}, threads=(128,), threadgroup=(128,))])
         results.append(np.array(out.array))
-    np.testing.assert_allclose(*results, rtol=1e-6)
+    np.testing.assert_allclose(results[0], results[1], rtol=1e-6)
