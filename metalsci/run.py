@@ -34,6 +34,7 @@ from metalsci.cli.arguments import (
     json_as_setting,
     multirun_first,
     refuse_null,
+    several_trackers,
     take_packages,
 )
 from metalsci.cli.command_record import record_run, recorded
@@ -182,7 +183,8 @@ def command(config_name: str, job: Callable[[DictConfig], object], prepare: Call
     logging.raiseExceptions = False  # a full disk has its message; that the log cannot have it too needs no traceback
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions reach the code below instead of Hydra's own report
     try:
-        sys.argv[1:] = flags_first(prepare(json_as_setting(take_packages(refuse_null(sys.argv[1:], GROUPS)))))
+        given = json_as_setting(take_packages(refuse_null(sys.argv[1:], GROUPS)))
+        sys.argv[1:] = flags_first(prepare(several_trackers(given)))
         if "--version" in sys.argv:
             sys.stdout.write(f"metalsci {version('metalsci')}\n")
         elif {"-h", "--help"}.isdisjoint(sys.argv):

@@ -11,7 +11,8 @@ from metalsci.files.locations import data
 
 # Groups whose options are objects; the others are settings, prices within models, and experiments of their own test.
 GROUPS = sorted(
-    {p.name for p in data("conf").iterdir() if p.is_dir()} - {"hydra", "paths", "prices", "experiment", "local"}
+    {p.name for p in data("conf").iterdir() if p.is_dir()}
+    - {"hydra", "paths", "prices", "experiment", "debug", "hparams_search", "local"}
 )
 OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((data("conf") / group).glob("*.yaml"))]
 NEEDED = {"agent": ["model.command=[true]"]}  # what an option has no default for
@@ -33,6 +34,8 @@ def test_the_groups_are_those_of_a_run(composed):
         "score",
         "chip",
         "memory",
+        "tags",
+        "notes",
     }
     assert set(GROUPS) == set(composed()) - settings - {"optimized_metric"}
     assert {group for group, _ in OPTIONS} == set(GROUPS)
@@ -57,6 +60,23 @@ def test_every_experiment_builds(composed, experiment):
     parts = build(composed(f"experiment={experiment}"))
     parts.device.close()
     assert parts.budget.iterations > 0
+
+
+def test_debugging_is_small_and_loud(composed):
+    for option in (data("conf") / "debug").glob("*.yaml"):
+        cfg = composed(f"debug={option.stem}", "task=fft3d")
+        assert cfg.budget.iterations == 2
+        assert cfg.tracker["_target_"].endswith("NoTracker")
+        assert list(cfg.tags) == ["debug"]
+
+
+def test_a_search_over_settings_names_settings_that_exist(composed):
+    """Composed without its sweeper, which is a plugin that may not be installed."""
+    for path in (data("conf") / "hparams_search").glob("*.yaml"):
+        loaded = OmegaConf.load(path)
+        assert loaded.optimized_metric in ("self_speedup", "best_score")
+        for name in loaded.hydra.sweeper.params:
+            assert OmegaConf.select(composed(), name, throw_on_missing=True) is not None, name
 
 
 def test_task_folders_and_task_options_are_the_same():

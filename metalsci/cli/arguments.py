@@ -48,6 +48,21 @@ def take_packages(arguments: Sequence[str]) -> list[str]:
     return [a for a in arguments if not a.startswith("packages=")]
 
 
+def several_trackers(arguments: Sequence[str]) -> list[str]:
+    """Spell `tracker=[wandb,csv]` as the first one, and the others as further observers: a group is one option."""
+    return [spelled for argument in arguments for spelled in _one_each(argument)]
+
+
+def _one_each(argument: str) -> list[str]:
+    group, _, value = argument.partition("=")
+    if group != "tracker" or not (value.startswith("[") and value.endswith("]")):
+        return [argument]
+    names = [name.strip() for name in value[1:-1].split(",") if name.strip()]
+    if not names or len(set(names)) < len(names):
+        raise UsageError(f"{argument}: name each tracker once, or give tracker=none")
+    return [f"tracker={names[0]}", *(f"+tracker@observers.{name}={name}" for name in names[1:])]
+
+
 def json_as_setting(arguments: Sequence[str]) -> list[str]:
     """Spell `--json` as `json=true`: Hydra's parser knows only its own flags."""
     return ["json=true" if argument == "--json" else argument for argument in arguments]

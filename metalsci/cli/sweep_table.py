@@ -5,27 +5,24 @@ sweep.json holds the summaries by folder, sweep.csv a row a run, sweep.md both t
 
 import csv
 import io
-import math
-import statistics
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from metalsci.cli.command_record import forget_sweep, record_sweep
 from metalsci.cli.exit_codes import EXIT_FAILED, EXIT_USAGE
+from metalsci.experiment.instantiation import ConfigError, make
 from metalsci.files.whole_files import read_json, write_json, write_text
+from metalsci.report.means import geometric_mean
 
 Result = dict[str, Any]
 Table = Sequence[Sequence[str]]  # the first row is the head
 
-# Student's t at 97.5 %, by degrees of freedom from 1. Beyond, its expansion around the normal distribution's 1.96 is
-# right to three digits.
-_T = (12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120)
 _FIELDS = ("run", "task", "model", "seed", "self_speedup", "best_iteration", "iterations", "heldout_speedup", "phi")
 _NO_RESULT = "no result: see its metalsci.log"
 
@@ -59,9 +56,25 @@ class SweepTable(Callback):
             for row in table[1:]:
                 shown.add_row(*row)
             console.print(shown)
+        for sentence in _tell_trackers(config, folder, {"runs": runs_table(results), "seeds": seeds_table(results)}):
+            console.print(sentence, style="dim", highlight=False, markup=False, soft_wrap=True)
         if None in results.values():
             console.print(f"to resume: python -m metalsci.run resume={folder}", highlight=False, soft_wrap=True)
             sys.exit(EXIT_FAILED)  # Hydra turns a callback's exceptions into warnings
+
+
+def _tell_trackers(config: DictConfig, folder: Path, tables: Mapping[str, Table]) -> Iterator[str]:
+    """Tell the trackers, and yield sentences about what could not be kept.
+
+    Settings that every run refused are not said again.
+    """
+    for node, name in [(config, "tracker"), *((config.observers, each) for each in config.get("observers", {}))]:
+        try:
+            observer = make(node, name)
+        except (ConfigError, OmegaConfBaseException):
+            continue
+        if sentence := observer.sweep(folder, tables, folder.as_posix()):
+            yield sentence
 
 
 def unfinished(folder: Path) -> list[Path]:
@@ -112,41 +125,6 @@ def seeds_table(results: Mapping[str, Result | None]) -> Table:
         counted = f"{general}/{len(members)}"
         rows.append([task, model, str(len(members)), *search.told(), *gate.told(), counted])
     return rows
-
-
-@dataclass(frozen=True)
-class Mean:
-    """A geometric mean. low, high: the 95 % interval of the mean; NaN for fewer than two values."""
-
-    value: float
-    low: float = math.nan
-    high: float = math.nan
-
-    def told(self) -> tuple[str, str]:
-        if math.isnan(self.value):
-            return "", ""
-        return _times(self.value), "" if math.isnan(self.low) else f"{self.low:.2f}–{self.high:.2f}"
-
-
-def geometric_mean(values: Sequence[float]) -> Mean:
-    """Compute the mean of ratios, with Student's interval over their logarithms.
-
-    Values that are not positive are left out.
-    """
-    logs = [math.log(value) for value in values if value > 0]
-    if not logs:
-        return Mean(math.nan)
-    mean = statistics.fmean(logs)
-    if len(logs) < 2:
-        return Mean(math.exp(mean))
-    half = _students_t(len(logs) - 1) * statistics.stdev(logs) / math.sqrt(len(logs))
-    return Mean(math.exp(mean), math.exp(mean - half), math.exp(mean + half))
-
-
-def _students_t(freedom: int) -> float:
-    if freedom <= len(_T):
-        return _T[freedom - 1]
-    return 1.96 + (1.96**3 + 1.96) / (4 * freedom)
 
 
 def as_csv(results: Mapping[str, Result | None]) -> str:

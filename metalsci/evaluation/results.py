@@ -81,12 +81,14 @@ class Roofline:
     """Achieved rate against its ceiling, both in `unit` (GB/s or GFLOP/s).
 
     reachable: the fraction that a perfect kernel of the task's algorithm would have; see metalsci.task.definition.Work.
+    footprint: bytes that the program touches, which say what cache the ceiling is that of; 0 if that is not known.
     """
 
     achieved: float
     ceiling: float
     unit: str
     reachable: float = 1.0
+    footprint: int = 0
 
     @property
     def fraction(self) -> float:

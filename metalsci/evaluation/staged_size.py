@@ -93,8 +93,8 @@ class Bench:
         probes = task.probes(size, rng) if Safeguard.PROBES in checks else ()
         # Probes first: a wrong candidate fails sooner there, and says more.
         self._trials = [self._stage(p, f"{before} {i}") for i, p in enumerate(probes)] + [self._stage(timed, draw)]
-        footprint = sum(lay_out(self._trials[-1].program).sizes)
-        self._ceiling = self._work.bound.ceiling(device.ceilings, footprint)
+        self._footprint = sum(lay_out(self._trials[-1].program).sizes)
+        self._ceiling = self._work.bound.ceiling(device.ceilings, self._footprint)
         self._invariants = task.invariants(size, timed.inputs, self._trials[-1].want)
 
     def bind(self, module: Module) -> Attempt:
@@ -169,7 +169,7 @@ class Bench:
 
     def roofline(self, timing: Timing) -> Roofline:
         achieved = self._work.amount * 1e-9 / timing.median
-        return Roofline(achieved, self._ceiling, self._work.bound.unit, self._work.reachable)
+        return Roofline(achieved, self._ceiling, self._work.bound.unit, self._work.reachable, self._footprint)
 
     def close(self) -> None:
         for trial in self._trials:

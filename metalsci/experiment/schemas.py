@@ -54,6 +54,7 @@ class RunConfig:
       or phi.
     - start: a .metal file, or the folder of a run, to start from; the seed kernel stays the baseline.
     - json: print the summary as JSON on standard output, and everything else on standard error; --json is short for it.
+    - tags, notes: of the run, for whoever follows it.
     - observers: further followers of a run, by name: +observers.csv._target_=mine.Csv.
     """
 
@@ -80,6 +81,8 @@ class RunConfig:
     json: bool = False
     optimized_metric: Metric = Metric.self_speedup
     start: str | None = None
+    tags: list[str] = field(default_factory=list)
+    notes: str = ""
 
 
 @dataclass

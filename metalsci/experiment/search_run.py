@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -57,6 +57,7 @@ from metalsci.search.replayed_evaluations import DecidedAsRecorded, as_recorded
 from metalsci.search.run_folder import RunFolder
 from metalsci.search.scheduling import Scheduling
 from metalsci.search.search_memory import SearchMemory
+from metalsci.search.spoken_words import Steering
 from metalsci.search.status_files import StatusFiles
 from metalsci.search.strategies.protocol import Strategy
 from metalsci.task.input_seeds import fresh_seed
@@ -303,6 +304,14 @@ class _Run:
         self.observers.step("measuring the ceilings of this machine")
         with self.watch.phase("ceilings"):
             ceilings = self.parts.device.ceilings
+        facts: dict[str, object] = {
+            "device": self.parts.device.name,
+            "ceilings": asdict(ceilings),
+            "versions": _versions(),
+            "load": os.getloadavg()[0],
+            "measured": not isinstance(self.parts.device, Predicting),
+        }
+        self.folder.json("begun.json", {"task": task, "model": model, "seed": self.cfg.seed, **facts})
         head = [
             f"task {task} · model {model} · seed {self.cfg.seed} · device {self.parts.device.name}",
             f"ceilings: {ceilings.bandwidth:.1f} GB/s, {ceilings.fp32:.0f} GFLOP/s ({ceilings.source})",
@@ -313,7 +322,9 @@ class _Run:
         if self.recording:
             head.append("answers and evaluations as recorded")
         with self.watch.phase("tracking"):
-            self.observers.start(RunInfo(name, task, model, sweep, self.folder.path, config, head))
+            tags, notes = list(self.cfg.tags), self.cfg.notes
+            info = RunInfo(name, task, model, sweep, self.folder.path, config, head, facts, tags, notes)
+            self.observers.start(info)
 
     def _search(self, evaluator: Evaluator, twins: CodeTwins) -> Finished:
         problem, sanitizer = self.parts.problem, self.parts.sanitizer
@@ -349,6 +360,7 @@ class _Run:
             distiller=self.memory.distiller(model, conversation.aside),
             flights=AsRecorded(self.recording.schedule) if self.recording else self.parts.search.flights(),
             watchers=(twins, StatusFiles(self.folder.path), self.observers),
+            steering=Steering(self.folder.path),
             record=self.folder.result,
         ).run()
 
@@ -422,7 +434,7 @@ class _Run:
             framework_ms_per_iteration=1e3 * statistics.median([_framework(e) for e in archive.proposals] or [0.0]),
             predicted=predicted_gain(archive.incumbent.evaluation.forecast, archive.seed.evaluation.forecast),
             measured=not isinstance(self.parts.device, Predicting),
-            versions={name: version(name) for name in ("metalsci", "mlx", "numpy", "ziglang")},
+            versions=_versions(),
         )
 
     def _export(self, best: Entry, incumbent: str, summary: Summary) -> list[Path]:
@@ -434,6 +446,10 @@ class _Run:
             self.folder.path / "gate.json",
             self.folder.json("summary.json", summary),
         ]
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("metalsci", "mlx", "numpy", "ziglang")}
 
 
 def _busy() -> list[str]:

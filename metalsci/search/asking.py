@@ -25,8 +25,8 @@ class CheckedStrategy:
         self.name = type(strategy).__name__
         self.asked = 0
 
-    def ask(self, archive: Archive, wanted: int) -> tuple[Request, ...]:
-        """Return up to `wanted` numbered requests. Raises StrategyError."""
+    def ask(self, archive: Archive, wanted: int, note: str = "") -> tuple[Request, ...]:
+        """Return up to `wanted` numbered requests, a person's note in each. Raises StrategyError."""
         try:
             requests = list(self._strategy.ask(archive, wanted))
         except Exception as error:
@@ -36,12 +36,12 @@ class CheckedStrategy:
         numbered = []
         for request in requests:
             self.asked += 1
-            numbered.append(self._complete(request, archive))
+            numbered.append(self._complete(_noted(request, note), archive))
         return tuple(numbered)
 
     def ask_again(self, archive: Archive, recorded: Asked) -> None:
         """Repeat a recorded call. Raises JournalError if other requests come, StrategyError as `ask` does."""
-        again = self.ask(archive, recorded.wanted)
+        again = self.ask(archive, recorded.wanted, recorded.word.note)
         if again == recorded.requests:
             return
         pairs = zip(recorded.requests, again, strict=False)
@@ -82,6 +82,14 @@ class CheckedStrategy:
         for parent in request.parents:
             if archive[parent].source is None:
                 raise StrategyError(f"strategy {self.name} named entry {parent} as a parent, which has no source")
+
+
+def _noted(request: Request, note: str) -> Request:
+    """Add a note to what the strategy advises."""
+    if not note:
+        return request
+    advice = "\n\n".join(filter(None, [str(request.parts.get("advice", "")), f"From the person who watches: {note}"]))
+    return replace(request, parts={**request.parts, "advice": advice})
 
 
 def _ids(request: Request) -> Sequence[int]:

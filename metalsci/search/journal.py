@@ -31,6 +31,7 @@ from metalsci.search.archive import Entry
 from metalsci.search.hash_chain import last_link, linked
 from metalsci.search.lessons import Lessons
 from metalsci.search.request import Request
+from metalsci.search.spoken_words import Word
 
 SCHEMA = 3
 _BLOCK = 1 << 16  # bytes
@@ -57,10 +58,14 @@ class Began(msgspec.Struct, frozen=True, tag="began"):
 
 
 class Asked(msgspec.Struct, frozen=True, tag="asked"):
-    """One call of `Strategy.ask`: the number of requests that were wanted, and the requests that came."""
+    """One call of `Strategy.ask`: the number of requests that were wanted, and the requests that came.
+
+    word: a person's, which was taken before; its note stands in the requests.
+    """
 
     wanted: int
     requests: tuple[Request, ...]
+    word: Word = Word()
 
 
 class Judged(msgspec.Struct, frozen=True, tag="judged"):
@@ -227,7 +232,8 @@ def read_recording(path: Path) -> Recording:
     learned: dict[int, Learned] = {}
     for event in _events(path, path.stat().st_size):
         if isinstance(event, Asked):
-            schedule.append(event)
+            if event.requests:  # none came with a person's stop
+                schedule.append(event)
         elif isinstance(event, Entry):
             entries.append(event)
             if event.iteration:
@@ -235,6 +241,15 @@ def read_recording(path: Path) -> Recording:
         elif isinstance(event, Learned):
             learned[event.after] = event
     return Recording(began.inputs_seed, tuple(entries), tuple(schedule), began.machine, began.lessons, learned)
+
+
+def recorded_entries(path: Path) -> Iterator[Entry]:
+    """Read the entries of another run's journal one at a time, for readers that keep little of each.
+
+    Raises JournalError at the first line that is no record of this version, after what came before it.
+    """
+    _beginning(path, "so it cannot be read")
+    return (event for event in _events(path, path.stat().st_size) if isinstance(event, Entry))
 
 
 def _record(entry: Entry, answer: str | None) -> Judged:

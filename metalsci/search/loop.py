@@ -24,6 +24,7 @@ from metalsci.search.journal import Asked, Learned, Log
 from metalsci.search.lessons import Lessons
 from metalsci.search.proposal import BudgetEnded, Evaluate, Job, Progress, Proposal, Propose
 from metalsci.search.request import Request, StrategyError
+from metalsci.search.spoken_words import Steering, Unsteered, Word
 from metalsci.search.strategies.protocol import Strategy
 from metalsci.task.definition import TaskView
 
@@ -67,6 +68,7 @@ class Search:
     start: source of the first incumbent; None for the seed kernel, which stays the baseline of all speedups.
     flights: how many answers may be under way.
     lessons: those to begin with. distiller: draws those of this search; None for none.
+    steering: where a person's words are found while the search runs.
     record: takes each new entry once it is journalled, e.g. to write it into a folder.
     """
 
@@ -87,6 +89,7 @@ class Search:
         lessons: Lessons | None = None,
         distiller: Distiller | None = None,
         watchers: Sequence[Watcher] = (),
+        steering: Steering | Unsteered | None = None,
         record: Callable[[Entry], object] = lambda entry: None,
     ) -> None:
         self.task = task
@@ -103,6 +106,7 @@ class Search:
         self.lessons = lessons or Lessons()
         self.distiller = distiller
         self.watchers = watchers
+        self.steering = steering or Unsteered()
         self.record = record
         self._ended_by: str | None = None
         self._error: Exception | None = None
@@ -142,6 +146,10 @@ class Search:
             if isinstance(event, Learned):
                 self._learn_lessons(event, archive)
                 continue
+            self._heed(event.word)
+            if event.word.stop:
+                self._ended_by = "a person"
+                continue
             self.strategy.ask_again(archive, event)
             for request in event.requests:
                 if request.id not in self.journal.judged:
@@ -179,6 +187,13 @@ class Search:
     def _ask(self, archive: Archive) -> None:
         """Ask for as many requests as the budget and the answers under way leave room for."""
         while self._ended_by is None and self._error is None and len(self.flights) < self.flights.most:
+            word, files = self.steering.waiting()
+            self._heed(word)
+            if word.stop:
+                self._ended_by = "a person"
+                self.journal.ask(Asked(0, (), word))
+                self.steering.take(files)
+                return
             speedup = archive.self_speedup(archive.incumbent) or 0.0
             self._ended_by = self.budget.reached(speedup, archive.stale) or self.budget.ended_by(
                 self.account.spent(self.strategy.asked)
@@ -187,14 +202,15 @@ class Search:
                 return
             self._distil(archive)
             room = min(self.flights.most - len(self.flights), self.budget.iterations - self.strategy.asked)
-            requests = self.strategy.ask(archive, room)
+            requests = self.strategy.ask(archive, room, word.note)
             if not requests and not self.flights:
                 raise StrategyError(f"strategy {self.strategy.name} asked for nothing, and nothing is under way")
             if not requests:
                 return
             # before they are journalled: a request that cannot be put into a prompt must not be met again on resumption
             jobs = [self.propose(request, archive, ()) for request in requests]
-            self.journal.ask(Asked(room, requests))
+            self.journal.ask(Asked(room, requests, word))
+            self.steering.take(files)
             for request, job in zip(requests, jobs, strict=True):
                 self._start(request, job)
 
@@ -213,6 +229,11 @@ class Search:
             self.account.add(learned.response)
         if self.distiller is not None:
             self.distiller.note(learned)
+
+    def _heed(self, word: Word) -> None:
+        """Take another budget from a person; a search that has more to do than it asks for goes on."""
+        if word.iterations is not None:
+            self.budget = replace(self.budget, iterations=word.iterations)
 
     def _start(self, request: Request, job: Job) -> None:
         self.flights.start(request, job, self._progress(f"iteration {request.id}"))

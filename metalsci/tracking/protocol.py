@@ -13,7 +13,7 @@ class Csv(Observer):
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -26,6 +26,7 @@ class RunInfo:
     """Facts of a run when it starts.
 
     group: shared by the runs of a sweep. head: sentences for a person, about device, ceilings and folder.
+    facts: by name, what a run has found of its machine: device, ceilings, versions, load. tags, notes: the user's.
     """
 
     name: str
@@ -35,6 +36,9 @@ class RunInfo:
     folder: Path
     config: Mapping[str, object]
     head: Sequence[str] = ()
+    facts: Mapping[str, object] = field(default_factory=dict)
+    tags: Sequence[str] = ()
+    notes: str = ""
 
 
 # Each method does something, if only to return: mypy takes an empty one of a protocol for abstract.
@@ -60,6 +64,13 @@ class Observer(Protocol):
         """Learn the result. Return a sentence about anything that could not be kept, empty if all was.
 
         files: the kernels and results that belong to it.
+        """
+        return ""
+
+    def sweep(self, folder: Path, tables: Mapping[str, Sequence[Sequence[str]]], group: str) -> str:
+        """Learn that a sweep ended: its tables, the first row of each being its head. Return what could not be kept.
+
+        Of an observer that followed no run; group: what the sweep's runs were told as theirs.
         """
         return ""
 

@@ -1,39 +1,48 @@
-"""Weights & Biases: one W&B run for each run, the runs of a sweep in one group.
+"""Weights & Biases: one W&B run for each search, the runs of a sweep in one group. Names: see wandb_figures.
 
-Metrics of an iteration: `score`, `best_score`, `self_speedup`, `best_self_speedup`, `outcome` and the faults
-(`message`, `diagnostics` of the compiler, `findings` of the sanitizer, as text), for each size `ms/SIZE` with its
-quartiles `ms_q1/SIZE` and `ms_q3/SIZE`, and `fraction/SIZE`; `predicted_ms/SIZE` and
-`predicted_self_speedup` of a GPU that is not there; and of a language model `tokens/KIND` and `dollars`. At
-the end the summary gets `gate/verdict`, `gate/heldout_speedup` and the figures of summary.json, and an artifact of type
-`kernel` holds the files.
+When a run has ended it also has a table of its candidates, convergence and roofline as pictures, tags and an alert for
+the verdict, and artifacts: seed kernel, candidates with their prompts, winner with the aliases `best` and its verdict.
+No call waits longer than it is worth: whatever becomes of the server, it costs a run half a minute at the end, at most.
 """
 
 import hashlib
 import logging
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from metalsci.devices.virtual.forecast import predicted_gain
 from metalsci.files.locations import shown
-from metalsci.msl.diagnostics import render
-from metalsci.search.archive import Archive, Entry
+from metalsci.gate.verdicts import Verdict
+from metalsci.search.archive import Archive
 from metalsci.tracking.patience import within
 from metalsci.tracking.protocol import Observer, RunInfo
 from metalsci.tracking.summary import Summary
+from metalsci.tracking.wandb_figures import (
+    CANDIDATE_COLUMNS,
+    GOALS,
+    candidate_rows,
+    final_figures,
+    iteration_figures,
+    tags_of,
+)
 from metalsci.tracking.wandb_mode import WandbMode
 
 if TYPE_CHECKING:
     from wandb import Run
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
-_LONGEST_TEXT = 4000  # characters of a metric
 _INIT_TIMEOUT = 30.0  # seconds; a server that does not answer by then must not cost the run
-# At the end a server that has gone silent costs at most the sum, and the run is marked as crashed there.
-_ARTIFACT_TIMEOUT, _FINISH_TIMEOUT, _CLOSE_TIMEOUT = 8.0, 15.0, 20.0
+_LOG_TIMEOUT = 5.0  # of one iteration
+# At the end a server that has gone silent costs at most _END, and the run is marked as crashed there.
+_END, _UPLOAD_TIMEOUT, _FINISH_TIMEOUT, _TEARDOWN_TIMEOUT = 28.0, 8.0, 12.0, 5.0
+_LONGEST_TITLE = 63  # of an alert
 _MODES = ("online", "offline", "disabled", "dryrun")
+_ALARMING = (Verdict.WRONG, Verdict.REGRESSES, Verdict.UNSOUND, Verdict.SUSPECT)
 
 
 class WandbTracker(Observer):
@@ -42,10 +51,10 @@ class WandbTracker(Observer):
     - project: of the runs; null for WANDB_PROJECT, and metalsci if that is not set.
     - entity: the team; null for WANDB_ENTITY or the login's own.
     - mode: auto is online if there is a login and offline if there is none, and gives way to WANDB_MODE.
-    - group: null: the runs of a sweep share the sweep's name.
-    - tags: besides those of task and model, and those of WANDB_TAGS.
+    - group: null: the runs of a sweep share the sweep's name; alone, WANDB_RUN_GROUP.
+    - tags: besides those of task, model, strategy, device and verdict, and those of WANDB_TAGS.
 
-    WANDB_NAME, WANDB_JOB_TYPE and WANDB_DIR are heeded too, and WANDB_DISABLED=true.
+    WANDB_NAME, WANDB_NOTES, WANDB_JOB_TYPE and WANDB_DIR are heeded too, and WANDB_DISABLED=true.
     """
 
     def __init__(
@@ -66,13 +75,17 @@ class WandbTracker(Observer):
         self._group = group
         self._tags = list(tags)
         self._run: Run | None = None
-        self._task = ""
+        self._info: RunInfo | None = None
+        self._archive: Archive | None = None
+        self._spent = (0, 0.0)
+        self._ends: float | None = None
+        self._finished = False
 
     def start(self, info: RunInfo) -> str:
-        """Start a run, offline if the server cannot be reached: the run must not depend on it."""
+        """Begin, offline when the server cannot be reached: the run must not depend on it."""
         import wandb  # half a second, so not before it is needed
 
-        self._task = info.task
+        self._info = info
         try:
             mode = self._decide()
             if mode == "disabled":
@@ -80,9 +93,9 @@ class WandbTracker(Observer):
             run = self._run = self._init(info, mode)
         # Unreachable; or a key or mode that it refuses; or a service that died under an earlier job of the sweep.
         except (wandb.errors.Error, ValueError, OSError, RuntimeError) as error:
-            _forget_service()
+            forget_service()
             self._run = self._init(info, "offline")
-            return f"W&B offline, because it did not take the run: {_first_line(error)}"
+            return f"W&B offline, because it did not take the run: {first_line(error)}"
         return f"W&B {mode}: {run.url if mode == 'online' else shown(Path(run.dir).parent)}"
 
     def _decide(self) -> str:
@@ -103,67 +116,165 @@ class WandbTracker(Observer):
         return "offline"
 
     def _init(self, info: RunInfo, mode: str) -> "Run":
-        import wandb
-
-        settings = wandb.Settings(
-            x_transaction_log_flush_interval=0.5,  # offline records otherwise wait up to 15 s, and a kill loses them
-            x_disable_stats=True,  # its sampling competes with the kernels that are being timed
-            console="off",
-            silent=True,
-            init_timeout=_INIT_TIMEOUT,
-            finish_timeout=_FINISH_TIMEOUT,
-        )
         named = [tag.strip() for tag in os.environ.get("WANDB_TAGS", "").split(",") if tag.strip()]
-        run = wandb.init(
-            id=hashlib.sha256(str(info.folder.resolve()).encode()).hexdigest()[:12],  # a resumed run goes on as itself
-            resume="allow",
+        device = str(info.facts.get("device", ""))
+        told = {"task": info.task, "model": info.model, "strategy": _strategy(info.config), "device": device}
+        run = open_run(
+            # a resumed run goes on as itself
+            run_id=hashlib.sha256(str(info.folder.resolve()).encode()).hexdigest()[:12],
             project=self._project,
             entity=self._entity,
             name=os.environ.get("WANDB_NAME") or info.name,
-            group=self._group or info.group,
+            group=self._group or info.group or os.environ.get("WANDB_RUN_GROUP"),
             job_type=os.environ.get("WANDB_JOB_TYPE") or "search",
-            tags=[f"task:{info.task}", f"model:{info.model}", *self._tags, *named],
-            config=dict(info.config),
-            dir=os.environ.get("WANDB_DIR") or str(info.folder),
-            mode=mode,  # type: ignore[arg-type]  # WANDB_MODE may hold any of wandb's modes, which it checks itself
-            settings=settings,
+            notes=info.notes or os.environ.get("WANDB_NOTES"),
+            tags=tags_of(told, [*self._tags, *info.tags, *named]),
+            config={**info.config, "machine": dict(info.facts)},
+            folder=info.folder,
+            mode=mode,
         )
         run.define_metric("*", step_metric="iteration")
+        for name, goal in GOALS.items():
+            run.define_metric(name, step_metric="iteration", summary=goal)
         return run
 
     def entry(self, archive: Archive) -> None:
-        if self._run is not None:
-            self._run.log(_metrics(archive, archive.last))
+        self._archive = archive
+        if self._run is None:
+            return
+        reply = archive.last.reply
+        if reply is not None:
+            self._spent = (self._spent[0] + reply.usage.total, self._spent[1] + (reply.cost or 0.0))
+        run, figures = self._run, iteration_figures(archive, archive.last, self._spent)
+        within(_LOG_TIMEOUT, lambda: run.log(figures))
 
     def finish(self, summary: Summary, files: Sequence[Path]) -> str:
-        if self._run is None:
+        run, info = self._run, self._info
+        if run is None or info is None:
             return ""
-        import wandb
+        from metalsci.tracking.wandb_media import pictures, seed_artifact, winner_artifact
 
-        self._run.summary.update(_final(summary))
-        artifact = wandb.Artifact(f"{self._task}-{self._run.id}", type="kernel", metadata=_final(summary))
-        for file in files:
-            artifact.add_file(str(file))
+        self._finished = True
+        figures, verdict = final_figures(summary), summary.gate.verdict
+        winner = winner_artifact(info.task, run.id, files, figures)
+
+        def tell() -> None:
+            run.summary.update(figures)
+            run.tags = (*(run.tags or ()), *tags_of({"verdict": str(verdict)}, ()))
+            self._log_table(run)
+            if verdict in _ALARMING:
+                alarm = f"{verdict}: {info.name}"[:_LONGEST_TITLE]
+                run.alert(title=alarm, text=f"{summary.gate.evidence} {summary.gate.reason}".strip(), level="WARN")
+
+        def upload() -> None:
+            run.log(dict(pictures(info.folder, info.name, Path(run.dir).parent)))
+            seed = seed_artifact(info.folder, info.task)
+            if run.offline:
+                run.log_artifact(seed)  # offline W&B has no inputs of a run
+            else:
+                run.use_artifact(seed)
+            self._log_candidates(run)
+            run.log_artifact(winner, aliases=["best", str(verdict).replace(" ", "-")])
+
         try:
-            run = self._run
-            within(_ARTIFACT_TIMEOUT, lambda: run.log_artifact(artifact))
-        except (wandb.errors.Error, OSError, ValueError) as error:  # the server may have failed meanwhile
-            return f"W&B did not take the kernels, which are in the run folder: {_first_line(error)}"
+            self._patiently(_UPLOAD_TIMEOUT, tell)
+            self._patiently(_UPLOAD_TIMEOUT, upload)
+        except Exception as error:  # the server may have failed meanwhile
+            return f"W&B did not take all of it; the run folder has it: {first_line(error)}"
         return ""
 
+    def sweep(self, folder: Path, tables: Mapping[str, Sequence[Sequence[str]]], group: str) -> str:
+        from metalsci.tracking.wandb_sweep import log_sweep
+
+        try:
+            mode = self._decide()
+        except Exception as error:  # a server that does not answer a login
+            return f"W&B did not take the sweep's table, which is in sweep.csv: {first_line(error)}"
+        if mode == "disabled":
+            return ""
+        group = self._group or group
+        return log_sweep(folder, tables, project=self._project, entity=self._entity, mode=mode, group=group)
+
     def close(self, failed: bool) -> None:
-        """Finish the run. If the service does not end, it is given up, so that the process ends and a sweep goes on."""
+        """Finish the run. A service that does not is given up, so that the process ends and a sweep goes on."""
         if self._run is None:
             return
         run, self._run = self._run, None
         try:
-            within(_CLOSE_TIMEOUT, lambda: run.finish(exit_code=1 if failed else 0))
+            if not self._finished and self._archive is not None:
+                self._patiently(_UPLOAD_TIMEOUT, partial(self._log_all, run))
+            self._patiently(_FINISH_TIMEOUT + 3.0, lambda: run.finish(exit_code=1 if failed else 0))
         except Exception as error:  # also what W&B does not document, as when its service was killed
-            log.warning("W&B did not finish the run: %s", _first_line(error))
-            _forget_service()
+            log.warning("W&B did not finish the run: %s", first_line(error))
+            forget_service()
+
+    def _log_table(self, run: "Run") -> None:
+        import wandb
+
+        if self._archive is not None:
+            rows = candidate_rows(self._archive)
+            run.log({"candidates": wandb.Table(columns=list(CANDIDATE_COLUMNS), data=rows)})
+
+    def _log_all(self, run: "Run") -> None:
+        self._log_table(run)
+        self._log_candidates(run)
+
+    def _log_candidates(self, run: "Run") -> None:
+        from metalsci.tracking.wandb_media import candidates_artifact
+
+        if self._info is not None:
+            run.log_artifact(candidates_artifact(self._info.folder, self._info.task, run.id))
+
+    def _patiently(self, seconds: float, call: Callable[[], T]) -> T:
+        """Wait `seconds`, and within what is left of the end of the run."""
+        if self._ends is None:
+            self._ends = time.monotonic() + _END - _TEARDOWN_TIMEOUT
+        return within(max(0.1, min(seconds, self._ends - time.monotonic())), call)
 
 
-def _forget_service() -> None:
+def open_run(
+    *,
+    run_id: str,
+    project: str,
+    entity: str | None,
+    name: str,
+    group: str | None,
+    job_type: str,
+    notes: str | None,
+    tags: Sequence[str],
+    config: Mapping[str, object],
+    folder: Path,
+    mode: str,
+) -> "Run":
+    """Begin a W&B run or go on with it. Raises what `wandb.init` raises."""
+    import wandb
+
+    settings = wandb.Settings(
+        x_transaction_log_flush_interval=0.5,  # offline records otherwise wait up to 15 s, and a kill loses them
+        x_disable_stats=True,  # its sampling competes with the kernels that are being timed
+        console="off",
+        silent=True,
+        init_timeout=_INIT_TIMEOUT,
+        finish_timeout=_FINISH_TIMEOUT,
+    )
+    return wandb.init(
+        id=run_id,
+        resume="allow",
+        project=project,
+        entity=entity,
+        name=name,
+        group=group,
+        job_type=job_type,
+        notes=notes,
+        tags=list(tags),
+        config=dict(config),
+        dir=os.environ.get("WANDB_DIR") or str(folder),
+        mode=mode,  # type: ignore[arg-type]  # WANDB_MODE may hold any of wandb's modes, which it checks itself
+        settings=settings,
+    )
+
+
+def forget_service() -> None:
     """End W&B's service, so that the next `init` of this process starts another.
 
     A connection to a service that was killed, or that waits for a silent server, would be used again.
@@ -171,65 +282,20 @@ def _forget_service() -> None:
     import wandb
 
     try:
-        within(_CLOSE_TIMEOUT - _FINISH_TIMEOUT, wandb.teardown)
+        within(_TEARDOWN_TIMEOUT, wandb.teardown)
     except (Exception, SystemExit) as error:  # it exits with the service's own status
-        log.warning("W&B's service did not end: %s", _first_line(error))
+        log.warning("W&B's service did not end: %s", first_line(error))
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _metrics(archive: Archive, entry: Entry) -> dict[str, object]:
-    best = archive.incumbent
-    metrics: dict[str, object] = {
-        "iteration": entry.iteration,
-        "outcome": str(entry.evaluation.outcome),
-        "score": entry.score,
-        "best_score": best.score,
-        "self_speedup": archive.self_speedup(entry) or 0.0,
-        "best_self_speedup": archive.self_speedup(best) or 0.0,
-    }
-    told = {
-        "message": entry.evaluation.message,
-        "diagnostics": render(entry.evaluation.diagnostics),
-        "findings": "\n".join(map(str, entry.evaluation.findings)),
-    }
-    metrics |= {name: text[:_LONGEST_TEXT] for name, text in told.items() if text}
-    for result in entry.evaluation.sizes:
-        if result.timing is not None and result.roofline is not None:
-            metrics[f"ms/{result.label}"] = 1e3 * result.timing.median
-            low, high = result.timing.quartiles
-            metrics |= {f"ms_q1/{result.label}": 1e3 * low, f"ms_q3/{result.label}": 1e3 * high}
-            metrics[f"fraction/{result.label}"] = result.roofline.fraction
-    if (forecast := entry.evaluation.forecast) is not None:
-        metrics |= {f"predicted_ms/{size.label}": 1e3 * size.seconds for size in forecast.sizes}
-        gain = predicted_gain(forecast, archive.seed.evaluation.forecast)
-        metrics |= {"predicted_self_speedup": gain.speedup} if gain else {}
-    metrics |= {f"seconds/{phase}": seconds for phase, seconds in entry.seconds.items()}
-    if entry.reply is not None:
-        usage = entry.reply.usage
-        metrics |= {f"tokens/{kind}": getattr(usage, kind) for kind in ("input", "cached", "output", "reasoning")}
-        if entry.reply.cost is not None:
-            metrics["dollars"] = entry.reply.cost
-    return metrics
-
-
-def _final(summary: Summary) -> dict[str, object]:
-    return {
-        "seed_score": summary.seed_score,
-        "best_score": summary.best_score,
-        "self_speedup": summary.self_speedup,
-        "best_iteration": summary.best_iteration,
-        "gate/verdict": str(summary.gate.verdict),
-        "gate/size": summary.gate.size,
-        "gate/heldout_speedup": summary.gate.heldout_speedup,
-        "gate/phi": summary.gate.phi,
-        "gate/predicted_speedup": summary.gate.transfer.speedup if summary.gate.transfer else None,
-        "predicted/gpu": summary.predicted.gpu if summary.predicted else None,
-        "predicted/self_speedup": summary.predicted.speedup if summary.predicted else None,
-        "measured": summary.measured,
-        "ended_by": summary.ended_by,
-        "spent/tokens": summary.spent.tokens,
-        "spent/dollars": summary.spent.dollars,
-    }
+def _strategy(config: Mapping[str, object]) -> str:
+    part = config.get("strategy")
+    target = ""
+    if isinstance(part, dict):
+        target = str(part.get("_target_", ""))
+    if target.count("."):
+        return target.split(".")[-2]
+    return ""

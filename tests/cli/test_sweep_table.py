@@ -8,7 +8,8 @@ import math
 import pytest
 from omegaconf import OmegaConf
 
-from metalsci.cli.sweep_table import SweepTable, as_csv, geometric_mean, jobs, runs_table, seeds_table, unfinished
+from metalsci.cli.sweep_table import SweepTable, as_csv, jobs, runs_table, seeds_table, unfinished
+from metalsci.report.means import geometric_mean
 
 
 def result(task="lbm", model="rewrite", seed=0, speedup=2.0, heldout=1.5, verdict="generalizes"):

@@ -23,6 +23,7 @@ from metalsci.search.prompting.prompt_builder import PromptBuilder
 from metalsci.search.proposal import Evaluate
 from metalsci.search.proposer import Proposer
 from metalsci.search.run_folder import RunFolder
+from metalsci.search.spoken_words import Steering
 from metalsci.search.strategies.one_plus_one import OnePlusOne
 from metalsci.search.strategies.protocol import Strategy
 from metalsci.task.definition import TaskView
@@ -90,6 +91,7 @@ def search(
     flights: Flights | None = None,
     journal: Journal | None = None,
     start: str | None = None,
+    steering: Steering | None = None,
 ) -> Finished:
     """Search in `folder`, continuing after the end of its journal."""
     watch = Stopwatch()
@@ -110,6 +112,7 @@ def search(
         account=account,
         flights=flights,
         watchers=(steps or Steps(),),
+        steering=steering,
         record=files.result,
     ).run()
 

@@ -61,12 +61,13 @@ def sweep(tmp_path_factory):
     """Run a sweep of two smoke runs; return their .wandb files and their run folders, in order."""
     folder = tmp_path_factory.mktemp("wandb")
     env = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")} | {"HOME": str(folder)}
-    command = [sys.executable, "-m", "metalsci.run", "experiment=smoke", "-m", "seed=0,1"]
+    command = [sys.executable, "-m", "metalsci.run", "experiment=smoke", "-m", "seed=0,1", "tags=[mine]", "notes=why"]
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert "W&B offline" in done.stdout
-    files = sorted(folder.rglob("run-*.wandb"))
+    *files, of_the_sweep = sorted(folder.rglob("run-*.wandb"), key=lambda path: path.stat().st_mtime)
     assert len(files) == 2
+    assert of_the_sweep.parents[2] == files[0].parents[3]
     runs = {p.parent.name: p.parent for p in folder.rglob("summary.json") if (p.parent / "journal.jsonl").exists()}
     return files, [runs["0"], runs["1"]]
 
@@ -74,21 +75,23 @@ def sweep(tmp_path_factory):
 def test_every_iteration_is_logged_with_its_figures(sweep):
     files, folders = sweep
     for file, folder in zip(files, folders, strict=True):
-        rows = [r for r in history(file) if "iteration" in r]
+        rows = [r for r in history(file) if "outcome" in r]
         assert [r["iteration"] for r in rows] == [0, 1, 2]
         for row in rows:
             result = json.loads((folder / f"{row['iteration']:02}_result.json").read_text())
             assert row["outcome"] == result["outcome"]
             assert row["score"] == pytest.approx(result["score"])
-            assert (
-                row["best_score"] >= rows[0]["score"]
-            )  # a higher score is not promoted if a test says that it is chance
+            assert not row["promoted"] or row["best_score"] == row["score"]
             if result["outcome"] == "scored":
                 timed = result["sizes"][0]
                 assert row["ms/128×128·10"] > 0
                 roof = timed["roofline"]
                 assert row["fraction/128×128·10"] == pytest.approx(roof["achieved"] / roof["ceiling"])
-                assert row["self_speedup"] > 0
+                assert row["speedup"] > 0
+                assert row["achieved/128×128·10"] == pytest.approx(roof["achieved"])
+                assert row["speedup_q1/128×128·10"] <= row["speedup/128×128·10"] <= row["speedup_q3/128×128·10"]
+            assert row["tokens_so_far"] == row["dollars_so_far"] == 0
+            assert bool(row.get("idea")) == (row["iteration"] > 0)
 
 
 def test_the_gate_s_result_is_in_the_summary(sweep):
@@ -98,15 +101,57 @@ def test_the_gate_s_result_is_in_the_summary(sweep):
         logged = summary(file)
         assert logged["gate/verdict"] == gate["verdict"]
         assert logged["gate/heldout_speedup"] == pytest.approx(gate["heldout_speedup"])
-        assert logged["self_speedup"] > 0
+        assert logged["gate/q1"], logged["gate/q3"] == pytest.approx(gate["quartiles"])
+        assert logged["gate/evidence"] == gate["evidence"]
+        ended = json.loads((folder / "summary.json").read_text())
+        assert logged["confirmed/self_speedup"] == pytest.approx(ended["self_speedup"])
+        assert "self_speedup" not in logged  # one name, one meaning
+
+
+def test_goals_are_named(sweep):
+    files, _ = sweep
+    metrics = [r.metric for r in records(files[0]) if r.WhichOneof("record_type") == "metric"]
+    goals = {metric.name or metric.glob_name: metric for metric in metrics}
+    assert goals["score"].summary.max
+    assert goals["ms/*"].summary.min
+    assert goals["*"].step_metric == "iteration"
+
+
+def test_candidates_are_a_table_and_figures_are_pictures(sweep):
+    files, _ = sweep
+    for file in files:
+        logged = {name: value for row in history(file) for name, value in row.items()}
+        assert logged["candidates/nrows"] == 3
+        table = json.loads((file.parent / "files" / logged["candidates/path"]).read_text())
+        rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+        assert [row["iteration"] for row in rows] == [0, 1, 2]
+        assert all("kernel void heat_step" in row["source"] for row in rows)
+        assert logged["charts/convergence/_type"] == logged["charts/roofline/_type"] == "image-file"
+
+
+def test_a_sweep_has_a_run_of_its_own(sweep):
+    files, folders = sweep
+    (file,) = [f for f in folders[0].parent.rglob("run-*.wandb") if f not in files]
+    (run,) = [r.run for r in records(file) if r.WhichOneof("record_type") == "run"][:1]
+    of_a_job = next(r.run for r in records(files[0]) if r.WhichOneof("record_type") == "run")
+    assert run.job_type == "sweep"
+    assert run.run_group == of_a_job.run_group
+    logged = {name: value for row in history(file) for name, value in row.items()}
+    assert logged["runs/nrows"] == 2
+    assert logged["seeds/nrows"] == 1
 
 
 def test_kernels_are_an_artifact(sweep):
     files, _ = sweep
     for file in files:
+        verdict = json.loads((file.parents[2] / "gate.json").read_text())["verdict"]
         artifacts = [r.request.log_artifact.artifact for r in records(file) if r.request.HasField("log_artifact")]
         artifacts += [r.artifact for r in records(file) if r.WhichOneof("record_type") == "artifact"]
         (artifact,) = [a for a in artifacts if a.type == "kernel"]
+        assert set(artifact.aliases) >= {"best", verdict}
+        kinds = {a.type: {entry.path for entry in a.manifest.contents} for a in artifacts}
+        assert kinds["seed-kernel"] == {"00_seed.metal"}
+        assert {"01_candidate.metal", "02_prompt.md", "journal.jsonl"} <= kinds["candidates"]
         names = {entry.path for entry in artifact.manifest.contents}
         assert {"best.metal", "best.py", "00_seed.metal", "gate.json", "summary.json"} <= names
 
@@ -120,6 +165,17 @@ def test_the_runs_of_a_sweep_share_a_group_and_carry_tags(sweep):
     for run in runs:
         assert {"task:heat2d", "model:rewrite"} <= set(run.tags)
         assert run.job_type == "search"
+        assert run.notes == "why"
+        tags = set(run.tags)
+        assert "mine" in tags
+        assert "strategy:one_plus_one" in tags
+        assert any(tag.startswith("device:cpu_metal") for tag in tags)
+        (machine,) = [json.loads(c.value_json) for c in run.config.update if c.key == "machine"]
+        assert machine["ceilings"]["bandwidth"] > 0
+        assert machine["versions"].keys() >= {"metalsci", "mlx"}
+        assert machine["load"] >= 0
+    last = [r.run for r in records(files[0]) if r.WhichOneof("record_type") == "run"][-1]
+    assert any(tag.startswith("verdict:") for tag in last.tags)
 
 
 def test_a_server_that_cannot_be_reached_does_not_cost_the_run(tmp_path):
@@ -149,7 +205,8 @@ def test_what_was_wrong_is_logged_as_text(tmp_path, monkeypatch):
     deadline = time.monotonic() + 60
     while len(history(file)) < 2 and time.monotonic() < deadline:
         time.sleep(0.1)  # W&B's own process writes its last records a moment after it has said that it is done
-    first, second = history(file)
+    first, second, *table = history(file)
+    assert table[0]["candidates/nrows"] == 3  # a run that has no result still has its candidates
     assert "3:1: error: unknown type name 'flaot'" in first["diagnostics"]
     assert second["findings"] == "step, line 4: data race on u[1]"
     assert second["message"] == "right by luck"

@@ -120,7 +120,7 @@ def test_a_server_that_goes_silent_costs_half_a_minute_at_the_end_and_no_more(se
     out, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
     assert time.monotonic() - begin < 60  # 28 s of limits; a loaded machine takes longer to start and to stop things
-    assert "W&B did not take the kernels" in out
+    assert "W&B did not take all of it" in out
     assert "Traceback" not in err
 
 
@@ -143,12 +143,12 @@ def test_with_a_login_a_run_is_online_and_a_server_that_fails_at_the_end_does_no
     assert done.returncode == 0, done.stderr
     assert f"W&B online: http://127.0.0.1:{server.server_port}/me/metalsci/runs/r" in done.stdout
     assert "held-out gate:" in done.stdout
-    assert "W&B did not take the kernels" in done.stdout
+    assert "W&B did not take all of it" in done.stdout
     handler = server.RequestHandlerClass
     assert any("task:heat2d" in (m.get("tags") or []) for m in handler.mutations)
     lines = [
         line for part in handler.streamed for line in part["files"].get("wandb-history.jsonl", {}).get("content", [])
     ]
-    rows = [json.loads(line) for line in lines]
+    rows = [row for line in lines if "outcome" in (row := json.loads(line))]
     assert [row["iteration"] for row in rows] == [0, 1, 2]
     assert all("best_score" in row for row in rows)

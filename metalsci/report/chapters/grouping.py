@@ -1,0 +1,78 @@
+"""The groups that chapters share: runs put together by task and by model, colours, shapes of verdicts."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from metalsci.report.charts import COLOURS, Key
+from metalsci.report.reported_run import ReportedRun
+
+SHAPES = {
+    "generalizes": "circle",
+    "tied": "diamond",
+    "undecided": "ring",
+    "would not transfer": "plus",
+    "regresses": "triangle",
+    "wrong": "cross",
+    "unsound": "plus",
+    "suspect": "square",
+}
+SIGNS = ("circle", "diamond", "triangle", "square", "plus", "cross", "ring")
+TONES = {
+    "generalizes": "good",
+    "would not transfer": "bad",
+    "regresses": "bad",
+    "wrong": "bad",
+    "unsound": "bad",
+    "suspect": "bad",
+}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The models of a report, those with the most runs first, each with its colour and its sign.
+
+    A model that ran on several devices is one column for each: speedups on different devices are different things.
+    """
+
+    names: tuple[str, ...]
+    split: frozenset[str]
+
+    @classmethod
+    def of(cls, runs: Sequence[ReportedRun]) -> "Columns":
+        devices: dict[str, set[str]] = {}
+        for run in runs:
+            devices.setdefault(run.model, set()).add(run.device)
+        split = frozenset(model for model, found in devices.items() if len(found) > 1)
+        counts = Counter(_column(run, split) for run in runs)
+        return cls(tuple(sorted(counts, key=lambda name: (-counts[name], name))), split)
+
+    def column(self, run: ReportedRun) -> str:
+        return _column(run, self.split)
+
+    def series(self, run: ReportedRun) -> int:
+        return self.names.index(self.column(run)) % COLOURS
+
+    def sign(self, run: ReportedRun) -> str:
+        """Return the sign of its model, so that colours are not all that tells models apart."""
+        return SIGNS[self.names.index(self.column(run)) % len(SIGNS)]
+
+    def legend(self, shape: str = "") -> list[Key]:
+        """List the models with their signs. shape: of all; each model's own sign without."""
+        return [Key(name, i % COLOURS, shape or SIGNS[i % len(SIGNS)]) for i, name in enumerate(self.names)]
+
+
+def by_task(runs: Sequence[ReportedRun]) -> dict[str, list[ReportedRun]]:
+    found: dict[str, list[ReportedRun]] = {}
+    for run in sorted(runs, key=lambda run: run.task):
+        found.setdefault(run.task, []).append(run)
+    return found
+
+
+def _column(run: ReportedRun, split: frozenset[str]) -> str:
+    name = run.model
+    if run.model in split:
+        name = f"{run.model} · {run.device}"
+    if run.measured:
+        return name
+    return f"{name}, predicted"

@@ -1,0 +1,157 @@
+"""The report's page in a real browser: no errors, sorting, folding, hovering, keyboard, contrast, no overflow."""
+
+import shutil
+import threading
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from run_folders import write_run
+
+from metalsci.report.contents import put_together, read_runs
+from metalsci.report.serving import serve
+from metalsci.report.writing import write_report
+from metalsci.search.spoken_words import Steering
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine: apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def page_of_a_sweep(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pages")
+    for seed, (score, verdict) in enumerate([(0.4, "generalizes"), (0.9, "tied"), (0.3, "wrong")]):
+        write_run(folder / f"{seed}", seed=seed, scores=(0.2, None, score), verdict=verdict)
+    write_run(folder / "3", model="<b>gpt</b>", task="fft3d", scores=(0.05,), verdict="regresses")
+    return write_report(put_together(read_runs([folder])), folder / "report").as_uri()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(chromium, page_of_a_sweep):
+    """Open the page; what the console said, and any request, is a failure at the end."""
+    page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    said, asked = [], []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(page_of_a_sweep)
+    yield page
+    assert said == []
+    assert [url for url in asked if not url.startswith(("file:", "blob:", "data:"))] == []
+    page.close()
+
+
+def column(page, table, place):
+    return page.locator(f"#{table} tbody tr td:nth-child({place})").all_inner_texts()
+
+
+def test_a_column_sorts_by_its_figures_both_ways(opened):
+    head = opened.locator("#runs table").first.locator("th", has_text="confirmed")
+    head.locator("button").click()
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert column(opened, "runs", 9)[:4] == ["1.00×", "3.00×", "4.00×", "9.00×"]
+    head.locator("button").click()
+    assert head.get_attribute("aria-sort") == "descending"
+    assert column(opened, "runs", 9)[0] == "9.00×"
+
+
+def test_the_keyboard_sorts_and_folds(opened):
+    opened.keyboard.press("Tab")
+    assert opened.evaluate("document.activeElement.className") == "skip"
+    opened.locator("#runs th button").first.focus()
+    opened.keyboard.press("Enter")
+    assert opened.locator("#runs th").first.get_attribute("aria-sort") == "ascending"
+    fold = opened.locator("details.fold summary").first
+    fold.focus()
+    opened.keyboard.press("Enter")
+    assert opened.locator("details.fold").first.get_attribute("open") is not None
+
+
+def test_all_runs_open_at_once_and_a_diff_is_shown(opened):
+    opened.locator("#fold").click()
+    assert opened.locator("details.fold[open]").count() == opened.locator("details.fold").count() == 4
+    opened.locator("ol.steps summary").first.click()
+    assert opened.locator("pre.diff .add").first.is_visible()
+
+
+def test_a_mark_tells_its_figures_under_the_pointer(opened):
+    mark = opened.locator("#convergence svg.chart .mark").last
+    mark.scroll_into_view_if_needed()
+    mark.hover()
+    assert opened.locator("#tip").inner_text().startswith("rewrite, 2, iteration 3, 3.00×: Faster.")
+
+
+def test_the_data_of_a_figure_are_one_click_away_and_can_be_saved(opened):
+    figure = opened.locator("#convergence figure").first
+    figure.locator("details.data > summary").click()
+    assert figure.locator("table").is_visible()
+    with opened.expect_download() as saved:
+        figure.locator("button.save").click()
+    text = Path(saved.value.path()).read_text(encoding="utf-8")
+    assert text.splitlines()[0].startswith('"run",')
+    assert saved.value.suggested_filename.startswith("convergence-")
+
+
+@pytest.mark.parametrize("width", [360, 820, 1600])
+def test_nothing_is_wider_than_the_window(opened, width):
+    opened.set_viewport_size({"width": width, "height": 900})
+    opened.locator("#fold").click()
+    assert opened.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.skipif(find_spec("axe_playwright_python") is None, reason="axe-core is not installed")
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_contrast_and_names_are_accessible(chromium, page_of_a_sweep, theme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    # The page's own policy keeps foreign scripts out, axe's included.
+    context = chromium.new_context(color_scheme=theme, bypass_csp=True)
+    page = context.new_page()
+    page.goto(page_of_a_sweep)
+    page.locator("#fold").click()
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa"]}).response["violations"]
+    assert [(each["id"], each["nodes"][0]["html"][:200]) for each in found] == []
+    context.close()
+
+
+def test_the_theme_can_be_chosen(opened):
+    def background():
+        return opened.evaluate("getComputedStyle(document.body).backgroundColor")
+
+    light = background()
+    opened.locator("#theme").click()
+    assert background() != light
+
+
+def test_a_served_page_follows_a_run_and_passes_a_word_on(chromium, tmp_path):
+    running = write_run(tmp_path / "running", done=False)
+    server = serve([tmp_path], 0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    page, said = chromium.new_page(), []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    with FileLock(running / "run.lock"):
+        page.goto(f"http://127.0.0.1:{server.server_address[1]}/")
+        assert "one run, 0 with a result." in page.locator("header > p.soft").inner_text()
+        page.locator("details.fold summary").first.click()
+        page.locator("form[data-run=running] input[name=note]").fill("Try <i>shuffles</i>.")
+        page.locator("form[data-run=running] button[value=note]").click()
+        page.locator("#said", has_text="running: heard").wait_for()
+        assert Steering(running).waiting()[0].note == "Try <i>shuffles</i>."
+        write_run(tmp_path / "second")
+        page.locator("header > p.soft", has_text="2 runs, 1 with a result.").wait_for()
+        assert page.locator("details.fold[open]").count() == 1  # what was open stays so
+    page.close()
+    server.shutdown()
+    server.server_close()
+    assert said == []

@@ -1,0 +1,110 @@
+"""Comparing runs and sweeps, and listing them."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from run_folders import write_run
+
+from metalsci.compare import main as compare
+from metalsci.report.contents import read_runs
+from metalsci.report.pairing_of_runs import confirmed, effect, held_out, pair, ranks
+from metalsci.runs import main as list_runs
+
+
+@pytest.fixture(scope="module")
+def sweeps(tmp_path_factory):
+    """Write three sweeps over two tasks and three seeds: b is twice as fast as a, c as fast as b but for chance."""
+    folder = tmp_path_factory.mktemp("sweeps")
+    best = {"a": (0.20, 0.22, 0.21), "b": (0.40, 0.45, 0.41), "c": (0.41, 0.43, 0.42)}
+    for name, scores in best.items():
+        for task in ("lbm", "hmc"):
+            for seed, score in enumerate(scores):
+                run = write_run(folder / name / f"{task}{seed}", task=task, model=name, seed=seed, scores=(score,))
+                (run / "command.json").write_text(json.dumps({"arguments": [f"task={task}", f"seed={seed}"]}))
+        (folder / name / "multirun.yaml").write_text("")
+    return folder
+
+
+def test_pairs_are_of_one_task_and_seed(sweeps):
+    pairs = pair(read_runs([sweeps / "a"]), read_runs([sweeps / "b"]))
+    assert {(p.task, p.seed) for p in pairs} == {(task, seed) for task in ("lbm", "hmc") for seed in range(3)}
+    assert all(p.first.seed == p.second.seed for p in pairs)
+
+
+def test_the_effect_has_an_interval_and_a_word(sweeps):
+    a, b, c = (read_runs([sweeps / name]) for name in "abc")
+    slower = effect(pair(a, b), confirmed)
+    assert slower.sentence.startswith("slower: 0.5")
+    assert slower.mean.low < slower.mean.value < slower.mean.high < 1
+    assert effect(pair(b, c), held_out).sentence.startswith("within noise: ")
+
+
+def test_ranks_say_what_is_not_distinguishable(sweeps):
+    found, blocks = ranks({name: read_runs([sweeps / name]) for name in "abc"})
+    assert blocks == 6
+    assert found[-1].name == "a"
+    assert found[-1].rank == 3
+    assert {found[0].name, found[1].name} == {"b", "c"}
+    assert found[0].alike == (found[1].name,)
+    assert sum(each.rank for each in found) == pytest.approx(6)
+
+
+def test_one_pair_is_judged_by_its_own_rounds(tmp_path):
+    one = read_runs([write_run(tmp_path / "1", scores=(0.40,))])
+    near = read_runs([write_run(tmp_path / "2", scores=(0.41,), seed=5)])
+    far = read_runs([write_run(tmp_path / "3", scores=(0.90,))])
+    assert "within noise" in effect(pair(one, near), confirmed).sentence
+    assert effect(pair(far, one), confirmed).sentence.startswith("faster: 2.25")
+    assert effect([], confirmed).sentence == "no pair has both figures"
+
+
+def test_the_command_says_all_of_it(sweeps, tmp_path, capsys):
+    compare([str(sweeps / "a"), str(sweeps / "b"), "--csv", str(tmp_path / "pairs.csv")])
+    told = capsys.readouterr().out
+    assert "in distribution: slower: 0.5" in told
+    assert "model.name: a, b" in told
+    assert len((tmp_path / "pairs.csv").read_text().splitlines()) == 7
+    compare([str(sweeps / name) for name in "abc"])
+    assert "average ranks over 6 tasks and seeds" in capsys.readouterr().out
+
+
+def test_what_cannot_be_compared_is_a_sentence(sweeps, tmp_path, capsys):
+    other = write_run(tmp_path / "other", task="morton", seed=9)
+    for arguments in ([other, sweeps / "a"], [tmp_path / "empty", other], [other], [other, other]):
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        with pytest.raises(SystemExit) as left:
+            compare([str(argument) for argument in arguments])
+        assert left.value.code == 2
+        assert capsys.readouterr().err
+
+
+def test_the_list_names_the_next_command(sweeps, tmp_path, capsys, monkeypatch):
+    stopped = write_run(tmp_path / "stopped", done=False)
+    (stopped / "command.json").write_text(json.dumps({"arguments": ["task=lbm", "model.name=a b"]}))
+    list_runs([str(sweeps / "a"), str(tmp_path), "task=lbm"])
+    told = capsys.readouterr().out
+    assert f"python -m metalsci.report {sweeps / 'a'}" in told
+    assert f"python -m metalsci.run resume={stopped}" in told
+    assert "python -m metalsci.run task=lbm 'model.name=a b'" in told
+    assert "hmc0" not in told
+    list_runs([str(sweeps), "model=b", "status=ended", "--json"])
+    assert {run["model"] for run in json.loads(capsys.readouterr().out)} == {"b"}
+
+
+def test_a_filter_that_is_none_is_refused(sweeps, capsys):
+    with pytest.raises(SystemExit):
+        list_runs([str(sweeps), "colour=red"])
+    assert "colour is no filter" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        list_runs([str(sweeps), "task=none"])
+    assert "no such run" in capsys.readouterr().err
+
+
+def test_watching_ends_when_nothing_runs(sweeps):
+    command = [sys.executable, "-m", "metalsci.runs", str(sweeps / "a"), "--watch"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "6 ended" in done.stdout
+    assert "spent: 6 candidates" in done.stdout

@@ -1,0 +1,85 @@
+"""The published recordings as runs: the published table, digit for digit."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from metalsci.experiment.recorded_import import import_recorded
+from metalsci.import_recorded import main
+from metalsci.report.chapters.convergence import convergence
+from metalsci.report.chapters.grouping import Columns
+from metalsci.report.chapters.headline import headline
+from metalsci.report.contents import put_together, read_runs
+from metalsci.report.page import as_html
+
+SMALL = Path(__file__).parent / "recorded_small.json"  # the published sweep, and three earlier tries
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("recorded")
+    import_recorded(SMALL, folder)
+    return read_runs([folder])
+
+
+@pytest.fixture(scope="module")
+def published():
+    return json.loads(SMALL.read_text())["published_table"]
+
+
+def printed(value):
+    """Print as the publication prints it: three digits."""
+    if value is None:
+        return "–"
+    return f"{value:.1f}×" if value >= 10 else f"{value:.2f}×"
+
+
+def test_the_published_table_comes_out_digit_for_digit(runs, published):
+    table = headline(runs, Columns.of(runs)).tables[0]
+    rows = {row[0].text: dict(zip(table.head, [cell.text for cell in row], strict=True)) for row in table.rows}
+    assert rows.keys() == published.keys()
+    for task, told in published.items():
+        for key, part in (("in_distribution_speedup", "in distribution"), ("held_out_speedup", "held out")):
+            for model, value in told[key].items():
+                assert rows[task][f"{model}: {part}"] == printed(value), (task, model, part)
+    assert rows["hmc"]["claude-opus-4-7: verdict"] == "wrong"
+    assert rows["fft3d"]["gpt-5.5: verdict"] == "regresses"
+
+
+def test_what_was_printed_otherwise_is_said(runs):
+    (note,) = headline(runs, Columns.of(runs)).notes
+    assert note == "adi3d, gpt-5.5: printed as 2.79×, and the recording gives 2.799×."
+
+
+def test_the_convergence_figure_ends_at_the_recorded_speedups(runs):
+    recorded = {(r["task"], r["model"]): r for r in json.loads(SMALL.read_text())["runs"] if r["matched_sweep"]}
+    charts = {chart.title: chart for chart in convergence(runs, Columns.of(runs)).charts}
+    assert len(charts) == 12
+    for run in runs:
+        if run.published and run.published.self_speedup is not None:
+            told = recorded[run.task, run.model]
+            (line,) = [li for li in charts[run.task].lines if li.name == run.name]
+            place, reached = line.points[-1]
+            assert place == len(told["iterations"])
+            assert reached == pytest.approx(told["speedup"], rel=1e-6)
+
+
+def test_imported_runs_are_marked_and_reported(runs):
+    assert {run.status for run in runs} == {"imported"}
+    assert len(as_html(put_together(runs))) < 3_000_000
+
+
+def test_what_is_no_recording_is_a_sentence(tmp_path, capsys):
+    for name, content in (("a.json", "{"), ("b.json", '{"runs": 3}'), ("c.json", "[" * 100_000)):
+        (tmp_path / name).write_text(content)
+        with pytest.raises(SystemExit) as left:
+            main([str(tmp_path / name), f"output={tmp_path / 'out'}"])
+        assert left.value.code == 2
+        assert "is no recording" in capsys.readouterr().err
+    shutil.copy(SMALL, tmp_path / "good.json")
+    main([str(tmp_path / "good.json"), f"output={tmp_path / 'out'}"])
+    with pytest.raises(SystemExit):
+        main([str(tmp_path / "good.json"), f"output={tmp_path / 'out'}"])
+    assert "is there already" in capsys.readouterr().err

@@ -1,0 +1,142 @@
+"""A report over run folders: what stands in it, what hostile and broken folders do to it."""
+
+import csv
+import re
+
+import pytest
+from run_folders import write_run
+
+from metalsci.report.__main__ import main
+from metalsci.report.chapters.lineage import readable_diff
+from metalsci.report.contents import put_together, read_runs
+from metalsci.report.page import as_html, as_svg
+
+
+def cells(path):
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sweep")
+    for seed, speedup in enumerate((0.4, 0.9)):
+        write_run(folder / f"{seed}", seed=seed, scores=(0.2, None, speedup), verdict="generalizes")
+    write_run(folder / "2", task="fft3d", model="gpt-5.5", scores=(0.3,), verdict="wrong")
+    main([str(folder)])
+    return folder / "report"
+
+
+def test_the_headline_puts_seeds_together(sweep):
+    rows = {row["task"]: row for row in cells(sweep / "data" / "headline.csv")}
+    assert float(rows["lbm"]["rewrite: in distribution"]) == pytest.approx(6.0)
+    assert rows["lbm"]["rewrite: verdict"] == "generalizes 2"
+    assert rows["fft3d"]["gpt-5.5: verdict"] == "wrong"
+    (over,) = [row for row in cells(sweep / "data" / "over_seeds.csv") if row["task"] == "lbm"]
+    assert over["generalizes"] == "2"
+
+
+def test_every_chapter_is_in_the_page_and_the_markdown(sweep):
+    page, text = (sweep / "index.html").read_text(), (sweep / "report.md").read_text()
+    chapters = ("headline", "convergence", "generalization", "roofline", "outcomes", "expenses", "lineage", "gate")
+    for name in (*chapters, "runs", "environment"):
+        assert f'id="{name}"' in page
+    assert "| lbm | 6.00× |" in text
+    assert "compile error: use of undeclared identifier" in page
+    assert "://" not in re.sub(r'xmlns="[^"]*"', "", page)  # needs no network
+
+
+def test_each_step_of_the_winner_is_a_diff_with_its_gain(sweep):
+    page = (sweep / "index.html").read_text()
+    assert '<span class="cut">-    fast1();</span><span class="add">+    fast3();</span>' in page
+    assert '<span class="gain">2.00×, to 4.00×</span> iteration 1 → iteration 3: Faster.' in page
+
+
+def test_every_figure_has_its_data_and_a_text(sweep):
+    page = (sweep / "index.html").read_text()
+    figures = page.count("<figure")
+    assert figures >= 7
+    assert page.count('<details class="data">') == figures
+    assert page.count('class="chart"') == len(re.findall(r'role="img" aria-label="[^"]{20,}"', page)) == figures
+
+
+def test_figures_are_written_as_svg_and_pdf(tmp_path, capsys):
+    pytest.importorskip("typst")
+    write_run(tmp_path / "run")
+    main([str(tmp_path / "run"), "--figures"])
+    folder = tmp_path / "run" / "report" / "figures"
+    drawn = {path.stem for path in folder.glob("*.svg")}
+    assert {"convergence-lbm", "roofline-lbm", "generalization", "outcomes"} <= drawn
+    assert {path.stem for path in folder.glob("*.pdf")} == drawn
+    assert all(path.read_bytes().startswith(b"%PDF") for path in folder.glob("*.pdf"))
+    assert "var(" not in (folder / "roofline-lbm.svg").read_text()  # stands alone
+
+
+HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)">"\'&\x1b[31m\u202e {{ 7 * 7 }}'
+
+
+def test_what_a_model_writes_is_text(tmp_path):
+    write_run(tmp_path / "a<b>&", model=HOSTILE, idea=HOSTILE, task="<i>lbm")
+    report = put_together(read_runs([tmp_path]))
+    for text in (as_html(report), *(as_svg(chart) for chapter in report.chapters for chart in chapter.all_charts())):
+        assert "<script>alert" not in text
+        assert "<img" not in text
+        assert "<i>lbm" not in text
+        assert "\x1b" not in text
+        assert "\u202e" not in text
+    assert "{{ 7 * 7 }}" in as_html(report)  # no template either
+
+
+def test_a_formula_in_a_name_is_no_formula_in_a_csv(tmp_path):
+    write_run(tmp_path / "run", model="=HYPERLINK(1)")
+    main([str(tmp_path), "--output", str(tmp_path / "out")])
+    assert cells(tmp_path / "out" / "data" / "runs.csv")[0]["model"] == "'=HYPERLINK(1)"
+
+
+def test_half_written_and_foreign_folders_cost_a_sentence(tmp_path):
+    torn = write_run(tmp_path / "torn", done=False)
+    journal = torn / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-40])
+    foreign = write_run(tmp_path / "foreign", done=False)
+    lines = (foreign / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    (foreign / "journal.jsonl").write_bytes(b"".join([*lines[:2], b'{"type":"other"}\n', *lines[2:]]))
+    broken = write_run(tmp_path / "broken")
+    (broken / "summary.json").write_text('{"task": ')
+    (broken / "gate.json").write_text("")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "journal.jsonl").write_text("not a journal\n")
+    (write_run(tmp_path / "yaml") / "config.yaml").write_text("a: [")
+    runs = {run.name: run for run in read_runs([tmp_path])}
+    assert len(runs["torn"].iterations) == 3
+    assert len(runs["foreign"].iterations) == 1
+    assert "journal.jsonl:3 is not a journal record" in runs["foreign"].trouble[0]
+    assert runs["broken"].trouble == ("summary.json cannot be read", "gate.json cannot be read")
+    assert "not a journal record" in runs["other"].trouble[0]
+    assert runs["yaml"].self_speedup == pytest.approx(4.0)
+    assert "summary.json cannot be read" in as_html(put_together(list(runs.values())))
+
+
+@pytest.mark.parametrize("scores", [(), (None,) * 2000, (0.05,)], ids=["none", "thousands that failed", "slower"])
+def test_runs_that_found_nothing_have_a_page(tmp_path, scores):
+    write_run(tmp_path / "run", scores=scores, done=False)
+    page = as_html(put_together(read_runs([tmp_path])))
+    assert "None of these runs has a result yet." in page
+    assert len(page) < 1_500_000
+
+
+def test_no_run_is_a_sentence(tmp_path, capsys):
+    with pytest.raises(SystemExit) as left:
+        main([str(tmp_path)])
+    assert left.value.code == 2
+    assert "no runs in" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([str(tmp_path / "absent")])
+    assert "does not exist" in capsys.readouterr().err
+
+
+def test_a_diff_too_long_to_compare_is_a_sentence():
+    lines, note = readable_diff("a\n" * 5000, "b\n")
+    assert not lines
+    assert "too long" in note
+    assert readable_diff(None, "x")[1] == "The recording holds no source."
