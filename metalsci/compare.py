@@ -34,7 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, runs in groups.items():
         if not runs:
             _refuse(f"no runs in {name}: a run's folder holds journal.jsonl")
-    table = show_two(groups) if len(groups) == 2 else show_ranks(groups)
+    if len(groups) == 2:
+        table = show_two(groups)
+    else:
+        table = show_ranks(groups)
     if table is None:
         _refuse("no task and seed is in all of them, so nothing can be compared")
     elif told.csv:

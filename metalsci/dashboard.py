@@ -19,7 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("settings", nargs="*", metavar="key=value", help="project=NAME, entity=TEAM, output=FILE.json")
     told = parser.parse_args(arguments)
     settings = dict(each.partition("=")[::2] for each in told.settings)
-    if unknown := settings.keys() - {"project", "entity", "output"}:
+    unknown = settings.keys() - {"project", "entity", "output"}
+    if unknown:
         parser.error(f"{sorted(unknown)[0]} is no setting; there are project, entity and output")
     from metalsci.files.extras import ExtraMissingError
     from metalsci.tracking.wandb_workspace import as_json, logged_in, save, workspace

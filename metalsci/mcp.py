@@ -27,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--evaluations", type=int, default=10, metavar="N", help="evaluations that may be asked for an attempt"
     )
     told = parser.parse_args(arguments)
-    if wrong := [each for each in told.settings if "=" not in each]:
+    wrong = [each for each in told.settings if "=" not in each]
+    if wrong:
         parser.error(f"'{wrong[0]}' is not of the form key=value")
     if any(each.startswith(("task=", "model=", "json=", "--")) for each in told.settings):
         parser.error("task and model are the client's: leave task=, model= and json= out")

@@ -25,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from metalsci.cli.run_listing import FILTERS, RunFilter, as_json, show_runs, watch
 
     wanted = dict(each.split("=", 1) for each in told.folders if "=" in each)
-    if unknown := wanted.keys() - set(FILTERS):
+    unknown = wanted.keys() - set(FILTERS)
+    if unknown:
         parser.error(f"{sorted(unknown)[0]} is no filter; there are {', '.join(FILTERS)}")
     places = [Path(each) for each in told.folders if "=" not in each] or [Path("outputs")]
     for place in places:

@@ -64,9 +64,10 @@ def _show(found: Calibration, console: Console) -> None:
         table.add_row(name, f"{value:.3g}", f"{found.assumed[name]:.3g}")
     console.print(table)
     for kernel in found.kernels:
-        predicted = (
-            f"predicted {1e6 * kernel.predicted:.0f} µs" if kernel.predicted else "not predicted on this machine"
-        )
+        if kernel.predicted:
+            predicted = f"predicted {1e6 * kernel.predicted:.0f} µs"
+        else:
+            predicted = "not predicted on this machine"
         console.print(f"{kernel.name} at {kernel.size}: {1e6 * kernel.measured:.0f} µs, {predicted}")
     if not found.pipelines:
         console.print("maxTotalThreadsPerThreadgroup is not recorded: that takes Xcode's tools (xcrun swift)")

@@ -37,7 +37,10 @@ class Sessions:
         told = {}
         for option in sorted((data("conf") / "task").glob("*.yaml")):
             brief = data("tasks") / option.stem / "brief.md"
-            text = brief.read_text(encoding="utf-8") if brief.is_file() else ""
+            if brief.is_file():
+                text = brief.read_text(encoding="utf-8")
+            else:
+                text = ""
             told[option.stem] = " ".join(text.split("\n\n")[0].split())
         return told
 

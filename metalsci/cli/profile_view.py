@@ -68,7 +68,10 @@ td:first-child, th:first-child { text-align: left }
 def page(found: Sequence[Profiled]) -> str:
     """Write an HTML page of its own: one kernel, or two side by side and what changes between them."""
     names = escape(" and ".join(each.name for each in found))
-    changes = _changes(found[0], found[1]) if len(found) == 2 else ""
+    if len(found) == 2:
+        changes = _changes(found[0], found[1])
+    else:
+        changes = ""
     return (
         f"<!doctype html><meta charset=utf-8><title>Profile of {names}</title><style>{_STYLE}</style>{changes}"
         f"<div class=side>{''.join(_section(each) for each in found)}</div>"
@@ -125,7 +128,9 @@ def _section(profiled: Profiled) -> str:
 def _heat(share: float) -> str:
     if share > _VERY_HOT:
         return "hot"
-    return "warm" if share > _HOT else "cold"
+    if share > _HOT:
+        return "warm"
+    return "cold"
 
 
 def _table(profiled: Profiled) -> Table:

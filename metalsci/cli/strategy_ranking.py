@@ -47,7 +47,8 @@ def rank(
         raise StrategyUsageError(f"no strategy is called {unknown[0]}: there are {', '.join(options)}")
     strategies: dict[str, MakeStrategy] = {}
     for name in chosen:
-        if (lacking := _lacking(options[name])) is None:
+        lacking = _lacking(options[name])
+        if lacking is None:
             strategies[name] = partial(make_strategy, options[name])
         elif only:
             raise StrategyUsageError(lacking)

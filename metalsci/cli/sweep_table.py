@@ -73,7 +73,8 @@ def _tell_trackers(config: DictConfig, folder: Path, tables: Mapping[str, Table]
             observer = make(node, name)
         except (ConfigError, OmegaConfBaseException):
             continue
-        if sentence := observer.sweep(folder, tables, folder.as_posix()):
+        sentence = observer.sweep(folder, tables, folder.as_posix())
+        if sentence:
             yield sentence
 
 

@@ -46,7 +46,9 @@ class Repeats:
 
     def on(self, device: Device) -> "Repeats":
         """Give one run for a device that predicts its times: they are the same in every run."""
-        return Repeats(1, 1, self.seconds) if isinstance(device, Predicting) else self
+        if isinstance(device, Predicting):
+            return Repeats(1, 1, self.seconds)
+        return self
 
     def rounds(self) -> Iterator[bool]:
         """Yield an item for each further run, True for those inside the clock."""

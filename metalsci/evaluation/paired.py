@@ -92,7 +92,8 @@ def duel(bench: Bench, seed: Module, challenger: Module, repeats: Repeats) -> Du
             return Duel(bench.size.label, contenders[0], contenders[1])
     timings = [Timing.of(runs) for runs in times]
     both = [replace(c, timing=t, roofline=bench.roofline(t)) for c, t in zip(contenders, timings, strict=True)]
-    if suspicion := bench.suspicion(executions[1], timings[1]):  # the seed kernel is the task's own
+    suspicion = bench.suspicion(executions[1], timings[1])
+    if suspicion:  # the seed kernel is the task's own
         both[1] = replace(both[1], outcome=Outcome.SUSPECT, detail=suspicion)
         return Duel(bench.size.label, both[0], both[1])
     ratios = Timing(tuple(s.seconds / c.seconds for s, c in zip(*times, strict=True)))

@@ -157,7 +157,9 @@ class Bench:
         launch = launch_floor(attempt.launch)
         result = replace(verified, timing=timing, roofline=self.roofline(timing), launch=launch)
         suspicion = self.suspicion(attempt, timing, launch)
-        return replace(result, outcome=Outcome.SUSPECT, detail=suspicion) if suspicion else result
+        if suspicion:
+            return replace(result, outcome=Outcome.SUSPECT, detail=suspicion)
+        return result
 
     def suspicion(self, attempt: Attempt, timing: Timing, launch: float | None = None) -> str:
         """Say why no kernel could have taken so little time; empty if one could. launch: what an empty one took."""

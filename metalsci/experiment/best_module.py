@@ -158,7 +158,9 @@ def _shapes(problem: Problem, size: Size) -> list[str]:
 
 def _speedup_of(summary: Summary) -> str:
     """Name the speedup for what it is."""
-    return "self-speedup" if summary.measured else "predicted self-speedup"
+    if summary.measured:
+        return "self-speedup"
+    return "predicted self-speedup"
 
 
 def _gate(summary: Summary) -> str:

@@ -145,5 +145,8 @@ class HandedSession(Observer):
     def _ending(self) -> str:
         if self._error:
             return f"the run ended: {self._error}"
-        ended_by = self._summary.ended_by if self._summary else "its end"
+        if self._summary:
+            ended_by = self._summary.ended_by
+        else:
+            ended_by = "its end"
         return f"the search has ended by {ended_by}; its kernel and its verdict are in {self._folder}"

@@ -34,14 +34,19 @@ class RunMemory:
         """Return what earlier runs have learned."""
         if self.recording:
             return self.recording.lessons
-        return read_file(self.file) if self.memory.every and self.memory.across else Lessons()
+        if self.memory.every and self.memory.across:
+            return read_file(self.file)
+        return Lessons()
 
     def distiller(self, model: Model | LanguageModel, aside: Aside) -> Distiller | None:
         """Let the model draw lessons if it can be asked aside: not an agent, nor a person."""
         if not self.memory.every:
             return None
         can_be_asked = isinstance(model, LanguageModel) and not isinstance(model, UsesTools | Manual)
-        recorded = self.recording.learned if self.recording else None
+        if self.recording:
+            recorded = self.recording.learned
+        else:
+            recorded = None
         return Distiller(self.memory.every, aside if can_be_asked else None, recorded)
 
     def end(self, known: Lessons, learned: Lessons, folder: Path) -> None:

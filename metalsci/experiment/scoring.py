@@ -59,4 +59,6 @@ def promotion_by(
     """Make the promotion rule. seed: the forecast of the seed kernel; None on a device that counts nothing."""
     if isinstance(device, Predicting):
         return PredictedFaster()
-    return NotPredictedSlower(rule, seed) if scored_by is ScoredBy.both else rule
+    if scored_by is ScoredBy.both:
+        return NotPredictedSlower(rule, seed)
+    return rule

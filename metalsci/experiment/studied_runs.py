@@ -19,7 +19,10 @@ def run_folders(places: Sequence[Path]) -> list[Path]:
     """Find the runs in folders of runs and sweeps. Raises ConfigError if there are none, or one has not ended."""
     found: list[Path] = []
     for place in places:
-        here = sorted(journal.parent for journal in place.rglob("journal.jsonl")) if place.is_dir() else []
+        if place.is_dir():
+            here = sorted(journal.parent for journal in place.rglob("journal.jsonl"))
+        else:
+            here = []
         if not here:
             raise ConfigError(f"run={place}: there is no run in it; give the folder of a run or of a sweep")
         found += here

@@ -30,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("runs", nargs="+", metavar="run=FOLDER", help="of a run that has ended, or of a sweep")
     parser.add_argument("--rounds", type=int, default=5, help="of seed kernel and candidate in turn (5)")
     told = parser.parse_args(arguments)
-    if wrong := [each for each in told.runs if not each.startswith("run=") or not each[4:]]:
+    wrong = [each for each in told.runs if not each.startswith("run=") or not each[4:]]
+    if wrong:
         parser.error(f"{wrong[0]!r} is not of the form run=FOLDER")
     if told.rounds < 3:
         parser.error(f"--rounds {told.rounds}: at least 3, or one slow moment decides")

@@ -94,7 +94,9 @@ def bits(holds: Estimate) -> Estimate:
 
 
 def _bits(value: float) -> float:
-    return -math.log2(value) + 0.0 if value > 0 else math.inf
+    if value > 0:
+        return -math.log2(value) + 0.0
+    return math.inf
 
 
 def rank_correlation(samples: Sequence[Sequence[tuple[float, float]]]) -> Estimate:
@@ -131,4 +133,6 @@ def held(candidate: StudiedCandidate, no_slower: float) -> str:
     """Say in a word how a candidate did held out."""
     if candidate.holds(no_slower):
         return "holds"
-    return "slower" if candidate.heldout.correct else str(candidate.heldout)
+    if candidate.heldout.correct:
+        return "slower"
+    return str(candidate.heldout)

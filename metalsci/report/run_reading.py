@@ -152,7 +152,8 @@ def failure_kind(evaluation: Evaluation) -> str:
     errors = [d.message for d in evaluation.diagnostics if d.severity is Severity.ERROR]
     if outcome is Outcome.COMPILE_ERROR and errors:
         return f"{outcome}: {_general(errors[0])}"
-    if kinds := sorted({finding.kind for finding in evaluation.findings if finding.kind}):
+    kinds = sorted({finding.kind for finding in evaluation.findings if finding.kind})
+    if kinds:
         return f"{outcome}: {', '.join(kinds)}"
     return str(outcome)
 

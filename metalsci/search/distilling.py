@@ -102,7 +102,9 @@ def evidence(archive: Archive, since: int) -> str:
 
 def _rise(archive: Archive, entry: Entry) -> float:
     parents = [archive[i].score for i in entry.parents if archive[i].score]
-    return entry.score / max(parents) if parents and entry.score else 1.0
+    if parents and entry.score:
+        return entry.score / max(parents)
+    return 1.0
 
 
 def _short(entry: Entry) -> str:

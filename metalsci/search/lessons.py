@@ -52,7 +52,8 @@ def parse_lessons(text: str) -> Lessons:
     found: dict[str, list[str]] = {"prefer": [], "avoid": []}
     kind = ""
     for line in text.splitlines():
-        if heading := _HEADING.match(line):
+        heading = _HEADING.match(line)
+        if heading:
             kind = heading[1].lower()
         elif line.lstrip().startswith("#"):
             kind = ""

@@ -74,7 +74,10 @@ class ConsoleView(Observer):
         score = f"{entry.score:.4f}" if entry.score else ""
         ratio = f"{speedup:.2f}×" if speedup else ""
         mark = "▲" if improved else " "
-        model = f"{entry.seconds['model']:.1f} s" if entry.seconds.get("model") else ""
+        if entry.seconds.get("model"):
+            model = f"{entry.seconds['model']:.1f} s"
+        else:
+            model = ""
         times = f"{model:>8} {machine_seconds(entry):>6.1f} s"
         row = f"{entry.iteration:>4}  {outcome:<16} {score:>8} {ratio:>8} {times} {mark} "
         return Text(row, style=style).append(_note(entry), style="dim")
@@ -150,7 +153,10 @@ def _spent(summary: Summary) -> str:
 def _table(summary: Summary) -> Table:
     """Make a table that fits a terminal of 80 columns. What is predicted has a column of its own."""
     duels = summary.duels
-    predicted = summary.predicted.sizes if summary.predicted and summary.measured else {}
+    if summary.predicted and summary.measured:
+        predicted = summary.predicted.sizes
+    else:
+        predicted = {}
     units = {side.roofline.unit for duel in duels for side in (duel.seed, duel.challenger) if side.roofline}
     table = Table(
         title="seed kernel and incumbent, " + ("side by side" if summary.measured else "predicted, not measured"),
@@ -175,7 +181,10 @@ def _table(summary: Summary) -> Table:
             ratio = f"{duel.speedup:.2f}×"
         else:
             ratio = ""
-        foreseen = [f"{predicted[duel.label]:.2f}×"] if duel.label in predicted else []
+        if duel.label in predicted:
+            foreseen = [f"{predicted[duel.label]:.2f}×"]
+        else:
+            foreseen = []
         table.add_row("", "incumbent", *_short(duel.challenger), ratio, spread, *foreseen, end_section=True)
     return table
 

@@ -42,7 +42,8 @@ class LiveScreen:
 
     def step(self, text: str) -> None:
         """Learn what is being done now."""
-        if match := _STEP.match(text):
+        match = _STEP.match(text)
+        if match:
             self._flights[int(match[1])] = (match[2], self._clock())
         else:
             self._flights.clear()
@@ -67,7 +68,10 @@ class LiveScreen:
         step, since = self._step
         if self._flights or not self._best:
             step = "searching" if self._best else step
-        for_how_long = "" if self._flights else f" · {_duration(self._clock() - since)}"
+        if self._flights:
+            for_how_long = ""
+        else:
+            for_how_long = f" · {_duration(self._clock() - since)}"
         self._spinner.update(text=f"{visible(step)}{for_how_long}")
         yield self._spinner
 
@@ -100,7 +104,8 @@ class LiveScreen:
         if budget.target is not None:
             yield f"target {budget.target:g}×"
         yield f"elapsed {_duration(elapsed)}"
-        if (eta := self._eta(elapsed)) is not None:
+        eta = self._eta(elapsed)
+        if eta is not None:
             yield f"about {_duration(eta)} to go"
 
     def _eta(self, elapsed: float) -> float | None:
@@ -133,4 +138,6 @@ def _duration(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     if minutes >= 60:
         return f"{minutes // 60}:{minutes % 60:02} h"
-    return f"{minutes}:{rest:02} min" if minutes else f"{rest} s"
+    if minutes:
+        return f"{minutes}:{rest:02} min"
+    return f"{rest} s"

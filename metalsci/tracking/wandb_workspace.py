@@ -106,7 +106,10 @@ def _settled(value: Any, known: dict[str, str]) -> Any:
         found = {}
         for name, child in value.items():
             is_id = name in ("id", "__id__", "ref") and isinstance(child, str) and child
-            found[name] = known.setdefault(child, f"id{len(known)}") if is_id else _settled(child, known)
+            if is_id:
+                found[name] = known.setdefault(child, f"id{len(known)}")
+            else:
+                found[name] = _settled(child, known)
         return found
     if isinstance(value, list):
         return [_settled(child, known) for child in value]

@@ -105,7 +105,10 @@ class Cache:
         processes need no account that they share, and nobody's random numbers are used up.
         """
         try:
-            share = _WALKS * _size(new) / self.limit if self.limit else 1.0
+            if self.limit:
+                share = _WALKS * _size(new) / self.limit
+            else:
+                share = 1.0
         except OSError:  # another process has just removed it
             return False
         return int(digest(new.name)[:8], 16) < share * 16**8

@@ -235,7 +235,10 @@ class Toolchain:
     def _run(
         self, arguments: Sequence[str], folder: Path, readable: Sequence[str] = (), seconds: float = math.inf
     ) -> "Run":
-        used = self.spent.seconds if self.spent is not None else 0.0
+        if self.spent is not None:
+            used = self.spent.seconds
+        else:
+            used = 0.0
         allowed = min(seconds, self.timeout, self.patience - used)
         if allowed <= 0:
             raise TooLateError(f"the compiler needed more than {self.patience:g} s of processor time")
@@ -266,7 +269,10 @@ class Toolchain:
         if self.spent is not None:
             self.spent.add(taken)
         if process.returncode in (-signal.SIGKILL, -signal.SIGXCPU) and taken > 0.9 * max(1, math.ceil(allowed)):
-            most = allowed if allowed in (seconds, self.timeout) else self.patience
+            if allowed in (seconds, self.timeout):
+                most = allowed
+            else:
+                most = self.patience
             raise TooLateError(f"the compiler needed more than {most:g} s of processor time")
         if process.returncode < 0:
             number = -process.returncode

@@ -79,7 +79,8 @@ def read_body(
     block = CountedBlock(f"%{len(parameters)}")
     blocks = {block.label: block}
     for index, text in _statements(lines, definition.first + 1, definition.last):
-        if label := _LABEL.match(text):
+        label = _LABEL.match(text)
+        if label:
             block = blocks[f"%{label[1]}"] = CountedBlock(f"%{label[1]}")
         elif text.startswith(" "):
             instruction = _read(text, index, place)

@@ -122,6 +122,8 @@ def _predicted(gpu: GpuFacts, example: Example, counting: Device | None) -> floa
     try:
         with closing(counting.compile(example.source, example.signatures)) as module:
             execution = counting.stage(example.program).bind(module)
-            return predict(execution.profile(), gpu).seconds if isinstance(execution, Countable) else None
+            if isinstance(execution, Countable):
+                return predict(execution.profile(), gpu).seconds
+            return None
     except CANDIDATE_FAULTS:
         return None

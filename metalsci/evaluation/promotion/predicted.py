@@ -54,11 +54,15 @@ class NotPredictedSlower:
                 return Decision(False, f"{reason} ({why})", _figures(told))
         decision = self._rule.decide(incumbent, challenger, progress)
         told = found["the incumbent"]
-        return decision if isinstance(told, str) else replace(decision, figures={**decision.figures, **_figures(told)})
+        if isinstance(told, str):
+            return decision
+        return replace(decision, figures={**decision.figures, **_figures(told)})
 
 
 def _gpu(candidate: Candidate) -> str:
-    return candidate.evaluation.forecast.gpu if candidate.evaluation.forecast else "a GPU"
+    if candidate.evaluation.forecast:
+        return candidate.evaluation.forecast.gpu
+    return "a GPU"
 
 
 def _compared(one: Forecast | None, other: Forecast | None) -> PredictedComparison | str:
@@ -71,7 +75,9 @@ def _compared(one: Forecast | None, other: Forecast | None) -> PredictedComparis
 
 
 def _doubt(found: PredictedComparison, sentence: str) -> str:
-    return f"; {sentence}" if found.order is PredictedOrder.UNDECIDED else ""
+    if found.order is PredictedOrder.UNDECIDED:
+        return f"; {sentence}"
+    return ""
 
 
 def _figures(found: PredictedComparison) -> dict[str, float]:

@@ -142,7 +142,10 @@ class Agent:
         if stop is Stop.FLOODED:
             return f"the agent was stopped: it wrote more than {self._megabytes:g} MB and had handed nothing in"
         last = " ".join(ended.said.split())[-_TELL:]
-        how = f"with status {ended.status}" if ended.status else "of its own accord"
+        if ended.status:
+            how = f"with status {ended.status}"
+        else:
+            how = "of its own accord"
         return f"the agent ended {how} and handed nothing in" + (f"; it said last: {last}" if last else "")
 
 
@@ -158,7 +161,10 @@ class _Attempt:
     def answer(self, request: Mapping[str, str]) -> ToolAnswer:
         tool, source = request.get("tool", ""), request.get("source", "")
         if tool == "status":
-            handed = "a kernel was handed in" if self.source else "nothing was handed in yet"
+            if self.source:
+                handed = "a kernel was handed in"
+            else:
+                handed = "nothing was handed in yet"
             return ToolAnswer(f"{self._left} evaluations are left; {handed}")
         if tool == "submit":
             if not source.strip():
@@ -193,4 +199,6 @@ def _cost(report: Mapping[str, Any]) -> float | None:
 
 
 def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    return 0

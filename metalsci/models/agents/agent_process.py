@@ -133,7 +133,9 @@ def watch(
 def _limit(deadline: float, said: "_Said", most: int, written: Callable[[], int]) -> Stop | None:
     if time.monotonic() > deadline:
         return Stop.OVERDUE
-    return Stop.FLOODED if said.count > most or written() > most else None
+    if said.count > most or written() > most:
+        return Stop.FLOODED
+    return None
 
 
 class _Said:

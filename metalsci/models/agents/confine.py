@@ -42,7 +42,10 @@ def _restrict(writable: list[str], hidden: list[str], shown: list[str]) -> None:
             file = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except OSError:
             continue  # it is not there, or may not be looked at anyway
-        allowed = access if stat.S_ISDIR(os.fstat(file).st_mode) else access & _OF_FILES
+        if stat.S_ISDIR(os.fstat(file).st_mode):
+            allowed = access
+        else:
+            allowed = access & _OF_FILES
         libc.syscall(_ADD_RULE, ruleset, 1, struct.pack("=Qi", allowed & handled, file), 0)
         os.close(file)
     libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)

@@ -75,7 +75,9 @@ class Workspace:
     def changed(self) -> str | None:
         """Return the text of kernel.metal, if it is another one than at the start. Raises StrayError."""
         text = self.read("kernel.metal")
-        return None if text is None or text == self._prompt.parent else text
+        if text is None or text == self._prompt.parent:
+            return None
+        return text
 
     def read(self, name: str) -> str | None:
         """Read a file; None if there is none. Raises StrayError for a link or a file of another kind."""

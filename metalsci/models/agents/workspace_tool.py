@@ -36,7 +36,9 @@ def main(arguments: list[str]) -> int:
         request[_SECOND[tool]] = " ".join(rest[1:])
     answer = ask(request)
     sys.stdout.write(str(answer.get("text", "")).rstrip() + "\n")
-    return 0 if answer.get("ok") else 1
+    if answer.get("ok"):
+        return 0
+    return 1
 
 
 def ask(request: dict[str, str]) -> dict[str, object]:
@@ -49,7 +51,9 @@ def ask(request: dict[str, str]) -> dict[str, object]:
         except (KeyError, OSError) as error:
             return {"text": f"the run does not answer: {error}"}
     answered = json.loads(line or b'{"text": "the run does not answer"}')
-    return answered if isinstance(answered, dict) else {}
+    if isinstance(answered, dict):
+        return answered
+    return {}
 
 
 if __name__ == "__main__":

@@ -59,7 +59,9 @@ def structure(source: str | Unit) -> frozenset[int]:
 
 def likeness(one: frozenset[int], other: frozenset[int]) -> float:
     """Return the share of runs that two programs have in common: 1 for the same structure."""
-    return len(one & other) / len(one | other) if one or other else 1.0
+    if one or other:
+        return len(one & other) / len(one | other)
+    return 1.0
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,10 @@ class _Program:
 
     def __init__(self, unit: Unit) -> None:
         tokens = unit.text.tokens
-        names = [] if len(unit.text.data) > _LONGEST else sorted(_declared(unit.text.data), key=lambda name: name.at)
+        if len(unit.text.data) > _LONGEST:
+            names = []
+        else:
+            names = sorted(_declared(unit.text.data), key=lambda name: name.at)
         kept = {kernel.name.encode() for kernel in unit.kernels} | _unsure(tokens, names)
         self.items = list(_items(tokens, [name for name in names if name.text not in kept]))
         defined = Counter(item.name for item in self.items if item.name)
@@ -124,7 +129,10 @@ class _Program:
                 yield b"\0" + named[token.text]
             else:
                 yield token.text.rstrip()
-            joined = (joined if touches else b"") + token.text if token.kind == "punct" else b""
+            if token.kind == "punct":
+                joined = (joined if touches else b"") + token.text
+            else:
+                joined = b""
             attribute = joined.endswith(b"[[") or (attribute and not joined.endswith(b"]]"))
             end = token.end
 

@@ -46,7 +46,10 @@ class DebugInfo:
             _, fields = self._nodes[node]
             if self._function_of(int(fields.get("scope") or -1)) == function:
                 return True
-            node = int(fields["inlinedAt"]) if fields.get("inlinedAt") else None
+            if fields.get("inlinedAt"):
+                node = int(fields["inlinedAt"])
+            else:
+                node = None
         return False
 
     def _function_of(self, scope: int) -> str:
