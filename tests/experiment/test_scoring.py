@@ -1,0 +1,60 @@
+"""`score=measured|predicted|both`, on a machine without a GPU."""
+
+import json
+
+import pytest
+
+import metalsci
+from metalsci.devices.cpu.cpu_device import CpuDevice
+from metalsci.devices.virtual.virtual_device import VirtualDevice
+from metalsci.evaluation.promotion.predicted import NotPredictedSlower, PredictedFaster
+from metalsci.evaluation.promotion.strict import Strict
+from metalsci.experiment.instantiation import ConfigError, make
+from metalsci.experiment.scoring import ScoredBy, forecaster_of, on_the_predicted_gpu, promotion_by
+
+
+def test_predicted_times_come_from_the_virtual_gpu(composed):
+    cfg = on_the_predicted_gpu(composed("score=predicted", "chip=M2 Max", "device=cpu", "device.threads=1"))
+    device = make(cfg, "device")
+    assert isinstance(device, VirtualDevice) and "M2 Max" in device.name
+    assert isinstance(promotion_by(ScoredBy.predicted, device, Strict(), lambda: None), PredictedFaster)
+    device.close()
+
+
+def test_a_device_that_cannot_be_counted_has_no_predicted_score(composed):
+    with pytest.raises(ConfigError, match="score=predicted counts what cpu_metal executes"):
+        on_the_predicted_gpu(composed("score=predicted", "device=apple"))
+
+
+@pytest.mark.parametrize(
+    ("score", "profile", "predicts"),
+    [("measured", "false", False), ("measured", "true", True), ("both", "false", True)],
+)
+def test_nothing_is_counted_for_nobody(composed, score, profile, predicts):
+    cfg = composed(f"score={score}", f"prompt.profile={profile}", "device=cpu", "device.threads=1")
+    device = CpuDevice(threads=1)
+    assert (forecaster_of(cfg, device) is not None) is predicts
+    rule = promotion_by(cfg.score, device, Strict(), lambda: None)
+    assert isinstance(rule, NotPredictedSlower if score == "both" else Strict)
+    device.close()
+
+
+def test_a_search_by_predicted_times_repeats_to_the_letter(tmp_path):
+    def searched(name: str) -> list[object]:
+        folder = tmp_path / name
+        metalsci.run(
+            ["experiment=smoke", "tracker=none", "device=virtual", "device.threads=1", "inputs.seed=1",
+             "sanitizer=false", f"hydra.run.dir={folder}"]
+        )  # fmt: skip
+        records = map(json.loads, (folder / "journal.jsonl").read_text().splitlines())
+        summary = json.loads((folder / "summary.json").read_text())
+        assert summary["measured"] is False
+        judged = [record for record in records if record["type"] == "judged"]
+        return [
+            [(r["evaluation"]["score"], r["evaluation"]["forecast"], r.get("decision")) for r in judged],
+            summary["self_speedup"],
+            summary["gate"]["verdict"],
+            summary["gate"]["evidence"],
+        ]
+
+    assert searched("one") == searched("two")
