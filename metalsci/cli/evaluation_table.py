@@ -109,6 +109,8 @@ def _say(judgement: Judgement, console: Console) -> None:
         line(f"{judgement.task}: sanitizer: {finding}", "yellow")
     if judgement.verdict:
         verdict = f"; held-out gate: {judgement.verdict}"
+        if judgement.transfer:
+            verdict += f"; {judgement.transfer}"
     else:
         verdict = ""
     line(f"{judgement.task}: {judgement.kernel}, score {judgement.score:.4f}{verdict}", "bold")

@@ -1,19 +1,23 @@
 """One kernel, judged outside any search: right or wrong at each size, and its speed next to the seed kernel's."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import DictConfig, ListConfig
 
 from metalsci.devices.cpu.cpu_sanitizer import Findings
+from metalsci.devices.protocol import Predicting
 from metalsci.evaluation.evaluator import Evaluator
 from metalsci.evaluation.paired import Contender, confirm, score_of
 from metalsci.evaluation.sanitizer_policy import complaint, condemned, inspect, look
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.experiment.instantiation import ConfigError, make
 from metalsci.experiment.search_run import check_seed, make_sanitizer
-from metalsci.gate.verdicts import Verdict
+from metalsci.gate.heldout import HeldOutGate
+from metalsci.gate.transfer import abstained, transferred
+from metalsci.gate.verdicts import Transfer, Verdict
 from metalsci.msl.diagnostics import CompileError, Diagnostic, Finding
 from metalsci.task.input_seeds import fresh_seed
 
@@ -40,6 +44,7 @@ class Judgement:
     score: S over the in-distribution sizes.
     verdict: the gate's, if the held-out size was requested and the kernel is not the seed.
     findings: the sanitizer's.
+    transfer: prediction for a GPU at the held-out size, if the gate was asked for one.
     """
 
     task: str
@@ -52,6 +57,7 @@ class Judgement:
     verdict: Verdict | None
     seconds: float
     findings: tuple[Finding, ...] = ()
+    transfer: Transfer | None = None
     schema: int = 1
 
     @property
@@ -98,6 +104,9 @@ def judge(cfg: DictConfig) -> Judgement:
                 judged, diagnostics = _alone(evaluator)
             else:
                 judged, diagnostics = _beside_the_seed(evaluator, source)
+            transfer = None
+            if source is not None and cfg.heldout and len(judged) == len(sizes) and judged[-1][1]:
+                transfer = _foreseen(gate, evaluator, source)
             if diagnostics:
                 found = Findings()
             else:
@@ -117,6 +126,8 @@ def judge(cfg: DictConfig) -> Judgement:
             verdict = gate.verdict(speedup, quartiles)
         else:
             verdict = Verdict.WRONG
+        if transfer is not None:
+            verdict = (abstained if isinstance(device, Predicting) else transferred)(verdict, transfer)
     return Judgement(
         task=problem.task.name,
         kernel=cfg.kernel or "seed",
@@ -130,6 +141,7 @@ def judge(cfg: DictConfig) -> Judgement:
         verdict=verdict,
         seconds=watch.total,
         findings=found.all,
+        transfer=transfer,
     )
 
 
@@ -162,6 +174,15 @@ def _look(cfg: DictConfig, evaluator: Evaluator, source: str, judged: Sides) -> 
         return inspect(sanitizer, bench, source)
     finally:
         sanitizer.close()
+
+
+def _foreseen(gate: HeldOutGate, evaluator: Evaluator, source: str) -> Transfer | None:
+    """Predict the kernel next to the seed kernel at the held-out size."""
+    with ExitStack() as cleanup:
+        modules = [evaluator.compile(text) for text in (evaluator.task.seed_kernel, source)]
+        for module in modules:
+            cleanup.callback(module.close)
+        return gate.foreseen(evaluator.benches[-1], evaluator.device, *modules)
 
 
 def _less_luck(judged: Sides, found: Findings) -> Sides:

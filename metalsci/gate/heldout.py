@@ -108,7 +108,7 @@ class HeldOutGate:
             twin = "it is the seed kernel" if is_seed else _same_code(seed, challenger)
             transfer = None
             if result.speedup is not None and not isinstance(challenger, Contender) and not twin:
-                transfer = self._foreseen(bench, device, seed, challenger)
+                transfer = self.foreseen(bench, device, seed, challenger)
             found = _looked_at(bench, incumbent, sanitizer, correct=result.speedup is not None)
         if not result.seed.outcome.correct:
             raise GateError(f"the seed kernel failed at {size.label}: {result.seed.outcome}; {result.seed.detail}")
@@ -121,7 +121,8 @@ class HeldOutGate:
             return replace(judged, digests=digests)
         return replace(judged, digests=digests, reason=reason(incumbent, sizes, size))
 
-    def _foreseen(self, bench: Bench, device: Device, seed: Module, winner: Module) -> Transfer | None:
+    def foreseen(self, bench: Bench, device: Device, seed: Module, winner: Module) -> Transfer | None:
+        """Predict both kernels on a GPU; None if the gate was not asked to, or the device cannot count."""
         if not self.transfer and not isinstance(device, Predicting):
             return None
         return foresee(bench, forecaster(device, self.chip), seed, winner)

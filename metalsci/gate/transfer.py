@@ -33,22 +33,35 @@ def foresee(bench: Bench, forecaster: Forecaster, seed: Module, winner: Module) 
 
 def with_transfer(told: GateResult, transfer: Transfer) -> GateResult:
     """Add what is predicted to the result of a measured duel. A winner that is predicted slower would not transfer."""
-    if told.verdict not in _DECIDED:
-        return replace(told, transfer=transfer)
     if _DISAGREE.get(told.verdict) is not transfer.order:
         return replace(told, transfer=transfer)
-    verdict = Verdict.WOULD_NOT_TRANSFER if told.verdict is Verdict.GENERALIZES else told.verdict
+    verdict = transferred(told.verdict, transfer)
     evidence = f"{told.verdict} here; {transfer}; {told.evidence}"
     return replace(told, verdict=verdict, evidence=evidence, transfer=transfer)
+
+
+def transferred(verdict: Verdict, transfer: Transfer) -> Verdict:
+    """Give the verdict on a kernel that was measured, after what is predicted."""
+    if verdict is Verdict.GENERALIZES and transfer.order is PredictedOrder.SLOWER:
+        return Verdict.WOULD_NOT_TRANSFER
+    return verdict
+
+
+def abstained(verdict: Verdict, transfer: Transfer) -> Verdict:
+    """Give the verdict on a kernel that was predicted only: undecided if predictions decide nothing."""
+    if verdict in _DECIDED and transfer.order is PredictedOrder.UNDECIDED:
+        return Verdict.UNDECIDED
+    return verdict
 
 
 def as_predicted(told: GateResult, transfer: Transfer) -> GateResult:
     """Judge a predicted duel: abstain if predictions decide nothing."""
     told = replace(told, transfer=transfer, evidence=f"predicted {told.evidence} on {transfer.gpu}")
-    if told.verdict not in _DECIDED or transfer.order is not PredictedOrder.UNDECIDED:
+    verdict = abstained(told.verdict, transfer)
+    if verdict is told.verdict:
         return told
     doubt = f"below {CLOSEST}×, or where two models disagree, predictions decide nothing"
-    return replace(told, verdict=Verdict.UNDECIDED, evidence=f"{told.evidence}; {doubt}")
+    return replace(told, verdict=verdict, evidence=f"{told.evidence}; {doubt}")
 
 
 def _unknown(*forecasts: Forecast) -> str:
