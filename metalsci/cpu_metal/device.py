@@ -135,7 +135,7 @@ class Device:
         profiler = Profiler(
             count=self._counted_kernel,
             # by one worker: what atomic operations of several put where is another thing in each run
-            run=lambda part: self.run(CommandBuffer(part, 1), timeout),
+            run=lambda part: self.run(CommandBuffer(part, 1, in_order=True), timeout),
             submit=lambda run: self._profile(run, timeout),
         )
         return profiler.profile(dispatches)

@@ -69,11 +69,17 @@ class CommandBuffer:
     """Dispatches that can run any number of times after they were checked once.
 
     threadgroup_memory: bytes that a group may have.
+    in_order: one worker runs the groups of a dispatch, one after the other.
     Raises PipelineError for a dispatch that Metal would refuse, ValueError for one that makes no sense.
     """
 
     def __init__(
-        self, dispatches: Sequence[Dispatch], workers: int, threadgroup_memory: int = MAX_THREADGROUP_MEMORY
+        self,
+        dispatches: Sequence[Dispatch],
+        workers: int,
+        threadgroup_memory: int = MAX_THREADGROUP_MEMORY,
+        *,
+        in_order: bool = False,
     ) -> None:
         self.dispatches = tuple(dispatches)
         values = _Values(len(self.dispatches) * _DISPATCH.itemsize)
@@ -82,6 +88,8 @@ class CommandBuffer:
         for index, dispatch in enumerate(self.dispatches):
             _fill(records[index], dispatch, workers)
             self.bindings += _bindings(index, dispatch, values, threadgroup_memory)
+        if in_order:
+            records["chunks"] = 1
         self.region = SharedRegion(values.end)
         self._records = np.ndarray(records.shape, _DISPATCH, self.region.memory)
         self._records[:] = records

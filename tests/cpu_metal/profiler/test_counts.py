@@ -199,3 +199,27 @@ def test_threads_at_two_barriers_are_a_finding(device: cpu_metal.Device) -> None
     barrier = "threadgroup_barrier(mem_flags::mem_none);"
     with pytest.raises(cpu_metal.DeviceCrash, match="different barriers"):
         device.profile(_dispatches(device, f"if (t < 32) {{\n{barrier}\n}} else {{\n{barrier}\n}} y[i] = x[i];"))
+
+
+def test_what_atomic_operations_leave_is_the_same_whatever_the_number_of_workers() -> None:
+    """Earlier dispatches that steer a counted one run in order: which thread comes first decides what is counted."""
+    source = """#include <metal_stdlib>
+using namespace metal;
+kernel void deal(device atomic_uint *n [[buffer(0)]], device uint *place [[buffer(1)]],
+                 uint i [[thread_position_in_grid]]) {
+    place[atomic_fetch_add_explicit(n, 1u, memory_order_relaxed)] = i * 8;
+}
+kernel void gather(device const uint *place [[buffer(0)]], device const float *x [[buffer(1)]],
+                   device float *y [[buffer(2)]], uint i [[thread_position_in_grid]]) { y[i] = x[place[i]]; }
+"""
+    found = []
+    for workers in (1, 5):
+        with cpu_metal.Device(workers) as device:
+            kernels = device.compile(source).kernels
+            n, place = device.empty((1,), np.uint32), device.empty((1 << 14,), np.uint32)
+            x, y = device.empty((1 << 17,), np.float32), device.empty((1 << 14,), np.float32)
+            deal = cpu_metal.Dispatch(kernels["deal"], {0: n, 1: place}, (1 << 14,), (64,))
+            gather = cpu_metal.Dispatch(kernels["gather"], {0: place, 1: x, 2: y}, (1 << 14,), (64,))
+            found.append(device.profile([deal, gather]))
+    assert found[0].dispatches[1].steered
+    assert found[0] == found[1]
