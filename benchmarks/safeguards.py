@@ -2,14 +2,16 @@
 
 Each task's seed kernel and its example for the software device are evaluated unchecked (one comparison a size, nothing
 else) and with everything that a search does: poison before each run, looks at drawn turns, guards, probes, drawn
-problems, the sanitizer on small problems and, as for a candidate that may win, on a sample of every size. Kernels are
-compiled and references computed before, but for those of drawn problems and for the sanitizer's builds.
+problems, the sanitizer on small problems and, as for a candidate that may win, on a sample of every size. Each
+evaluation compiles its kernel, as that of a new candidate does; references of drawn problems count, those of sizes,
+which are computed once a search, do not.
 
 Processor time of this process and its device processes, so that it may be measured on a busy machine.
 """
 
 import statistics
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -74,9 +76,8 @@ def cost(task: str) -> Cost:
                 evaluator.benches  # noqa: B018  (staged once a search)
                 judge = Sanitized(evaluator, sanitizer) if column == 2 else evaluator
                 for source in sources(task):
-                    evaluator.compile(source).close()  # into the cache
                     begin = processor_seconds()
-                    evaluation = judge.evaluate(source)
+                    evaluation = judge.evaluate(f"{source}// {time.time_ns()}\n")  # new to the cache of kernels
                     found[column].append(processor_seconds() - begin)
                     assert evaluation.outcome.correct, evaluation
     finally:

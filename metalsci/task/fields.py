@@ -48,3 +48,11 @@ def rough(rng: np.random.Generator, shape: Sequence[int]) -> Array:
     for start, value in zip(rng.integers(flat.size - stretch, size=3), (0.5, 0.0, 1e-41), strict=True):
         flat[start : start + stretch] = value
     return u
+
+
+def magnified(rng: np.random.Generator, u: Array) -> Array:
+    """Return `u` times a power of two between a million and 10^18, for tasks that are linear in it.
+
+    A kernel may not take large numbers for something else, nor compute where half precision ends at 65,504.
+    """
+    return u * u.dtype.type(2.0 ** int(rng.integers(20, 61)))

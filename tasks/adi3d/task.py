@@ -4,7 +4,7 @@ import numpy as np
 
 from metalsci.devices.program import Array, Kernels, Symbol
 from metalsci.task.definition import Bound, Probe, Size, Task, Work
-from metalsci.task.fields import gaussian, odd_extents, rough, without_faces
+from metalsci.task.fields import gaussian, magnified, odd_extents, rough, without_faces
 
 
 class ADI3D(Task):
@@ -22,7 +22,8 @@ class ADI3D(Task):
     def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
         NX, NY, NZ = odd_extents(rng, 3, 5, 41)
         other = size.replace(NX=NX, NY=NY, NZ=NZ, steps=2)
-        yield Probe("another size", other, {"u": rough(rng, (NZ, NY, NX))}, {"mu": rng.uniform(0.1, 1.5)})
+        u = magnified(rng, rough(rng, (NZ, NY, NX)))
+        yield Probe("another size", other, {"u": u}, {"mu": rng.uniform(0.1, 1.5)})
 
     def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
         u = inputs["u"]

@@ -4,7 +4,7 @@ import numpy as np
 
 from metalsci.devices.program import Array, Kernels, Symbol
 from metalsci.task.definition import Bound, Probe, Size, Task, Work
-from metalsci.task.fields import rough
+from metalsci.task.fields import magnified, rough
 
 
 class FFT3D(Task):
@@ -18,7 +18,7 @@ class FFT3D(Task):
 
     def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
         N = int(rng.choice([4, 8, 16]))
-        yield Probe("another size", size.replace(N=N), {"x": rough(rng, (N,) * 3 + (2,))})
+        yield Probe("another size", size.replace(N=N), {"x": magnified(rng, rough(rng, (N,) * 3 + (2,)))})
 
     def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
         x = inputs["x"]

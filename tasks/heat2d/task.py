@@ -4,7 +4,7 @@ import numpy as np
 
 from metalsci.devices.program import Array, Kernels, Symbol
 from metalsci.task.definition import Bound, Probe, Size, Task, Work
-from metalsci.task.fields import odd_extents, rough, without_faces
+from metalsci.task.fields import magnified, odd_extents, rough, without_faces
 
 
 class Heat2D(Task):
@@ -23,7 +23,8 @@ class Heat2D(Task):
     def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
         NX, NY = odd_extents(rng, 2, 5, 91)
         other = size.replace(NX=NX, NY=NY, steps=2)
-        yield Probe("another size", other, {"u": rough(rng, (NY, NX))}, {"alpha": rng.uniform(0.05, 0.25)})
+        u = magnified(rng, rough(rng, (NY, NX)))
+        yield Probe("another size", other, {"u": u}, {"alpha": rng.uniform(0.05, 0.25)})
 
     def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
         u = inputs["u"]

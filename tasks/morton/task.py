@@ -4,7 +4,7 @@ import numpy as np
 
 from metalsci.devices.program import Array, Kernels, Symbol
 from metalsci.task.definition import Bound, Probe, Size, Task, Work
-from metalsci.task.fields import gaussian, rough, without_faces
+from metalsci.task.fields import gaussian, magnified, rough, without_faces
 
 
 class Morton(Task):
@@ -22,7 +22,7 @@ class Morton(Task):
     def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
         N = int(rng.choice([8, 16, 32]))
         physics = {"alpha": rng.uniform(0.03, 0.16)}
-        yield Probe("another size", size.replace(N=N, steps=2), {"u": rough(rng, (N**3,))}, physics)
+        yield Probe("another size", size.replace(N=N, steps=2), {"u": magnified(rng, rough(rng, (N**3,)))}, physics)
 
     def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
         u = inputs["u"]

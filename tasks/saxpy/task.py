@@ -4,7 +4,7 @@ import numpy as np
 
 from metalsci.devices.program import Array, Kernels, Symbol
 from metalsci.task.definition import Bound, Probe, Size, Task, Work
-from metalsci.task.fields import odd_extents, rough
+from metalsci.task.fields import magnified, odd_extents, rough
 
 
 class Saxpy(Task):
@@ -21,7 +21,7 @@ class Saxpy(Task):
 
     def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
         (N,) = odd_extents(rng, 1, 3, 5001)
-        x, y = rough(rng, (2, N))
+        x, y = magnified(rng, rough(rng, (2, N)))
         yield Probe("another size", size.replace(N=N), {"x": x, "y": y}, {"a": rng.uniform(-3.0, 3.0)})
 
     def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:

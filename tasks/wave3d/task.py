@@ -4,7 +4,7 @@ import numpy as np
 
 from metalsci.devices.program import Array, Kernels, Symbol
 from metalsci.task.definition import Bound, Probe, Size, Task, Work
-from metalsci.task.fields import gaussian, odd_extents, rough, without_faces
+from metalsci.task.fields import gaussian, magnified, odd_extents, rough, without_faces
 
 
 class Wave3D(Task):
@@ -24,7 +24,7 @@ class Wave3D(Task):
     def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
         NX, NY, NZ = odd_extents(rng, 3, 5, 41)
         other = size.replace(NX=NX, NY=NY, NZ=NZ, steps=2)
-        u = rough(rng, (2, NZ, NY, NX))
+        u = magnified(rng, rough(rng, (2, NZ, NY, NX)))
         yield Probe("another size", other, {"u_prev": u[0], "u_curr": u[1]}, {"alpha": rng.uniform(0.05, 0.3)})
 
     def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
