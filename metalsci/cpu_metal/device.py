@@ -184,6 +184,18 @@ class Device:
             self._counted[kernel] = self._compiler.count(kernel.origin, kernel.name)
         return self._counted[kernel]
 
+    def forget(self) -> None:
+        """Overwrite what kernels have left on their stacks and in threadgroup memory, which start undefined.
+
+        A kernel that finds its old results there need not compute them. Buffers stay as they are.
+        """
+        with self._lock:
+            if self._session is not None and self._session.process.alive:
+                try:
+                    self._session.process.ask(Operation.FORGET)
+                except ProcessDied:
+                    self._session = None
+
     def restart(self) -> None:
         """End the process, and with it all memory that a kernel might have left a trace in."""
         with self._lock:

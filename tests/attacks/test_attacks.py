@@ -4,7 +4,9 @@ A few of each run with all other tests; `make attacks` runs them all.
 """
 
 import pytest
-from attack_kernels import ATTACKS, HEAT, SIZES, before, constant, seed_kernel, swap
+from attack_kernels import ATTACKS as FIRST
+from attack_kernels import HEAT, SIZES, before, constant, seed_kernel, swap
+from further_attacks import further
 from honest_kernels import CONTROLS
 from hydra.utils import instantiate
 
@@ -17,6 +19,7 @@ from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.gate.heldout import HeldOutGate
 from metalsci.gate.verdicts import Verdict
 
+ATTACKS = (*FIRST, *further())
 CEILINGS = ("device=cpu", "device.ceilings.bandwidth=10", "device.ceilings.fp32=100", "device.time_limit=20")
 
 

@@ -40,6 +40,8 @@ class Operation(IntEnum):
     """The command buffer of the `struct Check` at an address."""
     PROFILE = 6
     """The dispatch of the `struct Profile` at an address."""
+    FORGET = 7
+    """Whatever kernels have left on the workers' stacks and in threadgroup memory."""
 
 
 class DeviceWorker:
@@ -74,6 +76,9 @@ class DeviceWorker:
             return 0
         if operation == Operation.PROFILE:
             self._runtime.metal_profile(first)
+            return 0
+        if operation == Operation.FORGET:
+            self._runtime.metal_forget()
             return 0
         if operation == Operation.MAP:
             return self._runtime.metal_map(descriptors[0], first, second) or None
@@ -111,6 +116,8 @@ def load_runtime(path: str) -> ctypes.CDLL:
     runtime.metal_check.restype = None
     runtime.metal_profile.argtypes = [ctypes.c_size_t]
     runtime.metal_profile.restype = None
+    runtime.metal_forget.argtypes = []
+    runtime.metal_forget.restype = None
     runtime.metal_map.argtypes = [ctypes.c_int, ctypes.c_uint64, ctypes.c_int]
     runtime.metal_map.restype = ctypes.c_size_t
     runtime.metal_unmap.argtypes = [ctypes.c_size_t, ctypes.c_uint64]

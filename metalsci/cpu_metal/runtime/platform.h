@@ -8,6 +8,7 @@
 extern void *mmap(void *, uptr, int, int, int, long);
 extern int munmap(void *, uptr);
 extern int mprotect(void *, uptr, int);
+extern int madvise(void *, uptr, int);
 extern int sigaction(int, const void *, void *);
 extern int sigaltstack(const void *, void *);
 extern void _exit(int) __attribute__((noreturn));

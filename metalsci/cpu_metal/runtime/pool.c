@@ -57,12 +57,22 @@ static void open_dispatch(u32 index) {
     announce(index);
 }
 
+static __attribute__((noinline)) void forget_units(const struct Dispatch *dispatch, u32 first, u32 last) {
+    (void)dispatch, (void)first, (void)last;
+    forget(this_worker());
+}
+
 static void run_chunk(struct Worker *worker, const struct Dispatch *dispatch, u32 chunk) {
     const u32 first = (u64)dispatch->units * chunk / dispatch->chunks;
     const u32 last = (u64)dispatch->units * (chunk + 1) / dispatch->chunks;
     if (dispatch->mode == MODE_THREAD) {
         for (u32 unit = first; unit < last; ++unit) run_group(worker, unit);
+    } else if (dispatch->run == (uptr)forget_units) {
+        forget_units(dispatch, first, last);
     } else {
+        // Kernels lie below all that `forget` does not reach, its own frames.
+        char *apart = __builtin_alloca(1024);
+        __asm__ volatile("" ::"r"(apart) : "memory");
         ((RunUnits)dispatch->run)(dispatch, first, last);
     }
 }
@@ -201,6 +211,14 @@ __attribute__((visibility("default"))) void metal_run(const struct Dispatch *com
     open_dispatch(0);
     while (__atomic_load_n(&pool.ended, __ATOMIC_SEQ_CST) == ended) futex_wait(&pool.ended, ended);
     while (__atomic_load_n(&pool.inside, __ATOMIC_SEQ_CST)) relax();
+}
+
+// Every worker forgets what kernels have left on its stacks and in its threadgroup memory.
+__attribute__((visibility("default"))) void metal_forget(void) {
+    static struct Dispatch dispatch;
+    dispatch = (struct Dispatch){.run = (uptr)forget_units, .mode = MODE_GRID};
+    dispatch.units = dispatch.chunks = pool.worker_count - 1;
+    metal_run(&dispatch, 1);
 }
 
 static void work_checked(void *argument) { check_commands(pool.workers[0], argument, pool.status); }

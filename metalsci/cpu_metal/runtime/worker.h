@@ -76,6 +76,9 @@ void stop_lane(struct Worker *worker, uptr site);
 // Runs one unit of work that is a threadgroup of threads which wait for one another.
 void run_group(struct Worker *worker, u32 unit);
 
+// Overwrites what kernels left on the worker's stacks and in its threadgroup memory, below the caller's frame.
+void forget(struct Worker *worker);
+
 // Calls `function(argument)` on the worker's own main stack.
 void call_on_stack(void *stack_end, void (*function)(void *), void *argument);
 

@@ -264,6 +264,7 @@ class CpuStage:
         for buffer in self._buffers:
             for padding in buffer.padding:
                 padding.fill(_GUARD)
+        self._device.forget()
 
     def damage(self) -> str:
         """Return nothing: the device process maps inputs for reading only, and a write to one ends it."""
