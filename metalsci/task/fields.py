@@ -55,4 +55,5 @@ def magnified(rng: np.random.Generator, u: Array) -> Array:
 
     A kernel may not take large numbers for something else, nor compute where half precision ends at 65,504.
     """
-    return u * u.dtype.type(2.0 ** int(rng.integers(20, 61)))
+    magnified_field: Array = np.multiply(u, 2.0 ** int(rng.integers(20, 61)), dtype=u.dtype)
+    return magnified_field
