@@ -5,7 +5,7 @@ of the process boundary. Failures that are the candidate's fault are
 `errors.CANDIDATE_FAULTS`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -83,6 +83,14 @@ class Execution(Protocol):
 
         No candidate can win this part of `run`.
         """
+
+
+@runtime_checkable
+class Splitting(Protocol):
+    """An execution that can time its kernels one by one."""
+
+    def kernel_seconds(self) -> Mapping[str, float]:
+        """Run all calls in order, once, each by itself. Return the seconds of each kernel."""
 
 
 class Stage(Protocol):

@@ -116,6 +116,7 @@ class SizeResult:
     error: in units of the tolerance, None if nothing finite could be compared.
     launch: the launch cost, part of `timing`: seconds that as many calls of an empty kernel take.
     unsound: the kernel is wrong for how it works, not for its results.
+    kernels: share of the time of each kernel, the largest first, if the program has several.
     """
 
     label: str
@@ -127,6 +128,7 @@ class SizeResult:
     launch: float | None = None
     invariants: tuple[Invariant, ...] = ()
     unsound: bool = False
+    kernels: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """One size of one task, staged on a device: verify and time any candidate on it."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from metalsci.devices.buffer_plan import lay_out
 from metalsci.devices.program import Array, Program
-from metalsci.devices.protocol import Device, Elapsed, Execution, Module, Stage
+from metalsci.devices.protocol import Device, Elapsed, Execution, Module, Splitting, Stage
 from metalsci.evaluation.floors import below_launch, beyond_the_machine, launch_floor
 from metalsci.evaluation.results import Invariant, Outcome, Roofline, SizeResult, Timing
 from metalsci.evaluation.safeguards import ALL, Safeguard
@@ -57,6 +57,15 @@ class Attempt:
     def launch(self) -> float:
         """Measure the seconds that as many calls of an empty kernel take."""
         return self.timed.launch_cost().seconds
+
+    def kernel_shares(self) -> Mapping[str, float]:
+        """Return the share of the time of each kernel, the largest first; nothing for one kernel, or unknown."""
+        execution = self.executions[-1]
+        seconds = execution.kernel_seconds() if isinstance(execution, Splitting) else {}
+        total = sum(seconds.values())
+        if len(seconds) < 2 or not total:
+            return {}
+        return {name: each / total for name, each in sorted(seconds.items(), key=lambda item: -item[1])}
 
 
 class Bench:

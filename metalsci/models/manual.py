@@ -4,6 +4,7 @@ import sys
 import time
 from pathlib import Path
 
+from metalsci.files.whole_files import write_text
 from metalsci.models.errors import DeadlineError
 from metalsci.models.protocol import Expense, ModelCall, Prompt, Response, Stop
 
@@ -35,10 +36,15 @@ class Manual:
         """Wait for the answer. Raises DeadlineError if the budget's minutes end first."""
         call = call or ModelCall()
         stem = f"{prompt.iteration:02}"
+        if prompt.reply:
+            write_text(call.folder / f"{stem}_reply.md", f"{prompt.reply}\n")
+            return self._answered(prompt.iteration, f"{stem}_reply.md", call.folder / f"{stem}_answer_2.md", call)
         if self._show and sys.stdout.isatty():
             sys.stdout.write(f"\n{prompt.system}\n{prompt.user}\n\n")
-        wanted = call.folder / f"{stem}_answer.md"
-        sys.stdout.write(f"iteration {prompt.iteration}: {call.folder / f'{stem}_prompt.md'} waits for {wanted}\n")
+        return self._answered(prompt.iteration, f"{stem}_prompt.md", call.folder / f"{stem}_answer.md", call)
+
+    def _answered(self, iteration: int, asked: str, wanted: Path, call: ModelCall) -> Response:
+        sys.stdout.write(f"iteration {iteration}: {call.folder / asked} waits for {wanted}\n")
         sys.stdout.flush()
         call.progress(f"waiting for {wanted.name}")
         return Response(self._wait_for([wanted.with_suffix(f".{form}") for form in _FORMS], call.deadline))

@@ -19,6 +19,7 @@ from metalsci.msl.language.spelling import spelling
 from metalsci.msl.text.quoting import visible
 
 _MARKER = re.compile(r"^\s*(?:[-*#>]+|\d+[.)])\s+")  # of a list, a heading or a quotation
+_NOTE = re.compile(r"^[\s*_>-]*note for later[*_]*:[*_]*(.+)$", re.IGNORECASE | re.MULTILINE)
 _LONGEST_HEADLINE = 300  # characters; ten thousand of them are kept
 
 
@@ -59,6 +60,10 @@ class Prompt:
     said: the model's answer so far, if that was cut off; the new answer follows it.
     model: the member of an ensemble that is asked; empty for a model that is no ensemble.
     figures: predicted of the parent on a GPU that is not there, by name: shares of its seconds, lanes at work and more.
+    reply: what the host says to `said`, if that was a question; empty if it was cut off.
+    candidates: how many an answer may hold. shown: sources in the prompt, by attempt, which an answer may edit.
+    fixed: characters at the beginning of `user` that are the same in every prompt of the run.
+    facts: with which a question is replied to; empty if none may be asked.
     """
 
     system: str
@@ -69,6 +74,11 @@ class Prompt:
     said: str = ""
     model: str = ""
     figures: Mapping[str, float] = field(default_factory=dict)
+    reply: str = ""
+    candidates: int = 1
+    shown: Mapping[int, str] = field(default_factory=dict)
+    fixed: int = 0
+    facts: str = ""
 
     @property
     def digest(self) -> str:
@@ -76,6 +86,7 @@ class Prompt:
         facts = [self.system, self.user, self.iteration, self.parent, self.tried.digest, self.said]
         if self.figures:
             facts.append(dict(self.figures))
+        facts += [self.reply] if self.reply else []
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
@@ -130,6 +141,7 @@ class Reply:
     cost: float | None = 0.0
     stop: Stop = Stop.END
     model: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -153,8 +165,15 @@ class Response:
         return visible(next(filter(None, (_MARKER.sub("", line).strip() for line in prose)), ""))
 
     @property
+    def note(self) -> str:
+        """The line of its prose that it wants to be reminded of."""
+        found = _NOTE.search(self.text)
+        return visible(found[1].strip()) if found else ""
+
+    @property
     def reply(self) -> Reply:
-        return Reply(self.headline[:_LONGEST_HEADLINE], self.usage, self.cost, self.stop, self.model)
+        headline, note = self.headline[:_LONGEST_HEADLINE], self.note[:_LONGEST_HEADLINE]
+        return Reply(headline, self.usage, self.cost, self.stop, self.model, note)
 
 
 @dataclass(frozen=True)

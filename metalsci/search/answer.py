@@ -33,10 +33,14 @@ class Answer:
     unit: Unit | None = None
     outcome: Outcome | None = None
     message: str = ""
+    others: tuple[str, ...] = ()
 
 
-def read_answer(response: Response, kernels: frozenset[str]) -> Answer:
-    """Return the one code block that defines kernels, or a typed failure."""
+def read_answer(response: Response, kernels: frozenset[str], most: int = 1) -> Answer:
+    """Return the code block that defines kernels, or a typed failure.
+
+    most: candidates that one answer may hold; those after the first are its `others`.
+    """
     if response.stop is Stop.REFUSED:
         return Answer(None, None, Outcome.REFUSED, "the model, or its provider's content filter, declined to answer")
     if response.stop in _AGENT_FAILURES:
@@ -45,13 +49,13 @@ def read_answer(response: Response, kernels: frozenset[str]) -> Answer:
         return Answer(None, None, Outcome.EMPTY, "the answer is empty")
     if response.stop is not Stop.END and not complete(response.text):
         return Answer(None, None, Outcome.TRUNCATED, "the answer was cut off at the limit of its length")
-    return _choose(response.text, kernels)
+    return _choose(response.text, kernels, most)
 
 
-def _choose(text: str, kernels: frozenset[str]) -> Answer:
+def _choose(text: str, kernels: frozenset[str], most: int) -> Answer:
     """Choose the code of an answer. Prose without a fence counts as code if it defines a kernel itself.
 
-    Several blocks are fine as long as only one holds all of the task's `kernels`. If none or more than one does, the
+    Several blocks are fine as long as no more than `most` hold all of the task's `kernels`. If none or too many do, the
     choice would be a guess, and the answer is ambiguous.
     """
     found = blocks(text)
@@ -63,10 +67,12 @@ def _choose(text: str, kernels: frozenset[str]) -> Answer:
     if len(candidates) == 1:
         return Answer(candidates[0].source, candidates[0])
     whole = [unit for unit in candidates if kernels <= {kernel.name for kernel in unit.kernels}]
-    if len({unit.source for unit in whole}) == 1:
-        return Answer(whole[0].source, whole[0])
+    different = list(dict.fromkeys(unit.source for unit in whole))
+    if 0 < len(different) <= most:
+        return Answer(different[0], whole[0], others=tuple(different[1:]))
     told = f"{len(candidates)} code blocks define kernels"
-    return Answer(None, None, Outcome.AMBIGUOUS, f"{told}; answer with exactly one block that holds the whole file")
+    wanted = "exactly one block that holds" if most == 1 else f"at most {most} blocks that each hold"
+    return Answer(None, None, Outcome.AMBIGUOUS, f"{told}; answer with {wanted} the whole file")
 
 
 def _code(text: str) -> str:

@@ -26,6 +26,7 @@ class Entry:
     reply: the facts of the model's answer; its text is in the journal.
     seconds: wall-clock time by phase: the phases of the evaluation, and `model`.
     decision: the promotion rule's; None if it was not asked.
+    also: a line on each further candidate of the answer.
     """
 
     iteration: int
@@ -36,6 +37,7 @@ class Entry:
     seconds: Mapping[str, float] = field(default_factory=dict)
     decision: Decision | None = None
     spelling: str = ""
+    also: tuple[str, ...] = ()
 
     @property
     def score(self) -> float:

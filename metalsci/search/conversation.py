@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from metalsci.evaluation.stopwatch import Stopwatch
-from metalsci.models.continuation import complete, join
+from metalsci.models.continuation import blocks, complete, join
 from metalsci.models.errors import DeadlineError, ModelError, OutOfAnswersError
 from metalsci.models.protocol import Expense, LanguageModel, Model, ModelCall, Prompt, Response, Stop
 from metalsci.models.record import Answered
@@ -22,6 +22,10 @@ from metalsci.search.proposal import BudgetEnded, Progress
 from metalsci.search.run_folder import RunFolder
 
 LONGEST = 1_000_000  # characters of an answer; the longest kernels have a fiftieth of that
+_REPLY = """Nobody is here who knows more than this:
+{facts}
+
+What is not among it is yours to decide. Answer now, with the kernel."""
 _CUTS = 3  # answers that break off in one iteration before the connection is given up
 
 
@@ -52,8 +56,8 @@ class Conversation:
         parts = list(heard)
         self._recover(prompt, parts)
         cuts = 0
-        while wants_more([p.response for p in parts]):
-            ahead = replace(prompt, said=join([p.response for p in parts]).text) if parts else prompt
+        while wants_more([p.response for p in parts], may_ask=bool(prompt.facts)):
+            ahead = _going_on(prompt, [p.response for p in parts])
             try:
                 part = self._ask(ahead, len(parts), progress)
             except BudgetEnded:
@@ -146,7 +150,21 @@ def shortened(response: Response) -> Response:
     return replace(response, text=response.text[:LONGEST], reasoning=response.reasoning[:LONGEST], stop=stop)
 
 
-def wants_more(parts: Sequence[Response]) -> bool:
+def _going_on(prompt: Prompt, parts: Sequence[Response]) -> Prompt:
+    """Return the prompt for the next part of an answer: what was said, and a reply if that was a question."""
+    if not parts:
+        return prompt
+    reply = _REPLY.format(facts=prompt.facts) if is_question(parts[-1]) else ""
+    return replace(prompt, said=join(parts).text, reply=reply)
+
+
+def is_question(response: Response) -> bool:
+    """Check if an answer asks instead of answering: no code, and a question mark at its end."""
+    text = response.text.rstrip(" \n*_`)\"'")
+    return response.stop is Stop.END and text.endswith("?") and not blocks(response.text)
+
+
+def wants_more(parts: Sequence[Response], *, may_ask: bool = False) -> bool:
     """Return True if nothing was asked yet, or the answer was cut off before its candidate was whole.
 
     Of the answers that reached their limit only the first is continued: a second one would reach it too.
@@ -156,6 +174,8 @@ def wants_more(parts: Sequence[Response]) -> bool:
     last = parts[-1].stop
     if sum(len(part.text) for part in parts) >= LONGEST:
         return False
+    if may_ask and len(parts) == 1 and is_question(parts[0]):
+        return True
     too_long = [p.stop for p in parts].count(Stop.LENGTH)
     return (last is Stop.CUT or (last is Stop.LENGTH and too_long == 1)) and not complete(join(parts).text)
 

@@ -77,6 +77,7 @@ class Judged(msgspec.Struct, frozen=True, tag="judged"):
     spelling: str = ""
     seconds: Mapping[str, float] = {}
     decision: Decision | None = None
+    also: tuple[str, ...] = ()
 
 
 class Learned(msgspec.Struct, frozen=True, tag="learned"):
@@ -258,7 +259,7 @@ def _record(entry: Entry, answer: str | None) -> Judged:
         begin = answer.find(entry.source)
         if begin >= 0:
             place = (begin, begin + len(entry.source))
-    return Judged(entry.iteration, entry.evaluation, place, entry.spelling, entry.seconds, entry.decision)
+    return Judged(entry.iteration, entry.evaluation, place, entry.spelling, entry.seconds, entry.decision, entry.also)
 
 
 def _events(path: Path, end: int) -> Iterator[Event]:
@@ -291,7 +292,17 @@ def _entry(judged: Judged, request: Request | None, parts: Sequence[Response]) -
         begin, end = source
         source = answer.text[begin:end] if answer else None
     reply = answer.reply if answer else None
-    return Entry(judged.id, source, judged.evaluation, request, reply, judged.seconds, judged.decision, judged.spelling)
+    return Entry(
+        judged.id,
+        source,
+        judged.evaluation,
+        request,
+        reply,
+        judged.seconds,
+        judged.decision,
+        judged.spelling,
+        judged.also,
+    )
 
 
 def _judged(path: Path, end: int) -> frozenset[int]:

@@ -257,6 +257,8 @@ class Search:
         spelled = spelling(source) if source is not None else ""
         evaluation = proposal.failure or self._evaluate(proposal.unit or source or "", spelled, archive, progress)
         entry = Entry(request.id, source, evaluation, request, proposal.reply, spelling=spelled)
+        entry = self._best_of(entry, proposal.others, archive, progress)
+        evaluation = entry.evaluation
         judged = time.perf_counter()
         if entry.correct:
             entry = replace(entry, decision=self.promotion.decide(archive.incumbent, entry, progress))
@@ -274,6 +276,22 @@ class Search:
         if twin is not None:
             return Evaluation(Outcome.DUPLICATE, _same_program(twin))
         return self.evaluate(source, progress)
+
+    def _best_of(self, entry: Entry, others: Sequence[str], archive: Archive, progress: Progress) -> Entry:
+        """Judge the other candidates of an answer too. The best one becomes the entry, with a line on each other."""
+        if not others:
+            return entry
+        judged = [entry]
+        for number, source in enumerate(others, start=2):
+            spelled = spelling(source)
+            progress(f"candidate {number} of the answer")
+            if spelled in {other.spelling for other in judged}:
+                continue
+            evaluation = self._evaluate(source, spelled, archive, progress)
+            judged.append(replace(entry, source=source, evaluation=evaluation, spelling=spelled))
+        best = max(judged, key=lambda each: (each.correct, each.score, each.evaluation.outcome is Outcome.WRONG))
+        also = [f"candidate {i}: {_told(each)}" for i, each in enumerate(judged, start=1) if each is not best]
+        return replace(best, also=tuple(also))
 
     def _keep(self, entry: Entry, answer: str | None) -> Entry:
         self.journal.judge(entry, answer)
@@ -311,3 +329,10 @@ class Search:
 def _same_program(twin: Entry) -> str:
     which = f"iteration {twin.iteration}" if twin.iteration else "the seed kernel"
     return f"the same program as {which}, comments, names and the order of declarations aside"
+
+
+def _told(entry: Entry) -> str:
+    if entry.correct:
+        return f"correct, score {entry.score:.4f}"
+    message = entry.evaluation.message
+    return f"{entry.evaluation.outcome}" + (f": {message[:160]}" if message else "")

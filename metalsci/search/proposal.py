@@ -22,6 +22,7 @@ class Proposal:
 
     source: the candidate; None if the answer holds none, and `failure` then gives the reason.
     text: the whole answer, in which the source may stand. seconds: how long the model took.
+    others: further candidates of the same answer; the best of all is kept.
     unit: the parsed source if there is one, so that it need not be parsed again.
     """
 
@@ -31,6 +32,7 @@ class Proposal:
     reply: Reply | None = None
     seconds: float = 0.0
     unit: Unit | None = None
+    others: tuple[str, ...] = ()
 
 
 Job = Callable[[Progress], Proposal]

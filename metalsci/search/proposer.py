@@ -50,15 +50,16 @@ class Proposer:
             failure = Evaluation(answer.outcome or Outcome.NO_CODE, answer.message)
             return Proposal(None, failure, response.text, response.reply, seconds)
         self._folder.candidate(prompt.iteration, answer.source)
-        if answer.source not in prompt.tried:
-            self._prepare(answer.source)
-        return Proposal(answer.source, None, response.text, response.reply, seconds, answer.unit)
+        for candidate in (answer.source, *answer.others):
+            if candidate not in prompt.tried:
+                self._prepare(candidate)
+        return Proposal(answer.source, None, response.text, response.reply, seconds, answer.unit, answer.others)
 
     def _read(self, response: Response, prompt: Prompt) -> Answer:
         """Read the candidate of an answer: the whole file, or edits of the kernel that the prompt named."""
         if response.stop is not Stop.END or not has_edits(response.text):
-            return read_answer(response, self._kernels)
+            return read_answer(response, self._kernels, prompt.candidates)
         try:
-            return Answer(apply_edits(response.text, prompt.parent))
+            return Answer(apply_edits(response.text, prompt.parent, prompt.shown))
         except EditError as error:
             return Answer(None, outcome=Outcome.BAD_EDIT, message=str(error))

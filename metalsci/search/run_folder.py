@@ -49,6 +49,9 @@ class RunFolder:
             record["request"] = msgspec.to_builtins(entry.request)
         if entry.decision is not None:
             record["promotion"] = msgspec.to_builtins(entry.decision)
+        if entry.also and entry.source is not None:
+            record["also"] = entry.also
+            self.candidate(entry.iteration, entry.source)  # the best one, which need not be the first
         if entry.reply is not None:
             record["answer"] = msgspec.to_builtins(entry.reply)
         encoded = msgspec.json.format(msgspec.json.encode(record), indent=2).decode()

@@ -54,6 +54,24 @@ def test_two_whole_candidates_are_not_guessed_between():
     assert (answer.source, answer.outcome) == (None, Outcome.AMBIGUOUS)
 
 
+def test_several_candidates_are_taken_if_they_are_asked_for():
+    text = f"```metal\n{KERNEL}\n```\nor\n```metal\n{OTHER}\n```\nor again\n```metal\n{OTHER}\n```"
+    answer = read_answer(Response(text), NEED, 2)
+    assert answer.source is not None
+    assert (answer.source.strip(), [other.strip() for other in answer.others]) == (KERNEL, [OTHER])
+    third = f"{text}\n```metal\n{OTHER.replace('2.0f', '3.0f')}\n```"
+    too_many = read_answer(Response(third), NEED, 2)
+    assert (too_many.outcome, "at most 2 blocks" in too_many.message) == (Outcome.AMBIGUOUS, True)
+
+
+@pytest.mark.parametrize(
+    "text", ["**Note for later:** try half", "I unroll.\n- Note for later: try half \n", "NOTE FOR LATER: try half"]
+)
+def test_a_note_for_later_is_found(text):
+    assert Response(text).reply.note == "try half"
+    assert not Response("Notes for later: none").reply.note
+
+
 def test_code_without_a_fence_may_have_blank_lines_and_indentation():
     code = KERNEL.replace("{ u[i]", "{\n\n    // one element\n\n    u[i]")
     answer = read_answer(Response(f"#include <metal_stdlib>\nusing namespace metal;\n\n{code}\n"), NEED)

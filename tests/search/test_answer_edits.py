@@ -41,6 +41,17 @@ def test_what_does_not_apply_is_said_in_a_sentence(text, message):
         apply_edits(text, PARENT)
 
 
+def test_edits_may_name_the_kernel_that_they_change():
+    of_seven = edit("q\n", "w\n").replace("SEARCH", "SEARCH 7")
+    assert apply_edits(of_seven, PARENT, {7: "q\n", 0: PARENT}) == "w\n"
+    with pytest.raises(EditError, match="attempt 7, which is not among the kernels shown: 0, 3"):
+        apply_edits(of_seven, PARENT, {0: PARENT, 3: "x"})
+    with pytest.raises(EditError, match="edits are of several kernels"):
+        apply_edits(of_seven + edit("a\n", "x\n"), PARENT, {7: "q\n"})
+    with pytest.raises(EditError, match="edit 2 does not apply to attempt 7"):
+        apply_edits(of_seven + of_seven, PARENT, {7: "q\n"})
+
+
 def test_a_search_takes_edits_of_the_parent_and_a_bad_one_is_an_outcome(tmp_path):
     line = "{ u[i] = 3;"
     good = "I raise it.\n" + edit(

@@ -100,6 +100,7 @@ def archive(*entries: Entry) -> Archive:
 def situations() -> dict[str, tuple[Archive, Request]]:
     near = [entry(i, scored(0.27 + i / 1000), f"Variation {i}.") for i in (2, 3, 4)]
     truncated = Entry(2, None, Evaluation(Outcome.TRUNCATED, "the answer was cut off at the limit of its length"))
+    noting = replace(WRONG, reply=replace(WRONG.reply, note="try half"))
     return {
         "first": (archive(), Request((0,), id=1)),
         "compile_error": (archive(BEST, REFUSED), Request((1,), (2,), id=3)),
@@ -107,7 +108,7 @@ def situations() -> dict[str, tuple[Archive, Request]]:
         "no_candidate": (archive(BEST, truncated), Request((1,), (2,), id=3)),
         "predicted": (foreseen(archive(BEST)), Request((1,), id=2)),
         "stagnation": (archive(BEST, *near), Request((1,), (4,), id=5)),
-        "memory": (remembering(archive(BEST, WRONG)), Request((1,), (3,), id=4)),
+        "memory": (remembering(archive(BEST, noting)), Request((1,), (3,), id=4)),
     }
 
 
@@ -148,6 +149,9 @@ SWITCHES = {
     "attempts": ("wrong", "## Attempt 3"),
     "history": ("wrong", "## So far"),
     "lessons": ("memory", "Avoid:"),
+    "candidates": ("first", "up to 2 code blocks"),
+    "notes": ("memory", "## Your notes\n\n- 3: `try half`"),
+    "questions": ("first", "ends with a question mark"),
     "stagnation": ("stagnation", "## Stagnation"),
 }
 
@@ -161,8 +165,8 @@ _PARTS = [
 @pytest.mark.parametrize("switch", [*_DETAILS, *_PARTS])
 def test_each_part_is_a_switch(switch):
     situation, part = SWITCHES[switch]
-    with_it = PromptBuilder(edits=True)
-    off: dict[str, Any] = {switch: 0 if switch in ("history", "lessons") else False}
+    with_it = PromptBuilder(edits=True, candidates=2, notes=3, questions=True)
+    off: dict[str, Any] = {switch: {"candidates": 1, "history": 0, "lessons": 0, "notes": 0}.get(switch, False)}
     without = PromptBuilder(detail=Detail(**off)) if switch in _DETAILS else replace(with_it, **off)
     shown = with_it.build(TASK, *situations()[situation])
     hidden = without.build(TASK, *situations()[situation])
@@ -349,3 +353,16 @@ def test_what_could_not_be_counted_is_a_sentence():
     unknown = Forecast("M1 Pro", unknown="an access leads to memory of no argument")
     told = describe(replace(scored(0.2), forecast=unknown), SEED, 0.2)
     assert "Predicted on M1 Pro: nothing, since it cannot be counted (an access leads to memory" in told
+
+
+def test_the_beginning_of_a_prompt_is_the_same_throughout_a_run():
+    prompts = [PromptBuilder().build(TASK, *situation) for situation in situations().values()]
+    fixed = {prompt.user[: prompt.fixed] for prompt in prompts}
+    assert len(fixed) == 1
+    assert fixed.pop().endswith("- Ceilings: 40 GB/s.")
+
+
+def test_each_kernels_share_of_the_time_is_told():
+    sizes = tuple(replace(size, kernels={"step": 0.75, "reduce": 0.25}) for size in BEST.evaluation.sizes)
+    told = describe(replace(BEST.evaluation, sizes=sizes), BEST.source, 0.2)
+    assert "(15.0 % of the ceiling); step 75 % of the time, reduce 25 % of the time" in told

@@ -1,7 +1,7 @@
 """The software device behind the device protocol."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -161,7 +161,15 @@ class CpuStage:
     def bind(self, module: Module) -> "CpuExecution":
         if not isinstance(module, CpuModule):
             raise TypeError(f"a stage runs modules of its own device, not {type(module).__name__}")
-        return CpuExecution(self, self._encoded(module, range(len(self._program.calls))))
+        return CpuExecution(self, self._encoded(module, range(len(self._program.calls))), module)
+
+    def kernel_seconds(self, module: "CpuModule") -> Mapping[str, float]:
+        """Run the calls in order, each in a command buffer of its own. Return the seconds of each kernel."""
+        seconds: dict[str, float] = {}
+        for index, call in enumerate(self._program.calls):
+            elapsed = self.submit(self._encoded(module, [index]))
+            seconds[call.kernel] = seconds.get(call.kernel, 0.0) + elapsed.seconds
+        return seconds
 
     def run_calls(self, module: "CpuModule", calls: Iterable[int]) -> None:
         """Run some of the program's calls, by their indices."""
@@ -283,15 +291,19 @@ class CpuStage:
 
 
 class CpuExecution:
-    def __init__(self, stage: CpuStage, commands: cpu_metal.CommandBuffer) -> None:
+    def __init__(self, stage: CpuStage, commands: cpu_metal.CommandBuffer, module: CpuModule) -> None:
         self._stage = stage
         self._commands = commands
+        self._module = module
 
     def run(self) -> Elapsed:
         return self._stage.submit(self._commands)
 
     def profile(self) -> Profile:
         return self._stage.profile(self._commands)
+
+    def kernel_seconds(self) -> Mapping[str, float]:
+        return self._stage.kernel_seconds(self._module)
 
     def launch_cost(self) -> Elapsed:
         return self._stage.submit(self._stage.empty_chain)

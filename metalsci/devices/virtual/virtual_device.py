@@ -3,7 +3,7 @@
 A prediction is the same on every machine and in every run: nothing is repeated, nothing is noisy.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from metalsci.cpu_metal.profiler.counters import Profile
 from metalsci.devices.apple.chips import ceilings_of
@@ -164,6 +164,13 @@ class VirtualExecution:
             wall = self._execution.run().wall
             self._stage.current = self
         return Elapsed(seconds, wall)
+
+    def kernel_seconds(self) -> Mapping[str, float]:
+        seconds: dict[str, float] = {}
+        for dispatch in self.prediction.dispatches:
+            kernel = dispatch.profile.kernel
+            seconds[kernel] = seconds.get(kernel, 0.0) + dispatch.seconds
+        return seconds
 
     def launch_cost(self) -> Elapsed:
         dispatches = sum(dispatch.profile.dispatches for dispatch in self.prediction.dispatches)

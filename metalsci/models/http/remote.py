@@ -248,7 +248,7 @@ def _turns(prompt: Prompt) -> list[Turn]:
     """
     turns = [Turn("user", prompt.user)]
     if prompt.said:
-        turns += [Turn("assistant", prompt.said), Turn("user", _CONTINUE)]
+        turns += [Turn("assistant", prompt.said), Turn("user", prompt.reply or _CONTINUE)]
     return turns
 
 

@@ -116,6 +116,8 @@ def _size(result: SizeResult, detail: Detail) -> str:
     if detail.roofline:
         roof = result.roofline
         line += f", {roof.achieved:.4g} {roof.unit} of {roof.ceiling:.4g} ({100 * roof.fraction:.1f} % of the ceiling)"
+    if result.kernels:
+        line += "; " + ", ".join(f"{name} {100 * share:.0f} % of the time" for name, share in result.kernels.items())
     return line
 
 

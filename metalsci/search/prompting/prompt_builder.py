@@ -38,6 +38,20 @@ lines to put in their place
 >>>>>>> REPLACE
 """
 
+_CANDIDATES = """
+You may answer with up to {most} code blocks instead of one, each a whole file of a different idea. All are judged; \
+the best one counts.
+"""
+
+_NOTES = """
+A line of your explanation that begins with `Note for later:` is kept for you and shown with the next requests.
+"""
+
+_QUESTION = """
+If something that you need is not said, you may ask instead of answering, in a text that ends with a question mark and \
+holds no code. You get one reply, from a program that knows no more than the facts of the task, and then answer.
+"""
+
 _FREEDOM = """
 What is free:
 - A kernel may take further position attributes than the seed kernel does.
@@ -64,6 +78,7 @@ convert into each other, and helper functions name it in their parameters.
 """
 
 
+_RECENT_NOTES = 100  # attempts among which notes are looked for
 _AMONG = 20  # of the best, to choose other kernels from
 
 
@@ -88,6 +103,9 @@ class PromptBuilder:
     - profile: predictions for a GPU that is not there, see `detail`; without them nothing is predicted for the prompt.
     - attempts: the strategy's feedback, at least the last candidate, next to the kernel to improve on.
     - history: a line for each of that many attempts, with the cause of a failure.
+    - candidates: that an answer may hold; the best one counts.
+    - notes: that the model left for itself, the last so many; 0 asks for none.
+    - questions: that it may ask one instead of answering.
     - lessons: of that many of each kind, if the search has a memory.
     - others: sources of that many further good kernels, those of another kind first.
     - stagnation: the notice of the published harness after three attempts near the incumbent.
@@ -104,6 +122,9 @@ class PromptBuilder:
     profile: bool = True
     attempts: bool = True
     history: int = 8
+    candidates: int = 1
+    notes: int = 0
+    questions: bool = False
     lessons: int = 12
     others: int = 0
     stagnation: bool = True
@@ -118,6 +139,9 @@ class PromptBuilder:
         system = (
             _ROLE
             + (_EDITS if self.edits else "")
+            + (_CANDIDATES.format(most=self.candidates) if self.candidates > 1 else "")
+            + (_NOTES if self.notes else "")
+            + (_QUESTION if self.questions else "")
             + (_FREEDOM if self.freedom else "")
             + (_PITFALLS if self.pitfalls else "")
         )
@@ -127,9 +151,19 @@ class PromptBuilder:
                 break
         first = archive[request.parents[0]]
         parent, forecast = first.source or task.seed_kernel, first.evaluation.forecast
-        figures = forecast.figures if forecast and self.profile else {}
+        shown = (archive[i] for i in (*request.parents, *request.feedback))
         return Prompt(
-            system, visible(user), request.id, parent, archive.tried, model=request.model or "", figures=figures
+            system,
+            visible(user),
+            request.id,
+            parent,
+            archive.tried,
+            model=request.model or "",
+            figures=forecast.figures if forecast and self.profile else {},
+            candidates=self.candidates,
+            shown={entry.iteration: entry.source for entry in shown if entry.source is not None},
+            fixed=len(visible("\n\n".join(self._fixed(task)))),
+            facts=_facts(task) if self.questions else "",
         )
 
     def _with(self, parts: Mapping[str, bool | int | str]) -> "PromptBuilder":
@@ -166,11 +200,8 @@ class PromptBuilder:
             yield self._write(task, archive, request, 0, min(whole, attempts), detail)
         yield self._write(task, archive, request, 0, _Attempts.NONE, short)
 
-    def _write(
-        self, task: TaskView, archive: Archive, request: Request, lines: int, attempts: _Attempts, detail: Detail
-    ) -> str:
-        baseline = archive.seed.evaluation
-        parent, *others = (archive[i] for i in request.parents)
+    def _fixed(self, task: TaskView) -> list[str]:
+        """Return the sections that are the same in every prompt of a run, which a provider may keep in its cache."""
         sections = [
             f"# Task: {task.name}\n\n{task.brief.strip()}",
             _signatures(task),
@@ -181,6 +212,14 @@ class PromptBuilder:
             sections.append("Values that the host holds:\n" + "\n".join(f"- {line}" for line in task.numbers))
         if self.machine and task.machine.facts:
             sections.append("## The machine\n\n" + "\n".join(f"- {fact}" for fact in task.machine.facts))
+        return sections
+
+    def _write(
+        self, task: TaskView, archive: Archive, request: Request, lines: int, attempts: _Attempts, detail: Detail
+    ) -> str:
+        baseline = archive.seed.evaluation
+        parent, *others = (archive[i] for i in request.parents)
+        sections = self._fixed(task)
         sections.append(
             _kernel(
                 "The kernel to improve on" if parent.correct else "The kernel to repair",
@@ -208,6 +247,8 @@ class PromptBuilder:
             ]
         if lines:
             sections.append(_recent(archive, lines))
+        if self.notes and (notes := _notes(archive, self.notes)):
+            sections.append("## Your notes\n\n" + "\n".join(notes))
         if attempts and (lessons := archive.lessons.text(self.lessons)):
             sections.append(f"## Lessons of earlier attempts\n\n{lessons}")
         if self.stagnation and stagnates(archive):
@@ -219,6 +260,18 @@ class PromptBuilder:
             aim = "the kernel to repair, made right without giving up its idea"
         sections.append(f"Write attempt {request.id}: {aim}.")
         return "\n\n".join(sections)
+
+
+def _notes(archive: Archive, most: int) -> list[str]:
+    """Return the last notes that the model left, a line each."""
+    told = ((entry.iteration, entry.reply.note) for entry in archive.recent(_RECENT_NOTES) if entry.reply)
+    return [f"- {iteration}: {inline(note, 300)}" for iteration, note in told if note][-most:]
+
+
+def _facts(task: TaskView) -> str:
+    """Return the facts that answer a question, as far as a program can."""
+    lines = [f"- sizes: {'; '.join(task.sizes)}", *(f"- {line}" for line in (*task.numbers, *task.machine.facts))]
+    return "\n".join(lines)
 
 
 _IDEAS = (
@@ -249,6 +302,8 @@ def _kernel(title: str, entry: Entry, baseline: Evaluation, detail: Detail, *, w
     if with_source:
         parts.append(fenced(entry.source) if entry.source else "(no candidate was found in the answer)")
     parts.append(describe(entry.evaluation, entry.source, baseline.score, detail, baseline.forecast))
+    if entry.also:
+        parts.append("Of the same answer:\n" + "\n".join(f"- {inline(line, 240)}" for line in entry.also))
     return "\n\n".join(parts)
 
 
