@@ -80,6 +80,8 @@ def _job(cfg: DictConfig) -> float:
 
     try:
         check_settings(cfg)
+        if cfg.dry_run:
+            return _estimate(cfg, folder)
         if sweep is not None:
             finished = _finished(folder, hydra_cfg)
             if finished:
@@ -117,6 +119,21 @@ def _job(cfg: DictConfig) -> float:
         sys.stdout.write((folder / "summary.json").read_text(encoding="utf-8").rstrip() + "\n")
     if summary:
         return objective(summary, cfg.optimized_metric)
+    return math.nan
+
+
+def _estimate(cfg: DictConfig, folder: Path) -> float:
+    """Print what a run may cost, without running it."""
+    from metalsci.experiment.cost_estimate import estimate_cost
+
+    estimated = estimate_cost(cfg)
+    remove_empty(folder, Path(cfg.paths.outputs))
+    if cfg.json:
+        import msgspec
+
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(estimated), indent=2).decode() + "\n")
+    else:
+        sys.stdout.write("\n".join(estimated.sentences()) + "\n")
     return math.nan
 
 

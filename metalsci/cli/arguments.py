@@ -20,6 +20,7 @@ class ResumeError(UsageError):
     """A folder without a run that can be continued."""
 
 
+_FLAGS = {"--json": "json=true", "--dry-run": "dry_run=true"}
 _MULTIRUN = ("-m", "--multirun")
 _SHOWN = {"--cfg", "-c", "--info", "-i"}
 _WITH_VALUE = {"--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--cfg", "-c", "--package", "-p"}
@@ -64,8 +65,8 @@ def _one_each(argument: str) -> list[str]:
 
 
 def json_as_setting(arguments: Sequence[str]) -> list[str]:
-    """Spell `--json` as `json=true`: Hydra's parser knows only its own flags."""
-    return ["json=true" if argument == "--json" else argument for argument in arguments]
+    """Spell `--json` as `json=true`, `--dry-run` as `dry_run=true`: Hydra's parser knows only its own flags."""
+    return [_FLAGS.get(argument, argument) for argument in arguments]
 
 
 def multirun_first(arguments: Sequence[str]) -> list[str]:

@@ -55,6 +55,7 @@ class RunConfig:
     - start: a .metal file, or the folder of a run, to start from; the seed kernel stays the baseline.
     - json: print the summary as JSON on standard output, and everything else on standard error; --json is short for it.
     - tags, notes: of the run, for whoever follows it.
+    - dry_run: print what the run may cost at most, and run nothing; --dry-run is short for it.
     - observers: further followers of a run, by name: +observers.csv._target_=mine.Csv.
     """
 
@@ -83,6 +84,7 @@ class RunConfig:
     start: str | None = None
     tags: list[str] = field(default_factory=list)
     notes: str = ""
+    dry_run: bool = False
 
 
 @dataclass

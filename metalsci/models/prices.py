@@ -4,6 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from metalsci.models.protocol import Usage
+from metalsci.models.tier import Tier
+
+_WRITING = 1.25  # of the price of input that Anthropic writes into its cache; the others write for nothing
+_SLOWER = 0.5  # of the standard price, for flex and batch, at all three providers
 
 
 @dataclass(frozen=True)
@@ -19,8 +23,13 @@ class Price:
             raise ValueError(f"a price cannot be negative: {self}")
 
     def of(self, usage: Usage) -> float:
-        fresh = usage.input - usage.cached
+        fresh = usage.input - usage.cached + (_WRITING - 1) * usage.written
         return 1e-6 * (self.input * fresh + self.cached * usage.cached + self.output * usage.output)
+
+    def at(self, tier: Tier) -> "Price":
+        """Return the price of another tier: half of it all for one that may take longer."""
+        factor = 1.0 if tier is Tier.standard else _SLOWER
+        return Price(factor * self.input, factor * self.cached, factor * self.output)
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,8 @@ class Usage:
     """Tokens, in one meaning for every provider; an offline model uses none.
 
     input: all tokens sent, of which `cached` came from the provider's cache. output: all tokens generated, of which
-    `reasoning` was not shown. estimated: the provider did not count, so these are from the length of the texts.
+    `reasoning` was not shown. written: part of the input that the provider put into its cache, at a price of its own.
+    estimated: the provider did not count, so these are from the length of the texts.
     """
 
     input: int = 0
@@ -103,6 +104,7 @@ class Usage:
     output: int = 0
     reasoning: int = 0
     estimated: bool = False
+    written: int = 0
 
     @property
     def total(self) -> int:
@@ -115,6 +117,7 @@ class Usage:
             self.output + other.output,
             self.reasoning + other.reasoning,
             self.estimated or other.estimated,
+            self.written + other.written,
         )
 
 

@@ -1,7 +1,9 @@
 """The differences between providers: how to ask, the parts of an answer, the meaning of an error."""
 
+import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from metalsci.models.http.provider_fault import Fault
@@ -14,15 +16,22 @@ class Turn:
 
     role: str
     text: str
+    fixed: int = 0
 
 
 @dataclass(frozen=True)
 class Question:
-    """The content of one call. iteration: of the search, for a provider whose sampling takes a seed."""
+    """The content of one call.
+
+    iteration: of the search, for a provider whose sampling takes a seed.
+    place: a file for a provider that has to note what it was asked. deadline: by time.monotonic.
+    """
 
     system: str
     turns: Sequence[Turn]
     iteration: int
+    place: Path = Path()
+    deadline: float = math.inf
 
 
 @dataclass(frozen=True)

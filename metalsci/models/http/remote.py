@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +16,7 @@ from metalsci.models.http.provider import Counted, Ended, Event, Provider, Quest
 from metalsci.models.http.provider_fault import Fault, FaultKind, MalformedAnswerError
 from metalsci.models.prices import Price
 from metalsci.models.protocol import Expense, ModelCall, Prompt, Response, Stop, Usage
+from metalsci.models.tier import FLEX_TIMEOUT, Tier
 from metalsci.models.tokens import at_most, estimate
 
 _CONTINUE = (
@@ -95,12 +97,17 @@ class RemoteModel:
         transport: Transport,
         price: Price | None,
         max_output_tokens: int,
+        *,
+        tier: Tier = Tier.standard,
+        writes_cache: bool = False,
     ) -> None:
         if max_output_tokens < 1:
             raise ValueError(f"max_output_tokens={max_output_tokens}: give at least 1")
         self._provider = provider
         self._transport = transport
-        self._price = price
+        self._price = price.at(tier) if price else None
+        self._tier = tier
+        self._writes_cache = writes_cache
         self._max_output_tokens = max_output_tokens
         self._keys = key_ring()
         self._keys.declare(provider.variables)  # before the first child process starts
@@ -115,7 +122,8 @@ class RemoteModel:
         keys, variables = self._keys, provider.variables
         key = keys.demand(variables, self.name) if provider.needs_key else keys.find(variables)
         try:
-            provider.open(key, Wire(transport.base_url, transport.timeout, transport.stream))
+            timeout = max(transport.timeout, FLEX_TIMEOUT) if self._tier is Tier.flex else transport.timeout
+            provider.open(key, Wire(transport.base_url, timeout, transport.stream))
         except BaseException:
             provider.close()
             raise
@@ -141,7 +149,9 @@ class RemoteModel:
 
     def worst_case(self, prompt: Prompt) -> Expense:
         sent = sum(at_most(turn.text) for turn in _turns(prompt)) + at_most(prompt.system) + _OVERHEAD
-        usage = Usage(input=sent, output=self._max_output_tokens)
+        is_marked = self._writes_cache and prompt.fixed
+        written = at_most(prompt.system) + at_most(prompt.user[: prompt.fixed]) if is_marked else 0
+        usage = Usage(input=sent, output=self._max_output_tokens, written=written)
         return Expense(usage.total, self._price.of(usage) if self._price else None)
 
     def interrupted(self, prompt: Prompt, text: str) -> Response:
@@ -151,7 +161,9 @@ class RemoteModel:
         """Make one attempt. Once anything has arrived it is kept: generated text is paid for."""
         heard = _Heard()
         reported = begin = time.monotonic()
-        with closing(self._provider.ask(Question(prompt.system, _turns(prompt), prompt.iteration))) as events:
+        place = _place(prompt, call)
+        question = Question(prompt.system, _turns(prompt), prompt.iteration, place, call.deadline)
+        with closing(self._provider.ask(question)) as events:
             while (event := self._next(events, heard)) is not None:
                 heard.take(event)
                 if isinstance(event, Text):
@@ -241,12 +253,17 @@ class RemoteModel:
         return self._keys.redact(f"{self.name}: {advice} ({fault.message})")
 
 
+def _place(prompt: Prompt, call: ModelCall) -> Path:
+    """Return the file in which a provider may note what it was asked, so that nothing is asked twice."""
+    return call.folder / f"{prompt.iteration:02}_batch{'_2' if prompt.said else ''}.json"
+
+
 def _turns(prompt: Prompt) -> list[Turn]:
     """Return the user's text; for an answer that was cut off, also that answer and the request to go on.
 
     It is not a prefilled answer: current models refuse one.
     """
-    turns = [Turn("user", prompt.user)]
+    turns = [Turn("user", prompt.user, prompt.fixed)]
     if prompt.said:
         turns += [Turn("assistant", prompt.said), Turn("user", prompt.reply or _CONTINUE)]
     return turns

@@ -10,6 +10,7 @@ from metalsci.models.http.provider_fault import Fault, FaultKind, MalformedAnswe
 from metalsci.models.http.remote import RemoteModel, Transport
 from metalsci.models.prices import PriceTable
 from metalsci.models.protocol import Stop, Usage
+from metalsci.models.tier import Tier, require
 
 if TYPE_CHECKING:
     from google.genai import Client
@@ -27,6 +28,7 @@ def gemini(
     max_output_tokens: int = 64_000,
     temperature: float | None = None,
     api_version: str = "v1beta",
+    tier: Tier = Tier.standard,
     transport: Transport = Transport(),
     price: Sequence[float] | None = None,
 ) -> RemoteModel:
@@ -37,14 +39,16 @@ def gemini(
     - temperature: null for the model's own.
     - api_version: preview models are in v1beta and not in v1.
     - max_output_tokens: of an answer, thinking included.
+    - tier: standard, or flex: half the price, minutes later.
     - transport: how the provider is reached.
     - prices: the price table.
     - price: [input, cached input, output] in dollars per million tokens, instead of the table's.
     """
     if effort not in (None, *_EFFORTS):
         raise ValueError(f"model.effort={effort.value}: Google takes {', '.join(e.value for e in _EFFORTS)}, or null")
-    provider = Gemini(model, effort, max_output_tokens, temperature, api_version)
-    return RemoteModel(provider, transport, prices.price(model, price), max_output_tokens)
+    require(tier, Tier.flex, provider="Google")
+    provider = Gemini(model, effort, max_output_tokens, temperature, api_version, tier)
+    return RemoteModel(provider, transport, prices.price(model, price), max_output_tokens, tier=tier)
 
 
 class Gemini:
@@ -52,13 +56,20 @@ class Gemini:
     needs_key = True
 
     def __init__(
-        self, model: str, effort: Effort | None, max_output_tokens: int, temperature: float | None, api_version: str
+        self,
+        model: str,
+        effort: Effort | None,
+        max_output_tokens: int,
+        temperature: float | None,
+        api_version: str,
+        tier: Tier = Tier.standard,
     ) -> None:
         self.model = model
         self._effort = effort
         self._max_output_tokens = max_output_tokens
         self._temperature = temperature
         self._api_version = api_version
+        self._tier = tier
         self._stream = True
         self._client: Client | None = None
 
@@ -90,6 +101,7 @@ class Gemini:
             max_output_tokens=self._max_output_tokens,
             temperature=self._temperature,
             thinking_config=thinking,
+            service_tier=types.ServiceTier.FLEX if self._tier is Tier.flex else None,
             # One call is one request here: the SDK would otherwise go on by itself, unseen by the budget.
             automatic_continuation=False,
             automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),

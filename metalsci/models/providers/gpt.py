@@ -10,6 +10,7 @@ from metalsci.models.http.provider_fault import Fault, MalformedAnswerError, of_
 from metalsci.models.http.remote import RemoteModel, Transport
 from metalsci.models.prices import PriceTable
 from metalsci.models.protocol import Stop, Usage
+from metalsci.models.tier import Tier, require
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -31,6 +32,7 @@ def gpt(
     prices: PriceTable,
     effort: Effort | None = Effort.high,
     max_output_tokens: int = 64_000,
+    tier: Tier = Tier.standard,
     transport: Transport = Transport(),
     price: Sequence[float] | None = None,
 ) -> RemoteModel:
@@ -40,22 +42,27 @@ def gpt(
     - effort: none, minimal, low, medium, high, xhigh or max; which of them depends on the model. null for models that
       do not reason.
     - max_output_tokens: of an answer, thinking included.
+    - tier: standard, or flex: half the price, minutes later, and refused when there is no room.
     - transport: how the provider is reached.
     - prices: the price table.
     - price: [input, cached input, output] in dollars per million tokens, instead of the table's.
     """
-    return RemoteModel(Gpt(model, effort, max_output_tokens), transport, prices.price(model, price), max_output_tokens)
+    require(tier, Tier.flex, provider="OpenAI")
+    provider = Gpt(model, effort, max_output_tokens, tier)
+    return RemoteModel(provider, transport, prices.price(model, price), max_output_tokens, tier=tier)
 
 
 class Gpt:
     variables = ("OPENAI_API_KEY",)
     needs_key = True
 
-    def __init__(self, model: str, effort: Effort | None, max_output_tokens: int) -> None:
+    def __init__(self, model: str, effort: Effort | None, max_output_tokens: int, tier: Tier = Tier.standard) -> None:
         self.model = model
         self._stream = True
         self._client: OpenAI | None = None
         self._settings: dict[str, Any] = {"model": model, "max_output_tokens": max_output_tokens, "store": False}
+        if tier is Tier.flex:
+            self._settings["service_tier"] = "flex"
         if effort is not None:
             self._settings["reasoning"] = {"effort": effort.value, "summary": "auto"}
 
