@@ -22,7 +22,7 @@ _AGAIN = 2  # calls of an iteration at most: an answer that is cut off, or a que
 
 @dataclass(frozen=True)
 class CostEstimate:
-    """Estimates of a run.
+    """The cost of a run, as estimated.
 
     prompt: tokens of the first one, as estimated from its text.
     call: the most that one call with the longest prompt may use.
