@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run tasks examples bench test test-full attacks conformance lint test-apple test-hydra clean help
+.PHONY: run tasks examples bench test test-full kills attacks conformance lint test-apple test-hydra clean help
 
 help:           ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ lint: $(VENV)/.installed-dev      ## style, types, the direction of imports
 
 test-full: $(VENV)/.installed-dev ## tasks at the benchmark's own sizes, about 10 minutes
 	$(BIN)/python -m pytest tests/tasks -m full --timeout 1800
+
+kills: $(VENV)/.installed-dev     ## 200 searches killed at random points, each resumed, a few minutes
+	$(BIN)/python -m pytest tests/search/test_kills.py -m kills --timeout 1800
 
 attacks: $(VENV)/.installed-dev   ## every kernel that tries to win without being faster, about 10 minutes
 	$(BIN)/python -m pytest tests/attacks -m attacks --timeout 600

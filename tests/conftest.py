@@ -16,7 +16,7 @@ from metalsci.experiment.schemas import register
 from metalsci.files.locations import data
 from metalsci.files.whole_files import write_json
 
-_LONG = ("full", "conformance", "attacks")
+_LONG = ("full", "conformance", "attacks", "kills")
 
 
 def pytest_configure() -> None:
