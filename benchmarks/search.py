@@ -3,6 +3,8 @@
 Processor time of this process, on a landscape, so that model, device and reference take nothing. The framework's share
 of an iteration holds the prompt for a language model, the reading of the answer, the journal and the run's files. Its
 limit is 25 ms, of which the strategy 1 ms; the journal is to load in 1 s, a run to be replayed in 10 s, in 200 MB.
+
+A second table is by the wall clock: answers of a minute, on a scale of 1:20, one after the other and eight at once.
 """
 
 import resource
@@ -31,11 +33,14 @@ from metalsci.search.loop import Search
 from metalsci.search.proposer import Proposer
 from metalsci.search.request import Request
 from metalsci.search.run_folder import RunFolder
+from metalsci.search.scheduling import Scheduling
 from metalsci.search.strategies.protocol import Strategy
 from metalsci.task.definition import TaskView
 
 SEED = (data("tasks") / "lbm" / "seed.metal").read_text()
 TASK = TaskView("lbm", (data("tasks") / "lbm" / "brief.md").read_text(), SEED, parse(SEED).kernels, ("a", "b", "c"))
+ANSWER = 60.0 / 20  # seconds
+FLIGHTS = (1, 8)
 LATE = 200  # iterations at either end that are compared
 
 
@@ -46,6 +51,16 @@ class Answers:
 
     def propose(self, prompt: Prompt) -> Response:
         return Response(f"Idea {prompt.iteration}.\n\n```metal\n{SEED}constant int V = {prompt.iteration};\n```\n")
+
+
+class LateAnswers(Answers):
+    """A model that takes its time."""
+
+    name = "late answers"
+
+    def propose(self, prompt: Prompt) -> Response:
+        time.sleep(ANSWER)
+        return super().propose(prompt)
 
 
 class Timed:
@@ -91,12 +106,14 @@ def evaluate(source: str | Unit, progress: object) -> Evaluation:
     return Evaluation(Outcome.SCORED, sizes=sizes, score=0.1 + value)
 
 
-def search(folder: Path, option: str, evaluations: int) -> tuple[Timed, Clock]:
+def search(
+    folder: Path, option: str, evaluations: int, model: Answers | None = None, in_flight: int = 1
+) -> tuple[Timed, Clock]:
     watch, clock = Stopwatch(), Clock()
     strategy = Timed(make_strategy(data("conf") / "strategy" / f"{option}.yaml", 0))
     account, budget, files = Account(lambda: watch.total), Budget(evaluations), RunFolder(folder)
     journal = Journal(folder / "journal.jsonl", "benchmark", 0)
-    conversation = Conversation(Answers(), budget, account, journal, files, watch)
+    conversation = Conversation(model or Answers(), budget, account, journal, files, watch)
     Search(
         task=TASK,
         propose=Proposer(TASK, conversation, files),
@@ -105,6 +122,7 @@ def search(folder: Path, option: str, evaluations: int) -> tuple[Timed, Clock]:
         budget=budget,
         journal=journal,
         account=account,
+        flights=Scheduling(in_flight).flights(),
         watchers=(clock,),
         record=files.result,
     ).run()
@@ -136,6 +154,23 @@ def main() -> None:
         row = (f"{first:.2f} ms", f"{last:.2f} ms", f"{part:.3f} ms", f"{load:.2f} s", f"{replay:.2f} s")
         table.add_row(option, *row, f"{memory_mb():.0f} MB")
     Console().print(table)
+    Console().print(side_by_side())
+
+
+def side_by_side() -> Table:
+    """Compare 25 answers of a minute one after the other with the same eight at once, on a scale of 1:20."""
+    table = Table(title="25 answers of 60 s, on a scale of 1:20, wall clock", title_justify="left")
+    for name in ("in flight", "seconds", "of the time of one at once"):
+        table.add_column(name, justify="right")
+    first = 0.0
+    for in_flight in FLIGHTS:
+        with tempfile.TemporaryDirectory() as name:
+            begin = time.perf_counter()
+            search(Path(name), "islands", 25, LateAnswers(), in_flight)
+            seconds = time.perf_counter() - begin
+        first = first or seconds
+        table.add_row(str(in_flight), f"{seconds:.2f}", f"{seconds / first:.3f}")
+    return table
 
 
 if __name__ == "__main__":

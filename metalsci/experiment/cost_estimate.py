@@ -47,7 +47,9 @@ class CostEstimate:
         if not self.call.tokens and not self.call.dollars:
             return [*told, "this model is not paid by the token here: nothing to estimate, nothing was run"]
         told.append(f"the first prompt has about {self.prompt:,} tokens; a call may use {_say(self.call)} at most")
-        extra = f" and {self.asides} for lessons" if self.asides else ""
+        extra = ""
+        if self.asides:
+            extra = f" and {self.asides} for lessons"
         told.append(f"{self.iterations} calls{extra}: at most {_say(self.run)}")
         told.append(f"if every answer has to be gone on with once: at most {_say(self.worst)}")
         limits = []
@@ -107,9 +109,14 @@ def _worst(parts: Parts, prompt: Prompt) -> Expense:
 
 
 def _times(call: Expense, calls: int) -> Expense:
-    return Expense(call.tokens * calls, None if call.dollars is None else call.dollars * calls)
+    dollars = call.dollars
+    if dollars is not None:
+        dollars *= calls
+    return Expense(call.tokens * calls, dollars)
 
 
 def _say(expense: Expense) -> str:
-    price = "at an unknown price" if expense.dollars is None else f"${expense.dollars:,.2f}"
-    return f"{expense.tokens:,} tokens, {price}" if expense.tokens else price
+    price = "at an unknown price"
+    if expense.dollars is not None:
+        price = f"${expense.dollars:,.2f}"
+    return f"{expense.tokens:,} tokens, {price}"

@@ -89,7 +89,7 @@ class KernelTools:
             **{str(number): bench for number, bench in enumerate(benches, 1)},
             **dict(zip(labels, benches, strict=True)),
         }
-        bench = wanted.get(size) if size else benches[-1]
+        bench = wanted.get(size or labels[-1])
         if bench is None:
             return ToolAnswer(f"there is no size {size!r}: {', '.join(labels)}", ok=False)
         try:

@@ -28,7 +28,7 @@ class Price:
 
     def at(self, tier: Tier) -> "Price":
         """Return the price of another tier: half of it all for one that may take longer."""
-        factor = 1.0 if tier is Tier.standard else _SLOWER
+        factor = {Tier.standard: 1.0}.get(tier, _SLOWER)
         return Price(factor * self.input, factor * self.cached, factor * self.output)
 
 

@@ -86,7 +86,8 @@ class Prompt:
         facts = [self.system, self.user, self.iteration, self.parent, self.tried.digest, self.said]
         if self.figures:
             facts.append(dict(self.figures))
-        facts += [self.reply] if self.reply else []
+        if self.reply:
+            facts.append(self.reply)
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
@@ -171,7 +172,9 @@ class Response:
     def note(self) -> str:
         """The line of its prose that it wants to be reminded of."""
         found = _NOTE.search(self.text)
-        return visible(found[1].strip()) if found else ""
+        if found:
+            return visible(found[1].strip())
+        return ""
 
     @property
     def reply(self) -> Reply:

@@ -71,7 +71,9 @@ def _choose(text: str, kernels: frozenset[str], most: int) -> Answer:
     if 0 < len(different) <= most:
         return Answer(different[0], whole[0], others=tuple(different[1:]))
     told = f"{len(candidates)} code blocks define kernels"
-    wanted = "exactly one block that holds" if most == 1 else f"at most {most} blocks that each hold"
+    wanted = "exactly one block that holds"
+    if most > 1:
+        wanted = f"at most {most} blocks that each hold"
     return Answer(None, None, Outcome.AMBIGUOUS, f"{told}; answer with {wanted} the whole file")
 
 

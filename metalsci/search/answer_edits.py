@@ -69,4 +69,6 @@ def _named(numbers: set[str], parent: str, shown: Mapping[int, str]) -> str:
 
 
 def _title(number: str) -> str:
-    return f"attempt {number}" if number else "the kernel to improve on"
+    if number:
+        return f"attempt {number}"
+    return "the kernel to improve on"

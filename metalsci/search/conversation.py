@@ -154,7 +154,9 @@ def _going_on(prompt: Prompt, parts: Sequence[Response]) -> Prompt:
     """Return the prompt for the next part of an answer: what was said, and a reply if that was a question."""
     if not parts:
         return prompt
-    reply = _REPLY.format(facts=prompt.facts) if is_question(parts[-1]) else ""
+    reply = ""
+    if is_question(parts[-1]):
+        reply = _REPLY.format(facts=prompt.facts)
     return replace(prompt, said=join(parts).text, reply=reply)
 
 

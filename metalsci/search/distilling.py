@@ -65,11 +65,10 @@ def draw_lessons(archive: Archive, since: int) -> Lessons:
     """Draw lessons from the attempts after the first `since`, by rule: what rose over its parent, fell or failed."""
     prefer, avoid = [], []
     for entry in archive.proposals[since:]:
-        idea = entry.reply.headline if entry.reply else ""
-        if not idea or not entry.parents:
+        if not entry.reply or not entry.reply.headline or not entry.parents:
             continue
         rise = _rise(archive, entry)
-        told = inline(idea, 160)
+        told = inline(entry.reply.headline, 160)
         if not entry.correct:
             avoid.append(f"{told} (attempt {entry.iteration}: {_short(entry)})")
         elif rise >= _RISE:
@@ -93,9 +92,13 @@ def evidence(archive: Archive, since: int) -> str:
     """List the attempts after the first `since`, a line each, for a model that draws the lessons."""
     lines = []
     for entry in archive.proposals[since:]:
-        idea = inline(entry.reply.headline, 160) if entry.reply and entry.reply.headline else "no idea told"
+        idea = "no idea told"
+        if entry.reply and entry.reply.headline:
+            idea = inline(entry.reply.headline, 160)
         parents = " and ".join(map(str, entry.parents))
-        came = f"{_rise(archive, entry):.2f}x its parent" if entry.correct else _short(entry)
+        came = _short(entry)
+        if entry.correct:
+            came = f"{_rise(archive, entry):.2f}x its parent"
         lines.append(f"- attempt {entry.iteration}, from {parents}: {came}; {idea}")
     return "\n".join(lines)
 
@@ -108,8 +111,10 @@ def _rise(archive: Archive, entry: Entry) -> float:
 
 
 def _short(entry: Entry) -> str:
-    message = f": {inline(entry.evaluation.message, 120)}" if entry.evaluation.message else ""
-    return f"{entry.evaluation.outcome}{message}"
+    told = str(entry.evaluation.outcome)
+    if entry.evaluation.message:
+        told += f": {inline(entry.evaluation.message, 120)}"
+    return told
 
 
 def _rests_on(lesson: str, archive: Archive) -> bool:

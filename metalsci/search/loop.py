@@ -334,5 +334,4 @@ def _same_program(twin: Entry) -> str:
 def _told(entry: Entry) -> str:
     if entry.correct:
         return f"correct, score {entry.score:.4f}"
-    message = entry.evaluation.message
-    return f"{entry.evaluation.outcome}" + (f": {message[:160]}" if message else "")
+    return f"{entry.evaluation.outcome}: {entry.evaluation.message[:160]}"

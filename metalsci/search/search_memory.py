@@ -51,7 +51,9 @@ def write_file(path: Path, title: str, known: Lessons, learned: Lessons, run: st
     with FileLock(path.with_suffix(".lock")):
         there = read_file(path)
         named = learned.named(run)
-        lessons = named if there == known else there.joined(named)
+        lessons = named
+        if there != known:
+            lessons = there.joined(named)
         sections = [f"# Lessons: {title}", _ABOUT]
         for heading, lines in (("Prefer", lessons.prefer), ("Avoid", lessons.avoid)):
             sections.append(f"## {heading}\n\n" + "\n".join(f"- {line}" for line in lines))

@@ -48,7 +48,6 @@ def status_of(archive: Archive, entry: Entry) -> dict[str, Any]:
         "self_speedup": archive.self_speedup(entry),
         "promoted": entry.promoted,
         "parents": entry.parents,
-        "feedback": entry.request.feedback if entry.request else (),
         "sizes": sizes,
         "diagnostics": evaluation.diagnostics,
         "findings": evaluation.findings,

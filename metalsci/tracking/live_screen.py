@@ -77,9 +77,8 @@ class LiveScreen:
 
     def lines(self) -> Iterator[str]:
         """Yield what is known, a line each."""
-        best = self._best[-1] if self._best else 0.0
-        if best:
-            yield f" best {best:.2f}×  {sparkline(self._best)}   last {''.join(self._marks) or 'none yet'}"
+        if self._best and self._best[-1]:
+            yield f" best {self._best[-1]:.2f}×  {sparkline(self._best)}   last {''.join(self._marks) or 'none yet'}"
         yield " left " + " · ".join(self._left())
         if self._flights:
             yield f" {len(self._flights)} in flight: " + " · ".join(self._awaited())

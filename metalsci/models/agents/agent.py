@@ -116,7 +116,9 @@ class Agent:
     def _confinement(self, run: Path, path: Path, program: str) -> Confinement:
         """Hide the project's folder and the run's: sizes are in the config, held-out ones too."""
         found = shutil.which(program)
-        shown = [Path(sys.prefix), *([Path(found).resolve()] if found else [])]
+        shown = [Path(sys.prefix)]
+        if found:
+            shown.append(Path(found).resolve())
         hidden = [data("conf").resolve().parent, data("tasks").resolve(), run]
         return Confinement((path, *self._writable), hidden, shown, self._megabytes)
 

@@ -32,7 +32,10 @@ def _restrict(writable: list[str], hidden: list[str], shown: list[str]) -> None:
     if version < 1:
         return
     handled = (1 << 13) - 1  # the rights of the first version
-    handled |= (_REFER if version >= 2 else 0) | (_TRUNCATE if version >= 3 else 0)
+    if version >= 2:
+        handled |= _REFER
+    if version >= 3:
+        handled |= _TRUNCATE
     attributes = struct.pack("Q", handled)
     ruleset = libc.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)
     rules = [(path, handled) for path in (*writable, *_DEVICES)]

@@ -100,7 +100,7 @@ class Workspace:
             filed = None
         for line in (filed, *reversed(said.splitlines())):
             try:
-                report = json.loads(line) if line else None
+                report = json.loads(line or "null")
             except ValueError:
                 continue
             if isinstance(report, dict):

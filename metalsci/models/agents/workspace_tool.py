@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
     tool, *rest = arguments
     request = {"tool": tool}
     if tool != "status":
-        path = Path(rest[0] if rest else "kernel.metal")
+        path = Path([*rest, "kernel.metal"][0])
         try:
             request["source"] = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

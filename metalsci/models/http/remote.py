@@ -122,7 +122,9 @@ class RemoteModel:
         keys, variables = self._keys, provider.variables
         key = keys.demand(variables, self.name) if provider.needs_key else keys.find(variables)
         try:
-            timeout = max(transport.timeout, FLEX_TIMEOUT) if self._tier is Tier.flex else transport.timeout
+            timeout = transport.timeout
+            if self._tier is Tier.flex:
+                timeout = max(timeout, FLEX_TIMEOUT)
             provider.open(key, Wire(transport.base_url, timeout, transport.stream))
         except BaseException:
             provider.close()
@@ -150,7 +152,9 @@ class RemoteModel:
     def worst_case(self, prompt: Prompt) -> Expense:
         sent = sum(at_most(turn.text) for turn in _turns(prompt)) + at_most(prompt.system) + _OVERHEAD
         is_marked = self._writes_cache and prompt.fixed
-        written = at_most(prompt.system) + at_most(prompt.user[: prompt.fixed]) if is_marked else 0
+        written = 0
+        if is_marked:
+            written = at_most(prompt.system) + at_most(prompt.user[: prompt.fixed])
         usage = Usage(input=sent, output=self._max_output_tokens, written=written)
         return Expense(usage.total, self._price.of(usage) if self._price else None)
 

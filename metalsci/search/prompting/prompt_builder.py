@@ -136,15 +136,16 @@ class PromptBuilder:
         """Build a prompt of the task, the kernel to improve on with its results, and the last attempts' results."""
         if request.parts:
             return self._with(request.parts).build(task, archive, replace(request, parts={}))
-        system = (
-            _ROLE
-            + (_EDITS if self.edits else "")
-            + (_CANDIDATES.format(most=self.candidates) if self.candidates > 1 else "")
-            + (_NOTES if self.notes else "")
-            + (_QUESTION if self.questions else "")
-            + (_FREEDOM if self.freedom else "")
-            + (_PITFALLS if self.pitfalls else "")
+        parts = (
+            (True, _ROLE),
+            (self.edits, _EDITS),
+            (self.candidates > 1, _CANDIDATES.format(most=self.candidates)),
+            (bool(self.notes), _NOTES),
+            (self.questions, _QUESTION),
+            (self.freedom, _FREEDOM),
+            (self.pitfalls, _PITFALLS),
         )
+        system = "".join(text for is_on, text in parts if is_on)
         user = ""
         for user in self._from_long_to_short(task, archive, request):
             if self.max_tokens is None or estimate(system) + estimate(user) <= self.max_tokens:

@@ -81,8 +81,9 @@ class OpenEvolve:
                 for island in range(self._islands):
                     self._add(archive.incumbent, island)
             for iteration in self._told:
-                entry = archive[iteration]
-                self._add(entry, entry.request.note["island"] if entry.request else 0)
+                request = archive[iteration].request
+                assert request is not None  # it was told
+                self._add(archive[iteration], request.note["island"])
             self._told = []
             return [self._request() for _ in range(n)]
 
