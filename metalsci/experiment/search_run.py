@@ -47,6 +47,7 @@ from metalsci.search.archive import Entry
 from metalsci.search.budget import Budget
 from metalsci.search.code_twins import CodeTwins
 from metalsci.search.conversation import Conversation
+from metalsci.search.distilling import Distiller
 from metalsci.search.flights import AsRecorded
 from metalsci.search.journal import Journal, JournalError, Recording, read_recording
 from metalsci.search.loop import Finished, Search
@@ -272,6 +273,7 @@ class _Run:
         self.watch = watch
         self.start = start
         self.memory = memory
+        self.distiller: Distiller | None = None
 
     def to_the_end(self, sweep: str | None) -> Summary:
         problem, device, seed = self.parts.problem, self.parts.device, self.journal.inputs_seed
@@ -280,7 +282,9 @@ class _Run:
         settings = (problem.task, problem.sizes, device, seed, self.parts.repeats, self.watch)
         with Evaluator(*settings, twin=twins.told, forecaster=forecasts) as evaluator:
             finished = self._search(evaluator, twins)
-            self.memory.end(self.journal.lessons, finished.archive.lessons, self.folder.path)
+            if self.distiller is not None:
+                learned = self.distiller.all_lessons(finished.archive)
+                self.memory.end(self.journal.lessons, learned, self.folder.path)
             best = finished.archive.incumbent
             seed_kernel, incumbent = problem.task.seed_kernel, best.source or problem.task.seed_kernel
             duels: tuple[Duel, ...] = ()
@@ -342,6 +346,7 @@ class _Run:
         model, budget = self.parts.model, self.parts.budget
         account = Account(lambda: self.watch.total)
         conversation = Conversation(model, budget, account, self.journal, self.folder, self.watch)
+        self.distiller = self.memory.distiller(model, conversation.aside)
         self.folder.candidate(0, task.seed_kernel)
         if self.start is not None:
             self.folder.text("00_start.metal", self.start)
@@ -357,7 +362,7 @@ class _Run:
             start=self.start,
             account=account,
             lessons=self.journal.lessons,
-            distiller=self.memory.distiller(model, conversation.aside),
+            distiller=self.distiller,
             flights=AsRecorded(self.recording.schedule) if self.recording else self.parts.search.flights(),
             watchers=(twins, StatusFiles(self.folder.path), self.observers),
             steering=Steering(self.folder.path),

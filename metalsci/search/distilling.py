@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
+from metalsci.evaluation.results import Outcome
 from metalsci.models.protocol import Prompt, Response
 from metalsci.msl.text.quoting import inline
 from metalsci.search.archive import Archive, Entry
@@ -11,6 +12,7 @@ from metalsci.search.journal import Learned
 from metalsci.search.lessons import Lessons, parse_lessons
 
 _RISE, _FALL = 1.05, 0.95  # over the parent: what is less is noise
+_TEACHING = (Outcome.COMPILE_ERROR, Outcome.PIPELINE_ERROR, Outcome.CRASHED, Outcome.TIMED_OUT, Outcome.WRONG)
 _PER_KIND = 12  # lessons of prefer and of avoid; the oldest go first
 
 Aside = Callable[[Prompt], Response | None]
@@ -51,6 +53,10 @@ class Distiller:
             lessons = told or lessons
         return Learned(archive.attempts, lessons.prefer, lessons.avoid, response)
 
+    def all_lessons(self, archive: Archive) -> Lessons:
+        """Return the lessons of a search that has ended: those of the last attempts are drawn by rule."""
+        return archive.lessons.joined(draw_lessons(archive, self._at))
+
     def note(self, learned: Learned) -> None:
         """Take note of a distillation, a recorded one too."""
         self._at = learned.after
@@ -69,11 +75,11 @@ def draw_lessons(archive: Archive, since: int) -> Lessons:
             continue
         rise = _rise(archive, entry)
         told = inline(entry.reply.headline, 160)
-        if not entry.correct:
+        if entry.evaluation.outcome in _TEACHING:
             avoid.append(f"{told} (attempt {entry.iteration}: {_short(entry)})")
-        elif rise >= _RISE:
+        elif entry.correct and rise >= _RISE:
             prefer.append(f"{told} (attempt {entry.iteration}: {rise:.2f}x its parent)")
-        elif rise <= _FALL:
+        elif entry.correct and rise <= _FALL:
             avoid.append(f"{told} (attempt {entry.iteration}: {rise:.2f}x its parent)")
     return Lessons(tuple(prefer[-_PER_KIND:]), tuple(avoid[-_PER_KIND:]))
 

@@ -52,6 +52,13 @@ def test_lessons_by_rule_have_attempt_and_figure():
         "`Skip the halo.` (attempt 4: wrong: `one row is off`)",
     )
     assert not draw_lessons(ARCHIVE, 4)
+    assert draw_lessons(archive_of(ARCHIVE[0], entry(1, 0, 0.0, "Again.", Outcome.DUPLICATE)), 0) == Lessons()
+
+
+def test_the_last_attempts_are_not_forgotten_when_a_search_ends():
+    distiller = Distiller(10)
+    distiller.note(Learned(3))
+    assert len(distiller.all_lessons(ARCHIVE).all) == 1
 
 
 def test_a_models_lesson_needs_an_attempt_that_there_was():
