@@ -5,6 +5,7 @@ import threading
 import time
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 from hydra.utils import instantiate
@@ -29,7 +30,10 @@ def keys(monkeypatch):
 
 def make(composed, option: str, url: str, **settings) -> RemoteModel:
     cfg = composed(f"model={option}").model
-    return instantiate(OmegaConf.merge(cfg, {"transport": {"base_url": url, **QUICK}, **settings}))
+    transport: dict[str, Any] = {"base_url": url, **QUICK}
+    changes: dict[str, Any] = {"transport": transport, **settings}
+    model: RemoteModel = instantiate(OmegaConf.merge(cfg, changes))
+    return model
 
 
 @pytest.mark.parametrize(
@@ -41,7 +45,7 @@ def make(composed, option: str, url: str, **settings) -> RemoteModel:
 )
 def test_flex_is_asked_for_and_costs_half(composed, serve, option, form, prefix, sent):
     server = serve(form, Say("Hello."), Say("Hello."))
-    costs = []
+    costs: list[tuple[Any, Any]] = []
     for tier in ("standard", "flex"):
         with make(composed, option, server.url + prefix, tier=tier) as model:
             costs.append((model.propose(PROMPT).cost, model.worst_case(PROMPT).dollars))
@@ -73,14 +77,17 @@ def test_written_and_read_tokens_have_their_prices():
 
 def test_the_worst_case_counts_what_may_be_written(composed):
     with_cache, without = (make(composed, "claude", "http://x", cache=cache) for cache in (True, False))
-    assert with_cache.worst_case(PROMPT).dollars > without.worst_case(PROMPT).dollars
+    dearer, cheaper = (model.worst_case(PROMPT).dollars for model in (with_cache, without))
+    assert dearer is not None and cheaper is not None
+    assert dearer > cheaper
 
 
 class Batches:
     """Anthropic's batches: one that ends after `looks` looks, with the outcome `result`."""
 
-    def __init__(self, looks: int, result: dict) -> None:
-        self.looks, self.result, self.created = looks, result, []
+    def __init__(self, looks: int, result: dict[str, Any]) -> None:
+        self.looks, self.result = looks, result
+        self.created: list[dict[str, Any]] = []
         batches = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -98,7 +105,7 @@ class Batches:
                     batches.looks -= 1
                     self.answer(batches.state())
 
-            def answer(self, body: dict, kind: str = "application/json") -> None:
+            def answer(self, body: dict[str, Any], kind: str = "application/json") -> None:
                 data = json.dumps(body).encode() + b"\n"
                 self.send_response(200)
                 self.send_header("Content-Type", kind)
@@ -110,7 +117,7 @@ class Batches:
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    def state(self) -> dict:
+    def state(self) -> dict[str, Any]:
         return {
             "id": "batch_1",
             "type": "message_batch",
@@ -120,7 +127,7 @@ class Batches:
         }
 
 
-def succeeded() -> dict:
+def succeeded() -> dict[str, Any]:
     message = Anthropic().whole(Say("Hello."))
     return {"type": "succeeded", "message": message}
 

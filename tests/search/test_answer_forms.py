@@ -18,6 +18,7 @@ def test_the_best_of_several_candidates_counts_and_costs_one_iteration(tmp_path)
     answers = [fence(2) + fence(-1) + fence(5), fence(2) + fence(1), fence(-1) + fence(-2)]
     done = search(tmp_path, Scripted(answers), Budget(3), prompts=SEVERAL)
     first, second, third = done.archive.proposals
+    assert first.source is not None
     assert (first.source.strip(), first.score) == (kernel(5), 6.0)
     assert first.also == ("candidate 1: correct, score 3.0000", "candidate 2: wrong: wrong at N=8: negative")
     assert (second.score, len(second.also)) == (3.0, 1)  # only the incumbent's own text is a duplicate

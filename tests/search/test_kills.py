@@ -44,7 +44,8 @@ class Answering:
 
 def make(option: str) -> Strategy:
     loaded = OmegaConf.load(data("conf") / "strategy" / f"{option}.yaml")
-    return instantiate(OmegaConf.create({"seed": 3, "strategy": loaded}).strategy, _convert_="all")
+    strategy: Strategy = instantiate(OmegaConf.create({"seed": 3, "strategy": loaded}).strategy, _convert_="all")
+    return strategy
 
 
 def live(folder: Path, option: str) -> int:

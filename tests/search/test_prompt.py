@@ -100,6 +100,7 @@ def archive(*entries: Entry) -> Archive:
 def situations() -> dict[str, tuple[Archive, Request]]:
     near = [entry(i, scored(0.27 + i / 1000), f"Variation {i}.") for i in (2, 3, 4)]
     truncated = Entry(2, None, Evaluation(Outcome.TRUNCATED, "the answer was cut off at the limit of its length"))
+    assert WRONG.reply is not None
     noting = replace(WRONG, reply=replace(WRONG.reply, note="try half"))
     return {
         "first": (archive(), Request((0,), id=1)),
