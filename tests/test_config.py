@@ -21,7 +21,6 @@ EXPERIMENTS = sorted(path.stem for path in (data("conf") / "experiment").glob("*
 
 def test_the_groups_are_those_of_a_run(composed):
     settings = {"paths", "repeats", "seed", "run", "start", "inputs", "sanitizer", "search", "observers", "json"}
-    settings = {"paths", "repeats", "seed", "run", "start", "inputs", "sanitizer", "search", "observers", "json"}
     settings |= {"score", "chip", "memory", "tags", "notes", "dry_run"}
     assert set(GROUPS) == set(composed()) - settings - {"optimized_metric"}
     assert {group for group, _ in OPTIONS} == set(GROUPS)
