@@ -159,7 +159,7 @@ def test_an_evaluation_survives_json(evaluator, seed):
 
 def test_a_duel_compares_neighbours_in_time(evaluator, seed):
     work = (
-        "    float s = 0; for (uint k = 0; k < 400u + NX; ++k) s += sin(u_in[c] + float(k)); if (s > 1e30f) return;\n"
+        "    float s = 0; for (uint k = 0; k < 2000u + NX; ++k) s += sin(u_in[c] + float(k)); if (s > 1e30f) return;\n"
     )
     duels = confirm(evaluator, seed.replace(STORE, work + STORE), seed)
     assert speedup_of(duels) > 3
