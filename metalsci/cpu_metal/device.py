@@ -15,7 +15,7 @@ import numpy.typing as npt
 from metalsci.cpu_metal.compile.architecture import Architecture
 from metalsci.cpu_metal.compile.compiler import CheckedKernel, Compiler, CountedKernel
 from metalsci.cpu_metal.compile.kernel_cache import Cache, default_folder
-from metalsci.cpu_metal.compile.library import Kernel, Library, kernel
+from metalsci.cpu_metal.compile.library import FileKernels, Kernel, Library
 from metalsci.cpu_metal.compile.toolchain import Toolchain
 from metalsci.cpu_metal.errors import DeviceCrash, DeviceTimeout, DispatchError
 from metalsci.cpu_metal.execute.buffer import Buffer, SharedRegion
@@ -73,14 +73,16 @@ class Device:
         *,
         interface: Sequence[KernelSignature] = (),
     ) -> Library:
-        """Compile every kernel of a `.metal` file.
+        """Compile a `.metal` file: every kernel of a few, and of many those of the interface.
+
+        Others are compiled when they are first asked for, which raises CompileError too.
 
         source: its text, or the unit that `parse` made of it. interface: kernels that it must have, with these
             arguments.
         Raises CompileError.
         """
-        compiled, warnings = self._compiler.compile(source, MathMode(math_mode), interface)
-        return Library({c.signature.name: kernel(c) for c in compiled}, warnings)
+        compiled, later, warnings = self._compiler.compile(source, MathMode(math_mode), interface)
+        return Library(FileKernels(compiled, later), warnings)
 
     def buffer(self, array: npt.ArrayLike) -> Buffer:
         """Make a buffer that starts as a copy of `array`, row-major."""

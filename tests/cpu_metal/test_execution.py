@@ -291,3 +291,17 @@ def test_dispatches_run_in_order_on_any_number_of_workers(cache: Cache, threads:
             for by in shifts:
                 want = 3 * np.roll(want, -by) + 1
             np.testing.assert_array_equal(buffers[0].array, want)
+
+
+def test_of_many_kernels_those_that_are_asked_for_are_compiled(device: Device) -> None:
+    source = (
+        "#include <metal_stdlib>\ntemplate <int N> kernel void add(device int *x, uint i [[thread_position_in_grid]]) {"
+    )
+    source += " x[i] += N; }\n" + "".join(
+        f'template [[host_name("add{n}")]] kernel void add<{n}>(device int *, uint);\n' for n in range(1000)
+    )
+    library = device.compile(source)
+    assert len(library.kernels) == 1000 and len(library.kernels.compiled) == 1
+    out = device.buffer(np.zeros(8, np.int32))
+    device.run([Dispatch(library.kernels["add700"], {0: out}, threads=(8,), threadgroup=(8,))])
+    assert (out.array == 700).all() and len(library.kernels.compiled) == 2

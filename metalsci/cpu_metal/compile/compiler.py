@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from metalsci.cpu_metal.compile.elf import Variable
@@ -25,6 +26,7 @@ from metalsci.msl.rules.source_policy import MAX_SIZE, refuse
 from metalsci.msl.text.lexer import SourceText
 
 _FACTS = "facts.json"
+_AT_ONCE = 16  # kernels of a file that are compiled with it; others when they are first asked for
 # What counted kernels are optimised for, on every machine.
 _COUNTED_TARGET, _COUNTED_ARCHITECTURE = "x86_64-unknown-linux-gnu", "x86-64-v3"
 # Whoever includes one of Metal's headers gets them all, precompiled; whoever includes none gets none.
@@ -100,8 +102,8 @@ class Compiler:
 
     def compile(
         self, source: str | Unit, math_mode: MathMode, interface: Sequence[KernelSignature] = ()
-    ) -> tuple[list[CompiledKernel], tuple[Diagnostic, ...]]:
-        """Return every kernel of the file, and the warnings.
+    ) -> tuple[list[CompiledKernel], Mapping[str, Callable[[], CompiledKernel]], tuple[Diagnostic, ...]]:
+        """Return kernels of the file, what compiles the others by name, and the warnings.
 
         interface: kernels that it must have, with these arguments. Raises CompileError with all errors.
         """
@@ -111,26 +113,41 @@ class Compiler:
         found = (*forbidden, *rules, *check_language(parsed.text), *_check_parameters(parsed))
         if forbidden:
             raise CompileError(found)  # Clang is not to see it
-        build = self._build(parsed, math_mode)
         if any(d.severity is Severity.ERROR for d in found):
-            raise CompileError(_merged(found, build.diagnostics()))
-        key = digest(parsed.source, math_mode.value, self.toolchain.identity, self._package())
-        folder = self.cache.entry(key, lambda path: _write(build, path))
+            raise CompileError(_merged(found, self._build(parsed, math_mode).diagnostics()))
+        wanted = _at_once(parsed, {signature.name for signature in interface})
+        kernels, warnings = self._compiled(parsed, math_mode, wanted)
+        later = {
+            signature.name: partial(self._compiled_later, parsed, math_mode, place)
+            for place, signature in enumerate(parsed.kernels)
+            if place not in wanted
+        }
+        return kernels, later, _merged(found, warnings)
+
+    def _compiled(
+        self, parsed: Unit, math_mode: MathMode, wanted: Sequence[int]
+    ) -> tuple[list[CompiledKernel], list[Diagnostic]]:
+        """Return kernels by their places in the file, and the warnings."""
+        places = () if len(wanted) == len(parsed.kernels) else map(str, wanted)
+        key = digest(parsed.source, math_mode.value, self.toolchain.identity, self._package(), *places)
+        folder = self.cache.entry(key, lambda path: _write(self._build(parsed, math_mode), path, wanted))
         facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
         origin = Origin(parsed, math_mode)
         kernels = [
             CompiledKernel(
-                signature,
+                parsed.kernels[place],
                 BuiltKernel(Mode(mode), threadgroup_memory, stack, why, how),
                 (folder / f"{index}.so").read_bytes(),
                 origin,
             )
-            for index, (signature, (mode, threadgroup_memory, stack, why, how)) in enumerate(
-                zip(parsed.kernels, facts["kernels"], strict=True)
+            for index, (place, (mode, threadgroup_memory, stack, why, how)) in enumerate(
+                zip(wanted, facts["kernels"], strict=True)
             )
         ]
-        warnings = [Diagnostic(Severity(severity), *rest) for severity, *rest in facts["warnings"]]
-        return kernels, _merged(found, warnings)
+        return kernels, [Diagnostic(Severity(severity), *rest) for severity, *rest in facts["warnings"]]
+
+    def _compiled_later(self, parsed: Unit, math_mode: MathMode, place: int) -> CompiledKernel:
+        return self._compiled(parsed, math_mode, (place,))[0][0]
 
     def check(self, origin: Origin, name: str) -> CheckedKernel:
         """Instrument a kernel that has been compiled before for the sanitizer."""
@@ -205,9 +222,20 @@ def _check_parameters(parsed: Unit) -> Iterator[Diagnostic]:
         yield Diagnostic(Severity.ERROR, parameter.line, parameter.column, message)
 
 
-def _write(build: Build, folder: Path) -> None:
+def _at_once(parsed: Unit, named: Set[str]) -> tuple[int, ...]:
+    """Choose kernels that are compiled with their file: all of a few, else those that are named, or the first.
+
+    Of a thousand instantiations a program uses one.
+    """
+    every = range(len(parsed.kernels))
+    if len(every) <= _AT_ONCE:
+        return tuple(every)
+    return tuple(place for place in every if parsed.kernels[place].name in named) or (0,)
+
+
+def _write(build: Build, folder: Path, wanted: Sequence[int]) -> None:
     """Fill a cache entry."""
-    kernels, warnings = build.kernels(folder)
+    kernels, warnings = build.kernels(folder, wanted)
     facts = {
         "kernels": [(k.mode, k.threadgroup_memory, k.stack, k.why, k.how) for k in kernels],
         "warnings": [(d.severity, d.line, d.column, d.message) for d in warnings],

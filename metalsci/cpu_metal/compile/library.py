@@ -1,6 +1,6 @@
 """The result of compiling: a library of kernels, each with the facts that a host needs to dispatch it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -44,11 +44,37 @@ class Kernel:
     thread_execution_width: int = SIMD_WIDTH
 
 
+class FileKernels(Mapping[str, Kernel]):
+    """Kernels of a file by name, of which some are compiled when they are first asked for.
+
+    Asking for one raises CompileError if it cannot be compiled.
+    """
+
+    def __init__(self, compiled: Sequence[CompiledKernel], later: Mapping[str, Callable[[], CompiledKernel]]) -> None:
+        self._compiled = {each.signature.name: kernel(each) for each in compiled}
+        self._later = {name: build for name, build in later.items() if name not in self._compiled}
+
+    @property
+    def compiled(self) -> Sequence[Kernel]:
+        return tuple(self._compiled.values())
+
+    def __getitem__(self, name: str) -> Kernel:
+        if name not in self._compiled and name in self._later:
+            self._compiled[name] = kernel(self._later[name]())
+        return self._compiled[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys([*self._compiled, *self._later]))
+
+    def __len__(self) -> int:
+        return len(set(self._compiled) | set(self._later))
+
+
 @dataclass(frozen=True, eq=False)
 class Library:
     """The kernels of one source, by name, and its compiler warnings."""
 
-    kernels: Mapping[str, Kernel]
+    kernels: FileKernels
     warnings: tuple[Diagnostic, ...]
 
 

@@ -15,6 +15,7 @@ from metalsci.cpu_metal.compile.lanes.flow import RefusedError
 from metalsci.cpu_metal.compile.lanes.kernel import in_lanes
 from metalsci.cpu_metal.compile.llvm.conversions import saturating
 from metalsci.cpu_metal.compile.llvm.division import without_traps
+from metalsci.cpu_metal.compile.loop_remarks import REMARKS, in_words
 from metalsci.cpu_metal.compile.symbols import ALLOWED, CHECKS, COUNTS, HELPERS, THREADGROUP_SECTION, WAITS
 from metalsci.cpu_metal.compile.toolchain import INCLUDE, Run, TooLateError, Toolchain, ToolchainError
 from metalsci.cpu_metal.compile.wrapper import Mode, ThreadExecution, bare_unit, needs_group, unit
@@ -93,6 +94,8 @@ class _Compiled:
     vectorised_in_error: bool
     is_less: bool = False
     """Optimised less than usual."""
+    how: str = ""
+    """What LLVM made of the loop over threads, in words."""
 
 
 @dataclass(frozen=True)
@@ -110,17 +113,18 @@ class Build:
         except CompileError as error:
             return error.diagnostics
 
-    def kernels(self, folder: Path) -> tuple[list[BuiltKernel], Sequence[Diagnostic]]:
-        """Write `0.so`, `1.so`, … to `folder`, one for each kernel in the file's order; return facts and warnings.
+    def kernels(self, folder: Path, wanted: Sequence[int]) -> tuple[list[BuiltKernel], Sequence[Diagnostic]]:
+        """Compile kernels to `0.so`, `1.so`, … in `folder`. Return facts and warnings.
 
-        Raises CompileError.
+        wanted: their places in the file. Raises CompileError.
         """
-        if not self.parsed.kernels:
+        if not wanted:
             found = self.diagnostics()
             if any(d.severity is Severity.ERROR for d in found):
                 raise CompileError(found)
             return [], found
-        built = self._repaired(lambda scratch: self._built(scratch, folder))
+        signatures = [self.parsed.kernels[place] for place in wanted]
+        built = self._repaired(lambda scratch: self._built(scratch, folder, signatures))
         return [kernel for kernel, _ in built], list(dict.fromkeys(d for _, found in built for d in found))
 
     def checked_kernel(self, signature: KernelSignature, output: Path) -> CheckedBuild:
@@ -134,8 +138,10 @@ class Build:
         """
         return self._repaired(lambda scratch: scratch.counted(signature, machine, output))
 
-    def _built(self, scratch: "_Scratch", folder: Path) -> Sequence[tuple[BuiltKernel, Sequence[Diagnostic]]]:
-        first, *others = enumerate(self.parsed.kernels)
+    def _built(
+        self, scratch: "_Scratch", folder: Path, signatures: Sequence[KernelSignature]
+    ) -> Sequence[tuple[BuiltKernel, Sequence[Diagnostic]]]:
+        first, *others = enumerate(signatures)
         # The first kernel alone: errors of the file are errors of all of its kernels.
         built = [scratch.kernel(*first)]
         with ThreadPoolExecutor(processors()) as pool:
@@ -203,7 +209,7 @@ class _Scratch:
         memory = compiled.object.sections.get(THREADGROUP_SECTION, 0)
         if compiled.is_less:
             why = f"it is optimised less, since LLVM needed more than {_FULL_SECONDS:g} s of processor time for it"
-        return BuiltKernel(mode, memory, _stack(compiled.object), why), compiled.messages
+        return BuiltKernel(mode, memory, _stack(compiled.object), why, compiled.how), compiled.messages
 
     def _in_lanes(self, index: int, signature: KernelSignature) -> tuple[BuiltKernel, Sequence[Diagnostic]]:
         """Compile and link one kernel to run in lanes. Raises RefusedError if another way is better or needed."""
@@ -333,7 +339,7 @@ class _Scratch:
         _, found = self.clang(f"{index}.cl", text, [*_TO_MODULE, "-o", module.name], (signature.line, signature.column))
         divided, wide = without_traps(saturating(module.read_text(encoding="utf-8")))
         module.write_text(divided, encoding="utf-8")
-        flags = _NOT_VECTORISED if wide else _BEFORE_VECTORISING if vectorised else ()
+        flags = _NOT_VECTORISED if wide else (*_BEFORE_VECTORISING, *REMARKS) if vectorised else ()
         toolchain, math_mode = self._build.toolchain, self._build.math_mode
         names, is_less = (module.name, f"{index}.o"), False
         try:
@@ -348,7 +354,8 @@ class _Scratch:
             return _Compiled(compiled, found, False, is_less=True)
         # On the promise that threads are independent, neighbouring threads would share variables that live in memory.
         shared = _ALLOCA.search(messages) is not None
-        return _Compiled(compiled, found, vectorised and (wide or shared))
+        how = in_words(mode, messages) if vectorised and not wide else ""
+        return _Compiled(compiled, found, vectorised and (wide or shared), how=how)
 
     def _ran(self, step: Callable[[], Run], signature: KernelSignature) -> str:
         """Run a step after Clang's first. Return its output. Raises CompileError if it failed."""

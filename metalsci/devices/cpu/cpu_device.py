@@ -132,13 +132,15 @@ class CpuModule:
 
     @property
     def remarks(self) -> Sequence[str]:
-        return [f"{kernel.name}: {_execution(kernel)}" for kernel in self.library.kernels.values()]
+        return [f"{kernel.name}: {_execution(kernel)}" for kernel in self.library.kernels.compiled]
 
     @cached_property
     def code(self) -> str:
         digest = hashlib.sha256()
-        for name, kernel in sorted(self.library.kernels.items()):
-            digest.update(f"{name} {kernel.max_total_threads_per_threadgroup} {kernel.threadgroup_memory} ".encode())
+        for kernel in sorted(self.library.kernels.compiled, key=lambda kernel: kernel.name):
+            digest.update(
+                f"{kernel.name} {kernel.max_total_threads_per_threadgroup} {kernel.threadgroup_memory} ".encode()
+            )
             digest.update(hashlib.sha256(kernel.code).digest())
         return digest.hexdigest()[:32]
 
@@ -317,7 +319,7 @@ def _execution(kernel: cpu_metal.Kernel) -> str:
         Mode.THREAD: "threads of a group wait for one another, so each runs on a stack of its own, not vectorised",
     }[kernel.mode]
     how = kernel.built.how or how
-    if kernel.built.why and kernel.mode is Mode.THREAD:
-        how += f" (not run in the lanes of vectors: {kernel.built.why})"
+    if kernel.built.why:
+        how += f" (not in the lanes of vectors: {kernel.built.why})"
     memory = kernel.threadgroup_memory
     return how + (f"; {memory:,} bytes of threadgroup memory" if memory else "")

@@ -28,6 +28,8 @@ class Edge:
     target: str
     barrier: bool = False
     ends: bool = False
+    line: str = ""
+    """The user's, of a barrier."""
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """A kernel's wrapper whose part for one thread becomes the code of a vector of threads."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from metalsci.cpu_metal.compile.lanes.choices import with_choices_apart
@@ -138,10 +138,16 @@ class _Writer:
         for label in self._in_general.branches:
             region = self._in_general.influenced[label]
             if any(self._region.get(each) != self._region[label] for each in region):
-                raise RefusedError("a barrier where threads may go different ways")
+                raise RefusedError(self._divergence(region))
             # Who takes part then is who comes together: that is what stacks are for.
             if any(each.callee == EXCHANGE for name in region for each in self._graph.nodes[name].body):
                 raise RefusedError("a function of a simdgroup where threads may go different ways")
+
+    def _divergence(self, region: Set[str]) -> str:
+        edges = [edge for label in region for edge in self._graph.nodes[label].edges]
+        lines = sorted({int(edge.line) for edge in edges if edge.line.isdigit()})
+        where = f"the barrier in line {lines[0]}" if lines else "a barrier"
+        return f"threads may come to {where} on different ways; let all decide by what is the same for the group"
 
     def _check_exchanges(self) -> None:
         """Refuse addresses of exchanged values that are used in another region than the call.

@@ -128,11 +128,17 @@ def _split_at_barriers(graph: Graph) -> None:
                 break
             if any(operand.is_local for operand in node.body[at].operands):
                 raise RefusedError("a barrier of which threads say different things")  # a call by hand: no header does
+            line = next((operand.value for operand in node.body[at].operands), "")
             part += 1
             rest = f"{label}.b{part}"
             following = FlowNode(rest, [], node.body[at + 1 :], node.edges, node.condition, node.cases)
             graph.nodes[rest] = following
-            node.body, node.edges, node.condition, node.cases = node.body[:at], [Edge(rest, barrier=True)], None, ()
+            node.body, node.edges, node.condition, node.cases = (
+                node.body[:at],
+                [Edge(rest, barrier=True, line=line)],
+                None,
+                (),
+            )
             node = following
         if part:
             come_from(graph, label, node.label)

@@ -1,6 +1,7 @@
 """Kernels with barriers, loops and simdgroup functions in lanes; and faults put into the passes, which show."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,10 @@ import pytest
 
 from metalsci.cpu_metal import Device, Dispatch
 from metalsci.cpu_metal.compile.kernel_cache import Cache
-from metalsci.cpu_metal.compile.lanes import flow, kernel, shapes
+from metalsci.cpu_metal.compile.lanes import choices, flow, kernel, shapes
 from metalsci.cpu_metal.compile.lanes.control import Flow
 from metalsci.cpu_metal.compile.lanes.values import Values
+from metalsci.cpu_metal.compile.llvm.instruction import Instruction
 from metalsci.cpu_metal.compile.toolchain import Toolchain
 from metalsci.cpu_metal.compile.wrapper import Mode, ThreadExecution
 
@@ -236,9 +238,20 @@ def _keep_one_vector_across_barriers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Values, "slot", slot)
 
 
+def _mix_up_two_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = choices._part
+
+    def part(graph: flow.Graph, node: flow.FlowNode, index: int, select: Instruction, name: str) -> None:
+        condition, first, second = select.operands
+        right(graph, node, index, replace(select, operands=(condition, second, first)), name)
+
+    monkeypatch.setattr(choices, "_part", part)
+
+
 @pytest.mark.parametrize(
     "fault, name",
     [
+        (_mix_up_two_places, "one of two places"),
         (_take_masks_for_full, "threads that return before a barrier"),
         (_let_early_returns_go_on, "threads that return before a barrier"),
         (_forget_barriers, "barriers in a loop"),
@@ -283,3 +296,39 @@ kernel void k(device const float *s, device float *o, uint l [[thread_position_i
         device.run([Dispatch(built, {0: device.buffer(given), 1: out}, threads=(128,), threadgroup=(128,))])
         results.append(np.array(out.array))
     np.testing.assert_allclose(results[0], results[1], rtol=1e-6)
+
+
+def test_a_line_is_named_where_threads_may_come_to_a_barrier_on_different_ways(lanes: Device) -> None:
+    source = """
+kernel void k(device int *o, uint i [[thread_position_in_grid]]) {
+ if (o[i] > 3) {
+  threadgroup_barrier(mem_flags::mem_none);
+ }
+ o[i] += 1; }
+"""
+    built = lanes.compile(HEADER + source).kernels["k"].built
+    assert built.mode is Mode.THREAD and "the barrier in line 6 on different ways" in built.why
+
+
+@pytest.mark.parametrize(
+    "body, says",
+    [
+        ("o[i] += 1;", "in vector lanes along x"),
+        (
+            "o[atomic_fetch_add_explicit(count, 1, memory_order_relaxed)] = 1;",
+            "one after the other: an operation has no",
+        ),
+    ],
+)
+def test_a_kernel_says_what_llvm_made_of_its_loop_over_threads(device: Device, body: str, says: str) -> None:
+    head = "kernel void k(device int *o, device atomic_int *count, uint i [[thread_position_in_grid]])"
+    assert says in device.compile(f"{HEADER}{head} {{ {body} }}").kernels["k"].built.how
+
+
+def test_a_loop_in_which_each_thread_reads_its_own_list_runs_thread_by_thread(device: Device) -> None:
+    source = """
+kernel void k(device const int *start, device const int *s, device int *o, uint i [[thread_position_in_grid]]) {
+ int sum = 0; for (int e = start[i]; e < start[i + 1]; ++e) sum += s[e];
+ o[i] = sum; }
+"""
+    assert "places of its own" in device.compile(HEADER + source).kernels["k"].built.why

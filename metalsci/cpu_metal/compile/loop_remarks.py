@@ -1,0 +1,31 @@
+"""What LLVM makes of the loop over threads, in words that a kernel's author can act on."""
+
+import re
+
+from metalsci.cpu_metal.compile.wrapper import Mode
+
+REMARKS = ("-Rpass=loop-vectorize", "-Rpass-missed=loop-vectorize", "-Rpass-analysis=loop-vectorize")
+"""Flags by which LLVM says it."""
+_WIDTH = re.compile(r"remark: .*vectorized loop \(vectorization width: (\d+)")
+_REASON = re.compile(r"remark: .*loop not vectorized: (.+?) \[-R")
+_WORDS = {
+    "instruction cannot be vectorized": "an operation has no vector form, such as an atomic one",
+    "value that could not be identified as reduction is used outside the loop": (
+        "a sum in a loop is not seen as one, such as `a = fma(w, d, a)`; write `a += w * d`"
+    ),
+    "could not determine number of loop iterations": "a loop of the kernel ends by what it computes",
+    "call instruction cannot be vectorized": "a function is called that has no vector form",
+    "loop control flow is not understood by vectorizer": "the kernel's flow has loops in it",
+    "loop is not the innermost loop": "the kernel has a loop of its own",
+}
+_ROW = "threads run in vector lanes along x, {width} at a time; threadgroups play no part"
+_GROUP = "threads of a group run in vector lanes, {width} at a time, without waiting for one another"
+
+
+def in_words(mode: Mode, messages: str) -> str:
+    """Say how threads run, by LLVM's remarks; nothing if it made none."""
+    widths = [int(width) for width in _WIDTH.findall(messages)]
+    if widths:
+        return {Mode.GRID: _ROW}.get(mode, _GROUP).format(width=max(widths))
+    reasons = [_WORDS.get(reason, reason) for reason in _REASON.findall(messages)]
+    return f"threads run one after the other: {reasons[0]}" if reasons else ""
