@@ -1,4 +1,4 @@
-"""What LLVM makes of the loop over threads, in words that a kernel's author can act on."""
+"""LLVM's remarks on the loop over threads, in words that a kernel's author can act on."""
 
 import re
 
@@ -28,4 +28,6 @@ def in_words(mode: Mode, messages: str) -> str:
     if widths:
         return {Mode.GRID: _ROW}.get(mode, _GROUP).format(width=max(widths))
     reasons = [_WORDS.get(reason, reason) for reason in _REASON.findall(messages)]
-    return f"threads run one after the other: {reasons[0]}" if reasons else ""
+    if reasons:
+        return f"threads run one after the other: {reasons[0]}"
+    return ""

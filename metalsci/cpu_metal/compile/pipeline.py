@@ -95,7 +95,7 @@ class _Compiled:
     is_less: bool = False
     """Optimised less than usual."""
     how: str = ""
-    """What LLVM made of the loop over threads, in words."""
+    """LLVM's way with the loop over threads, in words."""
 
 
 @dataclass(frozen=True)
@@ -235,7 +235,9 @@ class _Scratch:
             width, is_row = _lanes(module), mode is Mode.GRID
             made = in_lanes(module, "metal_run", width, is_row=is_row, if_faster=not forced)
             (self.path / first).write_text(made.module, encoding="utf-8")
-            how_long = math.inf if forced else _LANES_SECONDS
+            how_long = _LANES_SECONDS
+            if forced:
+                how_long = math.inf
             self._ran(
                 lambda: toolchain.optimise(self.path, first, output, math_mode, _NOT_VECTORISED, how_long), signature
             )
@@ -354,7 +356,9 @@ class _Scratch:
             return _Compiled(compiled, found, False, is_less=True)
         # On the promise that threads are independent, neighbouring threads would share variables that live in memory.
         shared = _ALLOCA.search(messages) is not None
-        how = in_words(mode, messages) if vectorised and not wide else ""
+        how = ""
+        if vectorised and not wide:
+            how = in_words(mode, messages)
         return _Compiled(compiled, found, vectorised and (wide or shared), how=how)
 
     def _ran(self, step: Callable[[], Run], signature: KernelSignature) -> str:

@@ -94,7 +94,9 @@ def _can_move(each: Instruction) -> bool:
 
 def _with(each: Instruction, result: str, given: Mapping[str, Operand]) -> Instruction:
     """Give the same instruction with other operands."""
-    names = {name: operand.value for name, operand in given.items()} | ({each.result: result} if each.result else {})
+    names = {name: operand.value for name, operand in given.items()}
+    if each.result:
+        names[each.result] = result
     operands = tuple(given.get(operand.value, operand) for operand in each.operands)
     text = NAME.sub(lambda found: names.get(found[0], found[0]), each.text)
     return replace(each, text=text, result=result, operands=operands)
@@ -128,7 +130,9 @@ def _part(graph: Graph, node: FlowNode, index: int, select: Instruction, name: s
     """Make of the access at a place of a node a branch by what the select asks."""
     access, (condition, *places) = node.body[index], select.operands
     arms, rest = [f"{node.label}.{name}.{arm}" for arm in ("yes", "no")], f"{node.label}.{name}"
-    results = [f"{access.result}.{name}.{arm}" if access.result else "" for arm in ("yes", "no")]
+    results = ["", ""]
+    if access.result:
+        results = [f"{access.result}.{name}.{arm}" for arm in ("yes", "no")]
     for label, result, place in zip(arms, results, places, strict=True):
         graph.nodes[label] = FlowNode(label, [], [_by(access, result, place)], [Edge(rest)])
     phis = []

@@ -175,9 +175,12 @@ class Flow:
         code = self.values.code
         if len(targets) > 1:
             raise RefusedError("threads that part come together in two places")
-        node = targets.pop() if targets else END
+        node = next(iter(targets), END)
         group = self._groups.get(node)
-        way = code.name() if group is not None else self._target(node)
+        if group is None:
+            way = self._target(node)
+        else:
+            way = code.name()
         if self.live and way != self.done:
             alive = code.any(code.new(f"load {code.mask}, ptr {self.live}"))
             code.do(f"br i1 {alive}, label {way}, label {self.done}")
@@ -186,7 +189,9 @@ class Flow:
         if group is not None:  # they part there again, such as in a loop that all of them come to
             code.label(way)
             self._clear(group)
-            all_of_them = code.new(f"load {code.mask}, ptr {self.live}") if self.live else "splat (i1 true)"
+            all_of_them = "splat (i1 true)"
+            if self.live:
+                all_of_them = code.new(f"load {code.mask}, ptr {self.live}")
             code.do(f"store {code.mask} {all_of_them}, ptr {self._mask(node)}")
             code.do(f"br label {group.start}")
 

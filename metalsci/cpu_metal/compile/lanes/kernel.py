@@ -146,7 +146,9 @@ class _Writer:
     def _divergence(self, region: Set[str]) -> str:
         edges = [edge for label in region for edge in self._graph.nodes[label].edges]
         lines = sorted({int(edge.line) for edge in edges if edge.line.isdigit()})
-        where = f"the barrier in line {lines[0]}" if lines else "a barrier"
+        where = "a barrier"
+        if lines:
+            where = f"the barrier in line {lines[0]}"
         return f"threads may come to {where} on different ways; let all decide by what is the same for the group"
 
     def _check_exchanges(self) -> None:

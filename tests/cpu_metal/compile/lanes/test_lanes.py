@@ -304,7 +304,9 @@ kernel void k(device int *o, uint i [[thread_position_in_grid]]) {
  if (o[i] > 3) {
   threadgroup_barrier(mem_flags::mem_none);
  }
- o[i] += 1; }
+ o[i] += 1;
+ threadgroup_barrier(mem_flags::mem_none);
+ o[i] += 2; }
 """
     built = lanes.compile(HEADER + source).kernels["k"].built
     assert built.mode is Mode.THREAD and "the barrier in line 6 on different ways" in built.why
