@@ -51,9 +51,10 @@ def rough(rng: np.random.Generator, shape: Sequence[int]) -> Array:
 
 
 def magnified(rng: np.random.Generator, u: Array) -> Array:
-    """Return `u` times a power of two between a million and 10^18, for tasks that are linear in it.
+    """Return `u` times a power of two between a million and 10^15, for tasks that are linear in it.
 
-    A kernel may not take large numbers for something else, nor compute where half precision ends at 65,504.
+    Their squares stay finite. A kernel may not take large numbers for something else, nor compute where half precision
+    ends at 65,504.
     """
-    magnified_field: Array = np.multiply(u, 2.0 ** int(rng.integers(20, 61)), dtype=u.dtype)
+    magnified_field: Array = np.multiply(u, 2.0 ** int(rng.integers(20, 50)), dtype=u.dtype)
     return magnified_field
