@@ -134,7 +134,15 @@ def _note(entry: Entry) -> str:
         if entry.promoted:
             return "the kernel given as the start"
         return "the seed kernel"
-    return entry.reply.headline
+    return _gain(entry) + entry.reply.headline
+
+
+def _gain(entry: Entry) -> str:
+    """Say what promoted a challenger: a paired ratio, which its score of another minute may contradict."""
+    figures = {} if entry.decision is None else entry.decision.figures
+    if entry.promoted and "speedup" in figures and "pairs" in figures:
+        return f"{figures['speedup']:.2f}× the last best in {figures['pairs']:.0f} pairs: "
+    return ""
 
 
 def _spent(summary: Summary) -> str:

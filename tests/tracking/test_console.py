@@ -15,6 +15,7 @@ from metalsci.tracking.console import ConsoleView
 from metalsci.tracking.live_screen import LiveScreen, sparkline
 
 SECONDS = {"model": 60.0, "total": 61.5}
+FASTER = Decision(True, "faster", {"speedup": 1.234, "pairs": 8})
 
 
 def follow(watcher) -> Archive:
@@ -23,7 +24,7 @@ def follow(watcher) -> Archive:
     watcher.entry(archive)
     reply = Reply("Carry the row.", Usage(900, 0, 100), 0.25)
     better = Evaluation(Outcome.SCORED, score=0.6)
-    archive.add(Entry(1, "better", better, reply=reply, seconds=SECONDS, decision=Decision(True)))
+    archive.add(Entry(1, "better", better, reply=reply, seconds=SECONDS, decision=FASTER))
     watcher.entry(archive)
     archive.add(Entry(2, "wrong", Evaluation(Outcome.WRONG, "off by one"), reply=reply, seconds=SECONDS))
     watcher.entry(archive)
@@ -103,6 +104,7 @@ def test_without_a_terminal_there_are_plain_lines_that_say_whose_time_it_was():
     assert lines[0].split()[:6] == ["iter", "outcome", "score", "speedup", "model", "machine"]
     assert lines[1].split()[:6] == ["0", "scored", "0.5000", "1.00×", "2.0", "s"]
     assert lines[2].split()[:8] == ["1", "scored", "0.6000", "1.20×", "60.0", "s", "1.5", "s"]
+    assert lines[2].endswith("▲ 1.23× the last best in 8 pairs: Carry the row.")
     assert "off by one" in lines[3]
 
 

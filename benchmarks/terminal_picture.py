@@ -1,0 +1,39 @@
+"""Run a command and draw what it printed: `python benchmarks/terminal_picture.py docs/run.svg -m metalsci.run task=lbm`.
+
+The command is one of Python's, its output that of a pipe with colours, without the lines that a terminal overwrites.
+"""
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+COLUMNS = 108
+
+
+def capture(arguments: list[str]) -> str:
+    """Return what the command printed, with ANSI colours. Raises CalledProcessError if it fails."""
+    environment = {**os.environ, "TTY_COMPATIBLE": "1", "TTY_INTERACTIVE": "0", "COLUMNS": str(COLUMNS)}
+    done = subprocess.run([sys.executable, *arguments], env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout
+
+
+def draw(command: str, output: str, path: Path) -> None:
+    """Write an SVG picture of a terminal that shows a command and its output."""
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
+    console.print(Text(f"$ {command}", style="bold"))
+    console.print(Text.from_ansi(output))
+    path.write_text(console.export_svg(title="metalsci"), encoding="utf-8")
+
+
+def main() -> None:
+    path, *arguments = sys.argv[1:]
+    draw(" ".join(["python", *arguments]), capture(arguments), Path(path))
+
+
+if __name__ == "__main__":
+    main()
