@@ -1,4 +1,4 @@
-"""Run a command and draw what it printed: `python benchmarks/terminal_picture.py docs/run.svg -m metalsci.run task=lbm`.
+"""Run a command and draw its output: `python benchmarks/terminal_picture.py docs/run.svg -m metalsci.run task=lbm`.
 
 The command is one of Python's, its output that of a pipe with colours, without the lines that a terminal overwrites.
 """

@@ -303,7 +303,7 @@ def test_a_prolonged_run_cannot_keep_a_verdict_on_another_kernel(tmp_path):
     (folder / "summary.json").unlink()
     done = metalsci(f"resume={folder}", "budget.iterations=5", cwd=tmp_path)
     assert done.returncode == 2
-    assert "start anew" in done.stderr
+    assert "already has a gate verdict" in done.stderr
     assert metalsci(f"resume={folder}", cwd=tmp_path).returncode == 0
 
 

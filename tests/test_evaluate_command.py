@@ -88,7 +88,7 @@ def test_a_kernel_that_does_not_compile_is_reported_with_line_and_column(tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("kernel=nowhere.metal",), 1, "kernel=nowhere.metal cannot be read"),
+        (("kernel=nowhere.metal",), 2, "kernel=nowhere.metal cannot be read"),
         (("task=heat3d",), 2, "task/heat3d"),
         (("kernal=x",), 2, "did you mean kernel?"),
         (("+kernal=x",), 2, "did you mean kernel?"),

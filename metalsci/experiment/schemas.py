@@ -12,7 +12,7 @@ from omegaconf import MISSING
 
 from metalsci.experiment.hydra_versions import register_resolver
 from metalsci.experiment.objective import Metric
-from metalsci.experiment.scoring import ScoredBy
+from metalsci.experiment.scored_by import ScoredBy
 from metalsci.experiment.typed_sources import register_sources
 from metalsci.files.locations import data, package
 

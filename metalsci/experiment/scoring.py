@@ -1,7 +1,6 @@
 """Scores on a machine without a GPU: `score=measured|predicted|both`."""
 
 from collections.abc import Callable
-from enum import Enum
 
 from omegaconf import DictConfig, open_dict
 
@@ -12,21 +11,11 @@ from metalsci.evaluation.forecasting import Forecaster, forecaster
 from metalsci.evaluation.promotion.predicted import NotPredictedSlower, PredictedFaster
 from metalsci.evaluation.promotion.protocol import Promotion
 from metalsci.experiment.instantiation import ConfigError
+from metalsci.experiment.scored_by import ScoredBy
 
 _CPU = "metalsci.devices.cpu.cpu_device.CpuDevice"
 _AUTO = "metalsci.devices.auto.choose"
 _VIRTUAL = "metalsci.devices.virtual.virtual_device.VirtualDevice"
-
-
-class ScoredBy(Enum):
-    """Kind of time that a challenger is judged by.
-
-    measured: of this machine. predicted: of a GPU that is not there. both: faster here, and not predicted slower there.
-    """
-
-    measured = "measured"
-    predicted = "predicted"
-    both = "both"
 
 
 def on_the_predicted_gpu(cfg: DictConfig) -> DictConfig:

@@ -10,7 +10,8 @@ from metalsci.devices.virtual.virtual_device import VirtualDevice
 from metalsci.evaluation.promotion.predicted import NotPredictedSlower, PredictedFaster
 from metalsci.evaluation.promotion.strict import Strict
 from metalsci.experiment.instantiation import ConfigError, make
-from metalsci.experiment.scoring import ScoredBy, forecaster_of, on_the_predicted_gpu, promotion_by
+from metalsci.experiment.scored_by import ScoredBy
+from metalsci.experiment.scoring import forecaster_of, on_the_predicted_gpu, promotion_by
 
 
 def test_predicted_times_come_from_the_virtual_gpu(composed):

@@ -167,7 +167,8 @@ def test_a_run_stopped_in_the_middle_of_an_answer_goes_on_in_the_middle(serve, t
     assert (folder / "01_response.md").read_text() == text
     assert other.requests[0][2]["input"][1]["content"] == text[:-60]
     summary = json.loads((folder / "summary.json").read_text())
-    assert (summary["outcomes"], summary["spent"]["estimated"]) == ({"scored": 1}, 1)
+    assert summary["outcomes"] == {"duplicate": 1}  # a constant that nothing reads changes no code
+    assert summary["spent"]["estimated"] == 1
 
 
 def test_a_budget_too_small_for_one_call_ends_a_run_cleanly(serve, tmp_path):

@@ -143,14 +143,17 @@ def test_a_served_page_follows_a_run_and_passes_a_word_on(chromium, tmp_path):
     with FileLock(running / "run.lock"):
         page.goto(f"http://127.0.0.1:{server.server_address[1]}/")
         assert "one run, 0 with a result." in page.locator("header > p.soft").inner_text()
-        page.locator("details.fold summary").first.click()
+        fold = page.locator("details.fold").first  # the only run's: open
+        title = fold.locator("summary").first.inner_text()
+        fold.locator("summary").first.click()
         page.locator("form[data-run=running] input[name=note]").fill("Try <i>shuffles</i>.")
         page.locator("form[data-run=running] button[value=note]").click()
         page.locator("#said", has_text="running: heard").wait_for()
         assert Steering(running).waiting()[0].note == "Try <i>shuffles</i>."
         write_run(tmp_path / "second")
         page.locator("header > p.soft", has_text="2 runs, 1 with a result.").wait_for()
-        assert page.locator("details.fold[open]").count() == 1  # what was open stays so
+        again = page.locator("details.fold", has=page.get_by_text(title, exact=True))
+        assert not again.evaluate("fold => fold.open")  # what was closed stays so
     page.close()
     server.shutdown()
     server.server_close()

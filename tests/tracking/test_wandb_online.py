@@ -125,7 +125,9 @@ def test_a_server_that_goes_silent_costs_half_a_minute_at_the_end_and_no_more(se
 
 
 def test_a_service_that_is_killed_costs_neither_the_run_nor_the_next_job_of_the_sweep(tmp_path):
-    env = {**os.environ, "WANDB_MODE": "offline"}
+    # WANDB_SERVICE of a test before this one would lend its service to the run
+    env = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    env["WANDB_MODE"] = "offline"
     process = start("-m", "seed=0,1", "hydra.sweep.dir=sweep", cwd=tmp_path, env=env)
     wait_for("sweep/0/01_result.json", tmp_path, process)
     service(process).kill()

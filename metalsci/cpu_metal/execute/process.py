@@ -152,7 +152,7 @@ class DeviceProcess:
         found = {}
         with suppress(OSError):
             for thread in Path(f"/proc/{self.pid}/task").iterdir():
-                found[thread.name] = 1e-9 * int((thread / "schedstat").read_text().split()[0])
+                found[thread.name] = 1e-9 * int((thread / "schedstat").read_text(encoding="ascii").split()[0])
         return found
 
     def kill(self) -> None:

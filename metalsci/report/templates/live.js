@@ -1,16 +1,23 @@
 // A page that is served: it looks again when a run has gone on, and passes on what a person says.
 let seen = document.body.dataset.state ?? "";
 const said = document.getElementById("said");
+// What opens and closes, by name: its title, within the run that holds it.
+function folds() {
+  return [...document.querySelectorAll("main details")].map(each => {
+    const run = each.closest("details.fold") ?? document, title = fold => fold.querySelector("summary")?.textContent;
+    return [`${title(run)} ${title(each)} ${[...run.querySelectorAll("details")].indexOf(each)}`, each];
+  });
+}
 async function look() {
   try {
     const state = await (await fetch("/state")).text();
     if (state !== seen) {
-      const open = new Set([...document.querySelectorAll("details[open] > summary")].map(each => each.textContent));
+      const left = new Map(folds().map(([name, fold]) => [name, fold.open]));
       const fresh = new DOMParser().parseFromString(await (await fetch("/")).text(), "text/html");
       document.getElementById("main").replaceWith(fresh.getElementById("main"));
       document.getElementById("live").replaceWith(fresh.getElementById("live"));
       document.querySelector("header > p.soft").replaceWith(fresh.querySelector("header > p.soft"));
-      for (const each of document.querySelectorAll("main summary")) if (open.has(each.textContent)) each.parentElement.open = true;
+      for (const [name, fold] of folds()) fold.open = left.get(name) ?? fold.open;
       seen = state;
     }
   } catch { said.textContent = "The server has ended: the page stands as it was."; return; }
