@@ -159,7 +159,8 @@ class Flow:
     def _part(self, node: FlowNode) -> None:
         """Write the edges of a node whose lanes take different ones."""
         values, code = self.values, self.values.code
-        group = next((self._groups[edge.target] for edge in node.edges if edge.target in self._groups), None)
+        # Not that of any target: where they come together may be another group's, if they part again there.
+        group = next((self._groups[label] for label in values.known.influenced[node.label]), None)
         if group is not None:
             self._clear(group)
         self._take_edges(node)

@@ -159,6 +159,15 @@ kernel void k(device const int *s, device int *o, constant int &n, uint i [[thre
 """,
         (64,),
     ),
+    "a loop that some threads end before and others leave at different times": (
+        """
+kernel void k(device const int *s, device int *o, constant int &n, uint i [[thread_position_in_grid]]) {
+ int e = int(i * (i % 3)), at = 0;
+ for (int d = n - 1; e > 0 && d >= 0; --d) { at += e % (s[d] + 2) * (s[d + 8] & 7); e /= s[d] + 2; }
+ o[i] = s[at]; }
+""",
+        (64,),
+    ),
     "vectors in a loop": (
         """
 kernel void k(device const int4 *s, device int4 *o, constant int &n, uint i [[thread_position_in_grid]]) {
