@@ -5,6 +5,7 @@ The command is one of Python's, its output that of a pipe with colours, without 
 
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-COLUMNS = 108
+COLUMNS = 112
 
 
 def capture(arguments: list[str]) -> str:
@@ -27,7 +28,10 @@ def draw(command: str, output: str, path: Path) -> None:
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print(Text(f"$ {command}", style="bold"))
     console.print(Text.from_ansi(output))
-    path.write_text(console.export_svg(title="metalsci"), encoding="utf-8")
+    picture = console.export_svg(title="metalsci")
+    path.write_text(
+        re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL), encoding="utf-8"
+    )  # needs no network
 
 
 def main() -> None:
