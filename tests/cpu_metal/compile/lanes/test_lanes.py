@@ -159,6 +159,15 @@ kernel void k(device const int *s, device int *o, constant int &n, uint i [[thre
 """,
         (64,),
     ),
+    "a value of a loop that threads leave in different turns, by either of two ways": (
+        """
+kernel void k(device const int *s, device int *o, constant int &n, uint i [[thread_position_in_grid]]) {
+ int a = s[i], b = n;
+ for (int q = 0; q < (a & 7); ++q) { if (a == 3) break; b += q; }
+ o[i] = b; }
+""",
+        (64,),
+    ),
     "a loop that some threads end before and others leave at different times": (
         """
 kernel void k(device const int *s, device int *o, constant int &n, uint i [[thread_position_in_grid]]) {
