@@ -22,6 +22,7 @@ from recordings import SIZE_OF_CPU_TIME, Recording, read_heldout, read_recording
 from metalsci.devices.virtual.gpu_facts import GpuValues, facts_of
 from metalsci.devices.virtual.model import dispatch_time
 from metalsci.devices.virtual.prediction import PredictedOrder, compare, predict
+from metalsci.gate.study_figures import spearman
 
 _SIZES = ("smallest", "middle", "largest")
 
@@ -86,25 +87,13 @@ def order(recordings: Sequence[Recording], predict_seconds: Predictor) -> Orderi
     ]
     fastest = sorted(range(len(recorded)), key=lambda i: predicted[i])[:5]
     return Ordering(
-        spearman=_spearman(recorded, predicted),
+        spearman=spearman(list(zip(recorded, predicted, strict=True))) or 0.0,
         pairs=sum(right) / len(right) if right else math.nan,
         best=min(recorded) / min(recorded[i] for i in fastest),
         regret=recorded[fastest[0]] / min(recorded) - 1,
         ratio=statistics.median(p / r for p, r in zip(predicted, recorded, strict=True)),
         count=len(recorded),
     )
-
-
-def _spearman(a: Sequence[float], b: Sequence[float]) -> float:
-    if len(set(a)) < 2 or len(set(b)) < 2:
-        return 0.0
-    return statistics.correlation(_ranks(a), _ranks(b))
-
-
-def _ranks(values: Sequence[float]) -> list[float]:
-    """Return ranks from 1; equal values share their mean rank."""
-    ordered = sorted(values)
-    return [ordered.index(v) + (ordered.count(v) + 1) / 2 for v in values]
 
 
 def by_task(recordings: Iterable[Recording], predict_seconds: Predictor, size: int) -> dict[str, Ordering]:

@@ -140,11 +140,11 @@ def _shapes(
         for label in sequence:
             node = graph.nodes[label]
             for each in node.phis:
-                new = _phi(each, [lookup(o, f) for o, f in zip(each.operands, each.labels, strict=True)])
+                # Lanes may leave a loop on the way here, or may have left one before: in different turns, either way.
+                ways = zip(each.operands, each.labels, strict=True)
+                new = _phi(each, [lookup(operand, at) for operand, before in ways for at in (before, label)])
                 if new is not None and any(not _same(each, ways, defined) for ways in parted.get(label, ())):
                     new = VARYING
-                if new is not None and any(_leaves(each, label, loop, place) for loop in left):
-                    new = VARYING  # the same in each turn of a loop, which threads leave in different turns
                 if new is not None and shapes.get(each.result) != new and each.result not in given:
                     shapes[each.result] = _lower(shapes.get(each.result), new)
                     changed = changed or shapes[each.result] == new
@@ -161,14 +161,6 @@ def _shapes(
                     changed = changed or shapes.get(each.result) != lowered
                     shapes[each.result] = lowered
     return shapes
-
-
-def _leaves(phi: Instruction, label: str, loop: Loop, place: Mapping[str, str]) -> bool:
-    """Check that a phi behind a loop takes a value that the loop has computed."""
-    if label in loop.nodes:
-        return False
-    ways = zip(phi.operands, phi.labels, strict=True)
-    return any(each in loop.nodes and o.is_local and place.get(o.value) in loop.nodes for o, each in ways)
 
 
 def _same(phi: Instruction, ways: frozenset[str], defined: Mapping[str, Instruction]) -> bool:
