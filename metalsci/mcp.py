@@ -10,7 +10,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-EXIT_USAGE = 2
+from metalsci.cli.exit_codes import EXIT_USAGE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from metalsci.cli.consoles import accept_any_console
+from metalsci.cli.exit_codes import EXIT_FAILED, EXIT_USAGE
 from metalsci.files.whole_files import write_json
 
 
@@ -28,13 +29,13 @@ def main() -> None:
             certificate = verify(arguments.run)
     except (ConfigError, OSError) as error:
         sys.stderr.write(f"metalsci: {error}\n")
-        sys.exit(2)
+        sys.exit(EXIT_USAGE)
     for claim in certificate.claims:
         sys.stdout.write(f"{claim.held!s:14} {claim.what}: told {claim.told}; found {claim.found}\n")
     sys.stdout.write(f"{certificate.held}\n")
     if not arguments.files:
         write_json(arguments.run / "verified.json", certificate)
-    sys.exit(1 if certificate.held is Held.NOT_HELD else 0)
+    sys.exit(EXIT_FAILED if certificate.held is Held.NOT_HELD else 0)
 
 
 if __name__ == "__main__":

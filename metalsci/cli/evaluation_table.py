@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
+from metalsci.cli.exit_codes import EXIT_FAILED
 from metalsci.evaluation.results import Invariant
 from metalsci.experiment.single_kernel import Judgement, SizeJudgement
 from metalsci.files.whole_files import read_json
@@ -37,7 +38,7 @@ class EvaluationsTable(Callback):
                 found += result if isinstance(result, list) else [result]
         show(found, make_console())
         if missing or not all(judgement.correct for judgement in found):
-            sys.exit(1)  # Hydra turns a callback's exceptions into warnings
+            sys.exit(EXIT_FAILED)  # Hydra turns a callback's exceptions into warnings
 
 
 def _place(job: Path) -> tuple[int, str]:
