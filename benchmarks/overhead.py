@@ -61,7 +61,7 @@ def round_trip_seconds() -> float:
         kernel = device.compile(NOTHING).kernels["nothing"]
         out = device.buffer(np.zeros(64, np.float32))
         commands = device.encode([Dispatch(kernel, {0: out}, threads=(64, 1, 1), threadgroup=(64, 1, 1))])
-        return statistics.median(device.run(commands) for _ in range(500))
+        return statistics.median(device.run(commands).wall for _ in range(500))
 
 
 def compile_seconds() -> float:

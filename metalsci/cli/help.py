@@ -3,9 +3,8 @@
 Hydra's own takes a second to list every group that it knows, its own included.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from string import Template
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -40,6 +39,8 @@ def _explained(node: DictConfig, indent: str) -> Iterator[str]:
         told = {parameter.name: parameter.doc for parameter in signature.parameters}
     else:
         told = {}
+    values = OmegaConf.to_container(node, resolve=False, enum_to_str=True)
+    assert isinstance(values, dict)
     for name in map(str, node):
         child = node._get_node(name)
         if name.startswith("_"):
@@ -48,21 +49,9 @@ def _explained(node: DictConfig, indent: str) -> Iterator[str]:
             yield _line(f"{indent}{name}:", told.get(name) or _summary(child))
             yield from _explained(child, f"{indent}  ")
         else:
-            yield from _leaf(node, name, indent, told)
-
-
-def _leaf(node: DictConfig, name: str, indent: str, told: Mapping[str, str]) -> Iterator[str]:
-    value = OmegaConf.to_container(node, resolve=False, enum_to_str=True)
-    assert isinstance(value, dict)
-    first, *rest = OmegaConf.to_yaml(_plain({name: value[name]})).splitlines()
-    yield _line(f"{indent}{first}", told.get(name, ""))
-    yield from (f"{indent}{line}" for line in rest)
-
-
-def _plain(value: Any) -> DictConfig:
-    created = OmegaConf.create(value)
-    assert isinstance(created, DictConfig)
-    return created
+            first, *rest = OmegaConf.to_yaml({name: values[name]}).splitlines()
+            yield _line(f"{indent}{first}", told.get(name, ""))
+            yield from (f"{indent}{line}" for line in rest)
 
 
 def _line(setting: str, told: str) -> str:
