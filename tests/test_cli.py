@@ -36,7 +36,7 @@ def only_run(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
+def smoke(tmp_path_factory: pytest.TempPathFactory):
     """Run one smoke run to its end; return its folder and output."""
     folder = tmp_path_factory.mktemp("smoke")
     done = metalsci(*SMOKE, cwd=folder)
@@ -44,7 +44,7 @@ def smoke(tmp_path_factory):
     return only_run(folder), done.stdout
 
 
-def test_a_run_prints_a_line_an_iteration_a_table_a_verdict_and_its_files(smoke):
+def test_a_run_prints_a_line_an_iteration_a_table_a_verdict_and_its_files(smoke) -> None:
     folder, out = smoke
     summary = json.loads((folder / "summary.json").read_text())
     for iteration in range(3):
@@ -54,7 +54,7 @@ def test_a_run_prints_a_line_an_iteration_a_table_a_verdict_and_its_files(smoke)
     assert summary["gate"]["verdict"] in out
 
 
-def test_a_run_folder_tells_the_whole_story(smoke):
+def test_a_run_folder_tells_the_whole_story(smoke) -> None:
     folder, _ = smoke
     names = {p.name for p in folder.iterdir()}
     numbered = {
@@ -95,7 +95,7 @@ def errors(folder: Path) -> tuple[float, float]:
     return result["sizes"][0]["error"], gate["seed"]["error"]
 
 
-def test_a_run_s_inputs_are_its_own_and_can_be_had_again(smoke, tmp_path):
+def test_a_run_s_inputs_are_its_own_and_can_be_had_again(smoke, tmp_path: Path) -> None:
     folder, _ = smoke
     drawn = begun_with(folder)
     assert json.loads((folder / "summary.json").read_text())["inputs_seed"] == drawn
@@ -107,7 +107,7 @@ def test_a_run_s_inputs_are_its_own_and_can_be_had_again(smoke, tmp_path):
     assert errors(tmp_path / "same") == errors(folder)
 
 
-def test_another_run_has_other_inputs_and_a_resumed_one_its_own(tmp_path):
+def test_another_run_has_other_inputs_and_a_resumed_one_its_own(tmp_path: Path) -> None:
     for name in ("one", "two"):
         done = metalsci(*SMOKE, "budget.iterations=1", f"hydra.run.dir={name}", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
@@ -126,7 +126,7 @@ def test_another_run_has_other_inputs_and_a_resumed_one_its_own(tmp_path):
     assert "another task, model, strategy, device or seed" in other.stderr
 
 
-def test_the_held_out_size_is_in_no_prompt(smoke):
+def test_the_held_out_size_is_in_no_prompt(smoke) -> None:
     folder, _ = smoke
     prompts = sorted(folder.glob("*_prompt.md"))
     assert len(prompts) == 2
@@ -137,7 +137,7 @@ def test_the_held_out_size_is_in_no_prompt(smoke):
         assert "held" not in text
 
 
-def test_help_names_the_choices_and_imports_nothing_heavy(tmp_path):
+def test_help_names_the_choices_and_imports_nothing_heavy(tmp_path: Path) -> None:
     probe = (
         "import sys; sys.argv = ['metalsci', '--help']\n"
         "from metalsci.run import main\n"
@@ -175,7 +175,9 @@ def test_help_names_the_choices_and_imports_nothing_heavy(tmp_path):
         (["-m", "seed=0,1", "+task.tolerance.absolut=1"], ["task.tolerance.absolut", "did you mean absolute?"]),
     ],
 )
-def test_a_misspelling_fails_before_anything_starts_and_names_the_choices(tmp_path, arguments, messages):
+def test_a_misspelling_fails_before_anything_starts_and_names_the_choices(
+    tmp_path: Path, arguments: list[str], messages: list[str]
+) -> None:
     done = metalsci(*arguments, cwd=tmp_path)
     assert done.returncode == 2
     for message in messages:
@@ -184,19 +186,19 @@ def test_a_misspelling_fails_before_anything_starts_and_names_the_choices(tmp_pa
     assert not list(tmp_path.rglob("journal.jsonl"))
 
 
-def test_the_version_is_metalsci_s(tmp_path):
+def test_the_version_is_metalsci_s(tmp_path: Path) -> None:
     done = metalsci("--version", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, f"metalsci {version('metalsci')}\n")
 
 
-def test_a_budget_of_zero_is_refused_in_a_sentence(tmp_path):
+def test_a_budget_of_zero_is_refused_in_a_sentence(tmp_path: Path) -> None:
     done = metalsci("budget.iterations=0", cwd=tmp_path)
     assert done.returncode == 2
     assert "a search needs at least one iteration" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_an_unwritable_output_folder_is_refused_in_a_sentence(tmp_path):
+def test_an_unwritable_output_folder_is_refused_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = metalsci(*SMOKE, "paths.outputs=file/outputs", cwd=tmp_path)
     assert done.returncode != 0
@@ -205,7 +207,7 @@ def test_an_unwritable_output_folder_is_refused_in_a_sentence(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_a_full_disk_ends_the_run_with_what_to_do(tmp_path):
+def test_a_full_disk_ends_the_run_with_what_to_do(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "metalsci.run", *SMOKE, "model=manual", "budget.iterations=1", "hydra.run.dir=run"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
@@ -222,7 +224,7 @@ def test_a_full_disk_ends_the_run_with_what_to_do(tmp_path):
     assert (folder / "summary.json").exists()
 
 
-def test_results_that_a_full_disk_left_empty_count_as_absent(smoke, tmp_path):
+def test_results_that_a_full_disk_left_empty_count_as_absent(smoke, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(smoke[0], folder)
     for name in ("summary.json", "gate.json"):
@@ -233,7 +235,7 @@ def test_results_that_a_full_disk_left_empty_count_as_absent(smoke, tmp_path):
     assert json.loads((folder / "summary.json").read_text())["schema"] == 1
 
 
-def test_a_seed_kernel_that_does_not_compile_is_reported_with_line_and_column(tmp_path):
+def test_a_seed_kernel_that_does_not_compile_is_reported_with_line_and_column(tmp_path: Path) -> None:
     from metalsci.files.locations import data
 
     task = tmp_path / "task"
@@ -250,7 +252,7 @@ def test_a_seed_kernel_that_does_not_compile_is_reported_with_line_and_column(tm
     assert "'z'" in done.stderr
 
 
-def test_ctrl_c_leaves_a_run_that_can_be_resumed_and_no_process(tmp_path):
+def test_ctrl_c_leaves_a_run_that_can_be_resumed_and_no_process(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "metalsci.run", *SMOKE, "budget.iterations=40"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     deadline = time.monotonic() + 60
@@ -273,7 +275,7 @@ def test_ctrl_c_leaves_a_run_that_can_be_resumed_and_no_process(tmp_path):
     assert only_run(tmp_path) == folder
 
 
-def test_ctrl_c_leaves_a_sweep_that_can_be_resumed_as_a_whole(tmp_path):
+def test_ctrl_c_leaves_a_sweep_that_can_be_resumed_as_a_whole(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "metalsci.run", *SMOKE, "-m", "seed=0,1", "budget.iterations=8"]
     command += ["budget.minutes=null", "hydra.sweep.dir=a b"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
@@ -297,7 +299,7 @@ def test_ctrl_c_leaves_a_sweep_that_can_be_resumed_as_a_whole(tmp_path):
     assert (tmp_path / "a b" / "1" / "journal.jsonl").read_text().count('"began"') == 1
 
 
-def test_a_prolonged_run_cannot_keep_a_verdict_on_another_kernel(tmp_path):
+def test_a_prolonged_run_cannot_keep_a_verdict_on_another_kernel(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     assert metalsci(*SMOKE, "budget.iterations=1", f"hydra.run.dir={folder}", cwd=tmp_path).returncode == 0
     (folder / "summary.json").unlink()
@@ -307,7 +309,7 @@ def test_a_prolonged_run_cannot_keep_a_verdict_on_another_kernel(tmp_path):
     assert metalsci(f"resume={folder}", cwd=tmp_path).returncode == 0
 
 
-def test_one_process_at_a_time_works_in_a_folder(tmp_path):
+def test_one_process_at_a_time_works_in_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
     with FileLock(folder / "run.lock"):
@@ -316,7 +318,7 @@ def test_one_process_at_a_time_works_in_a_folder(tmp_path):
     assert "another process is at work" in done.stderr
 
 
-def test_a_sweep_over_tasks_is_one_sweep(tmp_path):
+def test_a_sweep_over_tasks_is_one_sweep(tmp_path: Path) -> None:
     sizes = ["task.sizes=[{NX: 20, NY: 20, steps: 2}]", "task.heldout={NX: 24, NY: 20, steps: 2}"]
     few = ["budget.iterations=1", "repeats.timed=2", "gate.repeats=2", "tracker=none"]
     done = metalsci("task=heat2d,lbm", "-m", *sizes, *few, cwd=tmp_path)
@@ -326,14 +328,14 @@ def test_a_sweep_over_tasks_is_one_sweep(tmp_path):
     assert "verdict" in done.stdout
 
 
-def test_a_finished_run_is_not_run_again(smoke):
+def test_a_finished_run_is_not_run_again(smoke) -> None:
     folder, _ = smoke
     done = metalsci(f"resume={folder}", cwd=folder)
     assert done.returncode == 2
     assert "has ended" in done.stderr
 
 
-def test_a_sweep_ends_in_one_table(tmp_path):
+def test_a_sweep_ends_in_one_table(tmp_path: Path) -> None:
     done = metalsci(*SMOKE, "-m", "seed=0,1", "budget.iterations=1", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (result,) = tmp_path.rglob("sweep.json")
@@ -342,7 +344,7 @@ def test_a_sweep_ends_in_one_table(tmp_path):
     assert "verdict" in done.stdout
 
 
-def test_a_failing_job_does_not_stop_a_sweep(tmp_path):
+def test_a_failing_job_does_not_stop_a_sweep(tmp_path: Path) -> None:
     done = metalsci(*SMOKE, "-m", "budget.iterations=0,1", cwd=tmp_path)
     assert done.returncode == 1
     assert "at least one iteration" in done.stderr
@@ -358,13 +360,13 @@ def test_a_failing_job_does_not_stop_a_sweep(tmp_path):
     ("line", "choices"),
     [("task=", {"task=heat2d", "task=lbm", "task=saxpy"}), ("budget.it", {"budget.iterations="})],
 )
-def test_the_shell_completes_groups_and_keys(tmp_path, line, choices):
+def test_the_shell_completes_groups_and_keys(tmp_path: Path, line: str, choices) -> None:
     command = f"metalsci {line}"
     done = metalsci("-sc", "query=bash", cwd=tmp_path, COMP_LINE=command, COMP_POINT=str(len(command)))
     assert choices <= set(done.stdout.split())
 
 
-def test_the_composed_config_and_its_sources_can_be_shown(tmp_path):
+def test_the_composed_config_and_its_sources_can_be_shown(tmp_path: Path) -> None:
     done = metalsci("task=saxpy", "--cfg", "job", cwd=tmp_path)
     assert done.returncode == 0
     assert "name: saxpy" in done.stdout

@@ -19,7 +19,7 @@ NEEDED = {"agent": ["model.command=[true]"]}  # what an option has no default fo
 EXPERIMENTS = sorted(path.stem for path in (data("conf") / "experiment").glob("*.yaml"))
 
 
-def test_the_groups_are_those_of_a_run(composed):
+def test_the_groups_are_those_of_a_run(composed) -> None:
     settings = {"paths", "repeats", "seed", "run", "start", "inputs", "sanitizer", "search", "observers", "json"}
     settings |= {"score", "chip", "memory", "tags", "notes", "dry_run"}
     assert set(GROUPS) == set(composed()) - settings - {"optimized_metric"}
@@ -27,7 +27,7 @@ def test_the_groups_are_those_of_a_run(composed):
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS, ids=lambda value: value)
-def test_every_option_instantiates(composed, group, option, tmp_path):
+def test_every_option_instantiates(composed, group, option, tmp_path: Path) -> None:
     (tmp_path / "journal.jsonl").touch()
     if option == "openevolve":
         pytest.importorskip("openevolve")  # an extra
@@ -41,13 +41,13 @@ def test_every_option_instantiates(composed, group, option, tmp_path):
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_every_experiment_builds(composed, experiment):
+def test_every_experiment_builds(composed, experiment) -> None:
     parts = build(composed(f"experiment={experiment}"))
     parts.device.close()
     assert parts.budget.iterations > 0
 
 
-def test_debugging_is_small_and_loud(composed):
+def test_debugging_is_small_and_loud(composed) -> None:
     for option in (data("conf") / "debug").glob("*.yaml"):
         cfg = composed(f"debug={option.stem}", "task=fft3d")
         assert cfg.budget.iterations == 2
@@ -55,7 +55,7 @@ def test_debugging_is_small_and_loud(composed):
         assert list(cfg.tags) == ["debug"]
 
 
-def test_a_search_over_settings_names_settings_that_exist(composed):
+def test_a_search_over_settings_names_settings_that_exist(composed) -> None:
     """Composed without its sweeper, which is a plugin that may not be installed."""
     for path in (data("conf") / "hparams_search").glob("*.yaml"):
         loaded = OmegaConf.load(path)
@@ -64,7 +64,7 @@ def test_a_search_over_settings_names_settings_that_exist(composed):
             assert OmegaConf.select(composed(), name, throw_on_missing=True) is not None, name
 
 
-def test_task_folders_and_task_options_are_the_same():
+def test_task_folders_and_task_options_are_the_same() -> None:
     folders = {p.name for p in data("tasks").iterdir() if p.is_dir() and not p.name.startswith("_")}
     assert folders == {option for group, option in OPTIONS if group == "task"}
 
@@ -92,12 +92,12 @@ def test_task_folders_and_task_options_are_the_same():
         ("repeats.seconds=-1", "repeats.seconds"),
     ],
 )
-def test_a_setting_that_cannot_be_used_is_refused_by_name(composed, override, message):
+def test_a_setting_that_cannot_be_used_is_refused_by_name(composed, override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build(composed(override))
 
 
-def test_a_task_may_live_anywhere(composed, tmp_path: Path):
+def test_a_task_may_live_anywhere(composed, tmp_path: Path) -> None:
     shipped = data("tasks") / "saxpy"
     for name in ("task.py", "seed.metal", "brief.md"):
         (tmp_path / name).write_text((shipped / name).read_text())

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from provider_server import OpenAIResponses, ProviderServer, Say
 
@@ -14,7 +15,7 @@ def doctor(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env={**os.environ, **env}, capture_output=True, text=True, timeout=600)
 
 
-def test_a_healthy_machine_gets_a_line_a_part_and_exit_status_zero():
+def test_a_healthy_machine_gets_a_line_a_part_and_exit_status_zero() -> None:
     done = doctor(*GIVEN, METALSCI_ARCHITECTURE="")
     assert done.returncode == 0, done.stdout
     lines = {line.split()[1]: line for line in done.stdout.splitlines()}
@@ -40,7 +41,7 @@ def test_a_healthy_machine_gets_a_line_a_part_and_exit_status_zero():
     assert "landlock" in lines["isolation"]
 
 
-def test_ceilings_show_their_date_and_are_measured_anew_when_asked(tmp_path):
+def test_ceilings_show_their_date_and_are_measured_anew_when_asked(tmp_path: Path) -> None:
     device = CpuDevice()
     kept = tmp_path / device.ceilings_file.name
     device.close()
@@ -52,14 +53,14 @@ def test_ceilings_show_their_date_and_are_measured_anew_when_asked(tmp_path):
     assert not kept.exists() or "2001" not in kept.read_text()  # what is unsettled is not kept
 
 
-def test_keys_are_named_and_their_values_never_shown():
+def test_keys_are_named_and_their_values_never_shown() -> None:
     done = doctor(ANTHROPIC_API_KEY="sk-ant-not-to-be-seen", OPENAI_API_KEY="")
     assert "ANTHROPIC_API_KEY" in done.stdout
     assert "OPENAI_API_KEY" not in done.stdout
     assert "not-to-be-seen" not in done.stdout + done.stderr
 
 
-def test_what_is_broken_is_told_and_the_rest_is_still_examined(tmp_path):
+def test_what_is_broken_is_told_and_the_rest_is_still_examined(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = doctor(METALSCI_CACHE=str(tmp_path / "file"))
     assert done.returncode == 1
@@ -69,7 +70,7 @@ def test_what_is_broken_is_told_and_the_rest_is_still_examined(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_a_model_is_asked_one_tiny_thing_when_it_is_named():
+def test_a_model_is_asked_one_tiny_thing_when_it_is_named() -> None:
     server = ProviderServer(OpenAIResponses(), [Say("ready")])
     done = doctor("model=gpt", *GIVEN, f"model.transport.base_url={server.url}", OPENAI_API_KEY="sk-some-key")
     server.close()
@@ -78,7 +79,7 @@ def test_a_model_is_asked_one_tiny_thing_when_it_is_named():
     assert "'ready'" in line
 
 
-def test_a_device_that_is_not_there_is_one_line_with_what_to_use():
+def test_a_device_that_is_not_there_is_one_line_with_what_to_use() -> None:
     done = doctor("device=apple")
     if "ok  device" in done.stdout:
         return  # a Mac
@@ -88,13 +89,13 @@ def test_a_device_that_is_not_there_is_one_line_with_what_to_use():
     assert "No Metal back-end" not in done.stdout
 
 
-def test_a_setting_that_nothing_reads_is_refused():
+def test_a_setting_that_nothing_reads_is_refused() -> None:
     done = doctor("+device.thread=1")
     assert done.returncode == 2
     assert "did you mean threads?" in done.stderr
 
 
-def test_an_unknown_model_is_refused_with_the_choices():
+def test_an_unknown_model_is_refused_with_the_choices() -> None:
     done = doctor("model=gtp")
     assert done.returncode == 2
     assert "gemini" in done.stderr

@@ -16,7 +16,7 @@ FILE = re.compile(r"`(?P<path>(?:metalsci|tasks|tests|conf|benchmarks|docs)/[\w/
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_no_link_and_no_path_is_dead(page: Path):
+def test_no_link_and_no_path_is_dead(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for target in LINK.findall(text):
         if "://" not in target and not target.startswith(("#", "mailto:")):
@@ -27,19 +27,19 @@ def test_no_link_and_no_path_is_dead(page: Path):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_command_exists(page: Path):
+def test_every_command_exists(page: Path) -> None:
     for module in set(MODULE.findall(page.read_text(encoding="utf-8"))) - {"metalsci.NAME"}:
         assert find_spec(module) is not None, f"{page.name}: python -m {module}"
 
 
-def test_the_index_names_every_page():
+def test_the_index_names_every_page() -> None:
     index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
     for page in [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs").glob("*/README.md")]:
         name = page.relative_to(ROOT / "docs").as_posix()
         assert name == "README.md" or f"({name})" in index, name
 
 
-def test_the_architecture_names_every_room():
+def test_the_architecture_names_every_room() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     for init in (ROOT / "metalsci").glob("*/__init__.py"):
         assert f"`{init.parent.name}/`" in text, init.parent.name

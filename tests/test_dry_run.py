@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ def estimated(composed, *overrides):
     return estimate_cost(composed("tracker=none", *overrides))
 
 
-def test_it_counts_every_call_at_its_longest(composed):
+def test_it_counts_every_call_at_its_longest(composed) -> None:
     plain = estimated(
         composed, "model=claude", "model.cache=false", "budget.iterations=10", "model.max_output_tokens=1000"
     )
@@ -27,13 +28,13 @@ def test_it_counts_every_call_at_its_longest(composed):
     assert half.run.dollars == pytest.approx(estimated(composed, "model=gpt").run.dollars / 2)
 
 
-def test_models_without_a_price_say_so(composed):
+def test_models_without_a_price_say_so(composed) -> None:
     unknown = estimated(composed, "model=claude", "model.model=no-such")
     assert "at an unknown price" in " ".join(unknown.sentences())
     assert "nothing to estimate" in " ".join(estimated(composed).sentences())
 
 
-def test_the_command_runs_nothing(tmp_path):
+def test_the_command_runs_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "metalsci.run", "model=claude", "budget.dollars=5", "--dry-run"]
     told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert "budget.dollars=5 ends the search before that" in told

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -37,7 +38,7 @@ def result(folder):
     return json.loads(path.read_text())
 
 
-def test_the_seed_kernel_s_table_has_a_row_a_size(tmp_path):
+def test_the_seed_kernel_s_table_has_a_row_a_size(tmp_path: Path) -> None:
     done = evaluate(*SMALL, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "40×24·6" in done.stdout
@@ -46,7 +47,7 @@ def test_the_seed_kernel_s_table_has_a_row_a_size(tmp_path):
     assert "GB/s" in done.stdout
 
 
-def test_each_evaluation_has_its_own_inputs_unless_it_is_given_some(tmp_path):
+def test_each_evaluation_has_its_own_inputs_unless_it_is_given_some(tmp_path: Path) -> None:
     assert evaluate(*SMALL, "hydra.run.dir=fresh", cwd=tmp_path).returncode == 0
     assert evaluate(*SMALL, "hydra.run.dir=given", "inputs.seed=5", cwd=tmp_path).returncode == 0
     fresh, given = (json.loads((tmp_path / f / "evaluation.json").read_text()) for f in ("fresh", "given"))
@@ -56,7 +57,7 @@ def test_each_evaluation_has_its_own_inputs_unless_it_is_given_some(tmp_path):
     assert errors[0] != errors[1]
 
 
-def test_gate_adds_the_held_out_size_and_a_verdict_on_another_kernel(tmp_path):
+def test_gate_adds_the_held_out_size_and_a_verdict_on_another_kernel(tmp_path: Path) -> None:
     (tmp_path / "mine.metal").write_text("// mine\n" + seed_kernel())
     done = evaluate(*SMALL, "kernel=mine.metal", "gate=true", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -67,7 +68,7 @@ def test_gate_adds_the_held_out_size_and_a_verdict_on_another_kernel(tmp_path):
     assert all(s["speedup"] > 0 for s in found["sizes"])
 
 
-def test_a_wrong_kernel_is_explained_and_fails(tmp_path):
+def test_a_wrong_kernel_is_explained_and_fails(tmp_path: Path) -> None:
     (tmp_path / "mine.metal").write_text(seed_kernel(edge=("u_out[c] = u;", "u_out[c] = 0.0f;")))
     done = evaluate(*SMALL, "kernel=mine.metal", "gate=true", cwd=tmp_path)
     assert done.returncode == 1
@@ -76,7 +77,7 @@ def test_a_wrong_kernel_is_explained_and_fails(tmp_path):
     assert result(tmp_path)["verdict"] == "wrong"
 
 
-def test_a_kernel_that_does_not_compile_is_reported_with_line_and_column(tmp_path):
+def test_a_kernel_that_does_not_compile_is_reported_with_line_and_column(tmp_path: Path) -> None:
     (tmp_path / "mine.metal").write_text(seed_kernel(name=("const float u = u_in[c];", "const float u = v_in[c];")))
     done = evaluate(*SMALL, "kernel=mine.metal", cwd=tmp_path)
     assert done.returncode == 1
@@ -95,14 +96,16 @@ def test_a_kernel_that_does_not_compile_is_reported_with_line_and_column(tmp_pat
         (("gate=maybe",), 2, "gate/maybe"),
     ],
 )
-def test_what_cannot_be_judged_is_refused_in_a_sentence(tmp_path, arguments, code, message):
+def test_what_cannot_be_judged_is_refused_in_a_sentence(
+    tmp_path: Path, arguments: tuple[str, ...], code: int, message: str
+) -> None:
     done = evaluate(*SMALL, *arguments, cwd=tmp_path)
     assert done.returncode == code
     assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_several_tasks_make_one_table(tmp_path):
+def test_several_tasks_make_one_table(tmp_path: Path) -> None:
     done = evaluate(
         "-m", "task=saxpy,heat2d", "task.sizes=[{N: 512, NX: 32, NY: 32, steps: 2}]", *SMALL[3:], cwd=tmp_path
     )

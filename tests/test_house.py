@@ -25,32 +25,32 @@ def named(names):
     return {name: where for name, where in places.items() if len(where) > 1}
 
 
-def test_a_file_at_the_top_is_a_command():
+def test_a_file_at_the_top_is_a_command() -> None:
     for path in PACKAGE.glob("*.py"):
         if path.name != "__init__.py":
             source = path.read_text(encoding="utf-8")
             assert 'if __name__ == "__main__":' in source, f"{path.name} is no command: it belongs in a room"
 
 
-def test_a_room_says_what_its_story_is():
+def test_a_room_says_what_its_story_is() -> None:
     for folder in {path.parent for path in MODULES} - {PACKAGE}:
         init = folder / "__init__.py"
         assert init.is_file(), f"{folder} is no package"
         assert ast.get_docstring(ast.parse(init.read_text(encoding="utf-8"))), f"{init} has no docstring"
 
 
-def test_no_module_name_stands_for_two_things():
+def test_no_module_name_stands_for_two_things() -> None:
     assert not named((path.stem, path) for path in MODULES if path.stem not in PROTOCOL_WORDS)
 
 
-def test_no_two_test_files_have_one_name():
+def test_no_two_test_files_have_one_name() -> None:
     """They are imported by name alone, and pytest would collect neither."""
     tests = Path(__file__).parent
     names = [path.name for path in tests.rglob("test_*.py")]
     assert sorted(names) == sorted(set(names))
 
 
-def test_no_public_class_name_stands_for_two_things():
+def test_no_public_class_name_stands_for_two_things() -> None:
     classes = (
         (node.name, path)
         for path in MODULES
@@ -60,7 +60,7 @@ def test_no_public_class_name_stands_for_two_things():
     assert not named(classes)
 
 
-def test_few_lines_hold_a_conditional_expression():
+def test_few_lines_hold_a_conditional_expression() -> None:
     """Fewer than 15 in 1,000 lines, assignments within expressions included: the best code bases have 3 to 9."""
     sources = [path.read_text(encoding="utf-8") for path in MODULES]
     nodes = (node for source in sources for node in ast.walk(ast.parse(source)))
@@ -119,11 +119,11 @@ def first_word(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunc
     return [Docstring(f"{path}: {node.name}", word, is_function=not is_other, is_class=is_class)]
 
 
-def test_no_docstring_begins_with_a_clause():
+def test_no_docstring_begins_with_a_clause() -> None:
     assert [str(docstring) for docstring in docstrings() if docstring.word in CLAUSES] == []
 
 
-def test_the_docstring_of_a_function_begins_with_an_imperative_verb():
+def test_the_docstring_of_a_function_begins_with_an_imperative_verb() -> None:
     for docstring in docstrings():
         if docstring.is_function:
             word = docstring.word
@@ -131,7 +131,7 @@ def test_the_docstring_of_a_function_begins_with_an_imperative_verb():
             assert re.fullmatch("[A-Z][a-z]+", word) and word not in NO_VERBS and not is_plural, str(docstring)
 
 
-def test_the_docstring_of_a_class_begins_with_no_verb():
+def test_the_docstring_of_a_class_begins_with_no_verb() -> None:
     """Take the verbs from the functions: `Run …` and `Runs …` is what a function does, a class is a thing."""
     verbs = {docstring.word for docstring in docstrings() if docstring.is_function}
     forms = {verb + ending for verb in verbs for ending in ("", "s", "es")} | {verb[:-1] + "ies" for verb in verbs}

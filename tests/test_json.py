@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 from metalsci.files.locations import data
 
@@ -16,7 +17,7 @@ def output(*arguments, cwd, code=0):
     return json.loads(done.stdout)
 
 
-def test_several_kernels_are_judged_on_the_same_inputs(tmp_path):
+def test_several_kernels_are_judged_on_the_same_inputs(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.metal"
     wrong.write_text(SEED.read_text(encoding="utf-8").replace("+", "-"), encoding="utf-8")
     kernels = f"kernel=[{SEED},{wrong}]"
@@ -27,13 +28,13 @@ def test_several_kernels_are_judged_on_the_same_inputs(tmp_path):
     assert other["sizes"][0]["result"]["outcome"] == "wrong"
 
 
-def test_a_run_prints_its_summary(tmp_path):
+def test_a_run_prints_its_summary(tmp_path: Path) -> None:
     settings = ["task=saxpy", "budget.iterations=1", "tracker=none", "gate.repeats=3", "task.heldout={N: 2048}", *SMALL]
     summary = output("metalsci.run", "--json", *settings, cwd=tmp_path)
     assert (summary["task"], summary["iterations"]) == ("saxpy", 1)
 
 
-def test_the_doctor_prints_what_it_found(tmp_path):
+def test_the_doctor_prints_what_it_found(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "metalsci.doctor", "--json", "device=cpu"]
     settings = ["device.ceilings.bandwidth=10", "device.ceilings.fp32=100"]
     done = subprocess.run([*command, *settings], capture_output=True, text=True, cwd=tmp_path, timeout=250)

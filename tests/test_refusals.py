@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -28,7 +29,7 @@ def run(*arguments, cwd, **env):
     return process.returncode, out, err
 
 
-def wait_for(path, process):
+def wait_for(path, process) -> None:
     deadline = time.monotonic() + 100
     while not path.exists():
         assert time.monotonic() < deadline
@@ -41,7 +42,7 @@ def contents(folder):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory: pytest.TempPathFactory):
     """Make a finished run with an option of its own in a folder of configs; return the folder above it."""
     home = tmp_path_factory.mktemp("home")
     (home / "mine" / "strategy").mkdir(parents=True)
@@ -53,7 +54,7 @@ def finished(tmp_path_factory):
     return home
 
 
-def test_a_resume_finds_options_from_a_folder_of_configs(finished, tmp_path):
+def test_a_resume_finds_options_from_a_folder_of_configs(finished, tmp_path: Path) -> None:
     for name in ("summary.json", "gate.json"):
         (finished / "run" / name).unlink()
     code, _, err = run(f"resume={finished / 'run'}", cwd=tmp_path)
@@ -66,7 +67,7 @@ def test_a_resume_finds_options_from_a_folder_of_configs(finished, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code"), [(("seed=5",), 2), (("budget.iterations=0",), 2), (("+nonsense=1",), 2), (("seed=x",), 2)]
 )
-def test_a_refused_command_changes_nothing_in_a_run_s_folder(finished, arguments, code):
+def test_a_refused_command_changes_nothing_in_a_run_s_folder(finished, arguments: tuple[str, ...], code: int) -> None:
     before = contents(finished / "run")
     got, _, err = run("-cd", "mine", *SMOKE, "strategy=own", "hydra.run.dir=run", *arguments, cwd=finished)
     assert got == code, err
@@ -75,13 +76,13 @@ def test_a_refused_command_changes_nothing_in_a_run_s_folder(finished, arguments
 
 
 @pytest.mark.parametrize("arguments", [("budget.iterations=0",), ("+nonsense=1",), ("task.sizes=[]",)])
-def test_a_refused_setting_leaves_no_folder(tmp_path, arguments):
+def test_a_refused_setting_leaves_no_folder(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     code, _, _ = run(*arguments, cwd=tmp_path)
     assert code in (1, 2)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_sweep_cannot_take_the_runs_of_another_for_its_own(finished):
+def test_a_sweep_cannot_take_the_runs_of_another_for_its_own(finished) -> None:
     (finished / "sweep").mkdir()
     (finished / "run").rename(finished / "sweep" / "0")
     before = contents(finished / "sweep" / "0")
@@ -92,7 +93,7 @@ def test_a_sweep_cannot_take_the_runs_of_another_for_its_own(finished):
     assert contents(finished / "run") == before
 
 
-def test_sigterm_ends_a_run_like_ctrl_c_and_says_how_to_go_on(tmp_path):
+def test_sigterm_ends_a_run_like_ctrl_c_and_says_how_to_go_on(tmp_path: Path) -> None:
     process = start(*SMOKE, "model=manual", "hydra.run.dir=run", cwd=tmp_path)
     wait_for(tmp_path / "run" / "01_prompt.md", process)
     process.send_signal(signal.SIGTERM)
@@ -102,7 +103,7 @@ def test_sigterm_ends_a_run_like_ctrl_c_and_says_how_to_go_on(tmp_path):
     assert "Traceback" not in err
 
 
-def test_ctrl_c_before_a_command_has_begun_prints_no_traceback(tmp_path):
+def test_ctrl_c_before_a_command_has_begun_prints_no_traceback(tmp_path: Path) -> None:
     """The first interrupt comes while the command is still importing."""
     hook = tmp_path / "sitecustomize.py"
     hook.write_text(
@@ -118,7 +119,7 @@ def test_ctrl_c_before_a_command_has_begun_prints_no_traceback(tmp_path):
     assert (out, err) == ("", "")
 
 
-def test_an_ascii_console_shows_the_run_and_reads_its_files(tmp_path):
+def test_an_ascii_console_shows_the_run_and_reads_its_files(tmp_path: Path) -> None:
     ascii = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii:strict"}
     code, out, err = run(*SMOKE, "hydra.run.dir=run", cwd=tmp_path, **ascii)
     assert code == 0, err
@@ -129,34 +130,34 @@ def test_an_ascii_console_shows_the_run_and_reads_its_files(tmp_path):
 
 
 @pytest.mark.parametrize("module", ["doctor", "check", "verify", "promotion", "profile", "strategies", "cpu_metal"])
-def test_every_command_prints_its_help_on_an_ascii_console(tmp_path, module):
+def test_every_command_prints_its_help_on_an_ascii_console(tmp_path: Path, module: str) -> None:
     env = {**os.environ, "PYTHONIOENCODING": "ascii:strict", "LC_ALL": "C", "PYTHONUTF8": "0"}
     command = [sys.executable, "-m", f"metalsci.{module}", "--help"]
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
-def test_flags_may_stand_anywhere():
+def test_flags_may_stand_anywhere() -> None:
     given = ["task=lbm", "--config-dir", "own", "seed=1", "--cfg", "job", "-m", "--info", "plugins", "a=b"]
     expected = ["--config-dir", "own", "--cfg", "job", "-m", "--info", "plugins", "task=lbm", "seed=1", "a=b"]
     assert flags_first(given) == expected
 
 
-def test_the_config_of_a_sweep_is_refused_in_a_sentence(tmp_path):
+def test_the_config_of_a_sweep_is_refused_in_a_sentence(tmp_path: Path) -> None:
     code, _, err = run("-m", "seed=0,1", "--cfg", "job", cwd=tmp_path)
     assert code == 2
     assert "leave out -m" in err
     assert "Traceback" not in err
 
 
-def test_more_threads_than_cores_are_questioned_and_a_preset_s_tags_need_no_tracker(tmp_path):
+def test_more_threads_than_cores_are_questioned_and_a_preset_s_tags_need_no_tracker(tmp_path: Path) -> None:
     code, _, err = run("tracker=none", "tracker.tags=[a]", "device.threads=999", "budget.iterations=0", cwd=tmp_path)
     assert code == 2
     assert "device.threads=999, and this machine has" in err
     assert "at least one iteration" in err
 
 
-def test_a_mode_that_wandb_does_not_know_is_refused_in_a_sentence(tmp_path):
+def test_a_mode_that_wandb_does_not_know_is_refused_in_a_sentence(tmp_path: Path) -> None:
     code, _, err = run(cwd=tmp_path, WANDB_MODE="bogus")
     assert code == 2
     assert "WANDB_MODE=bogus: W&B knows online, offline, disabled" in err

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from metalsci.files.locations import data
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
+def installed(tmp_path_factory: pytest.TempPathFactory):
     """Unpack the wheel. The dependencies are this environment's; `metalsci` is the wheel's."""
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q", "-w", str(folder)]
@@ -22,7 +23,7 @@ def installed(tmp_path_factory):
     return folder / "site"
 
 
-def test_a_search_runs_from_the_wheel_outside_the_checkout(installed, tmp_path):
+def test_a_search_runs_from_the_wheel_outside_the_checkout(installed, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "metalsci.run", "task=saxpy", "task.sizes=[{N: 5000}]", "task.heldout={N: 7000}"]
     command += ["budget.iterations=1", "repeats.timed=2", "gate.repeats=2", "tracker=none"]
     env = {**os.environ, "PYTHONPATH": str(installed)}
@@ -34,7 +35,7 @@ def test_a_search_runs_from_the_wheel_outside_the_checkout(installed, tmp_path):
     assert str(installed / "metalsci" / "_data" / "tasks") in folder
 
 
-def test_the_wheel_holds_every_data_file_of_the_checkout(installed):
+def test_the_wheel_holds_every_data_file_of_the_checkout(installed) -> None:
     root = data("conf").parent
     tracked = subprocess.run(["git", "ls-files", "conf", "tasks", "metalsci"], cwd=root, capture_output=True, text=True)
     for name in tracked.stdout.split():
@@ -42,7 +43,7 @@ def test_the_wheel_holds_every_data_file_of_the_checkout(installed):
         assert at.exists(), name
 
 
-def test_the_version_is_that_of_the_tag(tmp_path):
+def test_the_version_is_that_of_the_tag(tmp_path: Path) -> None:
     """Without a tag, as in a shallow clone, it is a development version."""
     clone, git = tmp_path / "clone", ["git", "-C", str(tmp_path / "clone")]
     subprocess.run(["git", "clone", "-q", "--depth", "1", data("conf").parent.as_uri(), str(clone)], check=True)

@@ -26,7 +26,7 @@ CEILINGS = ("device=cpu", "device.ceilings.bandwidth=10", "device.ceilings.fp32=
 class Court:
     """A judge of kernels, as in a run: evaluation with the sanitizer, then the gate."""
 
-    def __init__(self, composed):
+    def __init__(self, composed) -> None:
         self._composed = composed
         self._device = instantiate(composed(*CEILINGS).device)
         self._sanitizer = CpuSanitizer(seconds=10.0)
@@ -50,7 +50,7 @@ class Court:
             seed_kernel=problem.task.seed_kernel, incumbent=source, watch=Stopwatch(), sanitizer=self._sanitizer,
         )  # fmt: skip
 
-    def close(self):
+    def close(self) -> None:
         self._sanitizer.close()
         self._device.close()
 
@@ -91,21 +91,21 @@ SAMPLE_OF_ATTACKS = [attack for attack in ATTACKS if attack.task in ("heat2d", "
 SAMPLE_OF_CONTROLS = [control for control in CONTROLS if control.task == "heat2d"][:3]
 
 
-def assert_fails(court, attack):
+def assert_fails(court, attack) -> None:
     evaluation = court.evaluation(attack.task, attack.source)
     if evaluation.outcome.correct:
         verdict = court.verdict(attack.task, attack.source)
         assert verdict.verdict in (Verdict.WRONG, Verdict.UNSOUND, Verdict.SUSPECT), (evaluation, verdict)
 
 
-def assert_passes(court, control):
+def assert_passes(court, control) -> None:
     evaluation = court.evaluation(control.task, control.source)
     assert evaluation.outcome is Outcome.SCORED, evaluation.message
     verdict = court.verdict(control.task, control.source)
     assert verdict.verdict not in (Verdict.WRONG, Verdict.UNSOUND, Verdict.SUSPECT), verdict
 
 
-def test_there_are_enough_of_all_kinds():
+def test_there_are_enough_of_all_kinds() -> None:
     assert len(ATTACKS) >= 80
     assert len(CONTROLS) >= 40
     assert {attack.task for attack in ATTACKS} == set(SIZES)
@@ -114,17 +114,17 @@ def test_there_are_enough_of_all_kinds():
 
 
 @pytest.mark.parametrize("attack", SAMPLE_OF_ATTACKS, ids=str)
-def test_an_attack_fails(court, attack):
+def test_an_attack_fails(court, attack) -> None:
     assert_fails(court, attack)
 
 
 @pytest.mark.parametrize("control", SAMPLE_OF_CONTROLS, ids=str)
-def test_a_control_passes(court, control):
+def test_a_control_passes(court, control) -> None:
     assert_passes(court, control)
 
 
 @pytest.mark.parametrize("check", ONLY_STOPPED_BY, ids=str)
-def test_without_a_check_an_attack_comes_through(court, check):
+def test_without_a_check_an_attack_comes_through(court, check) -> None:
     task, made = ONLY_STOPPED_BY[check]
     source = made(seed_kernel(task))
     assert not court.evaluation(task, source, sanitized=False, timed=20).outcome.correct
@@ -133,13 +133,13 @@ def test_without_a_check_an_attack_comes_through(court, check):
 
 
 @pytest.mark.parametrize("name", ["early return before a barrier", "waits for the group before"])
-def test_without_the_sanitizer_an_attack_comes_through(court, name):
+def test_without_the_sanitizer_an_attack_comes_through(court, name: str) -> None:
     source = next(attack.source for attack in ATTACKS if (attack.task, attack.name) == ("heat2d", name))
     assert court.evaluation("heat2d", source, sanitized=False).outcome.correct
     assert not court.evaluation("heat2d", source).outcome.correct
 
 
-def test_every_check_has_its_attack():
+def test_every_check_has_its_attack() -> None:
     """That of the floors is a machine that has less than a kernel shows, see tests/evaluation/test_floors.py."""
     assert set(ONLY_STOPPED_BY) == ALL - {Safeguard.FLOORS}
 
@@ -147,12 +147,12 @@ def test_every_check_has_its_attack():
 @pytest.mark.attacks
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("attack", ATTACKS, ids=str)
-def test_every_attack_fails(court, attack):
+def test_every_attack_fails(court, attack) -> None:
     assert_fails(court, attack)
 
 
 @pytest.mark.attacks
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("control", CONTROLS, ids=str)
-def test_every_control_passes(court, control):
+def test_every_control_passes(court, control) -> None:
     assert_passes(court, control)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
@@ -20,7 +21,7 @@ def result(task="lbm", model="rewrite", seed=0, speedup=2.0, heldout=1.5, verdic
     return {**known, **search}
 
 
-def job(folder, summary=None, journal=True):
+def job(folder, summary=None, journal=True) -> None:
     (folder / ".hydra").mkdir(parents=True)
     if journal:
         (folder / "journal.jsonl").write_text("")
@@ -28,20 +29,20 @@ def job(folder, summary=None, journal=True):
         (folder / "summary.json").write_text(summary if isinstance(summary, str) else json.dumps(summary))
 
 
-def test_runs_are_found_at_any_depth_in_the_order_of_their_numbers(tmp_path):
+def test_runs_are_found_at_any_depth_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     for place in ("lbm/10", "lbm/9", "fft3d/2/deep"):
         job(tmp_path / place)
     assert [j.relative_to(tmp_path).as_posix() for j in jobs(tmp_path)] == ["lbm/9", "lbm/10", "fft3d/2/deep"]
 
 
-def test_a_summary_that_is_not_whole_is_none_and_its_run_can_go_on(tmp_path):
+def test_a_summary_that_is_not_whole_is_none_and_its_run_can_go_on(tmp_path: Path) -> None:
     job(tmp_path / "0", result())
     job(tmp_path / "1", "")
     job(tmp_path / "2", "{", journal=False)
     assert unfinished(tmp_path) == [tmp_path / "1"]
 
 
-def test_the_geometric_mean_of_ratios_has_student_s_interval():
+def test_the_geometric_mean_of_ratios_has_student_s_interval() -> None:
     mean = geometric_mean([2.0, 8.0])
     assert mean.value == pytest.approx(4.0)
     half = 12.71 * math.log(4) / math.sqrt(2) / math.sqrt(2)
@@ -55,7 +56,7 @@ def test_the_geometric_mean_of_ratios_has_student_s_interval():
     assert narrow.low == pytest.approx(math.exp(math.log(2) / 2 - 2.0227 * 0.351 / math.sqrt(40)), rel=1e-3)
 
 
-def test_seeds_are_put_together_by_task_and_model():
+def test_seeds_are_put_together_by_task_and_model() -> None:
     results = {
         "0": result(speedup=2.0),
         "1": result(seed=1, speedup=8.0, verdict="wrong", heldout=None),
@@ -69,7 +70,7 @@ def test_seeds_are_put_together_by_task_and_model():
     assert "no result" in runs_table(results)[-1][-1]
 
 
-def test_the_csv_holds_figures_in_full():
+def test_the_csv_holds_figures_in_full() -> None:
     rows = list(csv.DictReader(io.StringIO(as_csv({"a/0": result(seed=7, speedup=1.23456789), "a/1": None}))))
     assert (rows[0]["seed"], rows[0]["self_speedup"], rows[0]["dollars"]) == ("7", "1.23456789", "0.5")
     assert rows[1]["run"] == "a/1"
@@ -77,7 +78,9 @@ def test_the_csv_holds_figures_in_full():
 
 
 @pytest.mark.parametrize(("summaries", "code"), [([result(), result(seed=1)], None), ([result(), None], 1)])
-def test_the_exit_code_tells_and_the_files_are_there(tmp_path, capsys, summaries, code):
+def test_the_exit_code_tells_and_the_files_are_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], summaries, code: int | None
+) -> None:
     for number, summary in enumerate(summaries):
         job(tmp_path / f"lbm/{number}", summary)
     config = OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path)}}})
@@ -92,7 +95,7 @@ def test_the_exit_code_tells_and_the_files_are_there(tmp_path, capsys, summaries
     assert (tmp_path / "sweep.md").read_text().count("## ") == 2
 
 
-def test_a_sweep_of_which_no_run_began_leaves_nothing_and_exits_like_a_refused_command(tmp_path):
+def test_a_sweep_of_which_no_run_began_leaves_nothing_and_exits_like_a_refused_command(tmp_path: Path) -> None:
     sweep = tmp_path / "sweeps/today/noon"
     config = OmegaConf.create({"hydra": {"sweep": {"dir": str(sweep)}}, "paths": {"outputs": str(tmp_path / "sweeps")}})
     SweepTable().on_multirun_start(config)

@@ -172,7 +172,7 @@ def buffers(run: Sequence[Dispatch]) -> list[Buffer]:
 
 
 @pytest.mark.parametrize("program", programs(), ids=lambda program: f"{program.file.stem}-{program.kernel}")
-def test_what_is_wrong_is_found_and_nothing_else(device, program):
+def test_what_is_wrong_is_found_and_nothing_else(device: Device, program) -> None:
     run = dispatches(device, program)
     try:
         device.run(run, check=True)
@@ -198,14 +198,14 @@ def run_checked(device: Device, source: str, *arguments: Any, timeout: float = 3
     return caught.value
 
 
-def test_findings_survive_the_end_of_the_time(device):
+def test_findings_survive_the_end_of_the_time(device: Device) -> None:
     x = device.buffer(ramp(64))
     error = run_checked(device, "kernel void spins(device float *x) { x[64] = 1; while (x[0] < 1e9) {} }", x, timeout=2)
     assert isinstance(error, DeviceTimeout)
     assert error.findings[0].text.startswith("spins, line 3: write to x[64], beyond the end of buffer 0 'x'")
 
 
-def test_findings_survive_a_crash(device):
+def test_findings_survive_a_crash(device: Device) -> None:
     source = """
     kernel void beyond(device float *x [[buffer(0)]]) { x[64] = 1; }
     kernel void crashes(device float *x [[buffer(0)]]) {
@@ -226,7 +226,7 @@ def test_findings_survive_a_crash(device):
     assert x.array[0] == 5
 
 
-def test_what_is_too_large_to_be_watched_is_said(device):
+def test_what_is_too_large_to_be_watched_is_said(device: Device) -> None:
     x = device.empty((150_000_000,), np.float32)
     source = "kernel void touches(device float *x, uint i [[thread_position_in_grid]]) { x[i * 1000] = x[i] + x[-1]; }"
     error = run_checked(device, source, x)
@@ -236,7 +236,7 @@ def test_what_is_too_large_to_be_watched_is_said(device):
     assert "x[-1]" in kinds["out of bounds"].text
 
 
-def test_a_mistake_that_every_dispatch_makes_is_told_once(device):
+def test_a_mistake_that_every_dispatch_makes_is_told_once(device: Device) -> None:
     x = device.buffer(ramp(64))
     kernel = device.compile("kernel void beyond(device float *x [[buffer(0)]]) { x[64] = 1; }").kernels["beyond"]
     with pytest.raises(DispatchError) as caught:

@@ -31,7 +31,7 @@ BARRIER = "    threadgroup_barrier(mem_flags::mem_threadgroup);"
     ],
     ids=["little", "much", "very much", "little, a stack each", "much, a stack each", "threadgroup"],
 )
-def test_a_run_after_forgetting_finds_what_the_first_one_found(body):
+def test_a_run_after_forgetting_finds_what_the_first_one_found(body) -> None:
     source = f"""#include <metal_stdlib>
 using namespace metal;
 kernel void k(device float *o, uint i [[thread_position_in_grid]], uint l [[thread_index_in_threadgroup]]) {{{body}}}"""
@@ -51,6 +51,6 @@ kernel void k(device float *o, uint i [[thread_position_in_grid]], uint l [[thre
             assert found() <= first + 16  # what calls lie on cannot be overwritten
 
 
-def test_a_device_that_has_not_run_has_nothing_to_forget():
+def test_a_device_that_has_not_run_has_nothing_to_forget() -> None:
     with Device(threads=1) as device:
         device.forget()

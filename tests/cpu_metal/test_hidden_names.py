@@ -34,11 +34,11 @@ def defined(device, names):
     return [name for name, found in zip(names, out.array, strict=False) if found]
 
 
-def test_macros_of_the_host_are_hidden_and_metals_are_not(device):
+def test_macros_of_the_host_are_hidden_and_metals_are_not(device: Device) -> None:
     assert defined(device, TOLD + METALS) == list(METALS)
 
 
-def test_all_that_is_hidden_is_a_name_of_the_host_or_of_opencl(device):
+def test_all_that_is_hidden_is_a_name_of_the_host_or_of_opencl(device: Device) -> None:
     hidden = re.findall(r"^#undef (\w+)$", (INCLUDE / "metal_hidden").read_text(), re.MULTILINE)
     assert set(TOLD) - {"__METAL_CPU__"} <= set(hidden)
     assert not set(METALS) & set(hidden)
@@ -54,6 +54,6 @@ def test_all_that_is_hidden_is_a_name_of_the_host_or_of_opencl(device):
         "__c11_atomic_load(o, 0);",
     ],
 )
-def test_reserved_names_are_refused(device, statement):
+def test_reserved_names_are_refused(device: Device, statement: str) -> None:
     with pytest.raises(CompileError):
         device.compile(f"{HEADER}{KERNEL} {{ {statement} }}")

@@ -30,14 +30,14 @@ def call(kernel, x, **more):
     return kernel(inputs=[x], **given)[0]
 
 
-def test_a_kernel_without_faults_gives_its_outputs(device):
+def test_a_kernel_without_faults_gives_its_outputs(device) -> None:
     source = SUMS.format(barrier=" threadgroup_barrier(mem_flags::mem_threadgroup);")
     kernel = metal_kernel("flip", ["x"], ["y"], source, device=device, check=True)
     x = mx.arange(64, dtype=mx.float16)
     assert mx.array_equal(call(kernel, x, template=[("T", mx.float16)]), x[::-1])
 
 
-def test_lines_are_those_of_the_source(device):
+def test_lines_are_those_of_the_source(device) -> None:
     kernel = metal_kernel("flip", ["x"], ["y"], SUMS.format(barrier=""), device=device, check=True)
     with pytest.raises(DispatchError) as error:
         call(kernel, np.ones(64, np.float32), template=[("T", np.float32)])
@@ -50,7 +50,7 @@ def test_lines_are_those_of_the_source(device):
     assert {finding.line for finding in error.value.findings} <= {store, load}
 
 
-def test_lines_of_the_header_are_said_to_be_so(device):
+def test_lines_of_the_header_are_said_to_be_so(device) -> None:
     source = "y[thread_position_in_grid.x] = neighbour(x, thread_position_in_grid.x);"
     kernel = metal_kernel("next", ["x"], ["y"], source, HEADER, device=device, check=True)
     with pytest.raises(DispatchError) as error:
@@ -59,7 +59,7 @@ def test_lines_of_the_header_are_said_to_be_so(device):
     assert "header line 3: read of x[64], beyond the end of buffer 0 'x' (64 elements" in finding.text
 
 
-def test_outputs_without_a_first_value_are_undefined(device):
+def test_outputs_without_a_first_value_are_undefined(device) -> None:
     source = "y[thread_position_in_grid.x] += x[thread_position_in_grid.x];"
     kernel = metal_kernel("add", ["x"], ["y"], source, device=device, check=True)
     x = np.ones(64, np.float32)

@@ -22,11 +22,11 @@ def pytest_on(text: str, folder: Path) -> str:
     return subprocess.run(command, cwd=folder, env=os.environ, capture_output=True, text=True).stdout
 
 
-def test_the_example_passes(tmp_path):
+def test_the_example_passes(tmp_path: Path) -> None:
     assert "3 passed" in pytest_on(example(), tmp_path)
 
 
-def test_a_kernel_that_is_wrong_fails_it(tmp_path):
+def test_a_kernel_that_is_wrong_fails_it(tmp_path: Path) -> None:
     right, wrong = "c < x_shape[1]", "c < x_shape[1] - 1"
     assert right in example()
     assert "3 failed" in pytest_on(example().replace(right, wrong), tmp_path)

@@ -12,7 +12,7 @@ _BODY = """
 """
 
 
-def test_a_body_is_counted_by_its_own_lines():
+def test_a_body_is_counted_by_its_own_lines() -> None:
     with Device(1) as device:
         kernel = metal_kernel("strided", ["x"], ["y"], _BODY, device=device, profile=True)
         x = np.arange(32 * 4096, dtype=np.float32)
@@ -28,7 +28,7 @@ def test_a_body_is_counted_by_its_own_lines():
     assert predict(kernel.profile, facts_of("M1 Pro")).seconds > 0
 
 
-def test_nothing_is_counted_unless_asked_for():
+def test_nothing_is_counted_unless_asked_for() -> None:
     with Device(1) as device:
         kernel = metal_kernel("k", ["x"], ["y"], "y[thread_position_in_grid.x] = x[0];", device=device)
         kernel(

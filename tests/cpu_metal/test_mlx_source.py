@@ -93,12 +93,12 @@ def of_ours(options, inputs, outputs, template):
 
 @given(calls())
 @settings(max_examples=400, deadline=None)
-def test_any_signature(call):
+def test_any_signature(call) -> None:
     assert of_ours(*call) == of_mlx(*call)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_whole_files_as_they_are_lowered(path):
+def test_whole_files_as_they_are_lowered(path) -> None:
     """The test device runs our text of it, a Mac MLX's."""
     for kernel in lower(parse(path.read_text())).values():
         options = {
@@ -115,7 +115,7 @@ def test_whole_files_as_they_are_lowered(path):
 
 
 @pytest.mark.parametrize("name", ["float16", "float32", "float64", "complex128", "int64", "bool"])
-def test_numpys_arrays_become_the_type_that_mlx_makes_of_them(name):
+def test_numpys_arrays_become_the_type_that_mlx_makes_of_them(name: str) -> None:
     options: dict[str, Any] = {"name": "f", "input_names": ["x"], "output_names": ["y"], "source": "", "header": ""}
     call = {**options, "atomic_outputs": False}, [np.zeros((3, 3), name)], [mx.float32], None
     assert of_ours(*call) == of_mlx(*call)
@@ -136,7 +136,7 @@ def raised(act):
         {"compile_options": {"fast": "yes"}},
     ],
 )
-def test_options_are_refused_in_mlxs_words(options):
+def test_options_are_refused_in_mlxs_words(options) -> None:
     given = {"name": "f", "input_names": [], "output_names": ["y"], "source": "", **options}
     assert raised(lambda: metal_kernel(**given)) == raised(lambda: mx.fast.metal_kernel(**given))
 
@@ -155,7 +155,7 @@ def test_options_are_refused_in_mlxs_words(options):
         {"template": [("T", np.int32(1))]},
     ],
 )
-def test_calls_are_refused_in_mlxs_words(call):
+def test_calls_are_refused_in_mlxs_words(call) -> None:
     options: dict[str, Any] = {"name": "f", "input_names": ["x"], "output_names": ["y"], "source": "y[0] = x[0];"}
     plain = {"inputs": [mx.zeros(3)], "output_shapes": [(1,)], "output_dtypes": [mx.float32]}
     given = {**plain, "grid": (1, 1, 1), "threadgroup": (1, 1, 1), **call}

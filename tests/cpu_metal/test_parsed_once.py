@@ -15,7 +15,7 @@ kernel void twice(device float *x [[buffer(0)]], uint i [[thread_position_in_gri
 
 
 @pytest.fixture
-def counted(monkeypatch):
+def counted(monkeypatch: pytest.MonkeyPatch):
     """Count how often a text was parsed, and how often the rules were checked."""
     calls = {"parse": 0, "rules": 0}
 
@@ -32,7 +32,7 @@ def counted(monkeypatch):
 
 
 @pytest.mark.parametrize(("source", "parses"), [(SOURCE, 1), (parse(SOURCE), 0)], ids=["text", "unit"])
-def test_a_source_is_parsed_at_most_once_checked_or_not(device: Device, counted, source, parses):
+def test_a_source_is_parsed_at_most_once_checked_or_not(device: Device, counted, source, parses: int) -> None:
     kernel = device.compile(source, interface=parse(SOURCE).kernels).kernels["twice"]
     x = device.buffer(np.ones(64, np.float32))
     device.run([Dispatch(kernel, {0: x}, (64,), (64,))])
@@ -41,7 +41,7 @@ def test_a_source_is_parsed_at_most_once_checked_or_not(device: Device, counted,
     assert counted == {"parse": parses, "rules": 1}
 
 
-def test_a_kernel_that_differs_from_the_interface_is_refused(device: Device):
+def test_a_kernel_that_differs_from_the_interface_is_refused(device: Device) -> None:
     other = parse(SOURCE.replace("float", "int"))
     with pytest.raises(CompileError, match="expected 'device int"):
         device.compile(SOURCE, interface=other.kernels)

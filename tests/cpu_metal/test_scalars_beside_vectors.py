@@ -38,7 +38,7 @@ def kernels(device: Device):
     return device.compile(HEADER + KERNELS).kernels
 
 
-def test_halves(device, kernels):
+def test_halves(device: Device, kernels) -> None:
     h = np.linspace(-4, 4, 32).astype(np.float16).reshape(8, 4)
     a = np.linspace(-2, 2, 8).astype(np.float16)
     bound = device.buffer(h), device.buffer(a)
@@ -49,7 +49,7 @@ def test_halves(device, kernels):
     np.testing.assert_allclose(bound[1].array, f * 6 + (f - 1.5) * 3.5, rtol=1e-3, atol=1e-3)
 
 
-def test_bytes(device, kernels):
+def test_bytes(device: Device, kernels) -> None:
     u, c = np.arange(32, dtype=np.uint8).reshape(8, 4) * 8, np.arange(-8, 8, dtype=np.int8).reshape(8, 2) * 8
     bound = device.buffer(u), device.buffer(c)
     device.run([Dispatch(kernels["bytes"], dict(enumerate(bound)), (8,), (8,))])
@@ -60,7 +60,7 @@ def test_bytes(device, kernels):
     np.testing.assert_array_equal(bound[1].array, want)
 
 
-def test_elements_of_packed_vectors_are_assigned(device, kernels):
+def test_elements_of_packed_vectors_are_assigned(device: Device, kernels) -> None:
     p = np.arange(12, dtype=np.float32).reshape(4, 3)
     bound = device.buffer(p), np.array([1, 0.5, 2], np.float16)
     device.run([Dispatch(kernels["packed"], dict(enumerate(bound)), (4,), (4,))])
@@ -72,7 +72,7 @@ def test_elements_of_packed_vectors_are_assigned(device, kernels):
     np.testing.assert_array_equal(bound[0].array, want)
 
 
-def test_what_else_is_wrong_is_told_at_its_place(device):
+def test_what_else_is_wrong_is_told_at_its_place(device: Device) -> None:
     statements = "  h[0] = h[0] * 0.5f * 2.0f + oops; h[1] = h[1] * 2.0f + oops2;"
     body = f"kernel void k(device half4 *h [[buffer(0)]]) {{\n{statements}\n}}\n"
     with pytest.raises(CompileError) as error:

@@ -56,7 +56,7 @@ def seed(evaluator):
 
 
 @pytest.mark.parametrize("task", ["saxpy", "heat2d", "lbm"])
-def test_seed_kernels_are_right_as_kernels_of_mlx(composed, device, task):
+def test_seed_kernels_are_right_as_kernels_of_mlx(composed, device, task: str) -> None:
     sizes = "[{N: 3000}]" if task == "saxpy" else "[{NX: 20, NY: 12, steps: 3}]"
     problem = instantiate(composed(f"task={task}", f"task.sizes={sizes}").task)
     with Evaluator(problem.task, problem.sizes, device, 0, Repeats(1, 2), Stopwatch()) as evaluator:
@@ -65,7 +65,7 @@ def test_seed_kernels_are_right_as_kernels_of_mlx(composed, device, task):
     assert all(size.timing and size.timing.median > 0 for size in evaluation.sizes)
 
 
-def test_the_roofline_is_the_chip_s(evaluator, seed):
+def test_the_roofline_is_the_chip_s(evaluator, seed) -> None:
     evaluation = evaluator.evaluate(seed)
     assert {size.roofline.ceiling for size in evaluation.sizes} == {200}
 
@@ -91,13 +91,13 @@ def test_the_roofline_is_the_chip_s(evaluator, seed):
     ],
     ids=["kernel name", "physics", "cap", "threadgroup memory"],
 )
-def test_a_candidate_is_an_outcome(evaluator, seed, old, new, outcome, message):
+def test_a_candidate_is_an_outcome(evaluator, seed, old, new, outcome: Outcome, message: str) -> None:
     evaluation = evaluator.evaluate(seed.replace(old, new))
     assert evaluation.outcome is outcome, evaluation
     assert message in evaluation.message
 
 
-def test_a_late_compile_error_points_into_the_candidate(evaluator, seed):
+def test_a_late_compile_error_points_into_the_candidate(evaluator, seed) -> None:
     """MLX compiles when it first runs, and its line numbers count from a preamble that is its own."""
     broken = seed.replace("4.0f * u)", "4.0f * velocity)")
     evaluation = evaluator.evaluate(broken)
@@ -108,14 +108,14 @@ def test_a_late_compile_error_points_into_the_candidate(evaluator, seed):
     assert line[diagnostic.column - 1 :].startswith("velocity")
 
 
-def test_an_error_in_a_helper_points_into_the_candidate_too(evaluator, seed):
+def test_an_error_in_a_helper_points_into_the_candidate_too(evaluator, seed) -> None:
     broken = seed.replace("kernel void", "inline float helper(float x) { return y; }\n\nkernel void")
     (diagnostic,) = evaluator.evaluate(broken).diagnostics
     line = broken.splitlines()[diagnostic.line - 1]
     assert line[diagnostic.column - 1 :].startswith("y;")
 
 
-def test_an_endless_loop_costs_its_limit_and_the_worker_and_the_next_run_is_right(composed):
+def test_an_endless_loop_costs_its_limit_and_the_worker_and_the_next_run_is_right(composed) -> None:
     problem = instantiate(composed(*HEAT).task)
     device = apple(time_limit=2.0)
     with Evaluator(problem.task, problem.sizes, device, 0, Repeats(1, 2), Stopwatch()) as evaluator:
@@ -132,7 +132,7 @@ def test_an_endless_loop_costs_its_limit_and_the_worker_and_the_next_run_is_righ
     device.close()
 
 
-def test_a_worker_that_dies_is_a_crash_and_is_replaced(composed):
+def test_a_worker_that_dies_is_a_crash_and_is_replaced(composed) -> None:
     problem = instantiate(composed(*HEAT).task)
     device = apple()
     with Evaluator(problem.task, problem.sizes, device, 0, Repeats(1, 2), Stopwatch()) as evaluator:
@@ -147,12 +147,12 @@ def test_a_worker_that_dies_is_a_crash_and_is_replaced(composed):
     device.close()
 
 
-def test_launch_cost_is_measured_beside_a_run(evaluator, seed):
+def test_launch_cost_is_measured_beside_a_run(evaluator, seed) -> None:
     execution = evaluator.bench(0).bind(evaluator.compile(seed))
     assert execution.launch() > 0
 
 
-def test_no_key_reaches_the_worker(monkeypatch):
+def test_no_key_reaches_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-not-to-be-passed-on")
     device = apple(chip=None)
     with pytest.raises(DeviceError):
@@ -161,25 +161,25 @@ def test_no_key_reaches_the_worker(monkeypatch):
     device.close()
 
 
-def test_a_candidate_that_writes_nothing_is_not_handed_the_last_one_s_result(evaluator, seed):
+def test_a_candidate_that_writes_nothing_is_not_handed_the_last_one_s_result(evaluator, seed) -> None:
     assert evaluator.evaluate(seed).outcome is Outcome.SCORED
     idle = seed.replace(STORE, "    if (alpha < 0) " + STORE.strip())
     assert evaluator.evaluate(idle).outcome is Outcome.WRONG
 
 
-def test_an_unknown_chip_is_refused_with_a_hint():
+def test_an_unknown_chip_is_refused_with_a_hint() -> None:
     device = apple(chip="M77")
     with pytest.raises(UnknownChipError, match=r"device\.ceilings"):
         device.ceilings  # noqa: B018  (a property that raises)
     device.close()
 
 
-def test_ceilings_given_by_hand_need_no_chip():
+def test_ceilings_given_by_hand_need_no_chip() -> None:
     assert apple(chip="M77", ceilings=GivenCeilings(5, 6)).ceilings.bandwidth == 5
 
 
 @pytest.mark.skipif(has_metal(), reason="this machine has Metal")
-def test_without_metal_the_device_says_what_to_use():
+def test_without_metal_the_device_says_what_to_use() -> None:
     device = AppleDevice(ceilings=UNSET)
     with pytest.raises(DeviceError, match="device=cpu"):
         device.name  # noqa: B018  (a property that raises)
@@ -187,7 +187,7 @@ def test_without_metal_the_device_says_what_to_use():
 
 
 @pytest.mark.skipif(has_metal(), reason="this machine has Metal")
-def test_auto_takes_the_software_device_without_metal():
+def test_auto_takes_the_software_device_without_metal() -> None:
     device = choose(math_mode=MathMode.fast, time_limit=1, threads=1, chip=None, gpu_cores=None, ceilings=UNSET)
     assert isinstance(device, CpuDevice)
     device.close()
@@ -196,7 +196,7 @@ def test_auto_takes_the_software_device_without_metal():
 @pytest.mark.apple
 @pytest.mark.skipif(not has_metal(), reason="needs an Apple GPU")
 @pytest.mark.parametrize("task", ["saxpy", "heat2d", "lbm"])
-def test_seed_kernels_are_right_on_the_gpu(composed, task):
+def test_seed_kernels_are_right_on_the_gpu(composed, task: str) -> None:
     problem = instantiate(composed(f"task={task}").task)
     device = AppleDevice(ceilings=UNSET)
     with Evaluator(problem.task, problem.sizes[:1], device, 0, Repeats(), Stopwatch()) as evaluator:
@@ -208,7 +208,7 @@ def test_seed_kernels_are_right_on_the_gpu(composed, task):
 
 @pytest.mark.apple
 @pytest.mark.skipif(not has_metal(), reason="needs an Apple GPU")
-def test_a_compile_error_of_apple_s_compiler_points_into_the_candidate(composed):
+def test_a_compile_error_of_apple_s_compiler_points_into_the_candidate(composed) -> None:
     problem = instantiate(composed("task=saxpy").task)
     device = AppleDevice(ceilings=UNSET)
     broken = problem.task.seed_kernel.replace("x[i] + y[i]", "x[i] + z[i]")

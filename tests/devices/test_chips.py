@@ -13,7 +13,9 @@ from metalsci.devices.apple.chips import UnknownChipError, ceilings_of
         ("Apple M4 Max", None, 546, 17.2),
     ],
 )
-def test_a_chip_is_found_by_the_names_that_systems_give_it(name, cores, bandwidth, tflops):
+def test_a_chip_is_found_by_the_names_that_systems_give_it(
+    name: str, cores: int | None, bandwidth: float, tflops: float
+) -> None:
     ceilings = ceilings_of(name, cores)
     assert ceilings.bandwidth == bandwidth
     assert ceilings.fp32 / 1000 == pytest.approx(tflops, abs=0.05)
@@ -24,7 +26,7 @@ def test_a_chip_is_found_by_the_names_that_systems_give_it(name, cores, bandwidt
     ("name", "cores", "message"),
     [("Apple M99", None, "M5 Ultra"), ("M1 Pro", 15, "14 or 16"), ("M6", None, "clock"), ("llvmpipe", None, "known")],
 )
-def test_an_unknown_chip_is_refused_with_a_hint(name, cores, message):
+def test_an_unknown_chip_is_refused_with_a_hint(name: str, cores: int | None, message: str) -> None:
     with pytest.raises(UnknownChipError, match=message) as refused:
         ceilings_of(name, cores)
     assert "device.ceilings.fp32" in str(refused.value)

@@ -24,7 +24,7 @@ def chain(steps: int, elements: int = 8) -> Program:
     return trace(host, {"u": np.zeros(elements, np.float32)}, parse(STEP).kernels)
 
 
-def test_host_code_becomes_calls_with_typed_scalars():
+def test_host_code_becomes_calls_with_typed_scalars() -> None:
     program = chain(3)
     assert [c.kernel for c in program.calls] == ["step"] * 3
     first, second = program.calls[:2]
@@ -43,19 +43,19 @@ def test_host_code_becomes_calls_with_typed_scalars():
         (lambda i, k: k.step(8, 8, threads=(1, 1, 1), threadgroup=(1, 1, 1), outputs=[((8,), "f4")]), "u_in"),
     ],
 )
-def test_host_code_that_does_not_fit_the_signature_is_refused(host, message):
+def test_host_code_that_does_not_fit_the_signature_is_refused(host, message: str) -> None:
     with pytest.raises((TypeError, AttributeError), match=message):
         trace(host, {"u": np.zeros(8, np.float32)}, parse(STEP).kernels)
 
 
-def test_a_chain_of_steps_needs_two_buffers_beside_its_input():
+def test_a_chain_of_steps_needs_two_buffers_beside_its_input() -> None:
     layout = lay_out(chain(100))
     assert layout.inputs == 1
     assert layout.sizes == (32, 32, 32)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 10])
-def test_no_call_writes_what_it_reads_and_inputs_stay(steps):
+def test_no_call_writes_what_it_reads_and_inputs_stay(steps: int) -> None:
     program = chain(steps)
     layout = lay_out(program)
     for call in program.calls:
@@ -65,7 +65,7 @@ def test_no_call_writes_what_it_reads_and_inputs_stay(steps):
         assert not written & set(range(layout.inputs))
 
 
-def test_a_result_is_kept_while_later_calls_reuse_buffers():
+def test_a_result_is_kept_while_later_calls_reuse_buffers() -> None:
     def host(inputs, kernels):
         def step(u):
             return kernels.step(u, 8, threads=(8, 1, 1), threadgroup=(4, 1, 1), outputs=[(u.shape, u.dtype)])[0]
@@ -93,5 +93,7 @@ def test_a_result_is_kept_while_later_calls_reuse_buffers():
         ((8, 8, 4), 64, (8, 8, 1)),
     ],
 )
-def test_the_host_shrinks_a_group_to_the_declared_limit(group, limit, want):
+def test_the_host_shrinks_a_group_to_the_declared_limit(
+    group: tuple[int, int, int], limit: int | None, want: tuple[int, int, int]
+) -> None:
     assert fit_threadgroup(group, limit) == want

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from pathlib import Path
 
 import msgspec
 import psutil
@@ -39,7 +40,7 @@ def seed(evaluator):
 STORE = "    u_out[c] = u + alpha * (u_in[c - 1] + u_in[c + 1] + u_in[c - NX] + u_in[c + NX] - 4.0f * u);"
 
 
-def test_the_seed_kernel_is_right_and_scored_at_every_size(evaluator, seed):
+def test_the_seed_kernel_is_right_and_scored_at_every_size(evaluator, seed) -> None:
     evaluation = evaluator.evaluate(seed)
     assert evaluation.outcome is Outcome.SCORED
     assert [s.label for s in evaluation.sizes] == ["40×24·6", "33×17·5"]
@@ -51,7 +52,7 @@ def test_the_seed_kernel_is_right_and_scored_at_every_size(evaluator, seed):
     assert {"compile", "kernels"} <= set(evaluation.phases)
 
 
-def test_the_device_says_how_a_kernel_executes(evaluator, seed):
+def test_the_device_says_how_a_kernel_executes(evaluator, seed) -> None:
     assert "vector lanes along x" in evaluator.evaluate(seed).remarks[0]
     barrier = "threadgroup_barrier(mem_flags::mem_none);"
     apart = seed.replace(STORE, f"    if (u_in[c] > 1e30f) {barrier} {barrier}\n" + STORE)
@@ -81,7 +82,9 @@ def test_the_device_says_how_a_kernel_executes(evaluator, seed):
     ],
     ids=["name", "syntax", "kernel name", "type", "physics", "stale", "wild", "threadgroup memory", "endless"],
 )
-def test_a_bad_candidate_is_an_outcome_with_a_message(evaluator, seed, old, new, outcome, message):
+def test_a_bad_candidate_is_an_outcome_with_a_message(
+    evaluator, seed, old, new, outcome: Outcome, message: str
+) -> None:
     assert old in seed
     evaluation = evaluator.evaluate(seed.replace(old, new))
     assert evaluation.outcome is outcome, evaluation
@@ -90,21 +93,21 @@ def test_a_bad_candidate_is_an_outcome_with_a_message(evaluator, seed, old, new,
     assert evaluator.evaluate(seed).outcome is Outcome.SCORED
 
 
-def test_compile_diagnostics_point_into_the_candidate(evaluator, seed):
+def test_compile_diagnostics_point_into_the_candidate(evaluator, seed) -> None:
     broken = seed.replace("4.0f * u)", "4.0f * v)")
     (diagnostic,) = evaluator.evaluate(broken).diagnostics
     line = broken.splitlines()[diagnostic.line - 1]
     assert line[diagnostic.column - 1 :].startswith("v)")
 
 
-def test_an_endless_loop_costs_its_limit_and_its_process(evaluator, seed):
+def test_an_endless_loop_costs_its_limit_and_its_process(evaluator, seed) -> None:
     evaluator.evaluate(seed)
     endless = seed.replace(STORE, "    for (;;) { if (u_in[c] > 1e9f) break; }\n" + STORE)
     me = psutil.Process()
     others = set(me.children(recursive=True))
     watched, done = set(), threading.Event()
 
-    def watch():
+    def watch() -> None:
         while not done.wait(0.05):
             watched.update(set(me.children(recursive=True)) - others)
 
@@ -120,7 +123,7 @@ def test_an_endless_loop_costs_its_limit_and_its_process(evaluator, seed):
     assert not psutil.wait_procs(watched, timeout=5)[1]
 
 
-def test_a_kernel_that_is_right_only_at_some_sizes_is_wrong(evaluator, seed):
+def test_a_kernel_that_is_right_only_at_some_sizes_is_wrong(evaluator, seed) -> None:
     fits = seed.replace(STORE, "    if (NX != 40) { u_out[c] = u; return; }\n" + STORE)
     evaluation = evaluator.evaluate(fits)
     assert evaluation.outcome is Outcome.WRONG
@@ -128,12 +131,12 @@ def test_a_kernel_that_is_right_only_at_some_sizes_is_wrong(evaluator, seed):
     assert evaluation.sizes[1].label in evaluation.message
 
 
-def test_a_cap_on_the_threadgroup_shrinks_the_dispatch(evaluator, seed):
+def test_a_cap_on_the_threadgroup_shrinks_the_dispatch(evaluator, seed) -> None:
     capped = seed.replace("kernel void", "[[max_total_threads_per_threadgroup(64)]] kernel void")
     assert evaluator.evaluate(capped).outcome is Outcome.SCORED
 
 
-def test_a_kernel_that_is_right_only_at_first_is_wrong(composed):
+def test_a_kernel_that_is_right_only_at_first_is_wrong(composed) -> None:
     """It tells by what its output still holds whether it is being verified."""
     cfg = composed("task=saxpy", "task.sizes=[{N: 5000}]", "device.ceilings.bandwidth=10", "device.ceilings.fp32=10")
     problem, device = instantiate(cfg.task), instantiate(cfg.device)
@@ -150,7 +153,7 @@ def test_a_kernel_that_is_right_only_at_first_is_wrong(composed):
     device.close()
 
 
-def test_an_evaluation_survives_json(evaluator, seed):
+def test_an_evaluation_survives_json(evaluator, seed) -> None:
     for source in (seed, seed.replace("alpha *", "2.0f * alpha *"), "kernel void x("):
         evaluation = evaluator.evaluate(source)
         text = msgspec.json.encode(evaluation)
@@ -159,7 +162,7 @@ def test_an_evaluation_survives_json(evaluator, seed):
         json.loads(text)
 
 
-def test_a_duel_compares_neighbours_in_time(evaluator, seed):
+def test_a_duel_compares_neighbours_in_time(evaluator, seed) -> None:
     work = (
         "    float s = 0; for (uint k = 0; k < 2000u + NX; ++k) s += sin(u_in[c] + float(k)); if (s > 1e30f) return;\n"
     )
@@ -172,7 +175,7 @@ def test_a_duel_compares_neighbours_in_time(evaluator, seed):
         assert low <= duel.speedup <= high
 
 
-def test_a_slow_kernel_runs_less_often():
+def test_a_slow_kernel_runs_less_often() -> None:
     def rounds(repeats):
         rounds = []
         for timed in repeats.rounds():
@@ -185,13 +188,13 @@ def test_a_slow_kernel_runs_less_often():
     assert rounds(Repeats(1, 2, 0.0)) == [True] * 2
 
 
-def test_a_duel_with_a_wrong_challenger_has_no_speedup(evaluator, seed):
+def test_a_duel_with_a_wrong_challenger_has_no_speedup(evaluator, seed) -> None:
     duels = confirm(evaluator, seed, seed.replace("alpha *", "0.5f * alpha *"))
     assert [d.challenger.outcome for d in duels] == [Outcome.WRONG, Outcome.WRONG]
     assert speedup_of(duels) == 0
 
 
-def test_the_score_is_a_geometric_mean_and_zero_if_any_size_fails():
+def test_the_score_is_a_geometric_mean_and_zero_if_any_size_fails() -> None:
     def result(fraction, outcome=Outcome.SCORED):
         return SizeResult("n", outcome, timing=Timing((1.0,)), roofline=Roofline(fraction, 1.0, "GB/s"))
 
@@ -201,7 +204,7 @@ def test_the_score_is_a_geometric_mean_and_zero_if_any_size_fails():
 
 
 @pytest.fixture
-def bench(composed, tmp_path):
+def bench(composed, tmp_path: Path):
     """Return a bench of a task at a small size, and the number of references it computed; all of them are kept."""
     cfg = composed("device.ceilings.bandwidth=10", "device.ceilings.fp32=10")
     device = instantiate(cfg.device)
@@ -224,17 +227,17 @@ def bench(composed, tmp_path):
 SMALL_GRID = {"NX": 40, "NY": 24, "steps": 3}
 
 
-def test_another_inputs_seed_is_another_problem(bench):
+def test_another_inputs_seed_is_another_problem(bench) -> None:
     assert bench("heat2d", SMALL_GRID, 1) == 3  # the benchmark's inputs, and two probes
     assert bench("heat2d", SMALL_GRID, 1) == 0
     assert bench("heat2d", SMALL_GRID, 2) == 3
 
 
-def test_no_inputs_are_those_of_every_run(bench):
+def test_no_inputs_are_those_of_every_run(bench) -> None:
     """Compare draws: lbm starts from a bump in the middle, which is moved a little."""
     assert bench("lbm", SMALL_GRID, 1) == 3
     assert bench("lbm", SMALL_GRID, 2) == 3
 
 
-def test_nobody_knows_a_fresh_seed_beforehand():
+def test_nobody_knows_a_fresh_seed_beforehand() -> None:
     assert len({fresh_seed() for _ in range(100)}) == 100

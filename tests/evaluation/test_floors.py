@@ -30,7 +30,7 @@ SHEET = Ceilings(100.0, 3600.0, "data sheet")
         (replace(MEASURED, given=True), Bound.FP32, 1.0, 9e9, False),
     ],
 )
-def test_more_than_the_machine_has(ceilings, bound, reachable, achieved, suspect):
+def test_more_than_the_machine_has(ceilings, bound: Bound, reachable: float, achieved: float, suspect: bool) -> None:
     work = Work(1e9, bound, needed=1e9 / reachable)
     told = beyond_the_machine(Roofline(achieved, 1.0, bound.unit, reachable), work, ceilings)
     assert bool(told) == suspect
@@ -38,7 +38,7 @@ def test_more_than_the_machine_has(ceilings, bound, reachable, achieved, suspect
         assert f"{achieved:.4g} {bound.unit}" in told and told.count(". ") == 0
 
 
-def test_faster_than_an_empty_kernel_once_it_was_measured_again():
+def test_faster_than_an_empty_kernel_once_it_was_measured_again() -> None:
     noisy = iter([3e-6, 9e-6, 9e-6, 9e-6, 9e-6])
     floor = launch_floor(lambda: next(noisy))
     assert floor == 3e-6
@@ -47,7 +47,7 @@ def test_faster_than_an_empty_kernel_once_it_was_measured_again():
     assert "a kernel that does nothing" in below_launch([1e-6], floor, lambda: 3e-6)
 
 
-def test_the_outcome_is_suspect_and_scores_nothing(composed):
+def test_the_outcome_is_suspect_and_scores_nothing(composed) -> None:
     overrides = ("task=saxpy", "task.sizes=[{N: 20000}]", "device=cpu", "device.ceilings.bandwidth=10")
     cfg = composed(*overrides, "device.ceilings.fp32=100")
     problem, device = instantiate(cfg.task), instantiate(cfg.device)

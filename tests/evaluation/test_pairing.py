@@ -31,7 +31,7 @@ def with_store(evaluator, store):
     return changed
 
 
-def test_a_kernel_that_works_ten_times_longer(evaluator):
+def test_a_kernel_that_works_ten_times_longer(evaluator) -> None:
     slow = with_store(
         evaluator,
         "float v = x[i]; for (uint k = 0; k < 400; ++k) v = fma(v, 0.5f, 0.25f); "
@@ -46,13 +46,13 @@ def test_a_kernel_that_works_ten_times_longer(evaluator):
 
 
 @pytest.mark.parametrize("store", ["out[i + 100000000u] = 1.0f;", "out[i] = undeclared;"])
-def test_who_does_not_run_is_not_compared(evaluator, store):
+def test_who_does_not_run_is_not_compared(evaluator, store: str) -> None:
     broken = with_store(evaluator, store)
     with pytest.raises(PairingFailed), Pairing(evaluator).pair(evaluator.task.seed_kernel, broken) as draw:
         draw()
 
 
-def test_who_is_wrong_in_the_end_has_not_won(evaluator):
+def test_who_is_wrong_in_the_end_has_not_won(evaluator) -> None:
     wrong = with_store(evaluator, "out[i] = a * x[i];")
     with pytest.raises(PairingFailed), Pairing(evaluator).pair(evaluator.task.seed_kernel, wrong) as draw:
         draw()

@@ -29,7 +29,7 @@ def parts(composed):
     device.close()
 
 
-def test_the_seed_kernel_has_no_findings(parts):
+def test_the_seed_kernel_has_no_findings(parts) -> None:
     evaluator, sanitizer, seed = parts
     evaluation = Sanitized(evaluator, sanitizer).evaluate(seed)
     assert evaluation.outcome is Outcome.SCORED
@@ -37,7 +37,7 @@ def test_the_seed_kernel_has_no_findings(parts):
     assert evaluation.phases["sanitizer"] > 0
 
 
-def test_a_data_race_whose_results_are_right_is_wrong(parts):
+def test_a_data_race_whose_results_are_right_is_wrong(parts) -> None:
     evaluator, sanitizer, seed = parts
     # One worker in lanes of one: thread after thread.
     racy = seed.replace(
@@ -52,7 +52,7 @@ def test_a_data_race_whose_results_are_right_is_wrong(parts):
     assert "right by luck" in evaluation.message
 
 
-def test_an_access_beyond_a_buffer_is_told_with_its_line(parts):
+def test_an_access_beyond_a_buffer_is_told_with_its_line(parts) -> None:
     evaluator, sanitizer, seed = parts
     beyond = seed.replace(STORE, STORE.replace("u_in[c + NX]", "u_in[c + 2 * NX]"))
     evaluation = Sanitized(evaluator, sanitizer).evaluate(beyond)
@@ -63,7 +63,9 @@ def test_an_access_beyond_a_buffer_is_told_with_its_line(parts):
     assert evaluation.findings[0].text in describe(evaluation, beyond, 1.0)
 
 
-def test_a_candidate_that_does_not_win_is_looked_at_on_small_problems_alone(parts, monkeypatch):
+def test_a_candidate_that_does_not_win_is_looked_at_on_small_problems_alone(
+    parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
     evaluator, sanitizer, seed = parts
     sanitized = Sanitized(evaluator, sanitizer)
     sanitized.evaluate(seed)
@@ -76,7 +78,7 @@ def test_a_candidate_that_does_not_win_is_looked_at_on_small_problems_alone(part
     assert sampled == []
 
 
-def test_an_early_return_before_a_barrier_is_wrong_although_it_does_not_win(parts):
+def test_an_early_return_before_a_barrier_is_wrong_although_it_does_not_win(parts) -> None:
     evaluator, sanitizer, seed = parts
     sanitized = Sanitized(evaluator, sanitizer)
     sanitized.evaluate(seed)
@@ -86,7 +88,7 @@ def test_an_early_return_before_a_barrier_is_wrong_although_it_does_not_win(part
     assert "barrier in divergent control flow" in evaluation.message
 
 
-def test_a_finding_condemns_the_sizes_at_which_it_holds(parts):
+def test_a_finding_condemns_the_sizes_at_which_it_holds(parts) -> None:
     evaluator, _, seed = parts
     right = evaluator.evaluate(seed)
     race = Finding("a race", "data race", 3, undefined=True)
@@ -97,7 +99,7 @@ def test_a_finding_condemns_the_sizes_at_which_it_holds(parts):
     assert unfinished.outcome is Outcome.SUSPECT
 
 
-def test_groups_that_wait_for_one_another_are_not_acquitted(parts):
+def test_groups_that_wait_for_one_another_are_not_acquitted(parts) -> None:
     """On one worker, in the order of groups, the first has always been there before the others."""
     evaluator, sanitizer, seed = parts
     waits = """    device atomic_uint *seen = (device atomic_uint *)u_out;
@@ -108,7 +110,7 @@ def test_groups_that_wait_for_one_another_are_not_acquitted(parts):
     assert not evaluation.outcome.correct
 
 
-def test_a_build_that_fails_says_so_and_ends_nothing(parts):
+def test_a_build_that_fails_says_so_and_ends_nothing(parts) -> None:
     evaluator, _, seed = parts
 
     class Broken:
@@ -117,7 +119,7 @@ def test_a_build_that_fails_says_so_and_ends_nothing(parts):
 
         sample = check
 
-        def close(self):
+        def close(self) -> None:
             pass
 
     evaluation = Sanitized(evaluator, Broken()).evaluate(seed)

@@ -42,14 +42,14 @@ class Snapshot(Observer):
         self._folder: Any = None
         self._archive: Any = None
 
-    def start(self, info):
+    def start(self, info) -> str:
         self._folder = info.folder
         return ""
 
-    def entry(self, archive):
+    def entry(self, archive) -> None:
         self._archive = archive
 
-    def step(self, text):
+    def step(self, text) -> None:
         if text != "held-out gate":
             return
         files = [*self._folder.rglob("*"), *cache().rglob("*")]
@@ -59,7 +59,7 @@ class Snapshot(Observer):
 
 
 @pytest.fixture(scope="module")
-def finished(composed, tmp_path_factory):
+def finished(composed, tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("METALSCI_PACKAGES", "test_leaks")
@@ -83,7 +83,7 @@ def traces(composed):
     return found
 
 
-def test_nothing_of_the_held_out_size_is_there_before_the_gate(finished, composed):
+def test_nothing_of_the_held_out_size_is_there_before_the_gate(finished, composed) -> None:
     _, _, seen, _ = finished
     assert any(name.endswith("_prompt.md") for name in seen) and any(name.endswith("journal.jsonl") for name in seen)
     headers = {
@@ -94,7 +94,7 @@ def test_nothing_of_the_held_out_size_is_there_before_the_gate(finished, compose
         assert found == [], trace
 
 
-def test_the_search_would_find_what_is_there(finished, composed):
+def test_the_search_would_find_what_is_there(finished, composed) -> None:
     """The traces are those of the gate's problem: after the gate they are there."""
     folder, _, _, _ = finished
     assert str(HELD_OUT) in (folder / "gate.json").read_text()
@@ -103,12 +103,12 @@ def test_the_search_would_find_what_is_there(finished, composed):
     assert re.search(traces(composed)["x at 0"], scored["x"].tobytes())
 
 
-def test_the_folder_of_the_run_holds(finished):
+def test_the_folder_of_the_run_holds(finished) -> None:
     folder, _, _, _ = finished
     assert [claim.held for claim in look(folder)] == [Held.HELD]
 
 
-def test_the_gate_studies_the_run_and_leaves_its_seal(finished):
+def test_the_gate_studies_the_run_and_leaves_its_seal(finished) -> None:
     folder, summary, _, place = finished
     environment = {**os.environ, "METALSCI_PACKAGES": "test_leaks", "METALSCI_CACHE": str(place)}
     command = [sys.executable, "-m", "metalsci.gate", f"run={folder}", "--rounds", "3"]
@@ -127,7 +127,7 @@ def test_the_gate_studies_the_run_and_leaves_its_seal(finished):
     ("arguments", "word"),
     [(["folder"], "run=FOLDER"), (["run=/nowhere"], "no run in it"), (["run=/nowhere", "--rounds", "1"], "at least 3")],
 )
-def test_bad_arguments_are_a_sentence(arguments, word, capsys):
+def test_bad_arguments_are_a_sentence(arguments: list[str], word: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2

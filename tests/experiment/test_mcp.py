@@ -44,7 +44,7 @@ async def call(client: Client, tool: str, /, **arguments) -> tuple[str, bool]:
     return "\n".join(texts), bool(result.is_error)
 
 
-def test_an_agent_drives_a_run_and_sees_nothing_held_out(tmp_path):
+def test_an_agent_drives_a_run_and_sees_nothing_held_out(tmp_path: Path) -> None:
     heard: list[str] = []
 
     async def talk(client: Client) -> None:
@@ -83,7 +83,7 @@ def test_an_agent_drives_a_run_and_sees_nothing_held_out(tmp_path):
         assert "heldout" not in text.replace("held-out gate", "")
 
 
-def test_nonsense_is_told_so_and_the_server_goes_on(tmp_path):
+def test_nonsense_is_told_so_and_the_server_goes_on(tmp_path: Path) -> None:
     async def talk(client: Client) -> None:
         for arguments, message in (
             ({"task": "no such"}, "there is no task 'no such'"),
@@ -106,7 +106,7 @@ def test_nonsense_is_told_so_and_the_server_goes_on(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_that_cannot_begin_is_a_sentence(tmp_path):
+def test_a_run_that_cannot_begin_is_a_sentence(tmp_path: Path) -> None:
     async def talk(client: Client) -> None:
         text, is_error = await call(client, "prompt", task="heat2d")
         assert is_error
@@ -116,7 +116,7 @@ def test_a_run_that_cannot_begin_is_a_sentence(tmp_path):
     serve(tmp_path, talk, "strategy=islands", "strategy.islands=0")
 
 
-def test_the_command_speaks_over_standard_input(tmp_path):
+def test_the_command_speaks_over_standard_input(tmp_path: Path) -> None:
     """One session over pipes: nothing but the protocol may stand on standard output."""
     from mcp.client.stdio import StdioServerParameters, stdio_client
 
@@ -131,7 +131,7 @@ def test_the_command_speaks_over_standard_input(tmp_path):
 
 
 @pytest.mark.parametrize("arguments", [["task=lbm"], ["model=claude"], ["nonsense"], ["--evaluations", "-1"]])
-def test_arguments_that_make_no_sense(arguments):
+def test_arguments_that_make_no_sense(arguments: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "metalsci.mcp", *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL
     )

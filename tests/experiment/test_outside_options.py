@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -37,7 +38,7 @@ class Islands:
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     package = tmp_path / "archipelago"
     package.mkdir()
     (package / "__init__.py").write_text("")
@@ -62,7 +63,7 @@ def composed(home):
     return composed
 
 
-def test_it_has_the_defaults_of_its_class_and_can_be_overridden(composed):
+def test_it_has_the_defaults_of_its_class_and_can_be_overridden(composed) -> None:
     assert make(composed(), "strategy").islands == 3
     cfg = composed("strategy.share=0.5")
     assert (cfg.strategy.islands, cfg.strategy.share) == (3, 0.5)
@@ -76,13 +77,13 @@ def test_it_has_the_defaults_of_its_class_and_can_be_overridden(composed):
         ("strategy.share=[1]", "strategy.share"),
     ],
 )
-def test_a_misspelt_key_or_a_wrong_value_is_refused_before_anything_is_made(composed, override, told):
+def test_a_misspelt_key_or_a_wrong_value_is_refused_before_anything_is_made(composed, override: str, told: str) -> None:
     with pytest.raises(ConfigCompositionException) as refusal:
         composed(override)
     assert told in explain(refusal.value)
 
 
-def test_a_yaml_with_a_misspelt_key_is_refused_by_name(composed, home):
+def test_a_yaml_with_a_misspelt_key_is_refused_by_name(composed, home) -> None:
     (home / "conf" / "strategy" / "archipelago.yaml").write_text("_target_: archipelago.islands.Islands\nisland: 3\n")
     with pytest.raises(ConfigCompositionException) as refusal:
         composed()
@@ -91,23 +92,23 @@ def test_a_yaml_with_a_misspelt_key_is_refused_by_name(composed, home):
     assert "did you mean islands?" in told
 
 
-def test_an_added_key_is_checked_against_the_class_that_is_made(composed):
+def test_an_added_key_is_checked_against_the_class_that_is_made(composed) -> None:
     cfg = composed("strategy=one_plus_one", "strategy._target_=archipelago.islands.Islands", "+strategy.islnds=2")
     with pytest.raises(UsageError, match="did you mean islands"):
         refuse_unread(cfg)
 
 
-def test_a_refusal_of_its_class_is_a_sentence(composed):
+def test_a_refusal_of_its_class_is_a_sentence(composed) -> None:
     with pytest.raises(ConfigError, match=r"^strategy: strategy.islands=0: give at least one$"):
         make(composed("strategy.islands=0"), "strategy")
 
 
-def test_a_fault_of_its_class_says_where_it_is(composed):
+def test_a_fault_of_its_class_says_where_it_is(composed) -> None:
     with pytest.raises(ConfigError, match=r"strategy: ZeroDivisionError: .*islands\.py:13"):
         make(composed("strategy.islands=9"), "strategy")
 
 
-def test_a_package_that_nobody_declared_is_not_imported(composed, monkeypatch):
+def test_a_package_that_nobody_declared_is_not_imported(composed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(PACKAGES)
     sys.modules.pop("archipelago", None)
     with pytest.raises(ConfigError, match=r"strategy: _target_ archipelago\.islands\.Islands.*packages=archipelago"):
@@ -115,14 +116,14 @@ def test_a_package_that_nobody_declared_is_not_imported(composed, monkeypatch):
     assert "archipelago" not in sys.modules
 
 
-def test_a_part_of_an_option_is_no_way_around(composed):
+def test_a_part_of_an_option_is_no_way_around(composed) -> None:
     cfg = composed()
     cfg.strategy = {"_target_": "metalsci.search.budget.Budget", "iterations": {"_target_": "os.getpid"}}
     with pytest.raises(ConfigError, match=r"strategy.iterations: _target_ os.getpid is not metalsci's"):
         make(cfg, "strategy")
 
 
-def test_the_command_line_takes_and_explains_it(home):
+def test_the_command_line_takes_and_explains_it(home) -> None:
     env = {**os.environ, "PYTHONPATH": str(home)}
     env.pop(PACKAGES)
     command = [sys.executable, "-m", "metalsci.run", "--config-dir", "conf", "strategy=archipelago"]

@@ -1,6 +1,7 @@
 """`score=measured|predicted|both`, on a machine without a GPU."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ from metalsci.experiment.scored_by import ScoredBy
 from metalsci.experiment.scoring import forecaster_of, on_the_predicted_gpu, promotion_by
 
 
-def test_predicted_times_come_from_the_virtual_gpu(composed):
+def test_predicted_times_come_from_the_virtual_gpu(composed) -> None:
     cfg = on_the_predicted_gpu(composed("score=predicted", "chip=M2 Max", "device=cpu", "device.threads=1"))
     device = make(cfg, "device")
     assert isinstance(device, VirtualDevice) and "M2 Max" in device.name
@@ -22,7 +23,7 @@ def test_predicted_times_come_from_the_virtual_gpu(composed):
     device.close()
 
 
-def test_a_device_that_cannot_be_counted_has_no_predicted_score(composed):
+def test_a_device_that_cannot_be_counted_has_no_predicted_score(composed) -> None:
     with pytest.raises(ConfigError, match="score=predicted counts what cpu_metal executes"):
         on_the_predicted_gpu(composed("score=predicted", "device=apple"))
 
@@ -31,7 +32,7 @@ def test_a_device_that_cannot_be_counted_has_no_predicted_score(composed):
     ("score", "profile", "predicts"),
     [("measured", "false", False), ("measured", "true", True), ("both", "false", True)],
 )
-def test_nothing_is_counted_for_nobody(composed, score, profile, predicts):
+def test_nothing_is_counted_for_nobody(composed, score: str, profile: str, predicts: bool) -> None:
     cfg = composed(f"score={score}", f"prompt.profile={profile}", "device=cpu", "device.threads=1")
     device = CpuDevice(threads=1)
     assert (forecaster_of(cfg, device) is not None) is predicts
@@ -40,7 +41,7 @@ def test_nothing_is_counted_for_nobody(composed, score, profile, predicts):
     device.close()
 
 
-def test_a_search_by_predicted_times_repeats_to_the_letter(tmp_path):
+def test_a_search_by_predicted_times_repeats_to_the_letter(tmp_path: Path) -> None:
     def searched(name: str) -> list[object]:
         folder = tmp_path / name
         metalsci.run(

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import random
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -39,7 +40,7 @@ def honest(folder, number):
     return folder
 
 
-def tamper(folder, number):
+def tamper(folder, number) -> None:
     """Change one file, and in every second folder write a new seal as well."""
     chance = random.Random(number)
     kind = number % 5
@@ -65,7 +66,7 @@ def tamper(folder, number):
         seal(folder)
 
 
-def test_a_hundred_honest_folders_hold_and_a_hundred_tampered_ones_do_not(tmp_path):
+def test_a_hundred_honest_folders_hold_and_a_hundred_tampered_ones_do_not(tmp_path: Path) -> None:
     for number in range(100):
         folder = honest(tmp_path / f"honest{number}", number)
         assert [claim.held for claim in look(folder)] == [Held.HELD]
@@ -77,7 +78,7 @@ def test_a_hundred_honest_folders_hold_and_a_hundred_tampered_ones_do_not(tmp_pa
         assert any(".json" in claim.found or "best.metal" in claim.found for claim in claims)
 
 
-def test_a_changed_file_is_named(tmp_path):
+def test_a_changed_file_is_named(tmp_path: Path) -> None:
     folder = honest(tmp_path / "run", 1)
     (folder / "best.metal").write_text("other")
     (folder / "00_seed.metal").unlink()
@@ -89,7 +90,7 @@ def test_a_changed_file_is_named(tmp_path):
     assert any("best.metal is not" in fault for fault in contradictions(folder))
 
 
-def test_a_broken_line_of_the_journal_is_named(tmp_path):
+def test_a_broken_line_of_the_journal_is_named(tmp_path: Path) -> None:
     folder = honest(tmp_path / "run", 3)
     path = folder / "journal.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
@@ -99,7 +100,7 @@ def test_a_broken_line_of_the_journal_is_named(tmp_path):
     assert last_link(path)
 
 
-def test_a_seal_that_was_taken_away_and_a_folder_that_is_none_say_so(tmp_path):
+def test_a_seal_that_was_taken_away_and_a_folder_that_is_none_say_so(tmp_path: Path) -> None:
     folder = honest(tmp_path / "run", 4)
     (folder / NAME).unlink()
     assert "seal.json is missing" in " ".join(changed(folder))

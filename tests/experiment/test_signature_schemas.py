@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import sys
 from enum import Enum
+from pathlib import Path
 
 import pytest
 from hydra.utils import get_object
@@ -53,7 +54,7 @@ def _wanted(target, name, default):
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_an_option_takes_what_its_class_takes_with_the_same_defaults(target):
+def test_an_option_takes_what_its_class_takes_with_the_same_defaults(target) -> None:
     signature = inspect.signature(get_object(target)).parameters.items()
     # Python gives what inherits from a protocol, and has no __init__, one that takes anything.
     parameters = {name: parameter for name, parameter in signature if name not in ("args", "kwargs")}
@@ -74,14 +75,14 @@ def test_an_option_takes_what_its_class_takes_with_the_same_defaults(target):
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_every_setting_is_explained(target):
+def test_every_setting_is_explained(target) -> None:
     signature = documents(target)
     assert signature and signature.summary
     assert not [parameter.name for parameter in signature.parameters if not parameter.doc]
 
 
 @pytest.fixture
-def package(tmp_path, monkeypatch):
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     home = tmp_path / "outsidepackage"
     home.mkdir()
     (home / "__init__.py").write_text("raise RuntimeError('imported')\n")
@@ -118,7 +119,7 @@ def package(tmp_path, monkeypatch):
     return "outsidepackage"
 
 
-def test_a_signature_outside_is_read_and_nothing_of_it_runs(package):
+def test_a_signature_outside_is_read_and_nothing_of_it_runs(package: str) -> None:
     fields = _fields(f"{package}.things.Child")
     defaults = {name: _default(field) for name, field in fields.items() if not name.startswith("_")}
     part = defaults.pop("part")
@@ -138,13 +139,13 @@ def test_a_signature_outside_is_read_and_nothing_of_it_runs(package):
     assert package not in sys.modules
 
 
-def test_the_words_of_a_docstring_reach_the_settings(package):
+def test_the_words_of_a_docstring_reach_the_settings(package: str) -> None:
     signature = documents(f"{package}.parts.Part")
     assert signature and signature.summary == "A part of something."
     assert {p.name: p.doc for p in signature.parameters if p.doc} == {"first": "one", "second": "two, on two lines"}
 
 
-def test_what_takes_anything_or_has_no_source_has_no_schema(package):
+def test_what_takes_anything_or_has_no_source_has_no_schema(package: str) -> None:
     assert schema_of(f"{package}.things.anything") is None
     assert schema_of("nowhere.at.All") is None
     assert schema_of("numpy.array") is None

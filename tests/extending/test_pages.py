@@ -73,7 +73,7 @@ def follow(page: str, home: Path, *more: str, **environment: str) -> list[Path]:
 
 
 @pytest.mark.parametrize("name", ["strategy", "model", "observer", "device", "transform"])
-def test_the_page_can_be_followed_to_the_letter(name, tmp_path):
+def test_the_page_can_be_followed_to_the_letter(name: str, tmp_path: Path) -> None:
     runs = follow((DOCS / f"{name}.md").read_text(encoding="utf-8"), tmp_path)
     assert runs
     if name == "observer":
@@ -88,7 +88,7 @@ class Service(http.server.BaseHTTPRequestHandler):
 
     asked: list[str]
 
-    def do_POST(self):
+    def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         allowed = self.headers["Authorization"] == "Bearer secret-of-the-page"
         user = body["messages"][-1]["content"]
@@ -104,7 +104,7 @@ class Service(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def log_message(self, *_):
+    def log_message(self, *_) -> None:
         pass
 
 
@@ -117,7 +117,7 @@ def service():
     server.shutdown()
 
 
-def test_the_provider_page_can_be_followed_and_its_key_stays_inside(service, tmp_path):
+def test_the_provider_page_can_be_followed_and_its_key_stays_inside(service, tmp_path: Path) -> None:
     page = (DOCS / "provider.md").read_text(encoding="utf-8")
     address = f"model.transport.base_url=http://127.0.0.1:{service.server_port}"
     (run,) = follow(page, tmp_path, address, MISTRAL_API_KEY="secret-of-the-page")
@@ -128,7 +128,7 @@ def test_the_provider_page_can_be_followed_and_its_key_stays_inside(service, tmp
             assert b"secret-of-the-page" not in path.read_bytes(), path
 
 
-def test_without_a_key_the_run_says_which_variable_to_set(tmp_path):
+def test_without_a_key_the_run_says_which_variable_to_set(tmp_path: Path) -> None:
     page = (DOCS / "provider.md").read_text(encoding="utf-8")
     write_files(page, tmp_path)
     env = {**os.environ, "PYTHONPATH": str(tmp_path), "METALSCI_ENV": str(tmp_path / "none")}
@@ -139,7 +139,7 @@ def test_without_a_key_the_run_says_which_variable_to_set(tmp_path):
     assert "set MISTRAL_API_KEY in the environment" in done.stderr
 
 
-def test_every_kind_has_a_page_and_the_index_names_it():
+def test_every_kind_has_a_page_and_the_index_names_it() -> None:
     index = (DOCS / "README.md").read_text(encoding="utf-8")
     pages = {path.name for path in DOCS.glob("*.md")} - {"README.md"}
     assert pages == {f"{k}.md" for k in ("task", "strategy", "model", "provider", "device", "observer", "transform")}

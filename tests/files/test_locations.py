@@ -3,17 +3,21 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from metalsci.files.locations import cache, ensure_cache
 
 
-def test_a_cache_that_takes_files_is_used(tmp_path, monkeypatch):
+def test_a_cache_that_takes_files_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("METALSCI_CACHE", str(tmp_path / "new" / "cache"))
     assert ensure_cache() == ""
     assert cache() == tmp_path / "new" / "cache"
     assert list(cache().iterdir()) == []
 
 
-def test_a_cache_that_cannot_be_written_gives_way_to_a_temporary_one(tmp_path, monkeypatch):
+def test_a_cache_that_cannot_be_written_gives_way_to_a_temporary_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("METALSCI_CACHE", str(tmp_path / "file" / "cache"))
     told = ensure_cache()

@@ -5,6 +5,7 @@ import resource
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Never
 
 import pytest
 
@@ -34,14 +35,14 @@ def disk_of_a_hundred_bytes():
 
 
 @pytest.mark.parametrize("durable", [True, False])
-def test_what_is_written_is_read_back_and_nothing_else_is_left(tmp_path, durable):
+def test_what_is_written_is_read_back_and_nothing_else_is_left(tmp_path: Path, durable: bool) -> None:
     assert write_bytes(tmp_path / "a", b"one", durable=durable) == tmp_path / "a"
     write_bytes(tmp_path / "a", b"two", durable=durable)
     assert (tmp_path / "a").read_bytes() == b"two"
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
-def test_a_full_disk_leaves_the_old_file_and_no_scratch(tmp_path):
+def test_a_full_disk_leaves_the_old_file_and_no_scratch(tmp_path: Path) -> None:
     path = write_bytes(tmp_path / "gate.json", b"old")
     with disk_of_a_hundred_bytes(), pytest.raises(OSError, match="large"):
         write_bytes(path, bytes(200))
@@ -49,10 +50,10 @@ def test_a_full_disk_leaves_the_old_file_and_no_scratch(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["gate.json"]
 
 
-def test_a_writer_that_fails_leaves_the_old_file(tmp_path):
+def test_a_writer_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     path = write_bytes(tmp_path / "a", b"old")
 
-    def half(file):
+    def half(file) -> Never:
         file.write(b"new")
         raise KeyboardInterrupt
 
@@ -62,25 +63,25 @@ def test_a_writer_that_fails_leaves_the_old_file(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
-def test_text_is_utf_8_with_its_own_line_ends_and_any_string_can_be_written(tmp_path):
+def test_text_is_utf_8_with_its_own_line_ends_and_any_string_can_be_written(tmp_path: Path) -> None:
     path = write_text(tmp_path / "a", "µ\r\n\ud800\n")
     assert path.read_bytes() == "µ\r\n?\n".encode()
 
 
-def test_a_record_comes_back(tmp_path):
+def test_a_record_comes_back(tmp_path: Path) -> None:
     path = write_json(tmp_path / "a.json", Point(1))
     assert read_json(path, Point) == Point(1)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"x": "one"}', b'{"y": 1}', b"\xff\xfe", bytes(64)])
-def test_an_unreadable_record_counts_as_absent(tmp_path, content):
+def test_an_unreadable_record_counts_as_absent(tmp_path: Path, content) -> None:
     (tmp_path / "a.json").write_bytes(content)
     assert read_json(tmp_path / "a.json", Point) is None
     assert read_json(tmp_path / "nowhere.json", Point) is None
     assert read_json(tmp_path, Point) is None
 
 
-def test_every_text_file_is_read_and_written_with_its_encoding_named():
+def test_every_text_file_is_read_and_written_with_its_encoding_named() -> None:
     """Else the user's locale decides, and a console in ASCII ends in a UnicodeDecodeError."""
     silent = [
         f"{path.relative_to(PACKAGE)}:{node.lineno}"

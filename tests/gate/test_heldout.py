@@ -38,7 +38,7 @@ def judge(composed):
     device.close()
 
 
-def test_a_faster_kernel_generalizes(judge):
+def test_a_faster_kernel_generalizes(judge) -> None:
     result = judge(lambda seed: seed, seed_kernel=judge.seed.replace(STORE, SLOW + STORE))
     assert result.verdict is Verdict.GENERALIZES
     assert result.heldout_speedup > 1.05
@@ -47,14 +47,14 @@ def test_a_faster_kernel_generalizes(judge):
     assert result.size == "200×120·20"
 
 
-def test_a_kernel_that_is_slow_at_other_sizes_regresses(judge):
+def test_a_kernel_that_is_slow_at_other_sizes_regresses(judge) -> None:
     slow_elsewhere = "    if (NX != NY) {\n" + SLOW + "    }\n"
     result = judge(lambda seed: seed.replace(STORE, slow_elsewhere + STORE))
     assert result.verdict is Verdict.REGRESSES
     assert result.heldout_speedup < 0.95
 
 
-def test_a_kernel_that_is_wrong_at_other_sizes_is_wrong(judge):
+def test_a_kernel_that_is_wrong_at_other_sizes_is_wrong(judge) -> None:
     result = judge(lambda seed: seed.replace("u_in[c - NX] + u_in[c + NX]", "u_in[c - NY] + u_in[c + NY]"))
     assert result.verdict is Verdict.WRONG
     assert result.heldout_speedup is None
@@ -62,7 +62,7 @@ def test_a_kernel_that_is_wrong_at_other_sizes_is_wrong(judge):
     assert "elements" in result.incumbent.detail
 
 
-def test_a_kernel_that_crashes_at_other_sizes_is_wrong(judge):
+def test_a_kernel_that_crashes_at_other_sizes_is_wrong(judge) -> None:
     result = judge(lambda seed: seed.replace(STORE, "    if (NX != NY) u_out[c + (1u << 28)] = u;\n" + STORE))
     assert result.verdict is Verdict.WRONG
     assert "u_out[" in result.findings[0].text
@@ -70,7 +70,7 @@ def test_a_kernel_that_crashes_at_other_sizes_is_wrong(judge):
     assert result.incumbent.outcome is Outcome.CRASHED
 
 
-def test_a_seed_kernel_that_fails_is_an_error_not_a_verdict(judge):
+def test_a_seed_kernel_that_fails_is_an_error_not_a_verdict(judge) -> None:
     with pytest.raises(GateError, match="200×120"):
         judge(lambda seed: seed, seed_kernel=judge.seed.replace("alpha *", "2.0f * alpha *"))
 
@@ -79,21 +79,21 @@ def test_a_seed_kernel_that_fails_is_an_error_not_a_verdict(judge):
     ("speedup", "verdict"),
     [(1.05, Verdict.GENERALIZES), (1.0499, Verdict.TIED), (0.95, Verdict.TIED), (0.9499, Verdict.REGRESSES)],
 )
-def test_verdicts_turn_at_their_bounds(speedup, verdict):
+def test_verdicts_turn_at_their_bounds(speedup: float, verdict: Verdict) -> None:
     assert HeldOutGate().verdict(speedup, (speedup, speedup)) is verdict
 
 
 @pytest.mark.parametrize(("speedup", "quartiles"), [(1.3, (0.9, 1.8)), (0.8, (0.6, 1.1))])
-def test_where_noise_decides_nothing_is_decided(speedup, quartiles):
+def test_where_noise_decides_nothing_is_decided(speedup: float, quartiles: tuple[float, float]) -> None:
     assert HeldOutGate().verdict(speedup, quartiles) is Verdict.UNDECIDED
 
 
-def test_the_seed_kernel_against_itself_is_tied(judge):
+def test_the_seed_kernel_against_itself_is_tied(judge) -> None:
     assert judge(lambda seed: seed).verdict is Verdict.TIED
     assert judge(lambda seed: "// the same\n" + seed).evidence == "it is the seed kernel"
 
 
-def test_what_cannot_be_built_or_bound_is_a_verdict(judge):
+def test_what_cannot_be_built_or_bound_is_a_verdict(judge) -> None:
     assert judge(lambda seed: seed + "\nerror").verdict is Verdict.WRONG
     memory = "    threadgroup float t[16384]; t[i % 16384] = 1.0f; if (t[i % 16384] > 2.0f) return;\n"
     result = judge(lambda seed: seed.replace(STORE, memory + STORE))
@@ -101,19 +101,19 @@ def test_what_cannot_be_built_or_bound_is_a_verdict(judge):
     assert "hreadgroup memory" in result.evidence
 
 
-def test_a_race_at_the_held_out_size_alone_is_unsound(judge):
+def test_a_race_at_the_held_out_size_alone_is_unsound(judge) -> None:
     racy = "    if (NX == 200u && i > 1) u_out[c - 1] = u_out[c - 1] + 0.0f;\n"
     result = judge(lambda seed: seed.replace(STORE, STORE + "\n" + racy))
     assert result.verdict in (Verdict.UNSOUND, Verdict.WRONG)
     assert result.findings or result.evidence
 
 
-def test_the_reason_names_the_sizes_of_the_source():
+def test_the_reason_names_the_sizes_of_the_source() -> None:
     named = reason("if (NX == 256u || NX == 1024u) {}", [Size("a", {"NX": 256}), Size("b", {"NX": 1024})],
                    Size("h", {"NX": 768}))  # fmt: skip
     assert "names 256 and 1024" in named
 
 
-def test_a_result_survives_json(judge):
+def test_a_result_survives_json(judge) -> None:
     result = judge(lambda seed: seed)
     assert msgspec.json.decode(msgspec.json.encode(result), type=GateResult) == result

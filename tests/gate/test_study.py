@@ -1,6 +1,7 @@
 """Candidates of finished runs at the held-out size, and what is said of groups of them."""
 
 import math
+from pathlib import Path
 
 import pytest
 from hydra.utils import instantiate
@@ -21,7 +22,7 @@ def candidate(score, phi, *, winner=False, heldout=Outcome.SCORED, speedup=1.2):
     return StudiedCandidate(1, score, True, winner, heldout, phi=phi, speedup=speedup)
 
 
-def test_shares_and_bits_have_exact_intervals():
+def test_shares_and_bits_have_exact_intervals() -> None:
     half = share(4, 8)
     assert (half.value, half.count) == (0.5, 8)
     assert half.low == pytest.approx(0.1570, abs=1e-3) and half.high == pytest.approx(0.8430, abs=1e-3)
@@ -33,7 +34,7 @@ def test_shares_and_bits_have_exact_intervals():
     assert share(0, 0).value is None
 
 
-def test_ranks_correlate_within_a_run():
+def test_ranks_correlate_within_a_run() -> None:
     rising = [(float(i), float(i) ** 2) for i in range(12)]
     assert spearman(rising) == pytest.approx(1)
     assert spearman([(1.0, 2.0), (2.0, 2.0)]) is None
@@ -43,7 +44,7 @@ def test_ranks_correlate_within_a_run():
     assert rank_correlation([rising[:3]]).value is None
 
 
-def test_groups_by_task_model_and_strategy():
+def test_groups_by_task_model_and_strategy() -> None:
     good, slow = candidate(0.2, 0.1), candidate(0.5, 0.05, speedup=0.7)
     wrong = candidate(0.4, None, heldout=Outcome.WRONG, winner=True)
     runs = [
@@ -63,7 +64,7 @@ def test_groups_by_task_model_and_strategy():
     assert picture.startswith("<svg") and picture.count("<circle") == 2 and "study only" in picture
 
 
-def test_candidates_are_judged_at_the_held_out_size(composed):
+def test_candidates_are_judged_at_the_held_out_size(composed) -> None:
     cfg = composed(*SMALL, "device=cpu", "device.ceilings.bandwidth=10", "device.ceilings.fp32=100")
     problem, device = instantiate(cfg.task), instantiate(cfg.device)
     seed = problem.task.seed_kernel
@@ -83,7 +84,7 @@ def test_candidates_are_judged_at_the_held_out_size(composed):
     assert found[1].phi is None and found[1].detail
 
 
-def test_a_folder_without_a_run_and_a_run_that_goes_on_are_refused(tmp_path):
+def test_a_folder_without_a_run_and_a_run_that_goes_on_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no run in it"):
         run_folders([tmp_path])
     (tmp_path / "journal.jsonl").touch()

@@ -44,19 +44,19 @@ def _judge(composed, *overrides, seed_kernel=None, incumbent=LONE, **settings):
         device.close()
 
 
-def test_a_cpu_s_kernel_is_predicted_slower(composed):
+def test_a_cpu_s_kernel_is_predicted_slower(composed) -> None:
     transfer = _judge(composed).transfer
     assert transfer.order is PredictedOrder.SLOWER
     assert transfer.speedup < 0.5
     assert "of lanes at work" in transfer.why and transfer.gpu == "M1 Pro"
 
 
-def test_another_chip_or_none_can_be_asked_for(composed):
+def test_another_chip_or_none_can_be_asked_for(composed) -> None:
     assert _judge(composed, chip="M2 Max").transfer.gpu == "M2 Max"
     assert _judge(composed, transfer=False).transfer is None
 
 
-def test_the_virtual_gpu_s_verdict_is_predicted(composed):
+def test_the_virtual_gpu_s_verdict_is_predicted(composed) -> None:
     result = _judge(composed, "device=virtual")
     assert result.verdict is Verdict.REGRESSES
     assert result.evidence.startswith("predicted 0.") and result.evidence.endswith("on M1 Pro")
@@ -74,7 +74,7 @@ def _measured(verdict, speedup):
 SLOWER = Transfer("M1 Pro", 0.08, PredictedOrder.SLOWER, "3 % of lanes at work")
 
 
-def test_faster_here_and_predicted_slower_there_would_not_transfer():
+def test_faster_here_and_predicted_slower_there_would_not_transfer() -> None:
     told = with_transfer(_measured(Verdict.GENERALIZES, 13.6), SLOWER)
     assert told.verdict is Verdict.WOULD_NOT_TRANSFER
     assert told.evidence.startswith("generalizes here; predicted 0.08× on M1 Pro (3 % of lanes at work); 13.60x")
@@ -89,7 +89,7 @@ def test_faster_here_and_predicted_slower_there_would_not_transfer():
         (Verdict.WRONG, SLOWER, False),
     ],
 )
-def test_any_other_verdict_stays(verdict, transfer, says):
+def test_any_other_verdict_stays(verdict: Verdict, transfer, says: bool) -> None:
     told = with_transfer(_measured(verdict, 1.5), transfer)
     assert told.verdict is verdict and told.transfer is transfer
     assert (" here; predicted" in told.evidence) is says
@@ -99,6 +99,8 @@ def test_any_other_verdict_stays(verdict, transfer, says):
     ("speedup", "order", "verdict"),
     [(1.15, PredictedOrder.UNDECIDED, Verdict.UNDECIDED), (1.5, PredictedOrder.FASTER, Verdict.GENERALIZES)],
 )
-def test_a_predicted_duel_within_1_2_times_is_undecided(speedup, order, verdict):
+def test_a_predicted_duel_within_1_2_times_is_undecided(
+    speedup: float, order: PredictedOrder, verdict: Verdict
+) -> None:
     told = as_predicted(_measured(Verdict.GENERALIZES, speedup), Transfer("M1 Pro", speedup, order))
     assert told.verdict is verdict

@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from provider_server import Format, Line, ProviderServer
@@ -21,7 +22,7 @@ def serve() -> Iterator[Callable[..., ProviderServer]]:
 
 
 @pytest.fixture(autouse=True)
-def keys(monkeypatch, tmp_path):
+def keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Set keys that are none, and no .env file of the machine's user."""
     key_ring.cache_clear()
     monkeypatch.setenv("METALSCI_ENV", str(tmp_path / "no.env"))

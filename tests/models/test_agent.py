@@ -49,7 +49,7 @@ def outcome(response: Response) -> Outcome | None:
     return read_answer(response, KERNELS).outcome
 
 
-def test_it_works_with_its_tools_and_hands_in(tmp_path):
+def test_it_works_with_its_tools_and_hands_in(tmp_path: Path) -> None:
     script = f"""
         import json, pathlib, subprocess
         def tool(*words):
@@ -80,13 +80,13 @@ def test_it_works_with_its_tools_and_hands_in(tmp_path):
     assert "check 1 none.metal: " in said
 
 
-def test_a_kernel_that_lies_there_at_the_end_is_handed_in_and_unknown_costs_are_unknown(tmp_path):
+def test_a_kernel_that_lies_there_at_the_end_is_handed_in_and_unknown_costs_are_unknown(tmp_path: Path) -> None:
     response = attempt(tmp_path, f"open('kernel.metal', 'w').write({BETTER!r})")
     assert read_answer(response, KERNELS).source == BETTER
     assert response.cost is None
 
 
-def test_it_is_told_what_to_do_and_where(tmp_path):
+def test_it_is_told_what_to_do_and_where(tmp_path: Path) -> None:
     agent = Agent(command=["sh", "-c", "echo '{prompt}' in '{workspace}' '{other}'; exit 3"])
     response = agent.propose(Prompt("", "", 3, PARENT), ModelCall(folder=tmp_path))
     assert "Read TASK.md in this folder" in response.text
@@ -123,14 +123,14 @@ def test_it_is_told_what_to_do_and_where(tmp_path):
     ],
     ids=["hangs", "floods", "fills the disk", "dies", "fails", "does nothing", "links out", "pipe"],
 )
-def test_what_goes_wrong_is_an_outcome(tmp_path, script, settings, expected, message):
+def test_what_goes_wrong_is_an_outcome(tmp_path: Path, script: str, settings, expected: Outcome, message: str) -> None:
     response = attempt(tmp_path, script, **settings)
     answer = read_answer(response, KERNELS)
     assert (answer.source, answer.outcome) == (None, expected)
     assert message in answer.message
 
 
-def test_what_was_handed_in_before_it_hung_counts(tmp_path):
+def test_what_was_handed_in_before_it_hung_counts(tmp_path: Path) -> None:
     script = f"""
         import pathlib, subprocess, time
         pathlib.Path("kernel.metal").write_text({BETTER!r})
@@ -140,7 +140,7 @@ def test_what_was_handed_in_before_it_hung_counts(tmp_path):
     assert read_answer(attempt(tmp_path, script, minutes=0.03), KERNELS).source == BETTER
 
 
-def test_nothing_that_it_started_outlives_it(tmp_path):
+def test_nothing_that_it_started_outlives_it(tmp_path: Path) -> None:
     script = """
         import subprocess, sys
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
@@ -154,7 +154,7 @@ def test_nothing_that_it_started_outlives_it(tmp_path):
 
 
 @needs_landlock
-def test_it_writes_nowhere_else_and_reads_neither_sizes_nor_the_run(tmp_path):
+def test_it_writes_nowhere_else_and_reads_neither_sizes_nor_the_run(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     script = f"""
         import os, pathlib
@@ -183,7 +183,7 @@ def test_it_writes_nowhere_else_and_reads_neither_sizes_nor_the_run(tmp_path):
     assert not (tmp_path / "stray").exists()
 
 
-def test_requests_that_make_no_sense_are_told_so(tmp_path):
+def test_requests_that_make_no_sense_are_told_so(tmp_path: Path) -> None:
     script = """
         import os, socket
         for line in (b"{", b"[]", b'{"tool": 3}', b'{"tool": "heldout"}', b'{"tool": "submit"}', b"[" * 100_000, b""):
@@ -200,14 +200,14 @@ def test_requests_that_make_no_sense_are_told_so(tmp_path):
     ]
 
 
-def test_it_gets_the_keys_that_it_was_given_and_no_others(tmp_path, monkeypatch):
+def test_it_gets_the_keys_that_it_was_given_and_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOY_API_KEY", "sk-toy")
     monkeypatch.setenv("OTHER_API_KEY", "sk-other")
     attempt(tmp_path, "import os; print([k for k in os.environ if k.endswith('_KEY')])", keys=["TOY_API_KEY"])
     assert (tmp_path / "03_agent.log").read_text() == "['TOY_API_KEY']\n"
 
 
-def test_a_budget_that_is_over_starts_nobody_and_one_that_ends_is_no_failure_of_the_agent(tmp_path):
+def test_a_budget_that_is_over_starts_nobody_and_one_that_ends_is_no_failure_of_the_agent(tmp_path: Path) -> None:
     with pytest.raises(DeadlineError):
         attempt(tmp_path, "pass", ModelCall(folder=tmp_path, deadline=time.monotonic() - 1))
     assert not (tmp_path / "03_workspace").exists()
@@ -215,7 +215,7 @@ def test_a_budget_that_is_over_starts_nobody_and_one_that_ends_is_no_failure_of_
         attempt(tmp_path, "import time; time.sleep(600)", ModelCall(folder=tmp_path, deadline=time.monotonic() + 0.3))
 
 
-def test_a_command_that_there_is_not_dies_with_its_name(tmp_path):
+def test_a_command_that_there_is_not_dies_with_its_name(tmp_path: Path) -> None:
     response = Agent(command=["no-such-agent"]).propose(Prompt("", "", 3, PARENT), ModelCall(folder=tmp_path))
     assert outcome(response) is Outcome.AGENT_DIED
     assert "no-such-agent: No such file" in response.text
@@ -230,17 +230,17 @@ def test_a_command_that_there_is_not_dies_with_its_name(tmp_path):
         ({"evaluations": -1}, r"model\.evaluations=-1"),
     ],
 )
-def test_settings_that_cannot_be(settings, named):
+def test_settings_that_cannot_be(settings, named: str) -> None:
     with pytest.raises(ValueError, match=named):
         Agent(**{"command": ["x"], **settings})
 
 
-def test_what_it_may_cost_is_what_the_settings_say():
+def test_what_it_may_cost_is_what_the_settings_say() -> None:
     assert Agent(command=["x"], tokens=5, dollars=2.0).worst_case(Prompt("", "", 1, "")) == Expense(5, 2.0)
     assert Agent(command=["x"]).worst_case(Prompt("", "", 1, "")).dollars is None
 
 
-def test_a_long_folder_name_is_no_obstacle(tmp_path):
+def test_a_long_folder_name_is_no_obstacle(tmp_path: Path) -> None:
     folder = tmp_path / ("x" * 120)
     folder.mkdir()
     assert (

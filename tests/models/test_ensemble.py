@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from hydra.utils import instantiate
@@ -34,14 +35,14 @@ def ensemble(policy: Policy, *members: Offline, weights: dict[str, float] | None
     return Ensemble(members=named, policy=policy, weights=weights or even, exploration=0.5, seed=0)
 
 
-def test_it_is_a_model_like_any_other_that_learns():
+def test_it_is_a_model_like_any_other_that_learns() -> None:
     model = ensemble(Policy.weights, Offline("a", 0))
     assert isinstance(model, LanguageModel)
     assert isinstance(model, Learner)
     assert model.worst_case(Prompt("", "", 1, "")) == Expense()
 
 
-def test_members_are_drawn_by_weight(tmp_path):
+def test_members_are_drawn_by_weight(tmp_path: Path) -> None:
     a, b, never = Offline("a", 0), Offline("b", 1000), Offline("never", 0)
     model = ensemble(Policy.weights, a, b, never, weights={"a": 3, "b": 1, "never": 0})
     done = search(tmp_path, model, Budget(200))
@@ -50,7 +51,7 @@ def test_members_are_drawn_by_weight(tmp_path):
     assert {e.reply.model for e in done.archive.proposals if e.reply} == {"a", "b"}
 
 
-def test_draws_depend_on_the_seed_and_the_iteration_alone():
+def test_draws_depend_on_the_seed_and_the_iteration_alone() -> None:
     def draws(seed: int) -> list[str]:
         choice = Weighted({"a": 1, "b": 1}, seed)
         return [choice.choose(i) for i in range(20)]
@@ -59,14 +60,14 @@ def test_draws_depend_on_the_seed_and_the_iteration_alone():
     assert draws(1) != draws(2)
 
 
-def test_the_bandit_comes_to_ask_the_member_that_pays(tmp_path):
+def test_the_bandit_comes_to_ask_the_member_that_pays(tmp_path: Path) -> None:
     useful, useless = Offline("useful", 0), Offline("useless", -1000)
     search(tmp_path, ensemble(Policy.bandit, useful, useless), Budget(40))
     assert len(useful.asked) > 2 * len(useless.asked)
     assert useless.asked
 
 
-def test_the_bandit_counts_what_an_improvement_costs():
+def test_the_bandit_counts_what_an_improvement_costs() -> None:
     bandit = Bandit(["dear", "cheap"], 0.2, seed=0)
     asked: Counter[str] = Counter()
     for iteration in range(1, 60):
@@ -76,14 +77,14 @@ def test_the_bandit_counts_what_an_improvement_costs():
     assert asked["cheap"] > 3 * asked["dear"]
 
 
-def test_an_unknown_cost_is_taken_for_the_dearest():
+def test_an_unknown_cost_is_taken_for_the_dearest() -> None:
     bandit = Bandit(["known", "unknown"], 0.0, seed=0)
     for member, cost in (("known", 1.0), ("known", 3.0), ("unknown", None)):
         bandit.learn(member, 0.1, cost)
     assert bandit._arms["unknown"].cost == 2.0
 
 
-def test_a_resumed_bandit_goes_on_as_it_would_have(tmp_path):
+def test_a_resumed_bandit_goes_on_as_it_would_have(tmp_path: Path) -> None:
     def members() -> tuple[Offline, Offline]:
         return Offline("a", 0), Offline("b", 2)
 
@@ -101,12 +102,12 @@ def test_a_resumed_bandit_goes_on_as_it_would_have(tmp_path):
     ("weights", "message"),
     [({"a": 1.0}, "for each of a, b"), ({"a": 1.0, "b": -1.0}, "at least 0"), ({"a": 0.0, "b": 0.0}, "all 0")],
 )
-def test_weights_that_do_not_fit_are_refused(weights, message):
+def test_weights_that_do_not_fit_are_refused(weights, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ensemble(Policy.weights, Offline("a", 0), Offline("b", 0), weights=weights)
 
 
-def test_the_three_providers_together(composed, serve, tmp_path):
+def test_the_three_providers_together(composed, serve, tmp_path: Path) -> None:
     servers = {
         "claude": serve(Anthropic(), Say(fence(1))),
         "gpt": serve(OpenAIResponses(), Say(fence(2))),

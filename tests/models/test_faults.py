@@ -19,11 +19,11 @@ from metalsci.models.http.provider_fault import FaultKind, of_status, retry_afte
         ({"retry-after": "Sun, 06 Nov 1994 08:49:37 GMT"}, 0.0),
     ],
 )
-def test_what_a_server_asks_to_wait(headers, seconds):
+def test_what_a_server_asks_to_wait(headers, seconds: float | None) -> None:
     assert retry_after(headers) == seconds
 
 
-def test_a_date_is_so_many_seconds_away():
+def test_a_date_is_so_many_seconds_away() -> None:
     assert retry_after({"retry-after": email.utils.formatdate(time.time() + 30, usegmt=True)}) == pytest.approx(
         30, abs=2
     )
@@ -46,5 +46,5 @@ def test_a_date_is_so_many_seconds_away():
         (400, "content_filter", FaultKind.FILTERED),
     ],
 )
-def test_the_code_in_the_body_tells_more_than_the_status(status, code, kind):
+def test_the_code_in_the_body_tells_more_than_the_status(status: int, code: str | None, kind: FaultKind) -> None:
     assert of_status(status, "x", code).kind is kind

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,13 +21,13 @@ KEY = "METALSCI_LOCAL_API_KEY"
 
 
 @pytest.fixture
-def env_file(tmp_path, monkeypatch):
+def env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = tmp_path / "metalsci.env"
     monkeypatch.setenv("METALSCI_ENV", str(path))
     return path
 
 
-def test_a_key_is_taken_out_of_the_environment_that_children_inherit(monkeypatch):
+def test_a_key_is_taken_out_of_the_environment_that_children_inherit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KEY, "from-the-environment")
     ring = KeyRing()
     assert ring.find([KEY]) == "from-the-environment"
@@ -36,20 +37,20 @@ def test_a_key_is_taken_out_of_the_environment_that_children_inherit(monkeypatch
     assert ring.find([KEY]) == "from-the-environment"  # for the next run of a sweep
 
 
-def test_a_key_may_stand_in_a_file(env_file, monkeypatch):
+def test_a_key_may_stand_in_a_file(env_file, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(KEY, raising=False)
     env_file.write_text(f"# mine\nexport {KEY}='from a file'\nOTHER=x\n")
     assert KeyRing().find([KEY]) == "from a file"
     assert KEY not in os.environ
 
 
-def test_the_environment_comes_before_the_file(env_file, monkeypatch):
+def test_the_environment_comes_before_the_file(env_file, monkeypatch: pytest.MonkeyPatch) -> None:
     env_file.write_text(f"{KEY}=from-a-file\n")
     monkeypatch.setenv(KEY, "from-the-environment")
     assert KeyRing().find([KEY]) == "from-the-environment"
 
 
-def test_what_is_missing_is_named_with_both_places(env_file):
+def test_what_is_missing_is_named_with_both_places(env_file) -> None:
     ring = KeyRing()
     with pytest.raises(
         ModelError, match=r"set A_KEY or B_KEY in the environment, or write A_KEY=… into .*metalsci.env"
@@ -57,12 +58,12 @@ def test_what_is_missing_is_named_with_both_places(env_file):
         ring.demand(["A_KEY", "B_KEY"], "some-model")
 
 
-def test_an_empty_variable_is_no_key(env_file, monkeypatch):
+def test_an_empty_variable_is_no_key(env_file, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KEY, "")
     assert KeyRing().find([KEY]) is None
 
 
-def test_keys_are_struck_out_of_texts(env_file, monkeypatch):
+def test_keys_are_struck_out_of_texts(env_file, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "first-secret")
     env_file.write_text(f"{KEY}=second-secret\n")
     ring = KeyRing()
@@ -89,7 +90,7 @@ def small(serve):
     return make
 
 
-def test_a_model_is_checked_with_one_tiny_call(small):
+def test_a_model_is_checked_with_one_tiny_call(small) -> None:
     model, server = small(Say("ready"))
     assert check(model).startswith("a-model said 'ready' in ")
     assert check(model).endswith("1300 tokens, $0.0012")
@@ -98,12 +99,12 @@ def test_a_model_is_checked_with_one_tiny_call(small):
     assert "output_config" not in body
 
 
-def test_a_check_says_what_is_wrong(small):
+def test_a_check_says_what_is_wrong(small) -> None:
     model, _ = small(Fail(401, "authentication_error"))
     with pytest.raises(ModelError, match="check ANTHROPIC_API_KEY"):
         check(model)
 
 
-def test_a_model_that_answers_by_the_kernel_is_checked_too(small):
+def test_a_model_that_answers_by_the_kernel_is_checked_too(small) -> None:
     model, _ = small(Say(fence(1)))
     assert "Idea 1." in check(model)

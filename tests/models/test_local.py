@@ -95,7 +95,7 @@ def connect(settings, serve):
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 @pytest.mark.parametrize("thoughts_in", ["reasoning_content", "reasoning", "text"])
 @pytest.mark.parametrize("choices_at_end", [True, False])
-def test_an_answer_of_any_of_the_servers(connect, stream, thoughts_in, choices_at_end):
+def test_an_answer_of_any_of_the_servers(connect, stream: bool, thoughts_in: str, choices_at_end: bool) -> None:
     form = Chat(thoughts_in, choices_at_end)
     model, server = connect(form, Say("Hello, this is it.", "Let me think."), stream=stream)
     with model:
@@ -113,7 +113,7 @@ def test_an_answer_of_any_of_the_servers(connect, stream, thoughts_in, choices_a
     assert headers["authorization"] == "Bearer none"
 
 
-def test_templates_without_a_system_message_and_settings_of_a_server_s_own(connect, composed):
+def test_templates_without_a_system_message_and_settings_of_a_server_s_own(connect, composed) -> None:
     base = composed("model=local", "+model.extra.top_k=20").model
     overrides = ["system_role=false", "model=mine", "seed=null", "temperature=null"]
     model, server = connect(Chat(), Say("Hello."), overrides=overrides, base=base)
@@ -125,7 +125,7 @@ def test_templates_without_a_system_message_and_settings_of_a_server_s_own(conne
     assert not {"seed", "temperature"} & set(body)
 
 
-def test_a_key_for_a_server_that_wants_one(connect, monkeypatch):
+def test_a_key_for_a_server_that_wants_one(connect, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("METALSCI_LOCAL_API_KEY", "local-secret")
     model, server = connect(Chat(), Say("Hello."))
     with model:
@@ -134,7 +134,7 @@ def test_a_key_for_a_server_that_wants_one(connect, monkeypatch):
     assert "METALSCI_LOCAL_API_KEY" not in os.environ
 
 
-def test_a_stream_that_ends_without_a_reason_broke_off(connect):
+def test_a_stream_that_ends_without_a_reason_broke_off(connect) -> None:
     """mlx_lm.server closes the connection when it is done, so a clean end says nothing."""
 
     class Unfinished(Chat):
@@ -147,7 +147,7 @@ def test_a_stream_that_ends_without_a_reason_broke_off(connect):
     assert (response.text, response.stop) == ("Half of an answ", Stop.CUT)
 
 
-def test_what_passes_by_itself_is_tried_again(connect):
+def test_what_passes_by_itself_is_tried_again(connect) -> None:
     faults = [Fail(503, message="loading the model"), Garble(), Hang(), Cut("")]
     model, server = connect(Chat(), *faults, Say("Hello."), attempts=5)
     with model:
@@ -155,14 +155,14 @@ def test_what_passes_by_itself_is_tried_again(connect):
     assert len(server.requests) == 5
 
 
-def test_a_server_that_is_not_there(connect):
+def test_a_server_that_is_not_there(connect) -> None:
     url = f"http://127.0.0.1:{free_port()}/v1"
     model, _ = connect(Chat(), Say("nobody hears"), base_url=url)
     with model, pytest.raises(ModelError, match=rf"{url} does not answer after 3 attempts.*refused"):
         model.propose(PROMPT)
 
 
-def test_a_whole_search(connect, tmp_path):
+def test_a_whole_search(connect, tmp_path: Path) -> None:
     model, _ = connect(Chat("text"), Say(fence(1), "hm"), Cut(fence(2)[:50], "hm"), Say(fence(2)[50:]))
     with model:
         done = search(tmp_path, model, Budget(2))
@@ -182,7 +182,7 @@ def test_a_whole_search(connect, tmp_path):
         ("", "", ""),
     ],
 )
-def test_thoughts_within_the_text(said, thoughts, text, size):
+def test_thoughts_within_the_text(said: str, thoughts: str, text: str, size: int) -> None:
     thinking = Thinking()
     cut = [said[i : i + size] for i in range(0, len(said), size)]
     events = [*thinking.split(map(Text, cut)), *thinking.rest()]
@@ -206,7 +206,7 @@ time.sleep(600)
 
 
 @pytest.fixture
-def command(tmp_path) -> list[str]:
+def command(tmp_path: Path) -> list[str]:
     script, here = tmp_path / "server.py", Path(__file__).parent
     script.write_text(SERVE.format(folders=[str(here), str(here.parent / "search")]))
     return ["{python}", str(script), "{port}"]
@@ -216,7 +216,7 @@ def descendants() -> set[psutil.Process]:
     return set(psutil.Process().children(recursive=True))
 
 
-def test_a_server_is_started_for_the_run_and_gone_after_it(settings, command):
+def test_a_server_is_started_for_the_run_and_gone_after_it(settings, command: list[str]) -> None:
     before = descendants()
     model = instantiate(OmegaConf.merge(settings, {"serve": command, "serve_timeout": 60}))
     with model:
@@ -227,14 +227,14 @@ def test_a_server_is_started_for_the_run_and_gone_after_it(settings, command):
     assert not psutil.wait_procs(started, timeout=5)[1]
 
 
-def test_a_server_that_dies_says_its_last_words(settings):
+def test_a_server_that_dies_says_its_last_words(settings) -> None:
     words = [sys.executable, "-c", "import sys; print('no such weights'); sys.exit(3)", "{port}"]
     model = instantiate(OmegaConf.merge(settings, {"serve": words}))
     with pytest.raises(ModelError, match=r"(?s)ended with status 3.*no such weights"), model:
         pass
 
 
-def test_a_server_that_never_answers_is_stopped(settings):
+def test_a_server_that_never_answers_is_stopped(settings) -> None:
     before = descendants()
     words = [sys.executable, "-c", "import time; print('loading', flush=True); time.sleep(600)", "{port}"]
     model = instantiate(OmegaConf.merge(settings, {"serve": words, "serve_timeout": 0.5}))
@@ -246,7 +246,7 @@ def test_a_server_that_never_answers_is_stopped(settings):
         time.sleep(0.05)
 
 
-def test_a_server_that_dies_in_the_middle_is_not_asked_again(settings, command):
+def test_a_server_that_dies_in_the_middle_is_not_asked_again(settings, command: list[str]) -> None:
     changes = {"serve": command, "serve_timeout": 60, "transport": QUICK}
     model = instantiate(OmegaConf.merge(settings, changes))
     before = descendants()
@@ -257,24 +257,24 @@ def test_a_server_that_dies_in_the_middle_is_not_asked_again(settings, command):
             model.propose(PROMPT)
 
 
-def test_a_server_that_is_not_installed(settings):
+def test_a_server_that_is_not_installed(settings) -> None:
     model = instantiate(OmegaConf.merge(settings, {"serve": ["no-such-server", "{port}"]}))
     with pytest.raises(ModelError, match="is it installed"), model:
         pass
 
 
-def test_a_server_whose_package_is_not_installed_says_what_to_install(settings):
+def test_a_server_whose_package_is_not_installed_says_what_to_install(settings) -> None:
     model = instantiate(OmegaConf.merge(settings, {"serve": ["{python}", "-m", "no_such.server", "{port}"]}))
     with pytest.raises(ModelError, match="pip install no-such"), model:
         pass
 
 
-def test_mlx_lm_serves_the_named_weights(composed):
+def test_mlx_lm_serves_the_named_weights(composed) -> None:
     cfg = composed("model=mlx_lm", "model.model=some/weights").model
     assert re.fullmatch(r"\{python\} -m mlx_lm.server --model some/weights --port \{port\}", " ".join(cfg.serve))
     assert instantiate(cfg).name == "some/weights"
 
 
-def test_a_server_must_be_told_its_port(settings):
+def test_a_server_must_be_told_its_port(settings) -> None:
     with pytest.raises(Exception, match="port"):
         instantiate(OmegaConf.merge(settings, {"serve": ["llama-server"]}))

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from toy_search import SEED, fence, search
@@ -28,7 +29,7 @@ class Scripted:
 
 
 @pytest.fixture
-def recorded(tmp_path):
+def recorded(tmp_path: Path):
     """Make a run of three iterations; the second answer was cut off and continued."""
     text = fence(3)
     answers = [
@@ -43,13 +44,13 @@ def recorded(tmp_path):
 
 
 @pytest.fixture
-def again(tmp_path):
+def again(tmp_path: Path):
     folder = tmp_path / "again"
     folder.mkdir()
     return folder
 
 
-def test_the_search_is_the_same_and_costs_nothing(recorded, again):
+def test_the_search_is_the_same_and_costs_nothing(recorded, again) -> None:
     folder, first = recorded
     done = search(again, Replay(run=str(folder), strict=True), Budget(3))
     assert [(e.source, e.score) for e in done.archive.entries] == [(e.source, e.score) for e in first.archive.entries]
@@ -73,7 +74,7 @@ def prompts(folder):
     return {p.name: p.read_text() for p in folder.glob("*_prompt.md")}
 
 
-def test_other_timings_change_nothing_of_a_replay(tmp_path, again, noisy):
+def test_other_timings_change_nothing_of_a_replay(tmp_path: Path, again, noisy) -> None:
     """A better kernel comes first, so that a replay by its own timings would keep another incumbent."""
     folder = tmp_path / "recorded"
     folder.mkdir()
@@ -88,50 +89,50 @@ def test_other_timings_change_nothing_of_a_replay(tmp_path, again, noisy):
     assert len(prompts(again)) == 4
 
 
-def test_a_loose_replay_takes_the_answers_and_judges_anew(recorded, again, noisy):
+def test_a_loose_replay_takes_the_answers_and_judges_anew(recorded, again, noisy) -> None:
     done = search(again, Replay(run=str(recorded[0]), strict=False), Budget(3), evaluate=noisy)
     assert [e.score for e in done.archive.entries] == [1.0, 2.0, 3.0, 0.0]
     assert [e.source for e in done.archive.entries] == [e.source for e in recorded[1].archive.entries]
 
 
-def test_what_was_not_recorded_is_judged(recorded, noisy):
+def test_what_was_not_recorded_is_judged(recorded, noisy) -> None:
     evaluate = as_recorded(read_recording(recorded[0] / "journal.jsonl"), noisy)
     assert evaluate(SEED.replace("= 0", "= 8"), print).score == 1.0
     assert evaluate(SEED, print).score == 1.0  # as recorded; the second of the noisy ones would be 2
 
 
-def test_an_answer_to_a_prompt_that_says_something_else_is_refused(recorded, again):
+def test_an_answer_to_a_prompt_that_says_something_else_is_refused(recorded, again) -> None:
     builder = PromptBuilder(history=0)
     with pytest.raises(ModelError, match="iteration 2 asks for something else"):
         search(again, Replay(run=str(recorded[0]), strict=True), Budget(3), prompts=builder)
 
 
-def test_the_end_of_the_recording_ends_the_search(recorded, again):
+def test_the_end_of_the_recording_ends_the_search(recorded, again) -> None:
     done = search(again, Replay(run=str(recorded[0]), strict=True), Budget(9))
     assert done.ended_by == "answers"
     assert len(done.archive.proposals) == 3
 
 
-def test_a_replay_can_be_stopped_and_resumed(recorded, again):
+def test_a_replay_can_be_stopped_and_resumed(recorded, again) -> None:
     search(again, Replay(run=str(recorded[0]), strict=True), Budget(1))
     done = search(again, Replay(run=str(recorded[0]), strict=True), Budget(3))
     assert [e.score for e in done.archive.entries] == [1.0, 2.0, 4.0, 0.0]
 
 
-def test_an_answer_to_another_prompt_is_refused_unless_allowed(recorded):
+def test_an_answer_to_another_prompt_is_refused_unless_allowed(recorded) -> None:
     other = Prompt("another system prompt", "user", 1, "kernel")
     with pytest.raises(ModelError, match=r"iteration 1 asks for something else.*model\.strict=false"):
         Replay(run=str(recorded[0]), strict=True).propose(other)
     assert Replay(run=str(recorded[0]), strict=False).propose(other).text == fence(1)
 
 
-def test_a_recording_that_was_killed_is_read_as_far_as_it_goes(recorded, again):
+def test_a_recording_that_was_killed_is_read_as_far_as_it_goes(recorded, again) -> None:
     journal = recorded[0] / "journal.jsonl"
     journal.write_bytes(journal.read_bytes() + b'{"type":"answered","iter')
     assert len(search(again, Replay(run=str(journal), strict=True), Budget(9)).archive.proposals) == 3
 
 
-def test_what_is_no_recording_is_refused_with_its_name(tmp_path):
+def test_what_is_no_recording_is_refused_with_its_name(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="run=FOLDER"):
         Replay(run=None, strict=True)
     with pytest.raises(ValueError, match="nowhere is not the folder of a recorded run"):

@@ -5,6 +5,7 @@ import threading
 import time
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ QUICK = {"timeout": 2.0, "attempts": 3, "first_wait": 0.01, "longest_wait": 0.02
 
 
 @pytest.fixture(autouse=True)
-def keys(monkeypatch):
+def keys(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY"):
         monkeypatch.setenv(variable, "k")
 
@@ -43,7 +44,9 @@ def make(composed, option: str, url: str, **settings) -> RemoteModel:
         ("gemini", Google(), "", {"serviceTier": "flex"}),
     ],
 )
-def test_flex_is_asked_for_and_costs_half(composed, serve, option, form, prefix, sent):
+def test_flex_is_asked_for_and_costs_half(
+    composed, serve, option: str, form: Google | OpenAIResponses, prefix: str, sent
+) -> None:
     server = serve(form, Say("Hello."), Say("Hello."))
     costs: list[tuple[Any, Any]] = []
     for tier in ("standard", "flex"):
@@ -55,7 +58,7 @@ def test_flex_is_asked_for_and_costs_half(composed, serve, option, form, prefix,
     assert not sent.keys() & bodies[0].keys()
 
 
-def test_what_stays_the_same_is_marked_for_the_cache(composed, serve):
+def test_what_stays_the_same_is_marked_for_the_cache(composed, serve) -> None:
     server = serve(Anthropic(), Say("Hello."), Say("Hello."))
     for cache in (True, False):
         with make(composed, "claude", server.url, cache=cache) as model:
@@ -68,14 +71,14 @@ def test_what_stays_the_same_is_marked_for_the_cache(composed, serve):
     assert plain == PROMPT.user
 
 
-def test_written_and_read_tokens_have_their_prices():
+def test_written_and_read_tokens_have_their_prices() -> None:
     price = Price(4.0, 0.4, 20.0)
     assert price.of(Usage(input=1_000_000, written=1_000_000)) == pytest.approx(5.0)
     assert price.of(Usage(input=1_000_000, cached=1_000_000)) == pytest.approx(0.4)
     assert price.at(Tier.batch) == Price(2.0, 0.2, 10.0)
 
 
-def test_the_worst_case_counts_what_may_be_written(composed):
+def test_the_worst_case_counts_what_may_be_written(composed) -> None:
     with_cache, without = (make(composed, "claude", "http://x", cache=cache) for cache in (True, False))
     dearer, cheaper = (model.worst_case(PROMPT).dollars for model in (with_cache, without))
     assert dearer is not None and cheaper is not None
@@ -132,7 +135,7 @@ def succeeded() -> dict[str, Any]:
     return {"type": "succeeded", "message": message}
 
 
-def test_a_batch_is_awaited_and_one_that_was_asked_for_is_not_asked_for_again(composed, tmp_path):
+def test_a_batch_is_awaited_and_one_that_was_asked_for_is_not_asked_for_again(composed, tmp_path: Path) -> None:
     batches = Batches(3, succeeded())
     call = ModelCall(folder=tmp_path)
     with make(composed, "claude", batches.url, tier="batch", batch_poll=0.01) as model:
@@ -147,7 +150,7 @@ def test_a_batch_is_awaited_and_one_that_was_asked_for_is_not_asked_for_again(co
     batches.server.shutdown()
 
 
-def test_a_batch_that_failed_is_a_sentence_and_can_be_asked_for_again(composed, tmp_path):
+def test_a_batch_that_failed_is_a_sentence_and_can_be_asked_for_again(composed, tmp_path: Path) -> None:
     failed = {"type": "errored", "error": {"type": "error", "error": {"type": "api_error", "message": "overloaded"}}}
     batches = Batches(0, failed)
     with (
@@ -167,6 +170,6 @@ def test_a_batch_that_failed_is_a_sentence_and_can_be_asked_for_again(composed, 
         ("gemini", "batch", r"model\.tier=batch: Google takes standard, flex here"),
     ],
 )
-def test_a_tier_that_there_is_not_is_refused(composed, option, tier, message):
+def test_a_tier_that_there_is_not_is_refused(composed, option: str, tier: str, message: str) -> None:
     with pytest.raises(Exception, match=message):
         make(composed, option, "http://x", tier=tier)

@@ -25,7 +25,7 @@ def found(source):
         "device const float in[] [[buffer(0)]]",
     ],
 )
-def test_names_spelling_and_order_are_free(parameters):
+def test_names_spelling_and_order_are_free(parameters: str) -> None:
     assert found(f"using real = float; kernel void step({parameters}) {{}}\nkernel void another() {{}}") == []
 
 
@@ -72,11 +72,11 @@ def test_names_spelling_and_order_are_free(parameters):
         ),
     ],
 )
-def test_buffers_must_agree(parameters, message):
+def test_buffers_must_agree(parameters: str, message: str) -> None:
     assert found(f"kernel void step({parameters}) {{}}") == [message]
 
 
-def test_a_missing_kernel_is_named_with_its_signature():
+def test_a_missing_kernel_is_named_with_its_signature() -> None:
     (message,) = found("kernel void stepp(device const float *u_in) {}")
     assert message == (
         "1:13: error: kernel 'step' is missing: expected 'kernel void step(device const float *u_in, "

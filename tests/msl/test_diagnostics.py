@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from metalsci.msl.diagnostics import CompileError, Diagnostic, Finding, Severity, render
+from metalsci.msl.diagnostics import CompileError, Diagnostic, Finding, Severity, Style, render
 
 SOURCE = "kernel void f() {\n\tint x = `v`;\n}\n"
 ERROR = Diagnostic(Severity.ERROR, 2, 10, "use of undeclared identifier 'v'")
@@ -24,24 +24,24 @@ WHOLE = Diagnostic(Severity.WARNING, 0, 0, "no kernel")
         ),
     ],
 )
-def test_each_style_shows_place_and_message(style, text):
+def test_each_style_shows_place_and_message(style: Style, text: str) -> None:
     assert render([ERROR, WHOLE], SOURCE, style) == text
 
 
-def test_a_file_stands_before_line_and_column():
+def test_a_file_stands_before_line_and_column() -> None:
     assert render([ERROR], file="mine.metal") == "mine.metal:2:10: error: use of undeclared identifier 'v'"
 
 
-def test_a_line_beyond_the_source_is_not_quoted():
+def test_a_line_beyond_the_source_is_not_quoted() -> None:
     beyond = Diagnostic(Severity.ERROR, 99, 1, "expected '}'")
     assert render([beyond], SOURCE, "caret") == "99:1: error: expected '}'"
 
 
-def test_an_error_without_diagnostics_still_has_a_message():
+def test_an_error_without_diagnostics_still_has_a_message() -> None:
     assert str(CompileError([])) == "refused without a diagnostic"
 
 
-def test_a_finding_is_data_in_json_and_a_sentence_as_text():
+def test_a_finding_is_data_in_json_and_a_sentence_as_text() -> None:
     finding = Finding("f, line 3: data race on x[0]", "data race", 3)
     assert str(finding) == "f, line 3: data race on x[0]"
     encoded = msgspec.json.encode(finding)

@@ -35,13 +35,13 @@ def primitives(function, *arrays):
     return [e for e in events if e["type"] == "primitive" and e["name"] == "CustomKernel"]
 
 
-def test_module_imports_only_mlx():
+def test_module_imports_only_mlx() -> None:
     tree = ast.parse(export(SAXPY))
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     assert [ast.unparse(node) for node in imports] == ["import mlx.core as mx"]
 
 
-def test_docstrings_say_what_the_caller_supplied():
+def test_docstrings_say_what_the_caller_supplied() -> None:
     text = export(
         SAXPY,
         facts={"run": "outputs/7", "score": "0.81 of the ceiling", "gate": "generalizes"},
@@ -67,7 +67,7 @@ def test_docstrings_say_what_the_caller_supplied():
     assert module["saxpy"].__kwdefaults__["threadgroup"] == (256, 1, 1)
 
 
-def test_function_converts_its_arguments_and_asks_for_the_outputs():
+def test_function_converts_its_arguments_and_asks_for_the_outputs() -> None:
     saxpy = load(export(SAXPY))["saxpy"]
     (call,) = primitives(
         lambda x: saxpy(x, x, 2, 7, out_shape=(3, 4), grid=(12, 1, 1), threadgroup=(4, 1, 1)), mx.zeros((12,), mx.int32)
@@ -79,12 +79,12 @@ def test_function_converts_its_arguments_and_asks_for_the_outputs():
 
 
 @pytest.mark.parametrize("mode", MathMode)
-def test_math_mode_is_the_runs(mode):
+def test_math_mode_is_the_runs(mode) -> None:
     assert f'compile_options={{"math_mode": "{mode.value}"}}' in export(SAXPY, math_mode=mode)
 
 
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
-def test_source_is_that_of_the_lowered_kernel(path, emitted):
+def test_source_is_that_of_the_lowered_kernel(path, emitted) -> None:
     kernels = lower(parse(path.read_text()))
     module = load(export_python(kernels.values(), title=path.stem))
     for kernel in kernels.values():
@@ -109,7 +109,7 @@ def _squeezed(text):
     return [line.rstrip() for line in text.splitlines() if line.strip()]
 
 
-def test_it_computes_what_the_file_says():
+def test_it_computes_what_the_file_says() -> None:
     """Only the last step is replaced: the software device runs the source that MLX would send to Metal."""
     saxpy = load(export(SAXPY))["saxpy"]
     x, y = np.arange(64, dtype=np.float32), np.ones(64, np.float32)
@@ -126,7 +126,7 @@ def test_it_computes_what_the_file_says():
         assert np.array_equal(out.array, np.where(np.arange(64) < 60, 2.5 * x + y, 0))
 
 
-def test_names_that_python_or_the_module_has_are_changed():
+def test_names_that_python_or_the_module_has_are_changed() -> None:
     source = """\
 kernel void lambda(device const float *in, constant uint &grid, device float *mx, device float *mx_shape) {
     mx[0] = in[grid];
@@ -136,19 +136,19 @@ kernel void lambda(device const float *in, constant uint &grid, device float *mx
     assert function.__code__.co_varnames[:6] == ("in_", "grid_", "mx__shape", "mx_shape_shape", "grid", "threadgroup")
 
 
-def test_atomic_outputs_start_at_zero():
+def test_atomic_outputs_start_at_zero() -> None:
     module = load(export("kernel void f(device const float *x, device atomic_uint *n) {}"))
     assert module["f"].__kwdefaults__["init_value"] == 0
 
 
 @pytest.mark.parametrize("comment", ['/* """ */', "/* \\ */", '// "', "/* \\n \\x41 {0} %s */", "// ²"])
-def test_any_text_survives(comment):
+def test_any_text_survives(comment: str) -> None:
     source = f"kernel void f(device const float *x, device float *y) {{ y[0] = x[0]; {comment}\n}}"
     tree = ast.parse(export(source))
     strings = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     assert any(comment in text for text in strings)
 
 
-def test_titles_and_facts_cannot_end_the_docstring():
+def test_titles_and_facts_cannot_end_the_docstring() -> None:
     module = load(export_python([], title='a """ b \\', facts={"x": 'y"""'}))
     assert "'''" in module["__doc__"]

@@ -114,7 +114,7 @@ def compare(device, emitted, source: str, run: Run) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
-def test_lowered_kernel_gives_what_the_file_gives(path, device, emitted):
+def test_lowered_kernel_gives_what_the_file_gives(path, device: Device, emitted) -> None:
     source = path.read_text()
     unit = parse(source)
     assert check(unit) == ()
@@ -124,7 +124,7 @@ def test_lowered_kernel_gives_what_the_file_gives(path, device, emitted):
 
 
 @pytest.mark.parametrize("path", SEEDS, ids=[path.parent.name for path in SEEDS])
-def test_lowered_seed_kernel_gives_what_the_seed_gives(path, device, emitted):
+def test_lowered_seed_kernel_gives_what_the_seed_gives(path, device: Device, emitted) -> None:
     """On a grid of 16 in every direction, with arrays that hold some fields of it."""
     source = path.read_text()
     for kernel in lower(parse(source)).values():

@@ -27,7 +27,7 @@ def emit(emitted, kernel, size=64):
     return emitted(kernel, inputs, outputs)
 
 
-def test_worked_example(emitted):
+def test_worked_example(emitted) -> None:
     """The one of docs/mlx.md."""
     kernel = only("""\
 #include <metal_stdlib>
@@ -79,7 +79,7 @@ constant float G = 9.81f;
 
 
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
-def test_mlx_declares_each_argument_once_with_the_type_the_prologue_expects(path, emitted):
+def test_mlx_declares_each_argument_once_with_the_type_the_prologue_expects(path, emitted) -> None:
     for kernel in lower(parse(path.read_text())).values():
         text = emit(emitted, kernel)
         (generated,) = parse(text).kernels
@@ -92,7 +92,7 @@ def test_mlx_declares_each_argument_once_with_the_type_the_prologue_expects(path
 
 
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
-def test_every_line_of_header_and_body_leads_back_to_the_file(path, emitted):
+def test_every_line_of_header_and_body_leads_back_to_the_file(path, emitted) -> None:
     source = path.read_text()
     lines = source.splitlines()
     for kernel in lower(parse(source)).values():
@@ -112,7 +112,7 @@ def test_every_line_of_header_and_body_leads_back_to_the_file(path, emitted):
         assert mapped >= source.encode()[slice(*body)].count(b"\n")
 
 
-def test_text_of_mlx_leads_nowhere(emitted):
+def test_text_of_mlx_leads_nowhere(emitted) -> None:
     kernel = only("kernel void f(device float4 *x, uint i [[thread_position_in_grid]]) { x[i] = 0; }")
     text = emit(emitted, kernel)
     lines = text.splitlines()
@@ -123,7 +123,7 @@ def test_text_of_mlx_leads_nowhere(emitted):
     assert kernel.locate("something else", 1, 1) is None
 
 
-def test_columns_lead_back_too(emitted):
+def test_columns_lead_back_too(emitted) -> None:
     source = "// ²\nconstant float A = 1; kernel void f(device float *x) { x[0] = undefined; }\n"
     kernel = only(source)
     text = emit(emitted, kernel)
@@ -132,7 +132,7 @@ def test_columns_lead_back_too(emitted):
     assert source.splitlines()[line - 1][column - 1 :].startswith("undefined")
 
 
-def test_a_kernel_sees_the_file_as_it_was_where_it_stood():
+def test_a_kernel_sees_the_file_as_it_was_where_it_stood() -> None:
     source = """\
 #define A 1
 float late(float x);
@@ -159,12 +159,12 @@ kernel void third(device float *x) { x[0] = A + B; }
     assert third.header == second.header + "#define B 3\n"
 
 
-def test_an_open_condition_is_closed():
+def test_an_open_condition_is_closed() -> None:
     kernel = only("#ifndef X\nkernel void f(device float *x) { x[0] = 0; }\n#else\nfloat g();\n#endif\n")
     assert kernel.header == "#ifndef X\n#else\nfloat g();\n#endif\n"
 
 
-def test_template_arguments_become_declarations():
+def test_template_arguments_become_declarations() -> None:
     source = """\
 template <typename T, int N> kernel void f(device T *x) { x[0] = T(N); }
 template [[host_name("f_half")]] [[kernel]] void f<half, 4>(device half *);
@@ -204,7 +204,7 @@ template [[host_name("f_half")]] [[kernel]] void f<half, 4>(device half *);
         ("ushort x [[simdgroup_index_in_threadgroup]]", "ushort x = ushort(simdgroup_index_in_threadgroup);"),
     ],
 )
-def test_how_a_parameter_is_bound(parameter, line):
+def test_how_a_parameter_is_bound(parameter: str, line: str | None) -> None:
     kernel = only(f"kernel void f({parameter}, device float *other) {{}}")
     assert [text.strip() for text in kernel.source.splitlines()] == ([line] if line else []) + ["{}"]
 
@@ -218,14 +218,14 @@ def test_how_a_parameter_is_bound(parameter, line):
         ("vec<ushort, 2>", "uint16", 2), ("unsigned int", "uint32", 1),
     ],
 )  # fmt: skip
-def test_what_a_caller_must_know_of_a_buffer(type_, dtype, elements):
+def test_what_a_caller_must_know_of_a_buffer(type_: str, dtype: str, elements: int) -> None:
     (binding,) = only(f"kernel void f(device {type_} *x) {{}}").bindings
     assert (binding.dtype, binding.elements, binding.output) == (dtype, elements, True)
     assert binding.atomic == ("atomic" in type_)
     assert not binding.scalar
 
 
-def test_bindings_are_in_the_order_of_indices():
+def test_bindings_are_in_the_order_of_indices() -> None:
     kernel = only(
         "kernel void f(device float *o [[buffer(3)]], constant uint &n [[buffer(1)]], "
         "device const float *x [[buffer(0)]], device uint *p [[buffer(2)]]) {}"
@@ -235,7 +235,7 @@ def test_bindings_are_in_the_order_of_indices():
     assert [b.scalar for b in kernel.inputs] == [False, True]
 
 
-def test_the_width_of_a_simdgroup_goes_by_the_name_that_the_body_uses(emitted):
+def test_the_width_of_a_simdgroup_goes_by_the_name_that_the_body_uses(emitted) -> None:
     kernel = only(
         "kernel void f(device float *x, uint thread_execution_width [[threads_per_simdgroup]]) "
         "{ x[0] = thread_execution_width; }"
@@ -279,20 +279,20 @@ def test_the_width_of_a_simdgroup_goes_by_the_name_that_the_body_uses(emitted):
         ("kernel void f(device float *x) {}\nkernel void f(device float *x) {}", "2:13: error: redefinition of 'f'"),
     ],
 )
-def test_what_cannot_be_lowered_is_said(source, message):
+def test_what_cannot_be_lowered_is_said(source: str, message: str) -> None:
     with pytest.raises(CompileError) as error:
         lower(parse(source))
     assert message in [str(d) for d in error.value.diagnostics]
 
 
-def test_only_the_kernels_asked_for_need_be_lowerable():
+def test_only_the_kernels_asked_for_need_be_lowerable() -> None:
     unit = parse("kernel void good(device float *x) {}\nkernel void bad(device const float *x) {}")
     assert set(lower(unit, ["good"])) == {"good"}
     with pytest.raises(CompileError):
         lower(unit)
 
 
-def test_helpers_may_use_names_of_arguments():
+def test_helpers_may_use_names_of_arguments() -> None:
     source = """\
 inline uint g(uint grid_size) { return grid_size; }
 kernel void f(device float *x) { uint grid_size = 2; x[0] = g(grid_size); }
@@ -300,7 +300,7 @@ kernel void f(device float *x) { uint grid_size = 2; x[0] = g(grid_size); }
     assert only(source).output_names == ("x",)
 
 
-def test_lowering_takes_time_in_proportion_to_the_text():
+def test_lowering_takes_time_in_proportion_to_the_text() -> None:
     helper = """\
 inline float helper{0}(float a, float b) {{
     float c = a * b + {0}.0f;
@@ -325,6 +325,6 @@ kernel void step{0}(device const float *u [[buffer(0)]], device float *v [[buffe
     assert long < 8 * 3 * short
 
 
-def test_comments_and_directives_in_a_body_survive():
+def test_comments_and_directives_in_a_body_survive() -> None:
     source = "kernel void f(device float *x) {\n#if 0\n}\n#endif\n  x[0] = 1; // }\n}\n"
     assert re.search(r"\{\n#if 0\n\}\n#endif\n  x\[0\] = 1; // \}\n\}", only(source).source)

@@ -118,7 +118,7 @@ def device() -> Iterator[Device]:
 
 @given(sources(), st.integers(0, 1000))
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
-def test_lowering_changes_nothing(device, emitted, made, seed):
+def test_lowering_changes_nothing(device: Device, emitted, made, seed) -> None:
     source, _ = made
     unit = parse(source)
     assert check(unit) == ()

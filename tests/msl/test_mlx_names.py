@@ -27,14 +27,14 @@ def signature(emitted, source, **inputs):
 
 
 @pytest.mark.parametrize("name", sorted(BUILT_IN))
-def test_arguments_are_added_under_their_own_names(name, emitted):
+def test_arguments_are_added_under_their_own_names(name, emitted) -> None:
     width = "uint3" if name in POSITIONS else "uint"
     kernel = signature(emitted, f"kernel void f(device float *x, {width} i [[{name}]]) {{ x[0] = 0; }}")
     assert [(p.type, p.attribute) for p in kernel.parameters if p.name == name] == [(width, name)]
 
 
 @pytest.mark.parametrize("suffix", INPUT_SUFFIXES)
-def test_arguments_are_added_for_what_looks_like_a_shape(suffix, emitted):
+def test_arguments_are_added_for_what_looks_like_a_shape(suffix, emitted) -> None:
     run: Any = mx.fast.metal_kernel(
         name="f",
         input_names=["x"],
@@ -53,14 +53,14 @@ def test_arguments_are_added_for_what_looks_like_a_shape(suffix, emitted):
 
 
 @pytest.mark.parametrize(("size", "space"), [(CONSTANT_BELOW - 1, "constant"), (CONSTANT_BELOW, "device")])
-def test_small_inputs_are_constants(size, space, emitted):
+def test_small_inputs_are_constants(size, space: str, emitted) -> None:
     source = "kernel void f(device const float *x, device float *y) { y[0] = x[0]; }"
     (x, _) = signature(emitted, source, x=mx.zeros((size,))).parameters
     assert (x.address_space, x.indirection) == (space, "pointer")
 
 
 @pytest.mark.parametrize("scalar", sorted(SAME_TYPES))
-def test_types_of_arguments(scalar, emitted):
+def test_types_of_arguments(scalar, emitted) -> None:
     source = f"kernel void f(device const {scalar} *x, device {scalar} *y) {{ y[0] = x[0]; }}"
     kind = value_type(scalar)
     assert kind
@@ -72,7 +72,7 @@ def test_types_of_arguments(scalar, emitted):
     )
 
 
-def test_names_at_file_scope_of_the_preamble():
+def test_names_at_file_scope_of_the_preamble() -> None:
     """Names of the headers in MLX's preamble, without Metal's own."""
     found = set()
     for header in ("utils", "bf16", "complex", "defines", "logging"):

@@ -21,7 +21,7 @@ PIECES = [
 EDIT = st.tuples(st.integers(0, 2000), st.integers(0, 60), st.sampled_from(["", *PIECES]))
 
 
-def read(source):
+def read(source) -> None:
     unit = parse(source)
     check(unit, unit.kernels)
     try:
@@ -32,7 +32,7 @@ def read(source):
 
 @given(st.sampled_from(SOURCES), st.lists(EDIT, min_size=1, max_size=8))
 @settings(max_examples=200, deadline=2000)
-def test_mutated_files(source, edits):
+def test_mutated_files(source, edits) -> None:
     for start, length, piece in edits:
         source = source[:start] + piece + source[start + length :]
     read(source)
@@ -40,11 +40,11 @@ def test_mutated_files(source, edits):
 
 @given(st.text(max_size=300))
 @settings(max_examples=200, deadline=2000)
-def test_any_text(source):
+def test_any_text(source) -> None:
     read(source)
 
 
-def test_a_file_of_many_kernels_takes_time_in_proportion_to_the_text_it_becomes():
+def test_a_file_of_many_kernels_takes_time_in_proportion_to_the_text_it_becomes() -> None:
     source = "".join(f"kernel void k{i}(device float *x) {{ x[0] = {i}; }}\n" for i in range(500))
     started = time.process_time()
     read(source)

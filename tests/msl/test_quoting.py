@@ -18,5 +18,5 @@ from metalsci.msl.text.quoting import visible
         ("lone\ud800", "lone⟨U+D800⟩"),
     ],
 )
-def test_characters_that_act_or_hide_are_made_visible(text, shown):
+def test_characters_that_act_or_hide_are_made_visible(text: str, shown: str) -> None:
     assert visible(text) == shown

@@ -26,7 +26,7 @@ def in_kernel(parameters):
 
 
 @pytest.mark.parametrize("path", ACCEPTED, ids=[f"{path.parent.name}-{path.stem}" for path in ACCEPTED])
-def test_nothing_is_said_of_good_files(path):
+def test_nothing_is_said_of_good_files(path) -> None:
     unit = parse(path.read_text())
     assert check(unit, unit.kernels) == ()
 
@@ -67,7 +67,7 @@ APPLIED_TO_TYPES = "'max_total_threads_per_threadgroup' attribute cannot be appl
         ),
     ],
 )
-def test_attributes_and_shape_of_a_kernel(source, messages):
+def test_attributes_and_shape_of_a_kernel(source: str, messages: list[str]) -> None:
     assert found(source) == messages
 
 
@@ -151,11 +151,11 @@ def test_attributes_and_shape_of_a_kernel(source, messages):
         ),
     ],
 )
-def test_parameters(parameters, messages):
+def test_parameters(parameters: str, messages) -> None:
     assert in_kernel(parameters) == messages
 
 
-def test_positions_have_one_width():
+def test_positions_have_one_width() -> None:
     source = """\
 kernel void f(device float *x,
               uint i [[thread_position_in_grid]],
@@ -171,18 +171,18 @@ kernel void f(device float *x,
     ]
 
 
-def test_a_position_is_told_once():
+def test_a_position_is_told_once() -> None:
     assert in_kernel("uint i [[thread_position_in_grid]], uint j [[thread_position_in_grid]]") == [
         "1:60: error: declaration with attribute 'thread_position_in_grid' already specified",
         "1:24: note: previous declaration with attribute 'thread_position_in_grid' here",
     ]
 
 
-def test_positions_of_one_width_may_differ_in_type():
+def test_positions_of_one_width_may_differ_in_type() -> None:
     assert in_kernel("uint2 i [[thread_position_in_grid]], ushort2 t [[thread_position_in_threadgroup]]") == []
 
 
-def test_the_width_of_a_simdgroup_has_two_names_of_which_one_may_be_used():
+def test_the_width_of_a_simdgroup_has_two_names_of_which_one_may_be_used() -> None:
     messages = in_kernel("uint a [[thread_execution_width]], uint b [[threads_per_simdgroup]]")
     assert messages == [
         "1:13: error: kernel function cannot have input declarations with 'thread_execution_width' and "
@@ -211,19 +211,19 @@ def test_the_width_of_a_simdgroup_has_two_names_of_which_one_may_be_used():
         ("// restrict\nkernel void f(device float *__restrict x) {}", []),
     ],
 )
-def test_restrict(source, messages):
+def test_restrict(source: str, messages) -> None:
     assert found(source) == messages
 
 
-def test_positions_of_what_a_macro_wrote_are_those_of_its_use():
+def test_positions_of_what_a_macro_wrote_are_those_of_its_use() -> None:
     source = "#define INDEX(n) [[buffer(n)]]\nkernel void f(device float *x INDEX(40)) {}"
     assert found(source) == ["2:31: error: 'buffer' attribute parameter is out of bounds: must be between 0 and 30"]
 
 
-def test_findings_of_the_parser_are_among_them():
+def test_findings_of_the_parser_are_among_them() -> None:
     assert found("kernel void f() {}\nkernel void f() {}") == ["2:13: error: redefinition of 'f'"]
 
 
-def test_what_is_ignored_is_only_a_warning():
+def test_what_is_ignored_is_only_a_warning() -> None:
     (warning,) = check(parse("[[nodiscart]] kernel void f() {}"))
     assert warning.severity is Severity.WARNING

@@ -56,7 +56,7 @@ def parameter(declaration, before=""):
         ),
     ],
 )
-def test_parameter(declaration, type_, space, indirection, const):
+def test_parameter(declaration: str, type_: str, space: str, indirection: str, const: bool) -> None:
     found = parameter(declaration)
     assert (found.name, found.type, found.const) == ("x", type_, const)
     assert found.address_space is AddressSpace(space)
@@ -76,20 +76,20 @@ def test_parameter(declaration, type_, space, indirection, const):
         ("using loop = loop;", "loop", "loop"),
     ],
 )
-def test_type_behind_names_of_the_file(before, declared, type_):
+def test_type_behind_names_of_the_file(before: str, declared: str, type_: str) -> None:
     assert parameter(f"device {declared} *x", before).type == type_
 
 
-def test_spelling_is_the_users_without_attributes():
+def test_spelling_is_the_users_without_attributes() -> None:
     assert parameter("device   const float\n *x [[ buffer( 2 ) ]]").spelling == "device const float *x"
 
 
-def test_a_parameter_need_not_have_a_name():
+def test_a_parameter_need_not_have_a_name() -> None:
     found = parameter("uint [[thread_index_in_threadgroup]]")
     assert (found.name, found.attribute, found.column) == ("", "thread_index_in_threadgroup", 15)
 
 
-def test_buffers_without_index_take_the_next_free_one():
+def test_buffers_without_index_take_the_next_free_one() -> None:
     kernel = only(
         """kernel void f(device float *a, device float *b [[buffer(0)]], constant uint &c,
                          device float *d [[buffer(3)]], threadgroup float *t [[threadgroup(0)]], device float *e,
@@ -114,15 +114,15 @@ def test_buffers_without_index_take_the_next_free_one():
         "#define KERNEL [[max_total_threads_per_threadgroup(64)]] kernel\nKERNEL void f()",
     ],
 )
-def test_threadgroup_limit(head):
+def test_threadgroup_limit(head: str) -> None:
     assert only(head + " {}").max_total_threads_per_threadgroup == 64
 
 
-def test_no_threadgroup_limit():
+def test_no_threadgroup_limit() -> None:
     assert only("kernel void f() {}").max_total_threads_per_threadgroup is None
 
 
-def test_spans_are_bytes_of_the_file():
+def test_spans_are_bytes_of_the_file() -> None:
     source = "// Δ ≈ 2²\n[[kernel]] void f(device float *x) { x[0] = 1; } // end\n"
     kernel = only(source)
     data = source.encode()
@@ -131,7 +131,7 @@ def test_spans_are_bytes_of_the_file():
     assert (kernel.line, kernel.column) == (2, 17)
 
 
-def test_span_of_a_kernel_whose_head_has_macros():
+def test_span_of_a_kernel_whose_head_has_macros() -> None:
     source = "#define KERNEL kernel\n#define ARGS device float *x, constant uint &n\nKERNEL void f(ARGS) { }\n"
     kernel = only(source)
     assert source[slice(*kernel.span)] == "KERNEL void f(ARGS) { }"
@@ -153,19 +153,19 @@ def test_span_of_a_kernel_whose_head_has_macros():
         "{ struct S { int a; }; }",
     ],
 )
-def test_body_ends_with_its_brace(body):
+def test_body_ends_with_its_brace(body: str) -> None:
     before = "#define BEGIN {\n#define END }\n#define LOOP(i, n) for (int i = 0; i < n; ++i) {\n"
     source = f"{before}kernel void f(device float *x) {body}\nfloat after;\n"
     kernel = only(source)
     assert source[slice(*kernel.body)] == body.strip()
 
 
-def test_helpers_are_left_alone():
+def test_helpers_are_left_alone() -> None:
     unit = parse("inline float g(device float *x) { return x[0]; }\nstruct kernels { int kernel_count; };\n")
     assert unit.kernels == ()
 
 
-def test_kernels_may_stand_in_namespaces_and_be_declared_before():
+def test_kernels_may_stand_in_namespaces_and_be_declared_before() -> None:
     unit = parse(
         "kernel void f(device float *x);\nnamespace n { kernel void g(device float *x) {} }\n"
         "kernel void f(device float *x) {}\n"
@@ -175,7 +175,7 @@ def test_kernels_may_stand_in_namespaces_and_be_declared_before():
     assert unit.kernel("h") is None
 
 
-def test_explicit_instantiations_are_kernels():
+def test_explicit_instantiations_are_kernels() -> None:
     unit = parse(
         """template <typename T, int N = 4> kernel void f(device const T *x, device vec<T, 2> *y) {}
         template [[host_name("f_half")]] [[kernel]] void f<half, 2>(device const half *, device half2 *);
@@ -191,7 +191,7 @@ def test_explicit_instantiations_are_kernels():
     assert half.body == float_.body
 
 
-def test_instantiation_by_macro():
+def test_instantiation_by_macro() -> None:
     unit = parse(
         """template <typename T> kernel void copy(device const T *x, device T *y) {}
 #define instantiate(name, T) template [[host_name(#name)]] [[kernel]] decltype(copy<T>) copy<T>;
@@ -209,12 +209,12 @@ instantiate(copy_int, int)
         ("#if FAST < 2", False), ("#if SLOW", False), ("%:ifdef FAST", True),
     ],
 )  # fmt: skip
-def test_conditionals_decide_between_kernels(condition, taken):
+def test_conditionals_decide_between_kernels(condition: str, taken: bool) -> None:
     source = f"#define FAST 2\n{condition}\nkernel void fast() {{}}\n#else\nkernel void slow() {{}}\n#endif\n"
     assert only(source).name == ("fast" if taken else "slow")
 
 
-def test_a_condition_that_only_the_compiler_can_decide():
+def test_a_condition_that_only_the_compiler_can_decide() -> None:
     kernels = "kernel void f(device float *x) {}\n#else\nkernel void f(device half *x) {}\n"
     unit = parse(f"#if __METAL_VERSION__ >= 310\n{kernels}#endif\n")
     assert [str(d) for d in unit.diagnostics] == ["4:13: error: redefinition of 'f'"]
@@ -236,7 +236,7 @@ def test_a_condition_that_only_the_compiler_can_decide():
         ("kernel void f() {}\nkernel void f() {}", "2:13: error: redefinition of 'f'"),
     ],
 )
-def test_what_cannot_be_understood_is_said(source, message):
+def test_what_cannot_be_understood_is_said(source: str, message: str) -> None:
     diagnostics = [str(d) for d in parse(source).diagnostics]
     assert any(message in text for text in diagnostics), diagnostics
 
@@ -272,19 +272,19 @@ def test_what_cannot_be_understood_is_said(source, message):
         "constant uint A = B; constant uint B = A;\n[[max_total_threads_per_threadgroup(A)]] kernel void f() {}",
     ],
 )
-def test_broken_source_raises_nothing(source):
+def test_broken_source_raises_nothing(source: str) -> None:
     started = time.process_time()
     parse(source)
     assert time.process_time() - started < 2
 
 
-def test_a_broken_body_does_not_hide_the_signature():
+def test_a_broken_body_does_not_hide_the_signature() -> None:
     unit = parse("kernel void f(device float *x) { x[0] = = ; @ ` }\nkernel void g(device float *x) { for (;; }")
     assert [(k.name, k.buffers[0].type) for k in unit.kernels] == [("f", "float"), ("g", "float")]
 
 
 @pytest.mark.parametrize("path", KERNELS, ids=[path.stem for path in KERNELS])
-def test_line_endings_do_not_matter(path):
+def test_line_endings_do_not_matter(path) -> None:
     source = path.read_text()
     windows = parse(source.replace("\n", "\r\n"))
     assert [(k.name, k.line, k.parameters) for k in windows.kernels] == [

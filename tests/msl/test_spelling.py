@@ -16,7 +16,7 @@ from metalsci.msl.language.spelling import likeness, spelling, structure
         ("f(a , b)", "f(a,\n  b)"),
     ],
 )
-def test_comments_and_blanks_make_no_new_source(one, other):
+def test_comments_and_blanks_make_no_new_source(one: str, other: str) -> None:
     assert spelling(one) == spelling(other)
 
 
@@ -32,7 +32,7 @@ def test_comments_and_blanks_make_no_new_source(one, other):
         ("1.0f", "1.0"),
     ],
 )
-def test_what_means_something_else_is_another_source(one, other):
+def test_what_means_something_else_is_another_source(one: str, other: str) -> None:
     assert spelling(one) != spelling(other)
 
 
@@ -77,7 +77,7 @@ def replaced(*pairs):
     ],
     ids=["parameter", "local", "globals", "position", "same place", "order"],
 )
-def test_names_and_order_make_no_new_source(other):
+def test_names_and_order_make_no_new_source(other) -> None:
     assert spelling(other) == spelling(HELPED)
     assert likeness(structure(other), structure(HELPED)) == 1
 
@@ -97,13 +97,13 @@ def test_names_and_order_make_no_new_source(other):
         replaced(("void step", "void other_step")),
     ],
 )
-def test_other_programs_are_spelled_otherwise(other):
+def test_other_programs_are_spelled_otherwise(other) -> None:
     assert spelling(other) != spelling(HELPED)
     assert 0.3 < likeness(structure(other), structure(HELPED)) <= 1
 
 
 @pytest.mark.parametrize("task", sorted(path.name for path in data("tasks").iterdir() if path.is_dir()))
-def test_every_seed_kernel_with_other_names_is_the_same(task):
+def test_every_seed_kernel_with_other_names_is_the_same(task) -> None:
     seed = (data("tasks") / task / "seed.metal").read_text()
     name = next(name for name in ("gid", "i", "u", "c", "n") if re.search(rf"\b{name}\b", seed))
     renamed = re.sub(rf"(?<![\w.])(?<!->){name}\b", "somewhere", seed)
@@ -114,7 +114,7 @@ def test_every_seed_kernel_with_other_names_is_the_same(task):
     assert likeness(structure(example), structure(seed)) < 0.95
 
 
-def test_hostile_text_is_spelled_too():
+def test_hostile_text_is_spelled_too() -> None:
     for text in ("", "}" * 1000, "{(" * 5000, "[[" * 1000, "#define x\n" * 100, "kernel void f(", "\x00\ud800"):
         assert spelling(text)
         structure(text)

@@ -32,7 +32,7 @@ def found(source):
         "int a = 1;\r\nint b = 2;\r\n",
     ],
 )
-def test_allowed(source):
+def test_allowed(source: str) -> None:
     assert found(source) == []
 
 
@@ -60,12 +60,12 @@ def test_allowed(source):
         ("\U0001f980#include <x.h>", "1:14"),
     ],
 )
-def test_only_metals_headers_can_be_included(source, place):
+def test_only_metals_headers_can_be_included(source: str, place: str) -> None:
     (message,) = found(source)
     assert message.startswith(f"{place}: error: '") and message.endswith("only Metal's own headers can be included")
 
 
-def test_a_header_must_be_named():
+def test_a_header_must_be_named() -> None:
     assert found("#define H <stdio.h>\n#include H\n") == ['2:10: error: expected "FILENAME" or <FILENAME>']
 
 
@@ -111,16 +111,16 @@ def test_a_header_must_be_named():
         ("void f() { __attribute((cleanup(g))) int n; }", "1:25: error: 'cleanup' attribute cannot be used here"),
     ],
 )
-def test_refused(source, message):
+def test_refused(source: str, message: str) -> None:
     (refused,) = found(source)
     assert refused.startswith(message)
 
 
-def test_lines_after_a_splice_keep_their_numbers():
+def test_lines_after_a_splice_keep_their_numbers() -> None:
     assert found("#define A \\\n 1 \\\n 2\n\nvoid g() { asm(); }")[0].startswith("5:12:")
 
 
-def test_a_source_has_a_length_that_can_be_read():
+def test_a_source_has_a_length_that_can_be_read() -> None:
     longest = "//" + " " * ((1 << 20) - 2)
     assert found(longest) == []
     assert found(longest + "\nasm") == ["0:0: error: the source is longer than 1,048,576 bytes"]
@@ -129,7 +129,7 @@ def test_a_source_has_a_length_that_can_be_read():
 @pytest.mark.parametrize(
     "piece", ["[[", "__attribute__((", "_Pragma ", "(", '"', 'R"(', "/*", "#if 1\n", "\\\n", "a##"]
 )
-def test_reading_takes_time_in_proportion_to_the_text(piece):
+def test_reading_takes_time_in_proportion_to_the_text(piece: str) -> None:
     source = piece * (200_000 // len(piece))
     started = time.process_time()
     found(source)

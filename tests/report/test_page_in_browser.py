@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this mac
 
 
 @pytest.fixture(scope="module")
-def page_of_a_sweep(tmp_path_factory):
+def page_of_a_sweep(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("pages")
     for seed, (score, verdict) in enumerate([(0.4, "generalizes"), (0.9, "tied"), (0.3, "wrong")]):
         write_run(folder / f"{seed}", seed=seed, scores=(0.2, None, score), verdict=verdict)
@@ -55,7 +55,7 @@ def column(page, table, place):
     return page.locator(f"#{table} tbody tr td:nth-child({place})").all_inner_texts()
 
 
-def test_a_column_sorts_by_its_figures_both_ways(opened):
+def test_a_column_sorts_by_its_figures_both_ways(opened) -> None:
     head = opened.locator("#runs table").first.locator("th", has_text="confirmed")
     head.locator("button").click()
     assert head.get_attribute("aria-sort") == "ascending"
@@ -65,7 +65,7 @@ def test_a_column_sorts_by_its_figures_both_ways(opened):
     assert column(opened, "runs", 9)[0] == "9.00×"
 
 
-def test_the_keyboard_sorts_and_folds(opened):
+def test_the_keyboard_sorts_and_folds(opened) -> None:
     opened.keyboard.press("Tab")
     assert opened.evaluate("document.activeElement.className") == "skip"
     opened.locator("#runs th button").first.focus()
@@ -77,21 +77,21 @@ def test_the_keyboard_sorts_and_folds(opened):
     assert opened.locator("details.fold").first.get_attribute("open") is not None
 
 
-def test_all_runs_open_at_once_and_a_diff_is_shown(opened):
+def test_all_runs_open_at_once_and_a_diff_is_shown(opened) -> None:
     opened.locator("#fold").click()
     assert opened.locator("details.fold[open]").count() == opened.locator("details.fold").count() == 4
     opened.locator("ol.steps summary").first.click()
     assert opened.locator("pre.diff .add").first.is_visible()
 
 
-def test_a_mark_tells_its_figures_under_the_pointer(opened):
+def test_a_mark_tells_its_figures_under_the_pointer(opened) -> None:
     mark = opened.locator("#convergence svg.chart .mark").last
     mark.scroll_into_view_if_needed()
     mark.hover()
     assert opened.locator("#tip").inner_text().startswith("rewrite, 2, iteration 3, 3.00×: Faster.")
 
 
-def test_the_data_of_a_figure_are_one_click_away_and_can_be_saved(opened):
+def test_the_data_of_a_figure_are_one_click_away_and_can_be_saved(opened) -> None:
     figure = opened.locator("#convergence figure").first
     figure.locator("details.data > summary").click()
     assert figure.locator("table").is_visible()
@@ -103,7 +103,7 @@ def test_the_data_of_a_figure_are_one_click_away_and_can_be_saved(opened):
 
 
 @pytest.mark.parametrize("width", [360, 820, 1600])
-def test_nothing_is_wider_than_the_window(opened, width):
+def test_nothing_is_wider_than_the_window(opened, width: int) -> None:
     opened.set_viewport_size({"width": width, "height": 900})
     opened.locator("#fold").click()
     assert opened.evaluate("document.documentElement.scrollWidth") <= width
@@ -111,7 +111,7 @@ def test_nothing_is_wider_than_the_window(opened, width):
 
 @pytest.mark.skipif(find_spec("axe_playwright_python") is None, reason="axe-core is not installed")
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_contrast_and_names_are_accessible(chromium, page_of_a_sweep, theme):
+def test_contrast_and_names_are_accessible(chromium, page_of_a_sweep, theme: str) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
     # The page's own policy keeps foreign scripts out, axe's included.
@@ -124,7 +124,7 @@ def test_contrast_and_names_are_accessible(chromium, page_of_a_sweep, theme):
     context.close()
 
 
-def test_the_theme_can_be_chosen(opened):
+def test_the_theme_can_be_chosen(opened) -> None:
     def background():
         return opened.evaluate("getComputedStyle(document.body).backgroundColor")
 
@@ -133,7 +133,7 @@ def test_the_theme_can_be_chosen(opened):
     assert background() != light
 
 
-def test_a_served_page_follows_a_run_and_passes_a_word_on(chromium, tmp_path):
+def test_a_served_page_follows_a_run_and_passes_a_word_on(chromium, tmp_path: Path) -> None:
     running = write_run(tmp_path / "running", done=False)
     server = serve([tmp_path], 0)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -18,7 +18,7 @@ SMALL = Path(__file__).parent / "recorded_small.json"  # the published sweep, an
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def runs(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("recorded")
     import_recorded(SMALL, folder)
     return read_runs([folder])
@@ -29,14 +29,14 @@ def published():
     return json.loads(SMALL.read_text())["published_table"]
 
 
-def printed(value):
+def printed(value) -> str:
     """Print as the publication prints it: three digits."""
     if value is None:
         return "–"
     return f"{value:.1f}×" if value >= 10 else f"{value:.2f}×"
 
 
-def test_the_published_table_comes_out_digit_for_digit(runs, published):
+def test_the_published_table_comes_out_digit_for_digit(runs, published) -> None:
     table = headline(runs, Columns.of(runs)).tables[0]
     rows = {row[0].text: dict(zip(table.head, [cell.text for cell in row], strict=True)) for row in table.rows}
     assert rows.keys() == published.keys()
@@ -48,12 +48,12 @@ def test_the_published_table_comes_out_digit_for_digit(runs, published):
     assert rows["fft3d"]["gpt-5.5: verdict"] == "regresses"
 
 
-def test_what_was_printed_otherwise_is_said(runs):
+def test_what_was_printed_otherwise_is_said(runs) -> None:
     (note,) = headline(runs, Columns.of(runs)).notes
     assert note == "adi3d, gpt-5.5: printed as 2.79×, and the recording gives 2.799×."
 
 
-def test_the_convergence_figure_ends_at_the_recorded_speedups(runs):
+def test_the_convergence_figure_ends_at_the_recorded_speedups(runs) -> None:
     recorded = {(r["task"], r["model"]): r for r in json.loads(SMALL.read_text())["runs"] if r["matched_sweep"]}
     charts = {chart.title: chart for chart in convergence(runs, Columns.of(runs)).charts}
     assert len(charts) == 12
@@ -66,12 +66,12 @@ def test_the_convergence_figure_ends_at_the_recorded_speedups(runs):
             assert reached == pytest.approx(told["speedup"], rel=1e-6)
 
 
-def test_imported_runs_are_marked_and_reported(runs):
+def test_imported_runs_are_marked_and_reported(runs) -> None:
     assert {run.status for run in runs} == {"imported"}
     assert len(as_html(put_together(runs))) < 3_000_000
 
 
-def test_what_is_no_recording_is_a_sentence(tmp_path, capsys):
+def test_what_is_no_recording_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, content in (("a.json", "{"), ("b.json", '{"runs": 3}'), ("c.json", "[" * 100_000)):
         (tmp_path / name).write_text(content)
         with pytest.raises(SystemExit) as left:

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from pathlib import Path
 
 import pytest
 from run_folders import write_run
@@ -18,7 +19,7 @@ def cells(path):
 
 
 @pytest.fixture(scope="module")
-def sweep(tmp_path_factory):
+def sweep(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("sweep")
     for seed, speedup in enumerate((0.4, 0.9)):
         write_run(folder / f"{seed}", seed=seed, scores=(0.2, None, speedup), verdict="generalizes")
@@ -27,7 +28,7 @@ def sweep(tmp_path_factory):
     return folder / "report"
 
 
-def test_the_headline_puts_seeds_together(sweep):
+def test_the_headline_puts_seeds_together(sweep) -> None:
     rows = {row["task"]: row for row in cells(sweep / "data" / "headline.csv")}
     assert float(rows["lbm"]["rewrite: in distribution"]) == pytest.approx(6.0)
     assert rows["lbm"]["rewrite: verdict"] == "generalizes 2"
@@ -36,7 +37,7 @@ def test_the_headline_puts_seeds_together(sweep):
     assert over["generalizes"] == "2"
 
 
-def test_every_chapter_is_in_the_page_and_the_markdown(sweep):
+def test_every_chapter_is_in_the_page_and_the_markdown(sweep) -> None:
     page, text = (sweep / "index.html").read_text(), (sweep / "report.md").read_text()
     chapters = ("headline", "convergence", "generalization", "roofline", "outcomes", "expenses", "lineage", "gate")
     for name in (*chapters, "runs", "environment"):
@@ -46,13 +47,13 @@ def test_every_chapter_is_in_the_page_and_the_markdown(sweep):
     assert "://" not in re.sub(r'xmlns="[^"]*"', "", page)  # needs no network
 
 
-def test_each_step_of_the_winner_is_a_diff_with_its_gain(sweep):
+def test_each_step_of_the_winner_is_a_diff_with_its_gain(sweep) -> None:
     page = (sweep / "index.html").read_text()
     assert '<span class="cut">-    fast1();</span><span class="add">+    fast3();</span>' in page
     assert '<span class="gain">2.00×, to 4.00×</span> iteration 1 → iteration 3: Faster.' in page
 
 
-def test_every_figure_has_its_data_and_a_text(sweep):
+def test_every_figure_has_its_data_and_a_text(sweep) -> None:
     page = (sweep / "index.html").read_text()
     figures = page.count("<figure")
     assert figures >= 7
@@ -60,7 +61,7 @@ def test_every_figure_has_its_data_and_a_text(sweep):
     assert page.count('class="chart"') == len(re.findall(r'role="img" aria-label="[^"]{20,}"', page)) == figures
 
 
-def test_figures_are_written_as_svg_and_pdf(tmp_path, capsys):
+def test_figures_are_written_as_svg_and_pdf(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("typst")
     write_run(tmp_path / "run")
     main([str(tmp_path / "run"), "--figures"])
@@ -75,7 +76,7 @@ def test_figures_are_written_as_svg_and_pdf(tmp_path, capsys):
 HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)">"\'&\x1b[31m\u202e {{ 7 * 7 }}'
 
 
-def test_what_a_model_writes_is_text(tmp_path):
+def test_what_a_model_writes_is_text(tmp_path: Path) -> None:
     write_run(tmp_path / "a<b>&", model=HOSTILE, idea=HOSTILE, task="<i>lbm")
     report = put_together(read_runs([tmp_path]))
     for text in (as_html(report), *(as_svg(chart) for chapter in report.chapters for chart in chapter.all_charts())):
@@ -87,13 +88,13 @@ def test_what_a_model_writes_is_text(tmp_path):
     assert "{{ 7 * 7 }}" in as_html(report)  # no template either
 
 
-def test_a_formula_in_a_name_is_no_formula_in_a_csv(tmp_path):
+def test_a_formula_in_a_name_is_no_formula_in_a_csv(tmp_path: Path) -> None:
     write_run(tmp_path / "run", model="=HYPERLINK(1)")
     main([str(tmp_path), "--output", str(tmp_path / "out")])
     assert cells(tmp_path / "out" / "data" / "runs.csv")[0]["model"] == "'=HYPERLINK(1)"
 
 
-def test_half_written_and_foreign_folders_cost_a_sentence(tmp_path):
+def test_half_written_and_foreign_folders_cost_a_sentence(tmp_path: Path) -> None:
     torn = write_run(tmp_path / "torn", done=False)
     journal = torn / "journal.jsonl"
     journal.write_bytes(journal.read_bytes()[:-40])
@@ -118,14 +119,14 @@ def test_half_written_and_foreign_folders_cost_a_sentence(tmp_path):
 
 
 @pytest.mark.parametrize("scores", [(), (None,) * 2000, (0.05,)], ids=["none", "thousands that failed", "slower"])
-def test_runs_that_found_nothing_have_a_page(tmp_path, scores):
+def test_runs_that_found_nothing_have_a_page(tmp_path: Path, scores) -> None:
     write_run(tmp_path / "run", scores=scores, done=False)
     page = as_html(put_together(read_runs([tmp_path])))
     assert "None of these runs has a result yet." in page
     assert len(page) < 1_500_000
 
 
-def test_no_run_is_a_sentence(tmp_path, capsys):
+def test_no_run_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main([str(tmp_path)])
     assert left.value.code == 2
@@ -135,7 +136,7 @@ def test_no_run_is_a_sentence(tmp_path, capsys):
     assert "does not exist" in capsys.readouterr().err
 
 
-def test_a_diff_too_long_to_compare_is_a_sentence():
+def test_a_diff_too_long_to_compare_is_a_sentence() -> None:
     lines, note = readable_diff("a\n" * 5000, "b\n")
     assert not lines
     assert "too long" in note

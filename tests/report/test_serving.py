@@ -4,6 +4,7 @@ import json
 import threading
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from filelock import FileLock
@@ -14,7 +15,7 @@ from metalsci.search.spoken_words import Steering
 
 
 @pytest.fixture
-def served(tmp_path):
+def served(tmp_path: Path):
     """Serve a run that has ended and one that is running."""
     write_run(tmp_path / "ended")
     running = write_run(tmp_path / "running", done=False)
@@ -44,7 +45,7 @@ def token(url):
     return get(url).partition('data-token="')[2].partition('"')[0]
 
 
-def test_a_running_run_has_controls_and_its_words_reach_the_search(served):
+def test_a_running_run_has_controls_and_its_words_reach_the_search(served) -> None:
     url, running = served
     page = get(url)
     assert 'data-run="running"' in page
@@ -56,7 +57,7 @@ def test_a_running_run_has_controls_and_its_words_reach_the_search(served):
     assert (word.note, word.iterations, word.stop) == ("Try <b>shuffles</b>.", 30, False)
 
 
-def test_what_is_wrong_is_a_sentence(served):
+def test_what_is_wrong_is_a_sentence(served) -> None:
     url, running = served
     header = {"X-Token": token(url)}
     cases = [
@@ -75,7 +76,7 @@ def test_what_is_wrong_is_a_sentence(served):
     assert Steering(running).waiting()[0].is_empty
 
 
-def test_only_its_own_page_can_speak(served):
+def test_only_its_own_page_can_speak(served) -> None:
     url, running = served
     assert post(url, {"run": "running", "stop": True})[0] == 403
     assert post(url, {"run": "running", "stop": True}, **{"X-Token": "guessed"})[0] == 403
@@ -85,7 +86,7 @@ def test_only_its_own_page_can_speak(served):
     assert Steering(running).waiting()[0].is_empty
 
 
-def test_the_state_changes_when_a_run_goes_on(served):
+def test_the_state_changes_when_a_run_goes_on(served) -> None:
     url, running = served
     before = get(f"{url}/state")
     assert get(f"{url}/state") == before

@@ -28,13 +28,13 @@ NEED = frozenset({"step"})
         f"```metal\r\n{KERNEL}\r\n```\r\n",
     ],
 )
-def test_the_kernel_is_found_in_any_honest_format(text):
+def test_the_kernel_is_found_in_any_honest_format(text) -> None:
     answer = read_answer(Response(text), NEED)
     assert answer.source is not None
     assert answer.source.strip() == KERNEL
 
 
-def test_a_second_block_with_a_part_of_the_kernels_does_not_confuse():
+def test_a_second_block_with_a_part_of_the_kernels_does_not_confuse() -> None:
     both = KERNEL + "\n" + KERNEL.replace("step", "reduce")
     text = f"```metal\n{KERNEL}\n```\nas a whole:\n```metal\n{both}\n```"
     answer = read_answer(Response(text), frozenset({"step", "reduce"}))
@@ -43,18 +43,18 @@ def test_a_second_block_with_a_part_of_the_kernels_does_not_confuse():
 
 
 @pytest.mark.parametrize("text", ["I cannot help with that.", "```python\nprint('kernel void')\n```"])
-def test_no_kernel_is_an_outcome(text):
+def test_no_kernel_is_an_outcome(text: str) -> None:
     answer = read_answer(Response(text), NEED)
     assert (answer.source, answer.outcome) == (None, Outcome.NO_CODE)
     assert "code block" in answer.message
 
 
-def test_two_whole_candidates_are_not_guessed_between():
+def test_two_whole_candidates_are_not_guessed_between() -> None:
     answer = read_answer(Response(f"```metal\n{KERNEL}\n```\nor\n```metal\n{OTHER}\n```"), NEED)
     assert (answer.source, answer.outcome) == (None, Outcome.AMBIGUOUS)
 
 
-def test_several_candidates_are_taken_if_they_are_asked_for():
+def test_several_candidates_are_taken_if_they_are_asked_for() -> None:
     text = f"```metal\n{KERNEL}\n```\nor\n```metal\n{OTHER}\n```\nor again\n```metal\n{OTHER}\n```"
     answer = read_answer(Response(text), NEED, 2)
     assert answer.source is not None
@@ -67,12 +67,12 @@ def test_several_candidates_are_taken_if_they_are_asked_for():
 @pytest.mark.parametrize(
     "text", ["**Note for later:** try half", "I unroll.\n- Note for later: try half \n", "NOTE FOR LATER: try half"]
 )
-def test_a_note_for_later_is_found(text):
+def test_a_note_for_later_is_found(text: str) -> None:
     assert Response(text).reply.note == "try half"
     assert not Response("Notes for later: none").reply.note
 
 
-def test_code_without_a_fence_may_have_blank_lines_and_indentation():
+def test_code_without_a_fence_may_have_blank_lines_and_indentation() -> None:
     code = KERNEL.replace("{ u[i]", "{\n\n    // one element\n\n    u[i]")
     answer = read_answer(Response(f"#include <metal_stdlib>\nusing namespace metal;\n\n{code}\n"), NEED)
     assert answer.source is not None
@@ -96,13 +96,13 @@ def test_code_without_a_fence_may_have_blank_lines_and_indentation():
         ),
     ],
 )
-def test_what_is_no_whole_answer_is_an_outcome_of_its_own(response, outcome):
+def test_what_is_no_whole_answer_is_an_outcome_of_its_own(response: Response, outcome: Outcome) -> None:
     answer = read_answer(response, NEED)
     assert (answer.source, answer.outcome) == (None, outcome)
     assert answer.message
 
 
-def test_prose_that_was_cut_off_after_the_code_costs_nothing():
+def test_prose_that_was_cut_off_after_the_code_costs_nothing() -> None:
     answer = read_answer(Response(f"```metal\n{KERNEL}\n```\nThis is faster bec", stop=Stop.LENGTH), NEED)
     assert answer.source is not None
     assert answer.source.strip() == KERNEL
@@ -121,14 +121,14 @@ CUT = KERNEL.index("u[i]")
         (f"```metal\n{KERNEL}\n``", "`\nDone."),
     ],
 )
-def test_a_continued_answer_is_read_as_one(first, second):
+def test_a_continued_answer_is_read_as_one(first: str, second: str) -> None:
     whole = join([Response(first, stop=Stop.LENGTH), Response(second)])
     answer = read_answer(whole, NEED)
     assert answer.source is not None
     assert answer.source.strip() == KERNEL
 
 
-def test_the_parts_of_an_answer_are_paid_for_together():
+def test_the_parts_of_an_answer_are_paid_for_together() -> None:
     first = Response("a", "why", Usage(10, 2, 5, 1), 0.25, Stop.LENGTH)
     second = Response("b", "", Usage(20, 0, 5, 0, estimated=True), 0.5)
     whole = join([first, second])

@@ -1,5 +1,7 @@
 """Answers that edit a kernel: which edits apply, and the messages about the others."""
 
+from pathlib import Path
+
 import pytest
 from toy_search import SEED, Scripted, fence, kernel, search
 
@@ -22,7 +24,7 @@ def edit(search: str, replacement: str) -> str:
         (edit("a\n", "z\n") + edit("z\nb\n", "q\n"), "q\nc\nb\n"),
     ],
 )
-def test_edits_are_carried_out_in_their_order(text, edited):
+def test_edits_are_carried_out_in_their_order(text, edited: str) -> None:
     assert apply_edits(text, PARENT) == edited
 
 
@@ -36,12 +38,12 @@ def test_edits_are_carried_out_in_their_order(text, edited):
         ("<<<<<<< SEARCH\na\n=======\nb\n", "no `>>>>>>> REPLACE`"),
     ],
 )
-def test_what_does_not_apply_is_said_in_a_sentence(text, message):
+def test_what_does_not_apply_is_said_in_a_sentence(text, message: str) -> None:
     with pytest.raises(EditError, match=message):
         apply_edits(text, PARENT)
 
 
-def test_edits_may_name_the_kernel_that_they_change():
+def test_edits_may_name_the_kernel_that_they_change() -> None:
     of_seven = edit("q\n", "w\n").replace("SEARCH", "SEARCH 7")
     assert apply_edits(of_seven, PARENT, {7: "q\n", 0: PARENT}) == "w\n"
     with pytest.raises(EditError, match="attempt 7, which is not among the kernels shown: 0, 3"):
@@ -52,7 +54,7 @@ def test_edits_may_name_the_kernel_that_they_change():
         apply_edits(of_seven + of_seven, PARENT, {7: "q\n"})
 
 
-def test_a_search_takes_edits_of_the_parent_and_a_bad_one_is_an_outcome(tmp_path):
+def test_a_search_takes_edits_of_the_parent_and_a_bad_one_is_an_outcome(tmp_path: Path) -> None:
     line = "{ u[i] = 3;"
     good = "I raise it.\n" + edit(
         SEED.replace("= 0", "= 3").splitlines()[0] + "\n", SEED.replace("= 0", "= 8").splitlines()[0] + "\n"

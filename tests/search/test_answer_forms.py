@@ -1,6 +1,7 @@
 """Answers of other forms: several candidates, a question, a note for later."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from toy_search import Scripted, fence, kernel, search
@@ -14,7 +15,7 @@ from metalsci.search.prompting.prompt_builder import PromptBuilder
 SEVERAL = PromptBuilder(candidates=3, notes=2)
 
 
-def test_the_best_of_several_candidates_counts_and_costs_one_iteration(tmp_path):
+def test_the_best_of_several_candidates_counts_and_costs_one_iteration(tmp_path: Path) -> None:
     answers = [fence(2) + fence(-1) + fence(5), fence(2) + fence(1), fence(-1) + fence(-2)]
     done = search(tmp_path, Scripted(answers), Budget(3), prompts=SEVERAL)
     first, second, third = done.archive.proposals
@@ -31,12 +32,12 @@ def test_the_best_of_several_candidates_counts_and_costs_one_iteration(tmp_path)
     assert again.archive.entries == done.archive.entries
 
 
-def test_without_being_asked_for_they_are_ambiguous(tmp_path):
+def test_without_being_asked_for_they_are_ambiguous(tmp_path: Path) -> None:
     done = search(tmp_path, Scripted([fence(2) + fence(3)]), Budget(1))
     assert done.archive.last.evaluation.outcome is Outcome.AMBIGUOUS
 
 
-def test_a_note_is_shown_with_the_next_requests(tmp_path):
+def test_a_note_is_shown_with_the_next_requests(tmp_path: Path) -> None:
     answers = ["Note for later: try 9.\n" + fence(2), fence(3)]
     search(tmp_path, Scripted(answers), Budget(2), prompts=SEVERAL)
     assert "## Your notes\n\n- 1: `try 9.`" in (tmp_path / "02_prompt.md").read_text()
@@ -63,7 +64,7 @@ class Asking:
         return Response(text, stop=Stop.CUT)
 
 
-def test_a_question_is_replied_to_once_and_costs_no_iteration(tmp_path):
+def test_a_question_is_replied_to_once_and_costs_no_iteration(tmp_path: Path) -> None:
     model = Asking(1)
     done = search(tmp_path, model, Budget(1), prompts=PromptBuilder(questions=True))
     assert done.archive.last.score == 2.0
@@ -78,7 +79,9 @@ def test_a_question_is_replied_to_once_and_costs_no_iteration(tmp_path):
 
 
 @pytest.mark.parametrize(("questions", "asked", "allowed"), [(2, 2, True), (1, 1, False)])
-def test_a_second_question_or_one_that_was_not_asked_for_is_no_code(tmp_path, questions, asked, allowed):
+def test_a_second_question_or_one_that_was_not_asked_for_is_no_code(
+    tmp_path: Path, questions: int, asked: int, allowed: bool
+) -> None:
     model = Asking(questions)
     done = search(tmp_path, model, Budget(1), prompts=PromptBuilder(questions=allowed))
     assert done.archive.last.evaluation.outcome is Outcome.NO_CODE

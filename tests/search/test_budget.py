@@ -15,12 +15,12 @@ from metalsci.search.budget import Budget, BudgetError, Spent
         {"iterations": 3, "dollars": -0.5},
     ],
 )
-def test_an_empty_budget_is_refused(limits):
+def test_an_empty_budget_is_refused(limits) -> None:
     with pytest.raises(ValueError, match=rf"budget\.{list(limits)[-1]}"):
         Budget(**limits)
 
 
-def test_whichever_limit_comes_first_ends_the_search():
+def test_whichever_limit_comes_first_ends_the_search() -> None:
     budget = Budget(iterations=10, minutes=1, tokens=1000, dollars=1.0)
     call = Expense(tokens=300, dollars=0.4)
     assert budget.ended_by(Spent(3, 30, 500, 0.5)) is None
@@ -32,12 +32,12 @@ def test_whichever_limit_comes_first_ends_the_search():
     assert budget.forbids(Spent(3, 30, 500, 0.61), call) == "dollars"
 
 
-def test_tokens_and_dollars_may_be_used_to_the_last():
+def test_tokens_and_dollars_may_be_used_to_the_last() -> None:
     budget = Budget(iterations=10, tokens=1000, dollars=1.0)
     assert budget.forbids(Spent(3, 0, 700, 0.5), Expense(300, 0.5)) is None
 
 
-def test_dollars_cannot_be_kept_without_a_price():
+def test_dollars_cannot_be_kept_without_a_price() -> None:
     with pytest.raises(BudgetError, match=r"model\.price"):
         Budget(10, dollars=1.0).forbids(Spent(), Expense(300, None))
     assert Budget(10, tokens=1000).forbids(Spent(), Expense(300, None)) is None

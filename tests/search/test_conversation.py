@@ -6,6 +6,7 @@ The model here answers from a script; the real ones are in tests/models.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,11 +66,11 @@ def recorded(folder) -> Iterator[dict[str, Any]]:
     return (r for r in records if r["type"] == "answered")
 
 
-def test_the_script_is_a_language_model():
+def test_the_script_is_a_language_model() -> None:
     assert isinstance(Wire([]), LanguageModel)
 
 
-def test_dollars_end_the_search_before_the_call_that_could_overdraw_them(tmp_path):
+def test_dollars_end_the_search_before_the_call_that_could_overdraw_them(tmp_path: Path) -> None:
     model = Wire([answer(fence(1)), answer(fence(2)), answer(fence(3))])
     done = search(tmp_path, model, Budget(9, dollars=0.7))
     assert done.ended_by == "dollars"
@@ -78,7 +79,7 @@ def test_dollars_end_the_search_before_the_call_that_could_overdraw_them(tmp_pat
     assert not (tmp_path / "03_prompt.md").exists()  # what is not asked is not on disk
 
 
-def test_a_resumed_run_goes_on_with_the_account_it_had(tmp_path):
+def test_a_resumed_run_goes_on_with_the_account_it_had(tmp_path: Path) -> None:
     model = Wire([answer(fence(i)) for i in range(1, 6)])
     search(tmp_path, model, Budget(9, tokens=200))
     done = search(tmp_path, model, Budget(9, tokens=399))
@@ -87,17 +88,17 @@ def test_a_resumed_run_goes_on_with_the_account_it_had(tmp_path):
     assert done.spent.tokens == 300
 
 
-def test_a_budget_in_dollars_needs_a_price(tmp_path):
+def test_a_budget_in_dollars_needs_a_price(tmp_path: Path) -> None:
     with pytest.raises(BudgetError, match="price"):
         search(tmp_path, Wire([], worst=Expense(100, None)), Budget(9, dollars=1))
 
 
-def test_answers_without_a_price_are_counted(tmp_path):
+def test_answers_without_a_price_are_counted(tmp_path: Path) -> None:
     done = search(tmp_path, Wire([answer(fence(1), dollars=None)], Expense(100, None)), Budget(1, tokens=1000))
     assert (done.spent.unpriced, done.spent.tokens) == (1, 100)
 
 
-def test_a_truncated_answer_is_continued_once_and_read_as_one(tmp_path):
+def test_a_truncated_answer_is_continued_once_and_read_as_one(tmp_path: Path) -> None:
     text = fence(4)
     model = Wire([answer(text[:50], Stop.LENGTH), answer(text[50:])])
     done = search(tmp_path, model, Budget(1))
@@ -108,21 +109,21 @@ def test_a_truncated_answer_is_continued_once_and_read_as_one(tmp_path):
     assert [r["response"]["stop"] for r in recorded(tmp_path)] == ["length", "end"]
 
 
-def test_an_answer_that_is_too_long_twice_is_an_outcome(tmp_path):
+def test_an_answer_that_is_too_long_twice_is_an_outcome(tmp_path: Path) -> None:
     text = fence(4)
     model = Wire([answer(text[:50], Stop.LENGTH), answer(text[50:60], Stop.LENGTH)])
     done = search(tmp_path, model, Budget(1))
     assert done.archive.last.evaluation.outcome is Outcome.TRUNCATED
 
 
-def test_a_continuation_that_the_budget_does_not_allow_is_not_asked_for(tmp_path):
+def test_a_continuation_that_the_budget_does_not_allow_is_not_asked_for(tmp_path: Path) -> None:
     model = Wire([answer(fence(4)[:50], Stop.LENGTH)])
     done = search(tmp_path, model, Budget(5, dollars=0.3))
     assert done.archive.last.evaluation.outcome is Outcome.TRUNCATED
     assert done.ended_by == "dollars"
 
 
-def test_an_answer_that_broke_off_goes_on_where_it_was(tmp_path):
+def test_an_answer_that_broke_off_goes_on_where_it_was(tmp_path: Path) -> None:
     text = fence(4)
     cuts = [answer("", Stop.CUT), answer(text[:50], Stop.CUT), answer(text[50:])]
     model = Wire([*cuts])
@@ -130,7 +131,7 @@ def test_an_answer_that_broke_off_goes_on_where_it_was(tmp_path):
     assert [p.said for p in model.asked] == ["", "", text[:50]]
 
 
-def test_a_connection_that_keeps_breaking_stops_the_run_which_goes_on_later(tmp_path):
+def test_a_connection_that_keeps_breaking_stops_the_run_which_goes_on_later(tmp_path: Path) -> None:
     text = fence(4)
     model = Wire([*(answer(text[i : i + 10], Stop.CUT) for i in (0, 10, 20)), answer(text[30:])])
     with pytest.raises(ModelError, match="broke off 3 times"):
@@ -140,7 +141,7 @@ def test_a_connection_that_keeps_breaking_stops_the_run_which_goes_on_later(tmp_
 
 
 @pytest.mark.parametrize("death", [KeyboardInterrupt, SystemExit])
-def test_what_had_arrived_when_the_process_was_stopped_is_not_lost(tmp_path, death):
+def test_what_had_arrived_when_the_process_was_stopped_is_not_lost(tmp_path: Path, death) -> None:
     text = fence(4)
     model = Wire([death(text[:30], text[30:50]), answer(text[50:])])
     with pytest.raises(death):
@@ -154,7 +155,7 @@ def test_what_had_arrived_when_the_process_was_stopped_is_not_lost(tmp_path, dea
     assert not list(tmp_path.glob("*.partial"))
 
 
-def test_a_piece_that_the_journal_has_is_not_taken_twice(tmp_path):
+def test_a_piece_that_the_journal_has_is_not_taken_twice(tmp_path: Path) -> None:
     """A process killed between the journal's record and the removal of the pieces."""
     text = fence(4)
     model = Wire([answer(text[:50], Stop.CUT), KeyboardInterrupt(), answer(text[50:])])
@@ -166,7 +167,7 @@ def test_a_piece_that_the_journal_has_is_not_taken_twice(tmp_path):
     assert done.archive.last.score == 5.0
 
 
-def test_the_response_is_on_disk_before_anything_else_happens_to_it(tmp_path):
+def test_the_response_is_on_disk_before_anything_else_happens_to_it(tmp_path: Path) -> None:
     def evaluate(source, progress):
         if "= 4" in source:
             assert next(recorded(tmp_path))["response"]["text"] == fence(4)
@@ -180,14 +181,14 @@ def test_the_response_is_on_disk_before_anything_else_happens_to_it(tmp_path):
     ("error", "ended_by"),
     [(DeadlineError("no time left"), "minutes"), (OutOfAnswersError("the recording has ended"), "answers")],
 )
-def test_a_model_may_end_the_search(tmp_path, error, ended_by):
+def test_a_model_may_end_the_search(tmp_path: Path, error: DeadlineError | OutOfAnswersError, ended_by: str) -> None:
     error.args = ()
     done = search(tmp_path, Wire([answer(fence(1)), error]), Budget(9))
     assert done.ended_by == ended_by
     assert len(done.archive.proposals) == 1
 
 
-def test_a_model_that_cannot_go_on_leaves_a_run_that_can(tmp_path):
+def test_a_model_that_cannot_go_on_leaves_a_run_that_can(tmp_path: Path) -> None:
     error = ModelError()
     model = Wire([answer(fence(1)), error, answer(fence(2))])
     with pytest.raises(ModelError):
@@ -197,7 +198,7 @@ def test_a_model_that_cannot_go_on_leaves_a_run_that_can(tmp_path):
     assert len(model.asked) == 3
 
 
-def test_a_model_that_learns_is_told_its_gains_again_when_a_run_is_resumed(tmp_path):
+def test_a_model_that_learns_is_told_its_gains_again_when_a_run_is_resumed(tmp_path: Path) -> None:
     first = Wire([answer(fence(1)), answer(fence(0)), answer(fence(3))])
     search(tmp_path, first, Budget(3))
     assert first.gains == pytest.approx([0.693147, 0.0, 0.693147], abs=1e-5)
@@ -206,7 +207,7 @@ def test_a_model_that_learns_is_told_its_gains_again_when_a_run_is_resumed(tmp_p
     assert again.gains == first.gains
 
 
-def test_an_answer_is_cut_off_before_it_is_read():
+def test_an_answer_is_cut_off_before_it_is_read() -> None:
     long = Response("x" * (LONGEST + 5))
     short = shortened(long)
     assert len(short.text) == LONGEST

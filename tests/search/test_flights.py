@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from toy_search import fence, judge, search, value_of
@@ -34,7 +35,7 @@ class Together:
 
 
 @pytest.mark.parametrize("in_order", [True, False])
-def test_eight_answers_are_awaited_at_once(tmp_path, in_order):
+def test_eight_answers_are_awaited_at_once(tmp_path: Path, in_order: bool) -> None:
     """24 answers take the time of three: a barrier lets nobody pass before eight are under way."""
     model = Together(8)
     done = search(tmp_path, model, Budget(24), flights=SideBySide(8, in_order=in_order))
@@ -43,7 +44,7 @@ def test_eight_answers_are_awaited_at_once(tmp_path, in_order):
     assert done.ended_by == "iterations"
 
 
-def test_candidates_are_judged_one_at_a_time(tmp_path):
+def test_candidates_are_judged_one_at_a_time(tmp_path: Path) -> None:
     busy = threading.Lock()
 
     def evaluate(source, progress):
@@ -80,7 +81,7 @@ def told(done: Finished) -> Sequence[int]:
     return [e.iteration for e in done.archive.proposals]
 
 
-def test_in_the_order_of_asking_timing_changes_nothing(tmp_path):
+def test_in_the_order_of_asking_timing_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     serial = search(tmp_path / "a", Together(1), Budget(8), flights=SideBySide(4, in_order=True))
@@ -89,7 +90,7 @@ def test_in_the_order_of_asking_timing_changes_nothing(tmp_path):
     assert [e.request for e in serial.archive.entries] == [e.request for e in jumbled.archive.entries]
 
 
-def test_an_early_answer_waits_for_its_turn(tmp_path):
+def test_an_early_answer_waits_for_its_turn(tmp_path: Path) -> None:
     second = threading.Event()
 
     class Late(Together):
@@ -103,7 +104,7 @@ def test_an_early_answer_waits_for_its_turn(tmp_path):
     assert told(search(tmp_path, Late(1), Budget(2), flights=SideBySide(2, in_order=True))) == [1, 2]
 
 
-def test_as_they_arrive_the_order_is_recorded_and_replayed(tmp_path):
+def test_as_they_arrive_the_order_is_recorded_and_replayed(tmp_path: Path) -> None:
     model = Backwards(3)
     first = search(tmp_path, model, Budget(3), evaluate=model.judge, flights=SideBySide(3, in_order=False))
     assert told(first) == [3, 2, 1]
@@ -146,7 +147,9 @@ class Meter:
     ("budget", "limit", "answers"),
     [(Budget(20, dollars=1.0), "dollars", 2), (Budget(20, tokens=350), "tokens", 3)],
 )
-def test_answers_under_way_do_not_overdraw_a_budget_together(tmp_path, budget, limit, answers):
+def test_answers_under_way_do_not_overdraw_a_budget_together(
+    tmp_path: Path, budget: Budget, limit: str, answers: int
+) -> None:
     model = Meter()
     done = search(tmp_path, model, budget, flights=SideBySide(6, in_order=False))
     assert done.ended_by == limit
@@ -157,7 +160,7 @@ def test_answers_under_way_do_not_overdraw_a_budget_together(tmp_path, budget, l
     assert len(done.archive) > 1
 
 
-def test_a_model_that_fails_costs_none_of_the_other_answers(tmp_path):
+def test_a_model_that_fails_costs_none_of_the_other_answers(tmp_path: Path) -> None:
     """The others are heard to their end, judged and recorded; a resumed run asks for the missing one alone."""
     asked = []
 
@@ -178,7 +181,7 @@ def test_a_model_that_fails_costs_none_of_the_other_answers(tmp_path):
     assert len(done.archive) == 5
 
 
-def test_a_process_that_is_stopped_loses_no_answer_that_arrived(tmp_path):
+def test_a_process_that_is_stopped_loses_no_answer_that_arrived(tmp_path: Path) -> None:
     judged = []
 
     def evaluate(source, progress):
@@ -201,7 +204,7 @@ def test_a_process_that_is_stopped_loses_no_answer_that_arrived(tmp_path):
     assert not asked & set(again.asked) & {1, 2, 3, 4}
 
 
-def test_the_settings_say_how_many():
+def test_the_settings_say_how_many() -> None:
     with pytest.raises(ValueError, match=r"search\.in_flight=0"):
         Scheduling(in_flight=0)
     assert Scheduling().flights().most == 1

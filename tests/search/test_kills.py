@@ -97,11 +97,11 @@ def killed(folder: Path, option: str, kills: int) -> int:
 
 
 @pytest.mark.parametrize("option", ["islands", "bandit"])
-def test_a_killed_process_changes_nothing(tmp_path, option):
+def test_a_killed_process_changes_nothing(tmp_path: Path, option: str) -> None:
     assert killed(tmp_path, option, 3) >= 3
 
 
 @pytest.mark.kills
 @pytest.mark.parametrize("option", STRATEGIES)
-def test_many_killed_processes_change_nothing(tmp_path, option):
+def test_many_killed_processes_change_nothing(tmp_path: Path, option) -> None:
     assert killed(tmp_path, option, KILLS) >= KILLS

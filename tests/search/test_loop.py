@@ -1,5 +1,7 @@
 """The loop with a model and an evaluation that are plain functions: no device, no process, milliseconds."""
 
+from pathlib import Path
+
 import pytest
 from toy_search import SEED, Scripted, fence, judge, kernel
 from toy_search import search as toy_search
@@ -13,14 +15,14 @@ def search(folder, model, *, iterations=None, evaluate=judge) -> Finished:
     return toy_search(folder, model, Budget(iterations or len(model.answers)), evaluate=evaluate)
 
 
-def test_the_best_correct_candidate_becomes_the_incumbent(tmp_path):
+def test_the_best_correct_candidate_becomes_the_incumbent(tmp_path: Path) -> None:
     done = search(tmp_path, Scripted([fence(1), fence(-5), fence(3), fence(2)]))
     assert done.ended_by == "iterations"
     assert done.archive.incumbent.iteration == 3
     assert done.archive.self_speedup(done.archive.incumbent) == 4.0
 
 
-def test_the_model_improves_on_the_incumbent_and_sees_what_became_of_the_last_attempt(tmp_path):
+def test_the_model_improves_on_the_incumbent_and_sees_what_became_of_the_last_attempt(tmp_path: Path) -> None:
     model = Scripted([fence(3), fence(-5), fence(2), "no code here"])
     search(tmp_path, model)
     assert [p.parent.strip() for p in model.prompts] == [SEED, kernel(3), kernel(3), kernel(3)]
@@ -31,7 +33,7 @@ def test_the_model_improves_on_the_incumbent_and_sees_what_became_of_the_last_at
     assert len(model.prompts[3].tried) == 4
 
 
-def test_an_answer_that_was_tried_is_not_evaluated_again(tmp_path):
+def test_an_answer_that_was_tried_is_not_evaluated_again(tmp_path: Path) -> None:
     seen = []
 
     def evaluate(source, progress):
@@ -43,19 +45,19 @@ def test_an_answer_that_was_tried_is_not_evaluated_again(tmp_path):
     assert done.archive.last.evaluation.outcome is Outcome.DUPLICATE
 
 
-def test_no_code_is_an_outcome_and_the_search_goes_on(tmp_path):
+def test_no_code_is_an_outcome_and_the_search_goes_on(tmp_path: Path) -> None:
     done = search(tmp_path, Scripted(["I would rather not.", fence(1)]))
     assert [e.evaluation.outcome for e in done.archive.proposals] == [Outcome.NO_CODE, Outcome.SCORED]
 
 
-def test_a_seed_kernel_that_does_not_score_ends_the_search_before_a_model_is_asked(tmp_path):
+def test_a_seed_kernel_that_does_not_score_ends_the_search_before_a_model_is_asked(tmp_path: Path) -> None:
     model = Scripted([fence(1)])
     with pytest.raises(SeedKernelError, match="toy"):
         search(tmp_path, model, evaluate=lambda s, p: Evaluation(Outcome.WRONG, "wrong at N=8"))
     assert not model.prompts
 
 
-def test_every_iteration_leaves_its_files(tmp_path):
+def test_every_iteration_leaves_its_files(tmp_path: Path) -> None:
     search(tmp_path, Scripted([fence(1), "nothing"]))
     names = {p.name for p in tmp_path.iterdir()}
     assert {"00_seed.metal", "00_result.json", "01_prompt.md", "01_response.md", "01_candidate.metal"} <= names
@@ -63,7 +65,7 @@ def test_every_iteration_leaves_its_files(tmp_path):
     assert "02_candidate.metal" not in names
 
 
-def test_a_run_that_was_stopped_goes_on_and_asks_for_nothing_twice(tmp_path):
+def test_a_run_that_was_stopped_goes_on_and_asks_for_nothing_twice(tmp_path: Path) -> None:
     model = Scripted([fence(1), fence(2), fence(3)])
     calls = []
 
@@ -81,7 +83,7 @@ def test_a_run_that_was_stopped_goes_on_and_asks_for_nothing_twice(tmp_path):
     assert [e.score for e in done.archive.entries] == [1.0, 2.0, 3.0, 4.0]
 
 
-def test_a_resumed_run_may_have_more_iterations(tmp_path):
+def test_a_resumed_run_may_have_more_iterations(tmp_path: Path) -> None:
     model = Scripted([fence(1), fence(2), fence(3)])
     search(tmp_path, model, iterations=1)
     assert len(search(tmp_path, model, iterations=3).archive.proposals) == 3

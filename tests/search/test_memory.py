@@ -44,7 +44,7 @@ ARCHIVE = archive_of(
 )
 
 
-def test_lessons_by_rule_have_attempt_and_figure():
+def test_lessons_by_rule_have_attempt_and_figure() -> None:
     drawn = draw_lessons(ARCHIVE, 0)
     assert drawn.prefer == ("`Carry the row.` (attempt 1: 2.00x its parent)",)
     assert drawn.avoid == (
@@ -55,13 +55,13 @@ def test_lessons_by_rule_have_attempt_and_figure():
     assert draw_lessons(archive_of(ARCHIVE[0], entry(1, 0, 0.0, "Again.", Outcome.DUPLICATE)), 0) == Lessons()
 
 
-def test_the_last_attempts_are_not_forgotten_when_a_search_ends():
+def test_the_last_attempts_are_not_forgotten_when_a_search_ends() -> None:
     distiller = Distiller(10)
     distiller.note(Learned(3))
     assert len(distiller.all_lessons(ARCHIVE).all) == 1
 
 
-def test_a_models_lesson_needs_an_attempt_that_there_was():
+def test_a_models_lesson_needs_an_attempt_that_there_was() -> None:
     told = parse_lessons(
         "Here you are.\n## Prefer\n- Rows (attempt 1: 2.00x)\n- Columns (attempt 9: 5x)\n- Luck\n* Old one\n"
         "## Avoid\n- Tiles (attempts 2 and 4)\n## Other\n- nothing\n"
@@ -71,7 +71,7 @@ def test_a_models_lesson_needs_an_attempt_that_there_was():
     assert kept == Lessons(("Rows (attempt 1: 2.00x)", "Old one"), ("Tiles (attempts 2 and 4)",))
 
 
-def test_a_file_is_read_edited_and_added_to(tmp_path):
+def test_a_file_is_read_edited_and_added_to(tmp_path: Path) -> None:
     path = tmp_path / "lessons" / "toy-cpu.md"
     assert not read_file(path)
     first = Lessons(("Rows (attempt 1: 2.00x)",), ("Tiles (attempt 2: 0.75x)",))
@@ -128,7 +128,7 @@ def remembering(folder: Path, model, iterations: int, *, aside: bool, **budget):
     ).run()
 
 
-def test_the_model_distils_every_second_iteration_and_a_resume_asks_nothing_twice(tmp_path):
+def test_the_model_distils_every_second_iteration_and_a_resume_asks_nothing_twice(tmp_path: Path) -> None:
     (whole := tmp_path / "whole").mkdir()
     (parts := tmp_path / "parts").mkdir()
     model = Talker()
@@ -154,7 +154,7 @@ def test_the_model_distils_every_second_iteration_and_a_resume_asks_nothing_twic
     assert recording.lessons == Lessons(("From before",))
 
 
-def test_a_budget_that_is_spent_draws_lessons_by_rule(tmp_path):
+def test_a_budget_that_is_spent_draws_lessons_by_rule(tmp_path: Path) -> None:
     model = Talker()
     done = remembering(tmp_path, model, 4, aside=True, dollars=0.4)
     assert done.ended_by == "dollars"
@@ -163,7 +163,7 @@ def test_a_budget_that_is_spent_draws_lessons_by_rule(tmp_path):
     assert done.archive.lessons.prefer[:2] == ("From before", "`Idea 1.` (attempt 1: 2.00x its parent)")
 
 
-def test_a_recorded_search_learns_what_it_learned_then():
+def test_a_recorded_search_learns_what_it_learned_then() -> None:
     recorded = {4: Learned(4, ("As then",), ())}
     distiller = Distiller(4, None, recorded)
     assert distiller.is_due(ARCHIVE)
@@ -172,6 +172,6 @@ def test_a_recorded_search_learns_what_it_learned_then():
     assert not distiller.is_due(ARCHIVE)
 
 
-def test_settings_that_cannot_be():
+def test_settings_that_cannot_be() -> None:
     with pytest.raises(ValueError, match=r"memory\.every=-1"):
         SearchMemory(every=-1)

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Never
 
 import pytest
 from toy_search import Scripted, fence, judge, search
@@ -44,7 +46,7 @@ def entries(folder):
     ]
 
 
-def test_a_population_survives_its_process(tmp_path):
+def test_a_population_survives_its_process(tmp_path: Path) -> None:
     (whole := tmp_path / "whole").mkdir()
     (parts := tmp_path / "parts").mkdir()
     search(whole, Scripted(answers(8)), Budget(8), strategy=TwoIslands())
@@ -56,9 +58,9 @@ def test_a_population_survives_its_process(tmp_path):
     assert request and request.note == {"island": 0, "pair": [1, 2]}
 
 
-def test_a_request_is_on_disk_before_a_model_is_asked_and_is_not_made_again(tmp_path):
+def test_a_request_is_on_disk_before_a_model_is_asked_and_is_not_made_again(tmp_path: Path) -> None:
     class Dying(Scripted):
-        def propose(self, prompt):
+        def propose(self, prompt) -> Never:
             assert '"type":"asked"' in (tmp_path / "journal.jsonl").read_text()
             raise KeyboardInterrupt
 
@@ -71,7 +73,7 @@ def test_a_request_is_on_disk_before_a_model_is_asked_and_is_not_made_again(tmp_
     assert (tmp_path / "journal.jsonl").read_text().count('"type":"asked"') == 1
 
 
-def test_another_strategy_does_not_go_on_with_a_journal(tmp_path):
+def test_another_strategy_does_not_go_on_with_a_journal(tmp_path: Path) -> None:
     search(tmp_path, Scripted(answers(2)), Budget(2), strategy=TwoIslands())
     with pytest.raises(JournalError, match="OnePlusOne asks otherwise than the journal has it, from request 1 on"):
         search(tmp_path, Scripted(answers(3)), Budget(3))
@@ -80,13 +82,13 @@ def test_another_strategy_does_not_go_on_with_a_journal(tmp_path):
 class Odd:
     """A strategy with one fault."""
 
-    def __init__(self, requests=(), error=None):
+    def __init__(self, requests=(), error=None) -> None:
         self.requests, self.error = requests, error
 
     def ask(self, archive, n):
         return self.requests
 
-    def tell(self, request, evaluation):
+    def tell(self, request: Request, evaluation: Evaluation) -> None:
         if self.error:
             raise self.error
 
@@ -104,7 +106,9 @@ class Odd:
         (Odd([Request((0,))], ZeroDivisionError("no islands")), "failed in tell: ZeroDivisionError: no islands"),
     ],
 )
-def test_a_strategy_that_fails_is_one_sentence_and_a_run_that_goes_on(tmp_path, strategy, message):
+def test_a_strategy_that_fails_is_one_sentence_and_a_run_that_goes_on(
+    tmp_path: Path, strategy: Odd, message: str
+) -> None:
     with pytest.raises(StrategyError, match=message) as caught:
         search(tmp_path, Scripted(answers(3)), Budget(3), strategy=strategy)
     assert "\n" not in str(caught.value)
@@ -112,7 +116,7 @@ def test_a_strategy_that_fails_is_one_sentence_and_a_run_that_goes_on(tmp_path, 
     assert len(fixed.archive) == 4
 
 
-def test_a_parent_without_a_source_is_refused(tmp_path):
+def test_a_parent_without_a_source_is_refused(tmp_path: Path) -> None:
     class LastOne(Odd):
         def ask(self, archive, n):
             return [Request((archive.last.iteration,))]
@@ -124,8 +128,8 @@ def test_a_parent_without_a_source_is_refused(tmp_path):
 class EverySecond:
     """Rule that promotes every second challenger, whatever it scores."""
 
-    def __init__(self):
-        self.asked = []
+    def __init__(self) -> None:
+        self.asked: list[tuple[float | None, float | None]] = []
 
     def decide(self, incumbent, challenger, progress):
         progress("tossing a coin")
@@ -133,7 +137,7 @@ class EverySecond:
         return Decision(len(self.asked) % 2 == 0, "it was its turn", {"turn": len(self.asked)})
 
 
-def test_the_rule_that_is_given_decides_and_the_journal_keeps_the_decision(tmp_path):
+def test_the_rule_that_is_given_decides_and_the_journal_keeps_the_decision(tmp_path: Path) -> None:
     values = [9, 1, -3, 2, 3]
     rule = EverySecond()
     done = search(tmp_path, Scripted([fence(v) for v in values]), Budget(5), promotion=rule)
@@ -146,9 +150,9 @@ def test_the_rule_that_is_given_decides_and_the_journal_keeps_the_decision(tmp_p
     assert resumed.archive.incumbent == done.archive.incumbent
 
 
-def test_a_run_that_was_stopped_in_a_paired_test_judges_again(tmp_path):
+def test_a_run_that_was_stopped_in_a_paired_test_judges_again(tmp_path: Path) -> None:
     class Stopped(EverySecond):
-        def decide(self, incumbent, challenger, progress):
+        def decide(self, incumbent, challenger, progress) -> Never:
             raise KeyboardInterrupt
 
     model = Scripted(answers(1))
@@ -158,7 +162,7 @@ def test_a_run_that_was_stopped_in_a_paired_test_judges_again(tmp_path):
     assert (len(model.prompts), done.archive.incumbent.iteration) == (1, 1)
 
 
-def test_a_copy_with_other_comments_is_not_evaluated_again(tmp_path):
+def test_a_copy_with_other_comments_is_not_evaluated_again(tmp_path: Path) -> None:
     judged = []
 
     def evaluate(source, progress):

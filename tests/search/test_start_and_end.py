@@ -1,5 +1,7 @@
 """The start of a search, and its ends."""
 
+from pathlib import Path
+
 import pytest
 from toy_search import SEED, Scripted, fence, kernel, search
 
@@ -8,7 +10,7 @@ from metalsci.search.budget import Budget
 from metalsci.search.loop import StartError
 
 
-def test_a_start_is_the_first_incumbent_and_the_seed_kernel_the_baseline(tmp_path):
+def test_a_start_is_the_first_incumbent_and_the_seed_kernel_the_baseline(tmp_path: Path) -> None:
     model = Scripted([fence(5), fence(9)])
     done = search(tmp_path, model, Budget(2), start=kernel(7))
     assert [p.parent.strip() for p in model.prompts] == [kernel(7), kernel(7)]
@@ -20,7 +22,7 @@ def test_a_start_is_the_first_incumbent_and_the_seed_kernel_the_baseline(tmp_pat
     assert (tmp_path / "00_result.json").exists()
 
 
-def test_a_resumed_run_goes_on_from_its_start(tmp_path):
+def test_a_resumed_run_goes_on_from_its_start(tmp_path: Path) -> None:
     search(tmp_path, Scripted([fence(5)]), Budget(1), start=kernel(7))
     model = Scripted([fence(5), fence(6)])
     done = search(tmp_path, model, Budget(2), start=kernel(7))
@@ -29,14 +31,14 @@ def test_a_resumed_run_goes_on_from_its_start(tmp_path):
     assert done.archive[0].source == kernel(7)
 
 
-def test_a_start_that_does_not_score_ends_the_search_before_a_model_is_asked(tmp_path):
+def test_a_start_that_does_not_score_ends_the_search_before_a_model_is_asked(tmp_path: Path) -> None:
     model = Scripted([fence(1)])
     with pytest.raises(StartError, match="negative"):
         search(tmp_path, model, Budget(1), start=kernel(-7))
     assert not model.prompts
 
 
-def test_a_speedup_that_is_wanted_ends_the_search_when_it_is_reached(tmp_path):
+def test_a_speedup_that_is_wanted_ends_the_search_when_it_is_reached(tmp_path: Path) -> None:
     model = Scripted([fence(1), fence(3), fence(4)])
     done = search(tmp_path, model, Budget(3, target=4.0))
     assert (done.ended_by, len(model.prompts)) == ("target", 2)
@@ -46,7 +48,7 @@ def test_a_speedup_that_is_wanted_ends_the_search_when_it_is_reached(tmp_path):
     assert (further.ended_by, len(model.prompts)) == ("iterations", 3)
 
 
-def test_patience_counts_proposals_since_the_incumbent(tmp_path):
+def test_patience_counts_proposals_since_the_incumbent(tmp_path: Path) -> None:
     model = Scripted([fence(2), fence(1), fence(3), fence(1), "no code", fence(9)])
     done = search(tmp_path, model, Budget(6, patience=2))
     assert (done.ended_by, len(model.prompts)) == ("patience", 5)
@@ -54,6 +56,6 @@ def test_patience_counts_proposals_since_the_incumbent(tmp_path):
 
 
 @pytest.mark.parametrize("limits", [{"target": 0.0}, {"patience": 0}])
-def test_an_end_that_is_none_is_refused(limits):
+def test_an_end_that_is_none_is_refused(limits) -> None:
     with pytest.raises(ValueError, match=rf"budget\.{next(iter(limits))}"):
         Budget(3, **limits)

@@ -21,12 +21,12 @@ def sentence(got, want=WANT):
     return explain(got, want, deviation, TOLERANCE, lambda index: f"<{index}>")
 
 
-def test_what_is_right_in_single_precision_passes():
+def test_what_is_right_in_single_precision_passes() -> None:
     error, _ = judge(WANT.astype(np.float32), WANT, TOLERANCE)
     assert error < 0.01
 
 
-def test_half_precision_fails_where_the_bound_on_elements_does_not_see_it():
+def test_half_precision_fails_where_the_bound_on_elements_does_not_see_it() -> None:
     lenient = Tolerance(absolute=1e-3, relative=1e-3, rms=1e-4)
     got = WANT.astype(np.float16).astype(np.float32)
     assert judge(got, WANT, Tolerance(1e-3, 1e-3))[0] < 1
@@ -35,8 +35,8 @@ def test_half_precision_fails_where_the_bound_on_elements_does_not_see_it():
     assert "half precision" in explain(got, WANT, deviation, lenient, str)
 
 
-def test_first_and_worst_element_and_how_many_are_named():
-    def change(u):
+def test_first_and_worst_element_and_how_many_are_named() -> None:
+    def change(u) -> None:
         u[3, 5] += 0.25
         u[40, 1] -= 0.75
 
@@ -47,15 +47,15 @@ def test_first_and_worst_element_and_how_many_are_named():
     assert f"want {WANT[40, 1]:.7g}" in text
 
 
-def test_nothing_wrong_is_no_error_with_no_tolerance():
+def test_nothing_wrong_is_no_error_with_no_tolerance() -> None:
     spins = np.ones((4, 4), np.int8)
     assert judge(spins, spins, Tolerance())[0] == 0
     assert judge(-spins, spins, Tolerance())[0] == np.inf
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_what_is_not_finite_never_passes(value):
-    def change(u):
+def test_what_is_not_finite_never_passes(value) -> None:
+    def change(u) -> None:
         u[7, 7] = value
 
     error, _ = judge(spoilt(change), WANT, Tolerance(absolute=1e9, relative=1e9))
@@ -63,15 +63,15 @@ def test_what_is_not_finite_never_passes(value):
     assert "1 elements are not finite" in sentence(spoilt(change))
 
 
-def edge(u):
+def edge(u) -> None:
     u[:, 0] = u[:, -1] = 9.0
 
 
-def tail(u):
+def tail(u) -> None:
     u.reshape(-1)[3000:] = 9.0
 
 
-def tile_edges(u):
+def tile_edges(u) -> None:
     u[:, ::16] = 9.0
 
 
@@ -85,17 +85,17 @@ def tile_edges(u):
         (lambda u: np.negative(u, out=u), "wrong sign"),
     ],
 )
-def test_the_pattern_of_a_mistake_is_named(change, pattern):
+def test_the_pattern_of_a_mistake_is_named(change, pattern: str) -> None:
     assert pattern in sentence(spoilt(change))
 
 
-def test_swapped_axes_are_named():
+def test_swapped_axes_are_named() -> None:
     square = WANT[:, :48]
     assert "right with axes 0 and 1 swapped" in sentence(square.T.astype(np.float32), square)
 
 
-def test_scattered_mistakes_have_no_pattern():
-    def change(u):
+def test_scattered_mistakes_have_no_pattern() -> None:
+    def change(u) -> None:
         flat = np.random.default_rng(1).permutation(u.size)[:200]
         u.reshape(-1)[flat] = 9.0
 

@@ -1,6 +1,7 @@
 """References on disk: computed once, whole or not at all, and no more of them than the limit."""
 
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ def inputs(task, seed=0):
     return task.inputs(SIZE, np.random.default_rng(seed))
 
 
-def test_a_reference_is_computed_once(counted, tmp_path):
+def test_a_reference_is_computed_once(counted, tmp_path: Path) -> None:
     task, calls = counted
     first = References(tmp_path, worth=0.0).get(task, SIZE, "a", inputs(task))
     second = References(tmp_path, worth=0.0).get(task, SIZE, "a", inputs(task))
@@ -48,7 +49,7 @@ def test_a_reference_is_computed_once(counted, tmp_path):
     assert second[0].dtype == np.float64
 
 
-def test_another_size_draw_or_physics_is_another_reference(composed, counted, tmp_path):
+def test_another_size_draw_or_physics_is_another_reference(composed, counted, tmp_path: Path) -> None:
     task, calls = counted
     references = References(tmp_path, worth=0.0)
     references.get(task, SIZE, "a", inputs(task))
@@ -59,13 +60,13 @@ def test_another_size_draw_or_physics_is_another_reference(composed, counted, tm
     assert len(calls) == 4
 
 
-def test_what_is_quick_to_compute_is_not_kept(task, tmp_path):
+def test_what_is_quick_to_compute_is_not_kept(task, tmp_path: Path) -> None:
     References(tmp_path, worth=60.0).get(task, SIZE, "a", inputs(task))
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("damage", [lambda p: p.write_bytes(b""), lambda p: p.write_bytes(p.read_bytes()[:100])])
-def test_a_broken_file_is_computed_again(counted, tmp_path, damage):
+def test_a_broken_file_is_computed_again(counted, tmp_path: Path, damage) -> None:
     task, calls = counted
     references = References(tmp_path, worth=0.0)
     want = references.get(task, SIZE, "a", inputs(task))
@@ -78,7 +79,7 @@ def test_a_broken_file_is_computed_again(counted, tmp_path, damage):
     assert len(calls) == 2
 
 
-def test_what_was_longest_unused_goes_first(counted, tmp_path):
+def test_what_was_longest_unused_goes_first(counted, tmp_path: Path) -> None:
     task, calls = counted
     references = References(tmp_path, limit=3 * 20 * 20 * 8 + 2000, worth=0.0)
     for draw in "abc":
@@ -93,13 +94,13 @@ def test_what_was_longest_unused_goes_first(counted, tmp_path):
     assert len(calls) == 1
 
 
-def test_a_folder_that_cannot_be_written_costs_nothing_but_time(task, tmp_path):
+def test_a_folder_that_cannot_be_written_costs_nothing_but_time(task, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (want,) = References(tmp_path / "file" / "folder", worth=0.0).get(task, SIZE, "a", inputs(task))
     assert want.shape == (20, 20)
 
 
-def fill(folder, first):
+def fill(folder, first) -> None:
     from hydra import compose, initialize_config_dir
 
     from metalsci.experiment.hydra_versions import base
@@ -117,7 +118,7 @@ def fill(folder, first):
         np.testing.assert_array_equal(got, want)
 
 
-def test_many_processes_share_one_folder(tmp_path):
+def test_many_processes_share_one_folder(tmp_path: Path) -> None:
     context = get_context("spawn")
     workers = [context.Process(target=fill, args=(tmp_path, 4 * i)) for i in range(3)]
     for worker in workers:

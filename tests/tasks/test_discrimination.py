@@ -37,7 +37,7 @@ def problems(task, size):
     return [(t, s, i, references.get(t, s, f"discrimination {n}", i)) for n, (t, s, i) in enumerate(given)]
 
 
-def assert_discriminates(task, size):
+def assert_discriminates(task, size) -> None:
     stated = problems(task, size)
     for variant, extents, _, want in stated:
         check = variant.check(extents, right(variant, extents, want), want)
@@ -54,14 +54,14 @@ def assert_discriminates(task, size):
 
 
 @pytest.mark.parametrize("name", sorted(SMALL))
-def test_what_is_not_the_answer_is_rejected(composed, name):
+def test_what_is_not_the_answer_is_rejected(composed, name) -> None:
     task = instantiate(composed(f"task={name}").task).task
     assert_discriminates(task, Size("small", SMALL[name]))
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("name", sorted(SMALL))
-def test_what_is_not_the_answer_is_rejected_at_every_size(composed, name):
+def test_what_is_not_the_answer_is_rejected_at_every_size(composed, name) -> None:
     problem = instantiate(composed(f"task={name}").task)
     for size in (*problem.sizes, problem.heldout):
         assert_discriminates(problem.task, size)

@@ -30,14 +30,14 @@ def run(composed):
     return task, got, task.reference(SIZE, inputs)
 
 
-def test_steps_of_scalar_loops_are_right(run):
+def test_steps_of_scalar_loops_are_right(run) -> None:
     task, got, want = run
     check = task.check(SIZE, got, want)
     assert check.correct, check.detail
 
 
 @pytest.mark.parametrize("state", [0, 4, 8])
-def test_one_wrong_coordinate_of_one_chain_is_found(run, state):
+def test_one_wrong_coordinate_of_one_chain_is_found(run, state: int) -> None:
     task, got, want = run
     got[state][17, 3] += 0.05
     check = task.check(SIZE, got, want)
@@ -46,7 +46,7 @@ def test_one_wrong_coordinate_of_one_chain_is_found(run, state):
 
 
 @pytest.mark.parametrize("state", [1, 5, 9])
-def test_one_wrong_count_is_found(run, state):
+def test_one_wrong_count_is_found(run, state: int) -> None:
     task, got, want = run
     got[state] = got[state].copy()
     got[state][11] += 1
@@ -55,12 +55,12 @@ def test_one_wrong_count_is_found(run, state):
     assert "chain 11" in check.detail
 
 
-def test_a_step_too_few_is_found(run):
+def test_a_step_too_few_is_found(run) -> None:
     task, got, want = run
     assert not task.check(SIZE, [*got[:-2], *got[-4:-2]], want).correct
 
 
-def test_the_benchmark_s_statistics_are_asked_of_the_last_state(composed, run):
+def test_the_benchmark_s_statistics_are_asked_of_the_last_state(composed, run) -> None:
     _, got, want = run
     task = instantiate(composed("task=hmc").task).task
     check = task.check(SIZE, got, want)
@@ -94,7 +94,7 @@ SPOILS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def assert_discriminates(task, size):
+def assert_discriminates(task, size) -> None:
     inputs = task.inputs(size, np.random.default_rng(5))
     want = task.reference(size, inputs)
     got = trajectory(task, size, inputs)
@@ -110,12 +110,12 @@ def assert_discriminates(task, size):
     assert not task.check(size, fewer, want).correct, "one step fewer"
 
 
-def test_what_is_not_the_answer_is_rejected(composed):
+def test_what_is_not_the_answer_is_rejected(composed) -> None:
     assert_discriminates(instantiate(composed("task=hmc").task).task, Size("small", {"d": 8, "K": 1024, "steps": 20}))
 
 
 @pytest.mark.full
-def test_what_is_not_the_answer_is_rejected_at_every_size(composed):
+def test_what_is_not_the_answer_is_rejected_at_every_size(composed) -> None:
     problem = instantiate(composed("task=hmc").task)
     for size in (*problem.sizes, problem.heldout):
         assert_discriminates(problem.task, size)

@@ -51,12 +51,12 @@ def text(task, *names):
     return data("tasks").joinpath(task, *names).read_text()
 
 
-def test_every_task_is_tried():
+def test_every_task_is_tried() -> None:
     assert sorted(SIZES) == sorted(RACES) == sorted(p.stem for p in (data("conf") / "task").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("task", sorted(SIZES))
-def test_the_seed_kernel_is_right(evaluate, task):
+def test_the_seed_kernel_is_right(evaluate, task) -> None:
     evaluation = evaluate(task)
     assert evaluation.outcome is Outcome.SCORED, evaluation.message
 
@@ -66,7 +66,7 @@ EXAMPLES = ["fast", "gpu"]
 
 @pytest.mark.parametrize("example", EXAMPLES)
 @pytest.mark.parametrize("task", sorted(SIZES))
-def test_the_example_is_right(evaluate, task, example):
+def test_the_example_is_right(evaluate, task, example) -> None:
     source = text(task, "examples", f"{example}.metal")
     assert source.startswith("// Idea: ")
     evaluation = evaluate(task, source)
@@ -75,7 +75,7 @@ def test_the_example_is_right(evaluate, task, example):
 
 @pytest.mark.parametrize("example", EXAMPLES)
 @pytest.mark.parametrize("task", sorted(SIZES))
-def test_the_sanitizer_finds_nothing_in_the_example(composed, task, example):
+def test_the_sanitizer_finds_nothing_in_the_example(composed, task, example) -> None:
     problem = instantiate(composed(f"task={task}", f"task.sizes=[{SMALLER.get(task, SIZES[task])}]").task)
     (size,) = problem.sizes
     program = problem.task.trace(size, problem.task.inputs(size, np.random.default_rng(7)))
@@ -93,7 +93,7 @@ BARRIER = "threadgroup_barrier(mem_flags::mem_threadgroup);"
     [("fft3d", "{N: 64}"), ("gradshaf", None), ("compact", None)],
     ids=["fft3d", "gradshaf", "compact"],
 )
-def test_a_barrier_that_is_missing_between_simdgroups_shows(evaluate, task, size):
+def test_a_barrier_that_is_missing_between_simdgroups_shows(evaluate, task: str, size: str | None) -> None:
     """Not guaranteed by the check, but by this device, which runs no two simdgroups in step.
 
     A line of fft3d takes two of them from 64 on; one of 16 is a single vector where vectors are that long.
@@ -104,7 +104,7 @@ def test_a_barrier_that_is_missing_between_simdgroups_shows(evaluate, task, size
 
 
 @pytest.mark.parametrize("task", sorted(RACES))
-def test_a_race_is_wrong_each_time(evaluate, task):
+def test_a_race_is_wrong_each_time(evaluate, task) -> None:
     """By the check, in any order in which threads run: races.py says why."""
     source = RACES[task].made(text(task, "seed.metal"))
     for _ in range(3):
@@ -115,7 +115,7 @@ def test_a_race_is_wrong_each_time(evaluate, task):
 @pytest.mark.full
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("task", sorted(RACES))
-def test_a_race_is_wrong_at_every_size(composed, task):
+def test_a_race_is_wrong_at_every_size(composed, task) -> None:
     ceilings = ("device.ceilings.bandwidth=10", "device.ceilings.fp32=100")
     cfg = composed("device=cpu", *ceilings, "device.time_limit=600", f"task={task}")
     problem, device = instantiate(cfg.task), instantiate(cfg.device)
@@ -127,7 +127,9 @@ def test_a_race_is_wrong_at_every_size(composed, task):
 
 
 @pytest.mark.parametrize(("task", "kernel", "least"), [("fft3d", "fft3d_y", 16), ("adi3d", "adi_z", 32)])
-def test_a_threadgroup_that_must_not_shrink_is_refused_with_what_to_do(evaluate, task, kernel, least):
+def test_a_threadgroup_that_must_not_shrink_is_refused_with_what_to_do(
+    evaluate, task: str, kernel: str, least: int
+) -> None:
     def capped(n):
         declared = f"[[max_total_threads_per_threadgroup({n})]] kernel void {kernel}("
         return text(task, "seed.metal").replace(f"kernel void {kernel}(", declared)
@@ -139,7 +141,7 @@ def test_a_threadgroup_that_must_not_shrink_is_refused_with_what_to_do(evaluate,
     assert f"groups of {least}" in refused.message
 
 
-def test_a_cell_that_overflows_is_named(composed):
+def test_a_cell_that_overflows_is_named(composed) -> None:
     device = instantiate(composed("device=cpu", "device.ceilings.bandwidth=10", "device.ceilings.fp32=100").device)
     problem = instantiate(composed("task=lj", f"task.sizes=[{SIZES['lj']}]", "task.physics.max_per_cell=20").task)
     with Evaluator(problem.task, problem.sizes, device, 0, Repeats(1, 1), Stopwatch()) as evaluator:
@@ -149,7 +151,7 @@ def test_a_cell_that_overflows_is_named(composed):
     assert "MAX_PER_CELL is 20" in message
 
 
-def test_a_step_too_few_is_named(evaluate):
+def test_a_step_too_few_is_named(evaluate) -> None:
     """A kernel that leaves its input as it is where it should step."""
     seed = text("heat2d", "seed.metal")
     frozen = seed.replace("u_out[c] = u + alpha", "u_out[c] = u + 0.0f * alpha")

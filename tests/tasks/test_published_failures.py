@@ -39,14 +39,14 @@ HMC_SIZES = (
 )
 
 
-def test_an_hmc_kernel_that_rounds_dimensions_up_is_wrong_at_another(composed):
+def test_an_hmc_kernel_that_rounds_dimensions_up_is_wrong_at_another(composed) -> None:
     source = failure("hmc", "rounded_up.metal")
     result = in_distribution_and_gate(composed, source, "task=hmc", *HMC_SIZES, repeats=1)
     assert result.verdict is Verdict.WRONG
     assert result.seed.outcome.correct
 
 
-def test_an_fft_by_definition_at_sizes_that_nobody_scored_regresses(composed):
+def test_an_fft_by_definition_at_sizes_that_nobody_scored_regresses(composed) -> None:
     source = failure("fft3d", "definition.metal")
     assert source.count("N == 64 || ") == 1
     source = source.replace("N == 64 || ", "")  # so that a small size will do for the held-out one
@@ -61,6 +61,6 @@ def test_an_fft_by_definition_at_sizes_that_nobody_scored_regresses(composed):
     ("task", "name", "verdict"),
     [("hmc", "rounded_up.metal", Verdict.WRONG), ("fft3d", "definition.metal", Verdict.REGRESSES)],
 )
-def test_they_are_caught_at_the_benchmark_s_own_sizes(composed, task, name, verdict):
+def test_they_are_caught_at_the_benchmark_s_own_sizes(composed, task: str, name: str, verdict: Verdict) -> None:
     result = in_distribution_and_gate(composed, failure(task, name), f"task={task}", repeats=1)
     assert result.verdict is verdict

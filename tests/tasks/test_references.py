@@ -32,7 +32,7 @@ TRAJECTORIES = sorted(SIZES.keys() - {"hmc"})
 
 
 @pytest.fixture(params=sorted(SIZES))
-def name(request):
+def name(request: pytest.FixtureRequest):
     return request.param
 
 
@@ -45,7 +45,7 @@ def problems(task, size):
 
 
 @pytest.mark.parametrize("name", TRAJECTORIES)
-def test_the_reference_agrees_with_scalar_loops(composed, name):
+def test_the_reference_agrees_with_scalar_loops(composed, name) -> None:
     task = instantiate(composed(f"task={name}").task).task
     for variant, size, inputs in problems(task, Size("small", SIZES[name])):
         want = variant.reference(size, inputs)
@@ -55,7 +55,7 @@ def test_the_reference_agrees_with_scalar_loops(composed, name):
             np.testing.assert_allclose(a, b, rtol=1e-6 if name == "saxpy" else 1e-10, atol=1e-12)
 
 
-def test_lbm_conserves_mass_and_momentum(composed):
+def test_lbm_conserves_mass_and_momentum(composed) -> None:
     task = instantiate(composed("task=lbm").task).task
     size = Size("small", SIZES["lbm"])
     inputs = task.inputs(size, np.random.default_rng(0))
@@ -91,7 +91,7 @@ FACTS = {
 }
 
 
-def test_sizes_and_tolerances_are_the_benchmark_s(composed, name):
+def test_sizes_and_tolerances_are_the_benchmark_s(composed, name) -> None:
     cfg = composed(f"task={name}").task
     problem = instantiate(cfg)
     sizes, heldout, iterations, tolerance = FACTS[name]
@@ -118,21 +118,21 @@ WORK = {  # TASKS.md, at the small size above
 }
 
 
-def test_the_model_is_told_of_every_tolerance(composed, name):
+def test_the_model_is_told_of_every_tolerance(composed, name) -> None:
     problem = instantiate(composed(f"task={name}").task)
     rms = problem.task.tolerance.rms
     assert rms is None or f"{rms:g}" in problem.task.view(problem.sizes).brief
 
 
 @pytest.mark.parametrize("name", WORK)
-def test_work_counts_the_bytes_or_operations_of_the_benchmark(composed, name):
+def test_work_counts_the_bytes_or_operations_of_the_benchmark(composed, name) -> None:
     task = instantiate(composed(f"task={name}").task).task
     size = Size("small", SIZES[name])
     work = task.work(size, task.inputs(size, np.random.default_rng(3)))
     assert (work.amount, work.bound.unit) == WORK[name]
 
 
-def test_pairs_that_the_cells_of_lj_hold_are_counted(composed):
+def test_pairs_that_the_cells_of_lj_hold_are_counted(composed) -> None:
     """Against a count over all pairs, cell by cell."""
     task = instantiate(composed("task=lj").task).task
     size = Size("small", {"N": 216, "M": 4, "L": 10.4, "steps": 3})
@@ -150,7 +150,7 @@ def test_pairs_that_the_cells_of_lj_hold_are_counted(composed):
 
 
 @pytest.mark.parametrize("name", ["nbody", "hmc", "lj"])
-def test_a_perfect_kernel_of_a_compute_task_stays_below_the_peak(composed, name):
+def test_a_perfect_kernel_of_a_compute_task_stays_below_the_peak(composed, name: str) -> None:
     """Rejected pairs, square roots and lone additions take slots that could hold a multiply-add."""
     problem = instantiate(composed(f"task={name}").task)
     for size in problem.sizes:

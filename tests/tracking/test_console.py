@@ -44,7 +44,7 @@ def plain(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
 
 
-def test_the_screen_shows_best_outcomes_flights_and_every_budget():
+def test_the_screen_shows_best_outcomes_flights_and_every_budget() -> None:
     clock = Clock()
     screen = LiveScreen(Budget(10, 30, 50_000, 2.0, target=3.0, patience=4), clock)
     clock.now += 60
@@ -60,7 +60,7 @@ def test_the_screen_shows_best_outcomes_flights_and_every_budget():
     ]
 
 
-def test_without_limits_it_shows_what_was_used():
+def test_without_limits_it_shows_what_was_used() -> None:
     clock = Clock()
     screen = LiveScreen(Budget(2), clock)
     follow(screen)
@@ -70,7 +70,7 @@ def test_without_limits_it_shows_what_was_used():
 
 
 @pytest.mark.parametrize("step", ["confirming: seed kernel and incumbent side by side", "held-out gate"])
-def test_it_stays_until_the_gate_has_spoken(step):
+def test_it_stays_until_the_gate_has_spoken(step: str) -> None:
     out = io.StringIO()
     view = ConsoleView(Budget(2), Console(file=out, force_terminal=True, width=160))
     try:
@@ -87,13 +87,13 @@ def test_it_stays_until_the_gate_has_spoken(step):
     assert not view._live.is_started
 
 
-def test_a_hostile_step_cannot_act_on_the_terminal():
+def test_a_hostile_step_cannot_act_on_the_terminal() -> None:
     screen = LiveScreen(Budget(2))
     screen.step("iteration 1: \x1b[2Jgone")
     assert "\x1b" not in "".join(screen.lines())
 
 
-def test_without_a_terminal_there_are_plain_lines_that_say_whose_time_it_was():
+def test_without_a_terminal_there_are_plain_lines_that_say_whose_time_it_was() -> None:
     out = io.StringIO()
     view = ConsoleView(Budget(2), Console(file=out, width=120))
     follow(view)
@@ -108,7 +108,7 @@ def test_without_a_terminal_there_are_plain_lines_that_say_whose_time_it_was():
     assert "off by one" in lines[3]
 
 
-def test_a_long_history_fits_into_its_bars():
+def test_a_long_history_fits_into_its_bars() -> None:
     assert sparkline([1.0]) == "▁"
     assert len(sparkline([float(i) for i in range(1000)])) == 24
     assert sparkline([float(i) for i in range(1000)])[-1] == "█"

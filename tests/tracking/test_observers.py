@@ -1,6 +1,7 @@
 """Observers are told of everything, and none of them can end the run."""
 
 from pathlib import Path
+from typing import Never
 
 from metalsci.tracking.observers import Observers
 from metalsci.tracking.protocol import Observer, RunInfo
@@ -9,26 +10,26 @@ INFO = RunInfo("name", "saxpy", "rewrite", None, Path(), {})
 
 
 class Recorder(Observer):
-    def __init__(self):
-        self.told = []
+    def __init__(self) -> None:
+        self.told: list[str] = []
 
-    def start(self, info):
+    def start(self, info) -> str:
         self.told.append("start")
         return "figures go to a list"
 
-    def step(self, text):
+    def step(self, text) -> None:
         self.told.append(text)
 
-    def close(self, failed):
+    def close(self, failed) -> None:
         self.told.append(f"failed={failed}")
 
 
 class Broken(Recorder):
-    def step(self, text):
+    def step(self, text) -> Never:
         raise RuntimeError("the disk of the observer is full")
 
 
-def test_one_that_raises_is_named_once_and_left_out_and_the_others_are_told():
+def test_one_that_raises_is_named_once_and_left_out_and_the_others_are_told() -> None:
     said: list[str] = []
     before, broken, behind = Recorder(), Broken(), Recorder()
     observers = Observers([before, broken, behind], said.append)
@@ -44,7 +45,7 @@ def test_one_that_raises_is_named_once_and_left_out_and_the_others_are_told():
     ]
 
 
-def test_what_an_observer_does_not_care_for_does_nothing():
+def test_what_an_observer_does_not_care_for_does_nothing() -> None:
     class Nothing(Observer):
         pass
 

@@ -20,7 +20,7 @@ from metalsci.tracking.mlflow import MlflowTracker
 from metalsci.tracking.protocol import RunInfo
 
 
-def follow(tracker, folder):
+def follow(tracker, folder) -> None:
     """Tell a run of two candidates to a tracker from beginning to end."""
     info = RunInfo("name", "lbm", "rewrite", "group", folder, {"task": {"name": "lbm"}}, tags=["mine"], notes="why")
     tracker.start(info)
@@ -36,7 +36,7 @@ def follow(tracker, folder):
     tracker.close(failed=False)
 
 
-def test_csv_has_a_row_an_iteration_and_adds_up_what_was_spent(tmp_path):
+def test_csv_has_a_row_an_iteration_and_adds_up_what_was_spent(tmp_path: Path) -> None:
     follow(CsvFile(), tmp_path)
     rows = list(csv.DictReader((tmp_path / "iterations.csv").open(encoding="utf-8")))
     assert [row["outcome"] for row in rows] == ["scored", "scored", "wrong"]
@@ -46,7 +46,7 @@ def test_csv_has_a_row_an_iteration_and_adds_up_what_was_spent(tmp_path):
         CsvFile(name="../elsewhere.csv")
 
 
-def test_mlflow_has_metrics_verdict_and_kernels(tmp_path):
+def test_mlflow_has_metrics_verdict_and_kernels(tmp_path: Path) -> None:
     mlflow = pytest.importorskip("mlflow")
     uri = (tmp_path / "mlruns").as_uri()
     follow(MlflowTracker(uri=uri), tmp_path)
@@ -60,7 +60,7 @@ def test_mlflow_has_metrics_verdict_and_kernels(tmp_path):
     assert run.info.status == "FINISHED"
 
 
-def test_trackio_has_the_figures(tmp_path):
+def test_trackio_has_the_figures(tmp_path: Path) -> None:
     pytest.importorskip("trackio")
     # In a process of its own: where Trackio keeps its databases is read when it is imported.
     script = (
@@ -76,7 +76,7 @@ def test_trackio_has_the_figures(tmp_path):
         assert opened.execute("select count(*) from metrics").fetchone()[0] >= 3
 
 
-def test_a_list_of_trackers_is_one_tracker_and_further_observers():
+def test_a_list_of_trackers_is_one_tracker_and_further_observers() -> None:
     assert several_trackers(["tracker=[wandb,csv, mlflow]", "task=lbm"]) == [
         "tracker=wandb",
         "+tracker@observers.csv=csv",
@@ -89,7 +89,7 @@ def test_a_list_of_trackers_is_one_tracker_and_further_observers():
             several_trackers([refused])
 
 
-def test_an_extra_that_is_missing_is_a_sentence(tmp_path, monkeypatch):
+def test_an_extra_that_is_missing_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mlflow", None)
     with pytest.raises(Exception, match=r"pip install 'metalsci\[mlflow\]'"):
         MlflowTracker().start(RunInfo("n", "t", "m", None, tmp_path, {}))

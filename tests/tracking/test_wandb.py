@@ -57,7 +57,7 @@ def summary(path: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def sweep(tmp_path_factory):
+def sweep(tmp_path_factory: pytest.TempPathFactory):
     """Run a sweep of two smoke runs; return their .wandb files and their run folders, in order."""
     folder = tmp_path_factory.mktemp("wandb")
     env = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")} | {"HOME": str(folder)}
@@ -72,7 +72,7 @@ def sweep(tmp_path_factory):
     return files, [runs["0"], runs["1"]]
 
 
-def test_every_iteration_is_logged_with_its_figures(sweep):
+def test_every_iteration_is_logged_with_its_figures(sweep) -> None:
     files, folders = sweep
     for file, folder in zip(files, folders, strict=True):
         rows = [r for r in history(file) if "outcome" in r]
@@ -94,7 +94,7 @@ def test_every_iteration_is_logged_with_its_figures(sweep):
             assert bool(row.get("idea")) == (row["iteration"] > 0)
 
 
-def test_the_gate_s_result_is_in_the_summary(sweep):
+def test_the_gate_s_result_is_in_the_summary(sweep) -> None:
     files, folders = sweep
     for file, folder in zip(files, folders, strict=True):
         gate = json.loads((folder / "gate.json").read_text())
@@ -108,7 +108,7 @@ def test_the_gate_s_result_is_in_the_summary(sweep):
         assert "self_speedup" not in logged  # one name, one meaning
 
 
-def test_goals_are_named(sweep):
+def test_goals_are_named(sweep) -> None:
     files, _ = sweep
     metrics = [r.metric for r in records(files[0]) if r.WhichOneof("record_type") == "metric"]
     goals = {metric.name or metric.glob_name: metric for metric in metrics}
@@ -117,7 +117,7 @@ def test_goals_are_named(sweep):
     assert goals["*"].step_metric == "iteration"
 
 
-def test_candidates_are_a_table_and_figures_are_pictures(sweep):
+def test_candidates_are_a_table_and_figures_are_pictures(sweep) -> None:
     files, _ = sweep
     for file in files:
         logged = {name: value for row in history(file) for name, value in row.items()}
@@ -129,7 +129,7 @@ def test_candidates_are_a_table_and_figures_are_pictures(sweep):
         assert logged["charts/convergence/_type"] == logged["charts/roofline/_type"] == "image-file"
 
 
-def test_a_sweep_has_a_run_of_its_own(sweep):
+def test_a_sweep_has_a_run_of_its_own(sweep) -> None:
     files, folders = sweep
     (file,) = [f for f in folders[0].parent.rglob("run-*.wandb") if f not in files]
     (run,) = [r.run for r in records(file) if r.WhichOneof("record_type") == "run"][:1]
@@ -141,7 +141,7 @@ def test_a_sweep_has_a_run_of_its_own(sweep):
     assert logged["seeds/nrows"] == 1
 
 
-def test_kernels_are_an_artifact(sweep):
+def test_kernels_are_an_artifact(sweep) -> None:
     files, _ = sweep
     for file in files:
         verdict = json.loads((file.parents[2] / "gate.json").read_text())["verdict"]
@@ -156,7 +156,7 @@ def test_kernels_are_an_artifact(sweep):
         assert {"best.metal", "best.py", "00_seed.metal", "gate.json", "summary.json"} <= names
 
 
-def test_the_runs_of_a_sweep_share_a_group_and_carry_tags(sweep):
+def test_the_runs_of_a_sweep_share_a_group_and_carry_tags(sweep) -> None:
     files, _ = sweep
     runs = [next(r.run for r in records(f) if r.WhichOneof("record_type") == "run") for f in files]
     assert runs[0].run_group
@@ -178,7 +178,7 @@ def test_the_runs_of_a_sweep_share_a_group_and_carry_tags(sweep):
     assert any(tag.startswith("verdict:") for tag in last.tags)
 
 
-def test_a_server_that_cannot_be_reached_does_not_cost_the_run(tmp_path):
+def test_a_server_that_cannot_be_reached_does_not_cost_the_run(tmp_path: Path) -> None:
     env = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")} | {"HOME": str(tmp_path)}
     env |= {"WANDB_API_KEY": "0" * 40, "WANDB_BASE_URL": "http://127.0.0.1:9"}
     command = [sys.executable, "-m", "metalsci.run", "experiment=smoke"]
@@ -189,7 +189,7 @@ def test_a_server_that_cannot_be_reached_does_not_cost_the_run(tmp_path):
     assert summary(file)["gate/verdict"]
 
 
-def test_what_was_wrong_is_logged_as_text(tmp_path, monkeypatch):
+def test_what_was_wrong_is_logged_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     diagnostic = Diagnostic(Severity.ERROR, 3, 1, "unknown type name 'flaot'")
     refused = Evaluation(Outcome.COMPILE_ERROR, diagnostic.message, (diagnostic,))

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -26,7 +27,7 @@ class Handler(BaseHTTPRequestHandler):
     streamed: list[dict[str, Any]]
     mutations: list[dict[str, Any]]
 
-    def log_message(self, *_):
+    def log_message(self, *_) -> None:
         pass
 
     quiet: threading.Event
@@ -57,12 +58,12 @@ class Handler(BaseHTTPRequestHandler):
             data["createRunFiles"] = {"runID": "b", "uploadHeaders": [], "files": []}
         return self.answer({"data": data})
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         if self.quiet.is_set():
             self.over.wait()
         self.answer({})
 
-    def answer(self, value):
+    def answer(self, value) -> None:
         body = json.dumps(value).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -92,7 +93,7 @@ def start(*arguments, cwd, env):
     return subprocess.Popen(command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def wait_for(pattern, cwd, process):
+def wait_for(pattern, cwd, process) -> None:
     deadline = time.monotonic() + 120
     while not list(cwd.glob(pattern)):
         assert time.monotonic() < deadline
@@ -111,7 +112,7 @@ def service(process):
     raise AssertionError(process.communicate())
 
 
-def test_a_server_that_goes_silent_costs_half_a_minute_at_the_end_and_no_more(server, tmp_path):
+def test_a_server_that_goes_silent_costs_half_a_minute_at_the_end_and_no_more(server, tmp_path: Path) -> None:
     process = start("hydra.run.dir=run", cwd=tmp_path, env=environment(server, tmp_path))
     wait_for("run/01_result.json", tmp_path, process)
     server.RequestHandlerClass.quiet.set()
@@ -124,7 +125,7 @@ def test_a_server_that_goes_silent_costs_half_a_minute_at_the_end_and_no_more(se
     assert "Traceback" not in err
 
 
-def test_a_service_that_is_killed_costs_neither_the_run_nor_the_next_job_of_the_sweep(tmp_path):
+def test_a_service_that_is_killed_costs_neither_the_run_nor_the_next_job_of_the_sweep(tmp_path: Path) -> None:
     # WANDB_SERVICE of a test before this one would lend its service to the run
     env = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
     env["WANDB_MODE"] = "offline"
@@ -138,7 +139,9 @@ def test_a_service_that_is_killed_costs_neither_the_run_nor_the_next_job_of_the_
     assert "Traceback" not in err
 
 
-def test_with_a_login_a_run_is_online_and_a_server_that_fails_at_the_end_does_not_cost_it(server, tmp_path):
+def test_with_a_login_a_run_is_online_and_a_server_that_fails_at_the_end_does_not_cost_it(
+    server, tmp_path: Path
+) -> None:
     env = environment(server, tmp_path)
     command = [sys.executable, "-m", "metalsci.run", "experiment=smoke"]
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=600)

@@ -1,6 +1,7 @@
 """The dashboard as code, without a server."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,7 @@ from metalsci.dashboard import main
 pytest.importorskip("wandb_workspaces", reason="the extra `dashboard` is not installed")
 
 
-def test_it_is_written_as_json_and_the_same_each_time(tmp_path, capsys):
+def test_it_is_written_as_json_and_the_same_each_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("one.json", "two.json"):
         main([f"output={tmp_path / name}", "project=mine"])
     assert (tmp_path / "one.json").read_text() == (tmp_path / "two.json").read_text()
@@ -21,7 +22,9 @@ def test_it_is_written_as_json_and_the_same_each_time(tmp_path, capsys):
         assert figure in text
 
 
-def test_without_a_login_it_says_how_to_upload(tmp_path, capsys, monkeypatch):
+def test_without_a_login_it_says_how_to_upload(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("WANDB_API_KEY", "WANDB_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -31,7 +34,7 @@ def test_without_a_login_it_says_how_to_upload(tmp_path, capsys, monkeypatch):
     assert (tmp_path / "metalsci-dashboard.json").exists()
 
 
-def test_a_setting_that_is_none_is_refused(capsys):
+def test_a_setting_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["colour=red"])
     assert "colour is no setting" in capsys.readouterr().err

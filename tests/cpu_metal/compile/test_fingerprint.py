@@ -26,7 +26,9 @@ def test_it_changes_with_a_file_a_name_and_a_new_file(folder: Path) -> None:
     assert len(set(seen)) == 4
 
 
-def test_it_is_that_of_another_copy_and_not_of_compiled_python(folder: Path, tmp_path_factory: pytest.TempPathFactory):
+def test_it_is_that_of_another_copy_and_not_of_compiled_python(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     before = fingerprint(folder)
     other = tmp_path_factory.mktemp("other")
     (other / "include").mkdir()

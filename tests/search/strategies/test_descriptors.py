@@ -17,14 +17,14 @@ kernel void k(device float *u, threadgroup float *given, uint i [[thread_positio
 """
 
 
-def test_a_kernel_that_tiles():
+def test_a_kernel_that_tiles() -> None:
     found = describe_kernel(TILED)
     assert found.threadgroup_memory == 16 * 16 * 16 + 2 * 128
     assert (found.barriers, found.simd_functions) == (2, 2)
 
 
 @pytest.mark.parametrize("source", ["", "kernel void k() {}", "threadgroup", "threadgroup float t[", "\ud800 [[["])
-def test_nothing_is_found_in_what_has_nothing(source):
+def test_nothing_is_found_in_what_has_nothing(source: str) -> None:
     found = describe_kernel(source)
     assert (found.barriers, found.simd_functions) == (0, 0)
     assert found.threadgroup_memory < 16

@@ -17,7 +17,7 @@ print(climb(OpenEvolve(migration_interval=3, population=12, elites=5, seed=1), L
 """
 
 
-def test_another_process_draws_the_same():
+def test_another_process_draws_the_same() -> None:
     """Its populations are sets of strings, which each process would walk through in another order."""
     pytest.importorskip("openevolve")
     told = [
@@ -34,7 +34,7 @@ def test_another_process_draws_the_same():
     assert told[0].count(",") == 60
 
 
-def test_without_the_package_it_says_what_to_install(monkeypatch):
+def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openevolve", None)
     monkeypatch.setitem(sys.modules, "openevolve.database", None)
     with pytest.raises(ValueError, match=r"pip install 'metalsci\[openevolve\]'"):
@@ -45,6 +45,6 @@ def test_without_the_package_it_says_what_to_install(monkeypatch):
     ("settings", "name"),
     [({"islands": 0}, "islands=0"), ({"exploration": 0.8}, "exploration=0.8"), ({"inspirations": -1}, "inspirations")],
 )
-def test_settings_that_make_no_sense_are_refused(settings, name):
+def test_settings_that_make_no_sense_are_refused(settings, name: str) -> None:
     with pytest.raises(ValueError, match=name):
         OpenEvolve(**settings)

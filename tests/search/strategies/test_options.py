@@ -33,7 +33,7 @@ def make(option: str, seed: int = 0, **settings) -> Strategy:
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_it_finds_better_kernels_and_does_the_same_again(option):
+def test_it_finds_better_kernels_and_does_the_same_again(option) -> None:
     first, again = (climb(make(option), Landscape(Ladder(), 1), 60) for _ in range(2))
     assert first == again
     assert len(first) == 61
@@ -41,7 +41,7 @@ def test_it_finds_better_kernels_and_does_the_same_again(option):
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_it_keeps_several_answers_under_way(option):
+def test_it_keeps_several_answers_under_way(option) -> None:
     worths = climb(make(option), Landscape(Ladder(), 1), 60, SideBySide(5, in_order=True))
     assert len(worths) == 61
     assert worths[-1] > 0.5
@@ -87,7 +87,7 @@ def live(folder: Path, option: str, journal: Journal | None = None) -> Archive:
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_a_run_that_is_killed_anywhere_asks_and_keeps_what_it_would_have(tmp_path, option):
+def test_a_run_that_is_killed_anywhere_asks_and_keeps_what_it_would_have(tmp_path: Path, option) -> None:
     """200 kills over all strategies: the resumed run has the requests and the archive of the uninterrupted one."""
     (whole := tmp_path / "whole").mkdir()
     (parts := tmp_path / "parts").mkdir()
@@ -130,7 +130,7 @@ def test_a_run_that_is_killed_anywhere_asks_and_keeps_what_it_would_have(tmp_pat
         ("map_elites", {"greed": 2.0}, r"strategy\.greed=2\.0"),
     ],
 )
-def test_nonsense_is_refused_with_the_setting(option, settings, message):
+def test_nonsense_is_refused_with_the_setting(option: str, settings, message: str) -> None:
     with pytest.raises(Exception, match=message) as caught:
         make(option, **settings)
     assert isinstance(caught.value.__cause__ or caught.value, ValueError)

@@ -43,7 +43,7 @@ class Play:
         return number
 
 
-def test_a_beam_ends_a_generation_before_it_chooses_and_keeps_one_child_of_a_parent():
+def test_a_beam_ends_a_generation_before_it_chooses_and_keeps_one_child_of_a_parent() -> None:
     play = Play(Beam(width=2, branching=2))
     first = play.ask(9)
     assert [r.parents for r in first] == [(0,)] * 4
@@ -54,7 +54,7 @@ def test_a_beam_ends_a_generation_before_it_chooses_and_keeps_one_child_of_a_par
     assert [r.parents[0] for r in second] == [2, 2, 0, 0]  # 4 and 1 are siblings of 2; the seed kernel is not
 
 
-def test_the_members_of_an_island_stay_on_it_and_migrate_to_its_neighbour():
+def test_the_members_of_an_island_stay_on_it_and_migrate_to_its_neighbour() -> None:
     play = Play(Islands(islands=2, members=2, migrate_every=4, reset_every=0))
     one, two, three, four = play.ask(4)
     assert [r.note["island"] for r in (one, two, three, four)] == [0, 1, 0, 1]
@@ -66,7 +66,7 @@ def test_the_members_of_an_island_stay_on_it_and_migrate_to_its_neighbour():
     assert best in {r.parents[0] for r in play.ask(20) if r.note["island"] == 1}
 
 
-def test_the_worse_half_of_the_islands_starts_again_from_the_better():
+def test_the_worse_half_of_the_islands_starts_again_from_the_better() -> None:
     play = Play(Islands(islands=2, members=2, migrate_every=0, reset_every=2))
     one, two = play.ask(2)
     best = play.tell(one, 5.0)
@@ -76,7 +76,7 @@ def test_the_worse_half_of_the_islands_starts_again_from_the_better():
     assert 2 not in parents
 
 
-def test_a_climb_without_progress_is_given_up_for_another_start():
+def test_a_climb_without_progress_is_given_up_for_another_start() -> None:
     play = Play(Restarts(patience=2, pool=3))
     (request,) = play.ask(1)
     best = play.tell(request, 2.0)
@@ -91,7 +91,7 @@ def test_a_climb_without_progress_is_given_up_for_another_start():
     assert request.note == {"climb": 1}
 
 
-def test_a_late_answer_of_a_climb_that_was_given_up_changes_nothing():
+def test_a_late_answer_of_a_climb_that_was_given_up_changes_nothing() -> None:
     play = Play(Restarts(patience=1, pool=1))
     stale, late = play.ask(2)
     play.tell(stale, None)
@@ -100,7 +100,7 @@ def test_a_late_answer_of_a_climb_that_was_given_up_changes_nothing():
     assert play.ask(1)[0].parents == fresh.parents
 
 
-def test_a_failure_is_the_next_parent_until_it_is_right_or_given_up():
+def test_a_failure_is_the_next_parent_until_it_is_right_or_given_up() -> None:
     play = Play(Repair(tries=2))
     (request,) = play.ask(1)
     for _ in range(2):
@@ -116,14 +116,14 @@ def test_a_failure_is_the_next_parent_until_it_is_right_or_given_up():
     assert play.ask(1)[0].parents == (broken + 1,)  # right, and better
 
 
-def test_a_slower_kernel_of_another_kind_stays_an_elite():
+def test_a_slower_kernel_of_another_kind_stays_an_elite() -> None:
     play = Play(MapElites(greed=0.0, crossover=0.0))
     first, second = play.ask(2)
     fast, tiled = play.tell(first, 3.0), play.tell(second, 0.5, TILED)
     assert {r.parents[0] for r in play.ask(40)} == {fast, tiled}
 
 
-def test_the_front_keeps_what_nothing_beats_in_everything():
+def test_the_front_keeps_what_nothing_beats_in_everything() -> None:
     play = Play(Pareto(objectives=["score", "threadgroup_memory"], greed=0.0))
     first, second, third = play.ask(3)
     tiled, simple, worse = play.tell(first, 3.0, TILED), play.tell(second, 2.0), play.tell(third, 1.5, TILED)
@@ -131,7 +131,7 @@ def test_the_front_keeps_what_nothing_beats_in_everything():
     assert worse not in {tiled, simple}
 
 
-def test_kernels_that_are_predicted_to_use_a_gpu_otherwise_are_of_another_kind():
+def test_kernels_that_are_predicted_to_use_a_gpu_otherwise_are_of_another_kind() -> None:
     play = Play(MapElites(descriptors=("lanes", "bottleneck"), greed=0.0, crossover=0.0))
     for number, lanes in enumerate((1.0, 0.03, 0.04), 1):
         evaluation = Evaluation(Outcome.SCORED, score=1.0 / number, forecast=_predicted(lanes))

@@ -128,7 +128,7 @@ def test_functions_without_arguments_count_their_values_from_their_entry() -> No
     assert function.blocks[0].label == "%.n0" and list(function.defined) == ["%.n1"]
 
 
-def test_values_without_names_get_none_that_clang_gives():
+def test_values_without_names_get_none_that_clang_gives() -> None:
     """Clang names choices `%.`, `%.1` and so on: half of the recorded FFT kernels have one and a number alike."""
     lines = [
         "define void @f(i1 %0, i32 %a) {",
