@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from metalsci.cpu_metal import CompileError, Device, DeviceCrash, Dispatch
+from metalsci.cpu_metal.compile import toolchain
 from metalsci.cpu_metal.compile.compiler import Compiler
 from metalsci.cpu_metal.compile.kernel_cache import Cache
 from metalsci.cpu_metal.compile.toolchain import RUNTIME, Toolchain
@@ -294,6 +295,19 @@ def test_a_compile_bomb_ends_within_its_limits_and_leaves_nothing(
         assert all(set(environment) == {"HOME", "TMPDIR", "PATH", "LC_ALL"} for environment in seen.values())
         assert not any(process.is_running() for process in seen)
         assert device.compile(SOURCE + f"// after {bomb}\n").kernels
+
+
+def test_a_compiler_that_is_ended_at_its_limit_is_late_though_its_own_account_is_short(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system was seen to end a process after 2.51 s of 3 by the process's own account, on a loaded machine."""
+    exact = toolchain._wait
+    monkeypatch.setattr(toolchain, "_wait", lambda process: 0.8 * exact(process))
+    kernel = "kernel void k(device int *x, uint i [[thread_position_in_grid]]) { x[i] = i; }"
+    bombed = f"#include <metal_stdlib>\nusing namespace metal;\n{BOMBS['constexpr']}\n{kernel}"
+    late = pytest.raises(CompileError, match="needed more than 2 s")
+    with Device(cache=cache, toolchain=Toolchain(timeout=2)) as device, late:
+        device.compile(bombed)
 
 
 def test_a_kernel_that_will_not_load_is_no_crash_of_the_host(device: Device) -> None:
