@@ -15,6 +15,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from peers import NATIVE, NATIVE_TASKS, PLATFORMS, Environment, How, Peer, PeerError, native, opencl
 
+from metalsci.devices.ceilings import GivenCeilings
 from metalsci.devices.cpu.cpu_device import CpuDevice
 from metalsci.experiment.schemas import register
 from metalsci.files.locations import data
@@ -63,10 +64,11 @@ def _row(name: str, environment: Environment | None, rounds: int) -> Row:
     inputs = task.inputs(size, np.random.default_rng(1))
     program, want = task.trace(size, inputs), task.reference(size, inputs)
     runs: dict[str, Callable[[], tuple[float, float]]] = {}
-    versions, why = {}, {}
+    versions: dict[str, str] = {}
+    why: dict[str, str] = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        device = CpuDevice(time_limit=600.0, ceilings={"bandwidth": 1.0, "fp32": 1.0})
+        device = CpuDevice(time_limit=600.0, ceilings=GivenCeilings(bandwidth=1.0, fp32=1.0))
         stack.callback(device.close)
         stage = device.stage(program)
         execution = stage.bind(device.compile((data("tasks") / name / "seed.metal").read_text(), task.signatures))

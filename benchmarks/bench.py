@@ -32,9 +32,10 @@ NOTES = Path(__file__).parent / "NOTES.md"
 
 
 def peers(tasks: list[str], rounds: int, console: Console) -> Iterator[str]:
-    environment: Environment | None = Environment(Path(__file__).parents[1] / ".venv-peers")
+    wanted = Environment(Path(__file__).parents[1] / ".venv-peers")
+    environment: Environment | None = wanted
     try:
-        environment.install()
+        wanted.install()
     except CalledProcessError as error:
         console.print(f"PoCL and Intel's runtime are left out: {error}", style="red")
         environment = None

@@ -20,6 +20,7 @@ from hydra.utils import instantiate
 from rich.console import Console
 from rich.table import Table
 
+from metalsci.devices.ceilings import GivenCeilings
 from metalsci.devices.cpu.cpu_device import CpuDevice
 from metalsci.devices.protocol import Execution
 from metalsci.experiment.schemas import register
@@ -125,7 +126,7 @@ def measure(task: Task, size: Size, device: CpuDevice, kernels: Mapping[str, str
 
 
 def rows(names: Sequence[str], rounds: int) -> Iterator[Row]:
-    ceilings = {"bandwidth": 1.0, "fp32": 1.0}  # not used: times are compared with each other
+    ceilings = GivenCeilings(bandwidth=1.0, fp32=1.0)  # not used: times are compared with each other
     for name in names:
         problem = load(name)
         kernels = sources(name)

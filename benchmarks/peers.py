@@ -93,7 +93,8 @@ class Peer:
     def __init__(self, how: How, program: Program, signatures: Sequence[KernelSignature], folder: Path) -> None:
         self.name, self._folder, self._program = how.name, folder, program
         folder.mkdir(parents=True)
-        np.savez(folder / "inputs.npz", **{_name(symbol): array for symbol, array in program.inputs})
+        inputs: dict[str, Any] = {_name(symbol): array for symbol, array in program.inputs}
+        np.savez(folder / "inputs.npz", **inputs)
         wanted = _described(program, {each.name: each for each in signatures}) | {
             "platform": how.platform,
             "source": str(how.source),

@@ -129,7 +129,7 @@ def _hmc(device: cpu_metal.Device, kernels: _Kernels, numbers: Sequence[float]) 
     group = _line(kernel.max_total_threads_per_threadgroup, 64)
     made = []
     for step in range(200):
-        bound = {0: buffers[step % 2], 1: buffers[1 - step % 2], 2: accepted, 3: matrix}
+        bound: dict[int, Any] = {0: buffers[step % 2], 1: buffers[1 - step % 2], 2: accepted, 3: matrix}
         bound |= {4: _u(k), 5: _u(d), 6: _u(10), 7: _f(0.2), 8: _u(step), 9: _u(0xCAFEBEEF)}
         made.append(cpu_metal.Dispatch(kernel, bound, _whole((k,), group), group))
     return made
@@ -214,7 +214,7 @@ def _adi3d(device: cpu_metal.Device, kernels: _Kernels, numbers: Sequence[float]
     for step in range(steps):
         for axis, (name, grid) in enumerate((("adi_x", (ny, nz)), ("adi_y", (nx, nz)), ("adi_z", (nx, ny)))):
             turn = (3 * step + axis) % 2
-            bound = {0: buffers[turn], 1: buffers[1 - turn], **given}
+            bound: dict[int, Any] = {0: buffers[turn], 1: buffers[1 - turn], **given}
             made.append(cpu_metal.Dispatch(kernels[name], bound, grid, (32, 1)))
     return made
 

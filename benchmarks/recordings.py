@@ -83,7 +83,6 @@ def read_heldout(recorded: Path, counts: Path | None, tasks: Sequence[str]) -> I
 def _patient_device() -> Iterator[cpu_metal.Device]:
     """Open a device for candidates that unroll everything, which take more than a minute to compile."""
     toolchain = replace(Architecture.chosen(None).toolchain(), timeout=600.0, patience=1200.0)
-    toolchain = replace(toolchain, limits=replace(toolchain.limits, seconds=600))
     with cpu_metal.Device(toolchain=toolchain) as device:
         yield device
 

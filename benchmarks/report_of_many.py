@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "report"))
 
@@ -28,7 +29,7 @@ def main(runs: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         scores = [None if i % 4 == 3 else 0.1 + 0.01 * (i * 7 % 25) for i in range(_ITERATIONS)]
-        first = {}
+        first: dict[tuple[str, str], Any] = {}
         for i in range(runs):
             task, model = _TASKS[i % len(_TASKS)], _MODELS[i // len(_TASKS) % len(_MODELS)]
             if (task, model) in first:  # a journal is written to the disk line by line, which takes a second

@@ -62,7 +62,7 @@ def _bound(program: Any, buffers: dict[str, Any], call: dict[str, Any]) -> tuple
 
 
 def _write(queue: Any, wanted: dict[str, Any], buffers: dict[str, Any], path: Path) -> None:
-    found = {}
+    found: dict[str, Any] = {}
     for name in wanted["results"]:
         found[name] = np.empty(wanted["buffers"][name], np.uint8)
         cl.enqueue_copy(queue, found[name], buffers[name])
