@@ -45,6 +45,9 @@ def test_the_seed_kernel_s_table_has_a_row_a_size(tmp_path: Path) -> None:
     assert "33×17·5" not in done.stdout
     assert "scored" in done.stdout
     assert "GB/s" in done.stdout
+    (size,) = result(tmp_path)["sizes"]
+    assert 0 < size["result"]["launch"] < size["result"]["timing"]["seconds"][0]
+    assert f"{1e6 * size['result']['launch']:.1f} µs" in done.stdout
 
 
 def test_each_evaluation_has_its_own_inputs_unless_it_is_given_some(tmp_path: Path) -> None:
@@ -66,6 +69,7 @@ def test_gate_adds_the_held_out_size_and_a_verdict_on_another_kernel(tmp_path: P
     assert found["verdict"] in ("generalizes", "tied", "regresses")
     assert [s["heldout"] for s in found["sizes"]] == [False, True]
     assert all(s["speedup"] > 0 for s in found["sizes"])
+    assert all(s["result"]["launch"] > 0 for s in found["sizes"])
 
 
 def test_a_wrong_kernel_is_explained_and_fails(tmp_path: Path) -> None:

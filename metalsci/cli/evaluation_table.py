@@ -52,7 +52,7 @@ def show(judgements: Sequence[Judgement], console: Console) -> None:
     table = Table()
     for name in ("task", "size", "outcome"):
         table.add_column(name, no_wrap=True)
-    for name in ("error", "time", "achieved", "ceiling", "fraction", "speedup"):
+    for name in ("error", "time", "achieved", "ceiling", "fraction", "launch", "speedup"):
         table.add_column(name, justify="right")
     for judgement in judgements:
         for row, judged in enumerate(judgement.sizes):
@@ -65,7 +65,11 @@ def show(judgements: Sequence[Judgement], console: Console) -> None:
     for judgement in judgements:
         _say(judgement, console)
     seconds = sum(judgement.seconds for judgement in judgements)
-    console.print(f"error: in units of the tolerance; held-out sizes are marked *; {seconds:.0f} s", style="dim")
+    console.print(
+        "error: in units of the tolerance; launch: the same calls of a kernel that does nothing; "
+        f"held-out sizes are marked *; {seconds:.0f} s",
+        style="dim",
+    )
 
 
 def _label(judgement: Judgement, judgements: Sequence[Judgement]) -> str:
@@ -87,6 +91,7 @@ def _row(judged: SizeJudgement) -> tuple[str, ...]:
         str(result.outcome),
         "" if result.error is None else f"{result.error:.2g}",
         *timed,
+        "" if result.launch is None else f"{1e6 * result.launch:.1f} µs",
         f"{judged.speedup:.2f}×" if judged.speedup else "",
     )
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from metalsci.devices.errors import CANDIDATE_FAULTS
 from metalsci.devices.protocol import Elapsed, Module
 from metalsci.evaluation.evaluator import Evaluator, Repeats
+from metalsci.evaluation.floors import launch_floor
 from metalsci.evaluation.promotion.students_t import quantile
 from metalsci.evaluation.results import Invariant, Outcome, Roofline, SizeResult, Timing, score
 from metalsci.evaluation.staged_size import Attempt, Bench
@@ -33,6 +34,7 @@ class Contender:
     error: float | None = None
     invariants: tuple[Invariant, ...] = ()
     unsound: bool = False
+    launch: float | None = None
 
     @classmethod
     def of(cls, result: SizeResult) -> "Contender":
@@ -44,6 +46,7 @@ class Contender:
             result.error,
             result.invariants,
             result.unsound,
+            result.launch,
         )
 
 
@@ -91,8 +94,12 @@ def duel(bench: Bench, seed: Module, challenger: Module, repeats: Repeats) -> Du
             contenders[side] = Contender.of(after)
             return Duel(bench.size.label, contenders[0], contenders[1])
     timings = [Timing.of(runs) for runs in times]
-    both = [replace(c, timing=t, roofline=bench.roofline(t)) for c, t in zip(contenders, timings, strict=True)]
-    suspicion = bench.suspicion(executions[1], timings[1])
+    launch = launch_floor(executions[1].launch)  # of the same calls on either side
+    both = [
+        replace(c, timing=t, roofline=bench.roofline(t), launch=launch)
+        for c, t in zip(contenders, timings, strict=True)
+    ]
+    suspicion = bench.suspicion(executions[1], timings[1], launch)
     if suspicion:  # the seed kernel is the task's own
         both[1] = replace(both[1], outcome=Outcome.SUSPECT, detail=suspicion)
         return Duel(bench.size.label, both[0], both[1])

@@ -11,10 +11,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from metalsci.evaluation.promotion.protocol import Decision
-from metalsci.evaluation.results import Evaluation
+from metalsci.evaluation.results import Evaluation, Outcome
 from metalsci.models.protocol import Reply, Tried
 from metalsci.search.lessons import Lessons
 from metalsci.search.request import Request
+
+_NEAR = 0.9  # of the structure: one changed expression in a kernel of 30 lines
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """The earlier candidate whose structure a candidate shares most, and the share; see metalsci.search.likeness."""
+
+    iteration: int
+    share: float
+
+    @property
+    def near(self) -> bool:
+        """True for a near-duplicate: a few tokens apart."""
+        return self.share >= _NEAR
+
+    def __str__(self) -> str:
+        return f"{100 * self.share:.0f} % like {self.iteration}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +45,7 @@ class Entry:
     seconds: wall-clock time by phase: the phases of the evaluation, and `model`.
     decision: the promotion rule's; None if it was not asked.
     also: a line on each further candidate of the answer.
+    likeness: the earlier candidate that it is most like; None for the seed kernel, and without a source.
     """
 
     iteration: int
@@ -38,6 +57,14 @@ class Entry:
     decision: Decision | None = None
     spelling: str = ""
     also: tuple[str, ...] = ()
+    likeness: Likeness | None = None
+
+    @property
+    def near(self) -> str:
+        """The words for a near-duplicate, of which no message tells; empty for others."""
+        if self.likeness is None or not self.likeness.near or self.evaluation.outcome is Outcome.DUPLICATE:
+            return ""
+        return str(self.likeness)
 
     @property
     def score(self) -> float:

@@ -27,7 +27,7 @@ from metalsci.evaluation.results import Evaluation
 from metalsci.models.continuation import join
 from metalsci.models.protocol import Response
 from metalsci.models.record import Answered
-from metalsci.search.archive import Entry
+from metalsci.search.archive import Entry, Likeness
 from metalsci.search.hash_chain import last_link, linked
 from metalsci.search.lessons import Lessons
 from metalsci.search.request import Request
@@ -78,6 +78,7 @@ class Judged(msgspec.Struct, frozen=True, tag="judged"):
     seconds: Mapping[str, float] = {}
     decision: Decision | None = None
     also: tuple[str, ...] = ()
+    likeness: Likeness | None = None
 
 
 class Learned(msgspec.Struct, frozen=True, tag="learned"):
@@ -259,7 +260,16 @@ def _record(entry: Entry, answer: str | None) -> Judged:
         begin = answer.find(entry.source)
         if begin >= 0:
             place = (begin, begin + len(entry.source))
-    return Judged(entry.iteration, entry.evaluation, place, entry.spelling, entry.seconds, entry.decision, entry.also)
+    return Judged(
+        entry.iteration,
+        entry.evaluation,
+        place,
+        entry.spelling,
+        entry.seconds,
+        entry.decision,
+        entry.also,
+        entry.likeness,
+    )
 
 
 def _events(path: Path, end: int) -> Iterator[Event]:
@@ -302,6 +312,7 @@ def _entry(judged: Judged, request: Request | None, parts: Sequence[Response]) -
         judged.decision,
         judged.spelling,
         judged.also,
+        judged.likeness,
     )
 
 

@@ -22,6 +22,7 @@ from metalsci.search.distilling import Distiller
 from metalsci.search.flights import Flights, InTurn, Landed
 from metalsci.search.journal import Asked, Learned, Log
 from metalsci.search.lessons import Lessons
+from metalsci.search.likeness import Neighbours
 from metalsci.search.proposal import BudgetEnded, Evaluate, Job, Progress, Proposal, Propose
 from metalsci.search.request import Request, StrategyError
 from metalsci.search.spoken_words import Steering, Unsteered, Word
@@ -108,6 +109,7 @@ class Search:
         self.watchers = watchers
         self.steering = steering or Unsteered()
         self.record = record
+        self._neighbours = Neighbours()
         self._ended_by: str | None = None
         self._error: Exception | None = None
 
@@ -258,6 +260,7 @@ class Search:
         evaluation = proposal.failure or self._evaluate(proposal.unit or source or "", spelled, archive, progress)
         entry = Entry(request.id, source, evaluation, request, proposal.reply, spelling=spelled)
         entry = self._best_of(entry, proposal.others, archive, progress)
+        entry = replace(entry, likeness=self._neighbours.nearest(entry, archive))
         evaluation = entry.evaluation
         judged = time.perf_counter()
         if entry.correct:

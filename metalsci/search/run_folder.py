@@ -52,6 +52,8 @@ class RunFolder:
         if entry.also and entry.source is not None:
             record["also"] = entry.also
             self.candidate(entry.iteration, entry.source)  # the best one, which need not be the first
+        if entry.likeness is not None:
+            record["likeness"] = msgspec.to_builtins(entry.likeness)
         if entry.reply is not None:
             record["answer"] = msgspec.to_builtins(entry.reply)
         encoded = msgspec.json.format(msgspec.json.encode(record), indent=2).decode()

@@ -48,6 +48,7 @@ def status_of(archive: Archive, entry: Entry) -> dict[str, Any]:
         "self_speedup": archive.self_speedup(entry),
         "promoted": entry.promoted,
         "parents": entry.parents,
+        "likeness": entry.likeness,
         "sizes": sizes,
         "diagnostics": evaluation.diagnostics,
         "findings": evaluation.findings,

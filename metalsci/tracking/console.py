@@ -123,7 +123,15 @@ def make_console(*, stderr: bool = False) -> Console:
 
 
 def _note(entry: Entry) -> str:
-    """Return the first line of the model's prose, or the first diagnostic or the message of a failure."""
+    """Return the first line of the model's prose, or the first diagnostic or the message of a failure.
+
+    Before it stands which earlier candidate it nearly is.
+    """
+    near = f"{entry.near}: " if entry.near else ""
+    return near + _told(entry)
+
+
+def _told(entry: Entry) -> str:
     evaluation = entry.evaluation
     if evaluation.outcome is Outcome.COMPILE_ERROR and evaluation.diagnostics:
         first = evaluation.diagnostics[0]

@@ -2,8 +2,9 @@
 
 - of an iteration, by the search's own scores: `score`, `best_score`, `speedup`, `best_speedup`; for each size
   `speedup/SIZE`, `ms/SIZE` with quartiles `ms_q1/SIZE` and `ms_q3/SIZE`, `achieved/SIZE`, `fraction/SIZE`; `outcome`,
-  `idea`, `message`, `diagnostics`, `findings` as text; `seconds/PHASE`; `tokens/KIND`, `dollars`, and both added up as
-  `tokens_so_far`, `dollars_so_far`; `predicted_ms/SIZE` and `predicted_speedup` of a GPU that is not there
+  `idea`, `message`, `diagnostics`, `findings` as text; `likeness` to the earlier candidate that shares most
+  of its structure, `likeness_to`, whose iteration that is; `seconds/PHASE`; `tokens/KIND`, `dollars`, and both added up
+  as `tokens_so_far`, `dollars_so_far`; `predicted_ms/SIZE` and `predicted_speedup` of a GPU that is not there
 - of a run, measured side by side when the search has ended: `confirmed/…`; of the gate: `gate/…`; `spent/…`
 """
 
@@ -55,6 +56,8 @@ def iteration_figures(archive: Archive, entry: Entry, spent: tuple[int, float]) 
         "findings": "\n".join(map(str, entry.evaluation.findings)),
     }
     metrics |= {name: text[:LONGEST_TEXT] for name, text in told.items() if text}
+    if entry.likeness is not None:
+        metrics |= {"likeness": entry.likeness.share, "likeness_to": entry.likeness.iteration}
     seed = {size.label: size for size in archive.seed.evaluation.sizes}
     for size in entry.evaluation.sizes:
         metrics |= _size(size, seed.get(size.label))

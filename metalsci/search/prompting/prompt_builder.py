@@ -316,6 +316,8 @@ def _line(archive: Archive, entry: Entry) -> str:
     speedup = archive.self_speedup(entry)
     idea = entry.reply.headline if entry.reply else ""
     told = f"- {entry.iteration}: {entry.evaluation.outcome}" + (f", {speedup:.2f}x" if speedup else "")
+    if entry.near:
+        told += f", {entry.near}"
     if not entry.correct and entry.evaluation.message:
         told += f": {inline(entry.evaluation.message, 160)}"
     return told + (f" ({inline(idea, 120)})" if idea else "")
