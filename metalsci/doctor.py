@@ -131,12 +131,17 @@ def _instructions(device: CpuDevice) -> Examined:
 
 def _ceilings(device: Device) -> Examined:
     found = device.ceilings
-    levels = ", ".join(f"{level.bandwidth:.0f} at {level.footprint / 2**20:g} MiB" for level in found.levels)
+    levels = ", ".join(map(_level, found.levels))
     text = f"{found.bandwidth:.1f} GB/s, {found.fp32:.0f} GFLOP/s ({found.source})"
     if levels:
         text += f"; spread {100 * found.spread:.1f} % over {found.runs} runs at load {found.load:.1f}; GB/s: {levels}"
     advice = "run `python -m metalsci.doctor --measure-ceilings` when the machine is quieter"
     return Examined("ceilings", text, f"unsettled: {found.unsettled}; {advice}" if found.unsettled else "")
+
+
+def _level(level: ceilings.Level) -> str:
+    proved = f" (shown by {level.proved})" if level.proved else ""
+    return f"{level.bandwidth:.0f} at {level.footprint / 2**20:.3g} MiB{proved}"
 
 
 def _kernel(device: Device) -> Examined:

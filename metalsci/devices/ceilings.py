@@ -7,7 +7,7 @@ fraction of one of these.
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from importlib.metadata import version
@@ -50,14 +50,25 @@ _RUNS = 10  # of a burst, of which the best counts
 _BURSTS = 4  # at most; two that agree are enough
 _AGREE = 0.05  # relative difference of the best two bursts
 _COPY = 64 << 20  # bytes
+_REFUTED = 1.1  # times the ceiling: the rate of a kernel that proves it wrong
 _GIVEN = "overridden in the config"
 _SECONDS = 8.0  # wall clock of all bursts of one kernel, past which it is unsettled
 
 
 @dataclass(frozen=True)
 class Level:
-    """Bandwidth in GB/s of programs that touch so many bytes."""
+    """Bandwidth in GB/s of programs that touch so many bytes. proved: by which kernel, if no measurement reached it."""
 
+    footprint: int
+    bandwidth: float
+    proved: str = ""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A verified kernel's rate, which a ceiling must allow: GB/s that its slower runs reach too, and bytes touched."""
+
+    kernel: str
     footprint: int
     bandwidth: float
 
@@ -91,6 +102,27 @@ class Ceilings:
         sizes = [math.log(level.footprint) for level in self.levels]
         rates = [math.log(level.bandwidth) for level in self.levels]
         return float(math.exp(np.interp(math.log(max(footprint, 1)), sizes, rates)))
+
+    def refuted_by(self, evidence: Sequence[Evidence]) -> list[Evidence]:
+        """Return the kernels that are faster than a measured ceiling allows, by more than a measurement may be off."""
+        if not self.levels:
+            return []
+        return [each for each in evidence if each.bandwidth > _REFUTED * self.bandwidth_at(each.footprint)]
+
+    def with_higher(self, other: "Ceilings") -> "Ceilings":
+        """Return the higher bandwidth of two measurements at each footprint."""
+        by_rate = sorted((*self.levels, *other.levels), key=lambda level: level.bandwidth)
+        levels = {level.footprint: level for level in by_rate}
+        ordered = tuple(levels[footprint] for footprint in sorted(levels))
+        return replace(self, levels=ordered, bandwidth=ordered[-1].bandwidth, runs=self.runs + other.runs)
+
+    def raised(self, evidence: Sequence[Evidence]) -> "Ceilings":
+        """Raise the level of each footprint at which a kernel is faster, and mark it with the kernel."""
+        levels = {level.footprint: level for level in self.levels}
+        for each in sorted(self.refuted_by(evidence), key=lambda each: each.bandwidth):
+            levels[each.footprint] = Level(each.footprint, each.bandwidth, each.kernel)
+        ordered = tuple(levels[footprint] for footprint in sorted(levels))
+        return replace(self, levels=ordered, bandwidth=ordered[-1].bandwidth if ordered else self.bandwidth)
 
 
 @dataclass(frozen=True)
@@ -220,6 +252,27 @@ def cached(device: "Device", path: Path) -> Ceilings:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, ceilings)
     return ceilings
+
+
+def correct(device: "Device", path: Path, evidence: Sequence[Evidence]) -> str:
+    """Correct the ceilings in `path` by verified kernels. Return a sentence; empty if nothing refutes them.
+
+    They are measured again first, since a busy moment is the usual cause, and of two measurements the higher one
+    counts. A rate that it does not allow either raises it. Scores of a run do not change under it: this is for the end.
+    """
+    kept = read_json(path, Ceilings)
+    refuting = kept.refuted_by(evidence) if kept else []
+    if kept is None or not refuting:
+        return ""
+    worst = max(refuting, key=lambda each: each.bandwidth / kept.bandwidth_at(each.footprint))
+    found = kept.with_higher(measure(device)).raised(evidence)
+    write_json(path, found)
+    mib = worst.footprint / 2**20
+    return (
+        f"the ceiling at {mib:.3g} MiB was too low: {worst.kernel} reaches {worst.bandwidth:.0f} GB/s where "
+        f"{kept.bandwidth_at(worst.footprint):.0f} were measured; from the next run on it is "
+        f"{found.bandwidth_at(worst.footprint):.0f} GB/s"
+    )
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from metalsci.cpu_metal.profiler.counters import Profile
-from metalsci.devices.ceilings import Ceilings
+from metalsci.devices.ceilings import Ceilings, Evidence
 from metalsci.devices.program import Array, Program
 from metalsci.devices.virtual.gpu_facts import GpuFacts
 from metalsci.msl.diagnostics import Diagnostic
@@ -131,6 +131,14 @@ class Device(Protocol):
     def stage(self, program: Program) -> Stage: ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Correctable(Protocol):
+    """A device that measures its ceilings, and learns from verified kernels that they are too low."""
+
+    def correct_ceilings(self, evidence: Sequence[Evidence]) -> str:
+        """Raise the ceilings of later runs. Return a sentence; empty if nothing refutes them."""
 
 
 @runtime_checkable

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from metalsci.devices.cpu.cpu_sanitizer import CpuSanitizer, Sanitizer
-from metalsci.devices.protocol import Described, Device, Machine, Predicting, Preparing
+from metalsci.devices.protocol import Correctable, Described, Device, Machine, Predicting, Preparing
 from metalsci.devices.virtual.forecast import predicted_gain
 from metalsci.evaluation.evaluator import Evaluator, Repeats
 from metalsci.evaluation.paired import Duel, confirm, score_of, speedup_of
@@ -28,6 +28,7 @@ from metalsci.evaluation.promotion.protocol import PromotionSettings
 from metalsci.evaluation.sanitizer_policy import Sanitized
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.experiment.best_module import best_py, facts
+from metalsci.experiment.ceiling_evidence import evidence
 from metalsci.experiment.instantiation import ConfigError, make
 from metalsci.experiment.kernel_tools import KernelTools
 from metalsci.experiment.one_at_a_time import LockedPromotion, locked
@@ -292,7 +293,7 @@ class _Run:
                 self.observers.step("confirming: seed kernel and incumbent side by side")
                 duels = confirm(evaluator, seed_kernel, incumbent)
         gate = self._gate(seed_kernel, incumbent)
-        summary = self._summary(finished, duels, gate)
+        summary = replace(self._summary(finished, duels, gate), corrected=self._corrected(finished, duels, gate))
         files = self._export(best, incumbent, summary)
         self.observers.finish(summary, files)
         seal(self.folder.path)
@@ -405,6 +406,15 @@ class _Run:
             result = replace(result, judgement=found.judgement + 1)
         self.folder.json(path.name, result)
         return result
+
+    def _corrected(self, finished: Finished, duels: tuple[Duel, ...], gate: GateResult) -> str:
+        """Correct the machine's ceilings for later runs if this run's results refute them; say so."""
+        device, seed = self.parts.device, finished.archive.seed.evaluation
+        if self.recording or not isinstance(device, Correctable):
+            return ""
+        found = evidence(self.parts.problem.task.name, seed, duels, gate)
+        with self.watch.phase("ceilings"):
+            return device.correct_ceilings(found)
 
     def _summary(self, finished: Finished, duels: tuple[Duel, ...], gate: GateResult) -> Summary:
         archive = finished.archive

@@ -101,6 +101,8 @@ class ConsoleView(Observer):
         self._console.print(verdict)
         for finding in summary.gate.findings:
             self.say(f"  {finding}", style="yellow")
+        if summary.corrected:
+            self.say(summary.corrected, style="yellow")
         self.say(_spent(summary), style="dim")
         self._console.print("files", style="dim")
         for file in files:

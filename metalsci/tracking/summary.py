@@ -24,6 +24,7 @@ class Summary:
         with it.
     framework_ms_per_iteration: median of `framework` between two candidates.
     predicted: prediction for the winner on a GPU that is not there.
+    corrected: what these results say against the ceilings; empty if nothing.
     measured: whether times are a clock's; those of the virtual GPU are predicted, all of them.
     """
 
@@ -48,4 +49,5 @@ class Summary:
     versions: Mapping[str, str]
     predicted: PredictedGain | None = None
     measured: bool = True
+    corrected: str = ""
     schema: int = SCHEMA

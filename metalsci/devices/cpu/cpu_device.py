@@ -16,7 +16,7 @@ from metalsci.cpu_metal.profiler.counters import Profile
 from metalsci.cpu_metal.sanitizer.group_sample import Groups
 from metalsci.devices import ceilings as roofline
 from metalsci.devices.buffer_plan import lay_out
-from metalsci.devices.ceilings import Ceilings, GivenCeilings
+from metalsci.devices.ceilings import Ceilings, Evidence, GivenCeilings
 from metalsci.devices.cpu.processor import describe_processor, processor_name
 from metalsci.devices.errors import Crash, PipelineFailure, TimeLimit, Uncounted
 from metalsci.devices.program import Array, Call, Program, Symbol, fit_threadgroup
@@ -105,6 +105,12 @@ class CpuDevice:
     @cached_property
     def ceilings(self) -> Ceilings:
         return self._given.over(lambda: roofline.cached(self, self.ceilings_file))
+
+    def correct_ceilings(self, evidence: Sequence[Evidence]) -> str:
+        """See `devices.protocol.Correctable`. Ceilings from a config stay as they are."""
+        if self.ceilings.given:
+            return ""
+        return roofline.correct(self, self.ceilings_file, evidence)
 
     def compile(self, source: str | Unit, signatures: Sequence[KernelSignature]) -> "CpuModule":
         return CpuModule(self._device, self._device.compile(source, self._math_mode, interface=signatures))
