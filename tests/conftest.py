@@ -5,15 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
+from composing import Compose, compose_config
 
+from metalsci.cpu_metal import Device
 from metalsci.cpu_metal.compile.kernel_cache import Cache, default_folder
 from metalsci.devices.ceilings import Ceilings, Level
 from metalsci.devices.cpu.cpu_device import CpuDevice
-from metalsci.experiment.hydra_versions import base
 from metalsci.experiment.schemas import register
-from metalsci.files.locations import data
 from metalsci.files.whole_files import write_json
 
 _LONG = ("full", "conformance", "attacks", "kills")
@@ -75,12 +73,14 @@ def cache(cache_of_its_own: Path) -> Cache:
 
 
 @pytest.fixture(scope="session")
-def composed():
+def device(cache: Cache) -> Iterator[Device]:
+    """Return the session's software device."""
+    with Device(cache=cache) as device:
+        yield device
+
+
+@pytest.fixture(scope="session")
+def composed() -> Compose:
     """Return a function that composes a config as the command line does."""
     register()
-
-    def make(*overrides: str) -> DictConfig:
-        with initialize_config_dir(str(data("conf")), **base()):
-            return compose("config", overrides=list(overrides))
-
-    return make
+    return compose_config

@@ -26,7 +26,7 @@ from metalsci.evaluation.results import Outcome
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.msl.language.math_mode import MathMode
 
-WORKER = (sys.executable, str(Path(__file__).parent / "software_worker.py"))
+WORKER = (sys.executable, str(Path(__file__).parents[1] / "helpers" / "software_worker.py"))
 UNSET = GivenCeilings()
 HEAT = ("task=heat2d", "task.sizes=[{NX: 24, NY: 12, steps: 4},{NX: 17, NY: 9, steps: 3}]")
 STORE = "    u_out[c] = u + alpha * (u_in[c - 1] + u_in[c + 1] + u_in[c - NX] + u_in[c + NX] - 4.0f * u);"

@@ -1,14 +1,14 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from provider_server import Format, Line, ProviderServer
+from provider_server import Format, Line, ProviderServer, Serve
 
 from metalsci.models.http.keys import key_ring
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[..., ProviderServer]]:
+def serve() -> Iterator[Serve]:
     """Start servers that follow a script; they are closed when the test ends."""
     servers: list[ProviderServer] = []
 

@@ -208,7 +208,7 @@ time.sleep(600)
 @pytest.fixture
 def command(tmp_path: Path) -> list[str]:
     script, here = tmp_path / "server.py", Path(__file__).parent
-    script.write_text(SERVE.format(folders=[str(here), str(here.parent / "search")]))
+    script.write_text(SERVE.format(folders=[str(here), str(here.parent / "helpers")]))
     return ["{python}", str(script), "{port}"]
 
 

@@ -364,3 +364,9 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+class Serve(Protocol):
+    """A function that starts a server of a script; the fixture `serve` is one, and closes the servers at the end."""
+
+    def __call__(self, form: Format, *script: Line) -> ProviderServer: ...
