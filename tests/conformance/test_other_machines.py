@@ -13,7 +13,7 @@ import pytest
 from metalsci.cpu_metal import Device
 from metalsci.cpu_metal.compile.kernel_cache import Cache
 from metalsci.cpu_metal.compile.toolchain import RUNTIME, Toolchain
-from metalsci.cpu_metal.compile.wrapper import Mode, unit
+from metalsci.cpu_metal.compile.wrapper import Mode, Wrapper, unit
 from metalsci.cpu_metal.legalize import rewrite
 from metalsci.msl.language.math_mode import MathMode
 from metalsci.msl.language.parse import parse
@@ -157,7 +157,7 @@ def test_kernels_compile_for_macos(tmp_path: Path, index: int) -> None:
     signature = parse(EVERYTHING).kernels[index]
     mode = (Mode.GRID, Mode.THREAD)[index]
     (tmp_path / "kernel.metal").write_bytes(rewrite(EVERYTHING).text)
-    text = unit("kernel.metal", signature, signature.name, mode, independent=mode is not Mode.THREAD)
+    text = unit("kernel.metal", [Wrapper(signature, signature.name, mode, independent=mode is not Mode.THREAD)])
     (tmp_path / "0.cl").write_text(text)
     run = toolchain.compile_metal(tmp_path, "0.cl", MathMode.fast, None, ["-S", "-emit-llvm", "-O0", "-o", "0.ll"])
     assert run.code == 0, run.messages

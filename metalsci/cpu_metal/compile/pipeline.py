@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from metalsci.cpu_metal.compile.clang_diagnostics import diagnostics, files_read
 from metalsci.cpu_metal.compile.elf import ObjectFile, Variable, read_object, read_variables
+from metalsci.cpu_metal.compile.front import Front, wrapper, wrappers
 from metalsci.cpu_metal.compile.lanes.flow import RefusedError
 from metalsci.cpu_metal.compile.lanes.kernel import in_lanes
 from metalsci.cpu_metal.compile.llvm.conversions import saturating
@@ -18,7 +19,16 @@ from metalsci.cpu_metal.compile.llvm.division import without_traps
 from metalsci.cpu_metal.compile.loop_remarks import REMARKS, in_words
 from metalsci.cpu_metal.compile.symbols import ALLOWED, CHECKS, COUNTS, HELPERS, THREADGROUP_SECTION, WAITS
 from metalsci.cpu_metal.compile.toolchain import INCLUDE, Run, TooLateError, Toolchain, ToolchainError
-from metalsci.cpu_metal.compile.wrapper import Mode, ThreadExecution, bare_unit, needs_group, unit
+from metalsci.cpu_metal.compile.wrapper import (
+    RUN,
+    Mode,
+    ThreadExecution,
+    Wrapper,
+    bare_unit,
+    checked_unit,
+    needs_group,
+    unit,
+)
 from metalsci.cpu_metal.execute.host import processors
 from metalsci.cpu_metal.legalize import ranks, rewrite
 from metalsci.cpu_metal.profiler.counted_build import CountedBuild, UncountableError, count
@@ -35,8 +45,6 @@ from metalsci.msl.text.lexer import SourceText
 
 _FILE = "kernel.metal"
 _MAX_DENSE_STACK = 16000  # runtime/runtime.h
-_WAIT_WORDS = re.compile(rb"_barrier\b|\b(?:simd|quad)_|\bsimdgroup_")
-_LOOP_WORDS = re.compile(rb"\b(?:for|while|do|goto)\b|_barrier\b|\b(?:simd|quad)_|\bsimdgroup_")
 _TO_MODULE = ("-S", "-emit-llvm", "-Xclang", "-disable-llvm-passes")
 # The sanitizer wants to know places in the source, and indices before they become addresses.
 _TO_CHECKED_MODULE = (*_TO_MODULE, "-gline-tables-only", "-gcolumn-info", "-fsanitize=array-bounds")
@@ -90,7 +98,6 @@ class CheckedBuild:
 @dataclass(frozen=True)
 class _Compiled:
     object: ObjectFile
-    messages: Sequence[Diagnostic]
     vectorised_in_error: bool
     is_less: bool = False
     """Optimised less than usual."""
@@ -141,11 +148,9 @@ class Build:
     def _built(
         self, scratch: "_Scratch", folder: Path, signatures: Sequence[KernelSignature]
     ) -> Sequence[tuple[BuiltKernel, Sequence[Diagnostic]]]:
-        first, *others = enumerate(signatures)
-        # The first kernel alone: errors of the file are errors of all of its kernels.
-        built = [scratch.kernel(*first)]
+        fronts = scratch.fronts(signatures)
         with ThreadPoolExecutor(processors()) as pool:
-            built += pool.map(lambda item: scratch.kernel(*item), others)
+            built = list(pool.map(scratch.kernel, range(len(signatures)), signatures, fronts))
         for index in range(len(built)):
             (folder / f"{index}.so").write_bytes((scratch.path / f"{index}.so").read_bytes())
         return built
@@ -184,62 +189,115 @@ class _Scratch:
         self._source = source
         (path / _FILE).write_bytes(source.text)
 
-    def kernel(self, index: int, signature: KernelSignature) -> tuple[BuiltKernel, Sequence[Diagnostic]]:
+    def fronts(self, signatures: Sequence[KernelSignature]) -> Sequence[Front]:
+        """Run Clang once for all kernels, and its simplifier for those that deserve lanes. Return each kernel's module.
+
+        Raises CompileError.
+        """
+        try:
+            front = self._simplified(self._front(signatures))
+        except _RepairableError:
+            raise
+        except CompileError as error:
+            if len(signatures) == 1 or all(each.line for each in error.diagnostics):
+                raise
+        else:
+            return [front] * len(signatures)
+        # An error without a place is one of a kernel.
+        return [self._simplified(self._front([each])) for each in signatures]
+
+    def _front(self, signatures: Sequence[KernelSignature]) -> Front:
+        functions = [self._function(signature) for signature in signatures]
+        kinds = wrappers(self._source.users.data, signatures, functions, self._build.toolchain.execution)
+        return self._module_of(list(kinds), signatures)
+
+    def _module_of(self, kinds: Sequence[Wrapper], signatures: Sequence[KernelSignature]) -> Front:
+        place = (0, 0)
+        if len(signatures) == 1:
+            place = signatures[0].line, signatures[0].column
+        name = kinds[0].symbol
+        _, found = self.clang(f"{name}.cl", unit(_FILE, kinds), [*_TO_MODULE, "-o", f"{name}.ll"], place)
+        return Front((self.path / f"{name}.ll").read_text(encoding="utf-8"), kinds, found)
+
+    def _simplified(self, front: Front) -> Front:
+        """Simplify the code of kernels that are to run in lanes, all at once if that is possible."""
+        execution = self._build.toolchain.execution
+        if execution not in (ThreadExecution.LANES, ThreadExecution.FASTEST) or not _lanes(front.text):
+            return front
+        symbols = [
+            front.symbol(signature, needs.mode_in_lanes, lanes=True)
+            for signature, needs in front.needs.items()
+            if needs.deserves_lanes or execution is ThreadExecution.LANES
+        ]
+        symbols = [symbol for symbol in symbols if symbol]
+        if not symbols:
+            return front
+        try:
+            return front.simplified(self._simple(f"{symbols[0][1:]}.simple", front.module_in_lanes(symbols)))
+        except CompileError:  # each kernel alone says what it is
+            return front
+
+    def _simple(self, name: str, module: str, place: tuple[int, int] = (0, 0)) -> str:
+        (self.path / f"{name}.0.ll").write_text(module, encoding="utf-8")
+        toolchain, math_mode = self._build.toolchain, self._build.math_mode
+        self._ran(lambda: toolchain.simplify(self.path, f"{name}.0.ll", f"{name}.1.ll", math_mode), place)
+        return (self.path / f"{name}.1.ll").read_text(encoding="utf-8")
+
+    def kernel(self, index: int, signature: KernelSignature, front: Front) -> tuple[BuiltKernel, Sequence[Diagnostic]]:
         """Compile and link one kernel to `{index}.so`."""
         try:
-            return self._in_lanes(index, signature)
+            return self._in_lanes(index, signature, front), front.found
         except RefusedError as error:
             why = str(error)
         stacks = self._build.toolchain.execution is ThreadExecution.STACKS
         if stacks:
             guess = Mode.THREAD
         else:
-            guess = self._guess(signature)
-        compiled = self._object(index, signature, guess)
+            guess = front.needs[signature].mode
+        compiled = self._object(index, signature, front, guess)
         if stacks:
             mode = Mode.THREAD
         else:
             mode = _mode(compiled.object, signature)
         if mode is not guess:
-            compiled = self._object(index, signature, mode)
+            compiled = self._object(index, signature, front, mode)
         if compiled.vectorised_in_error:
-            compiled = self._object(index, signature, mode, independent=False)
+            compiled = self._object(index, signature, front, mode, independent=False)
         _check_object(compiled.object, self._source.users, ALLOWED)
-        self._ran(lambda: self._build.toolchain.link(self.path, [f"{index}.o"], f"{index}.so"), signature)
+        self._link(index, signature)
         memory = compiled.object.sections.get(THREADGROUP_SECTION, 0)
         if compiled.is_less:
             why = f"it is optimised less, since LLVM needed more than {_FULL_SECONDS:g} s of processor time for it"
-        return BuiltKernel(mode, memory, _stack(compiled.object), why, compiled.how), compiled.messages
+        return BuiltKernel(mode, memory, _stack(compiled.object), why, compiled.how), front.found
 
-    def _in_lanes(self, index: int, signature: KernelSignature) -> tuple[BuiltKernel, Sequence[Diagnostic]]:
+    def _link(self, index: int, signature: KernelSignature) -> None:
+        link = self._build.toolchain.link
+        self._ran(lambda: link(self.path, [f"{index}.o"], f"{index}.so"), _place(signature))
+
+    def _in_lanes(self, index: int, signature: KernelSignature, front: Front) -> BuiltKernel:
         """Compile and link one kernel to run in lanes. Raises RefusedError if another way is better or needed."""
-        toolchain, math_mode = self._build.toolchain, self._build.math_mode
+        toolchain, math_mode, needs = self._build.toolchain, self._build.math_mode, front.needs[signature]
         if toolchain.execution not in (ThreadExecution.LANES, ThreadExecution.FASTEST):
             raise RefusedError("")
         forced = toolchain.execution is ThreadExecution.LANES
-        if not (forced or _LOOP_WORDS.search(self._source.users.data)):
-            raise RefusedError("")  # LLVM vectorises the loop over such threads as well, and sooner
-        if self._guess(signature) is Mode.GRID:
-            mode = Mode.GRID
-        else:
-            mode = Mode.GROUP
-        text = unit(_FILE, signature, self._function(signature), mode, independent=False, lanes=True)
-        place = signature.line, signature.column
-        first, simple, output = f"{index}.ll", f"{index}.simple.ll", f"{index}.o"
-        _, found = self.clang(f"{index}.cl", text, [*_TO_MODULE, "-o", first], place)
-        divided, _ = without_traps(saturating((self.path / first).read_text(encoding="utf-8")))
-        (self.path / first).write_text(divided, encoding="utf-8")
+        if not (forced or needs.deserves_lanes):
+            raise RefusedError("")
+        width, mode = _lanes(front.text), needs.mode_in_lanes
+        if not width:
+            raise RefusedError("this processor has no masks for vectors")
+        name, place = f"{index}.lanes", _place(signature)
         try:
-            self._ran(lambda: toolchain.simplify(self.path, first, simple, math_mode), signature)
-            module = (self.path / simple).read_text(encoding="utf-8")
-            width, is_row = _lanes(module), mode is Mode.GRID
-            made = in_lanes(module, "metal_run", width, is_row=is_row, if_faster=not forced)
-            (self.path / first).write_text(made.module, encoding="utf-8")
+            module = front.simple_module(front.symbol(signature, mode, lanes=True))
+            if not module:
+                module = self._simple(name, self._module(signature, front, mode, lanes=True), place)
+            made = in_lanes(module, RUN, width, is_row=mode is Mode.GRID, if_faster=not forced)
+            (self.path / f"{name}.ll").write_text(made.module, encoding="utf-8")
             how_long = _LANES_SECONDS
             if forced:
                 how_long = math.inf
             self._ran(
-                lambda: toolchain.optimise(self.path, first, output, math_mode, _NOT_VECTORISED, how_long), signature
+                lambda: toolchain.optimise(self.path, f"{name}.ll", f"{index}.o", math_mode, _NOT_VECTORISED, how_long),
+                place,
             )
         except _TooLateCompileError as error:
             raise RefusedError("the compiler takes too long to make vectors of it") from error
@@ -247,33 +305,49 @@ class _Scratch:
             if forced:
                 raise
             raise RefusedError("the compiler does not take it as vectors") from error
-        compiled = read_object((self.path / output).read_bytes())
+        compiled = read_object((self.path / f"{index}.o").read_bytes())
         _check_object(compiled, self._source.users, ALLOWED)
-        self._ran(lambda: toolchain.link(self.path, [output], f"{index}.so"), signature)
+        self._link(index, signature)
         if made.regions > 1:
             parts = f", in {made.regions} parts between barriers"
         else:
             parts = ""
         how = f"{made.width} threads run at a time, in the lanes of vectors{parts}"
-        return BuiltKernel(mode, compiled.sections.get(THREADGROUP_SECTION, 0), 0, "", how), found
+        return BuiltKernel(mode, compiled.sections.get(THREADGROUP_SECTION, 0), 0, "", how)
+
+    def _module(
+        self,
+        signature: KernelSignature,
+        front: Front,
+        mode: Mode,
+        *,
+        lanes: bool = False,
+        independent: bool = True,
+    ) -> str:
+        """Return the module of one kernel, run in one way. Clang runs again for a way that was not foreseen."""
+        symbol = front.symbol(signature, mode, lanes=lanes)
+        if not symbol:
+            kind = wrapper(len(front.wrappers), signature, self._function(signature), mode, lanes=lanes)
+            front, symbol = self._module_of([kind], [signature]), f"@{kind.symbol}"
+        return front.module(symbol, independent=independent)
 
     def checked(self, signature: KernelSignature, output: Path) -> CheckedBuild:
         """Compile, instrument and link one kernel to `output`; see sanitizer/."""
         sites = Sites(self._source.original)
-        text = unit(_FILE, signature, self._function(signature), Mode.THREAD, independent=False, checked=True)
+        text = checked_unit(_FILE, Wrapper(signature, self._function(signature), Mode.THREAD))
         self.clang("0.cl", text, [*_TO_CHECKED_MODULE, "-o", "0.ll"], (signature.line, signature.column))
         module = check_values((self.path / "0.ll").read_text(encoding="utf-8"), _FILE, sites)
         (self.path / "1.ll").write_text(module, encoding="utf-8")
         toolchain, math_mode = self._build.toolchain, self._build.math_mode
-        self._ran(lambda: toolchain.inline(self.path, "1.ll", "2.ll"), signature)
+        self._ran(lambda: toolchain.inline(self.path, "1.ll", "2.ll"), _place(signature))
         inlined = (self.path / "2.ll").read_text(encoding="utf-8")
         checked, _ = without_traps(saturating(check_accesses(inlined, _FILE, "metal_run", sites)))
         (self.path / "3.ll").write_text(checked, encoding="utf-8")
         flags = (*_CHECKED, *_NOT_VECTORISED)
-        self._ran(lambda: toolchain.optimise(self.path, "3.ll", "0.o", math_mode, flags), signature)
+        self._ran(lambda: toolchain.optimise(self.path, "3.ll", "0.o", math_mode, flags), _place(signature))
         compiled = read_object((self.path / "0.o").read_bytes())
         _check_object(compiled, self._source.users, ALLOWED | CHECKS)
-        self._ran(lambda: toolchain.link(self.path, ["0.o"], "0.so"), signature)
+        self._ran(lambda: toolchain.link(self.path, ["0.o"], "0.so"), _place(signature))
         output.write_bytes((self.path / "0.so").read_bytes())
         variables = read_variables((self.path / "0.so").read_bytes(), THREADGROUP_SECTION)
         elements = _ELEMENTS.search(inlined)
@@ -286,13 +360,13 @@ class _Scratch:
 
     def counted(self, signature: KernelSignature, machine: Toolchain, output: Path) -> CountedBuild:
         """Compile, optimise, instrument and link one kernel to `output`; see profiler/."""
-        text = unit(_FILE, signature, self._function(signature), Mode.THREAD, independent=False)
+        text = unit(_FILE, [Wrapper(signature, self._function(signature), Mode.THREAD)])
         self.clang("0.cl", text, [*_TO_COUNTED_MODULE, "-o", "0.ll"], (signature.line, signature.column))
         (self.path / "1.ll").write_text(
             keep_calls(saturating((self.path / "0.ll").read_text(encoding="utf-8"))), encoding="utf-8"
         )
         toolchain, math_mode = self._build.toolchain, self._build.math_mode
-        self._ran(lambda: toolchain.optimise_text(self.path, "1.ll", "2.ll", math_mode), signature)
+        self._ran(lambda: toolchain.optimise_text(self.path, "1.ll", "2.ll", math_mode), _place(signature))
         try:
             kernel = self._function(signature).rpartition("::")[2]
             module = (self.path / "2.ll").read_text(encoding="utf-8")
@@ -301,10 +375,10 @@ class _Scratch:
             raise CompileError([Diagnostic(Severity.ERROR, signature.line, signature.column, str(error))]) from error
         (self.path / "3.ll").write_text(counted, encoding="utf-8")
         flags = _COUNTED if len(counted) < _LONG_TEXT else (*_COUNTED, "-O0")
-        self._ran(lambda: machine.optimise(self.path, "3.ll", "0.o", math_mode, flags), signature)
+        self._ran(lambda: machine.optimise(self.path, "3.ll", "0.o", math_mode, flags), _place(signature))
         compiled = read_object((self.path / "0.o").read_bytes())
         _check_object(compiled, self._source.users, ALLOWED | COUNTS)
-        self._ran(lambda: machine.link(self.path, ["0.o"], "0.so"), signature)
+        self._ran(lambda: machine.link(self.path, ["0.o"], "0.so"), _place(signature))
         output.write_bytes((self.path / "0.so").read_bytes())
         return replace(build, threadgroup_memory=compiled.sections.get(THREADGROUP_SECTION, 0))
 
@@ -334,34 +408,34 @@ class _Scratch:
         except ToolchainError as error:
             raise CompileError([Diagnostic(Severity.ERROR, 0, 0, str(error))]) from error
 
-    def _object(self, index: int, signature: KernelSignature, mode: Mode, *, independent: bool = True) -> _Compiled:
+    def _object(
+        self, index: int, signature: KernelSignature, front: Front, mode: Mode, *, independent: bool = True
+    ) -> _Compiled:
         vectorised = mode is not Mode.THREAD and independent
-        text = unit(_FILE, signature, self._function(signature), mode, independent=independent)
         module = self.path / f"{index}.ll"
-        _, found = self.clang(f"{index}.cl", text, [*_TO_MODULE, "-o", module.name], (signature.line, signature.column))
-        divided, wide = without_traps(saturating(module.read_text(encoding="utf-8")))
-        module.write_text(divided, encoding="utf-8")
+        module.write_text(self._module(signature, front, mode, independent=independent), encoding="utf-8")
+        wide = front.needs[signature].wide_division
         flags = _NOT_VECTORISED if wide else (*_BEFORE_VECTORISING, *REMARKS) if vectorised else ()
         toolchain, math_mode = self._build.toolchain, self._build.math_mode
         names, is_less = (module.name, f"{index}.o"), False
         try:
             messages = self._ran(
-                lambda: toolchain.optimise(self.path, *names, math_mode, flags, _FULL_SECONDS), signature
+                lambda: toolchain.optimise(self.path, *names, math_mode, flags, _FULL_SECONDS), _place(signature)
             )
         except _TooLateCompileError:  # better slow than refused
             is_less = True
-            messages = self._ran(lambda: toolchain.optimise(self.path, *names, math_mode, _LESS), signature)
+            messages = self._ran(lambda: toolchain.optimise(self.path, *names, math_mode, _LESS), _place(signature))
         compiled = read_object((self.path / f"{index}.o").read_bytes())
         if is_less:
-            return _Compiled(compiled, found, False, is_less=True)
+            return _Compiled(compiled, False, is_less=True)
         # On the promise that threads are independent, neighbouring threads would share variables that live in memory.
         shared = _ALLOCA.search(messages) is not None
         how = ""
         if vectorised and not wide:
             how = in_words(mode, messages)
-        return _Compiled(compiled, found, vectorised and (wide or shared), how=how)
+        return _Compiled(compiled, vectorised and (wide or shared), how=how)
 
-    def _ran(self, step: Callable[[], Run], signature: KernelSignature) -> str:
+    def _ran(self, step: Callable[[], Run], place: tuple[int, int]) -> str:
         """Run a step after Clang's first. Return its output. Raises CompileError if it failed."""
         try:
             run = step()
@@ -372,17 +446,8 @@ class _Scratch:
         if run.code:
             errors = [line for line in run.messages.splitlines() if "error:" in line]
             message = "; ".join(errors) or f"the compiler ended with status {run.code} and gave no reason"
-            raise CompileError([Diagnostic(Severity.ERROR, signature.line, signature.column, message)])
+            raise CompileError([Diagnostic(Severity.ERROR, *place, message)])
         return run.messages
-
-    def _guess(self, signature: KernelSignature) -> Mode:
-        """Guess the mode from the text; the compiled object decides in the end."""
-        text = self._source.users.data
-        if _WAIT_WORDS.search(text):
-            return Mode.THREAD
-        if needs_group(signature) or b"threadgroup" in text:
-            return Mode.GROUP
-        return Mode.GRID
 
     def _function(self, signature: KernelSignature) -> str:
         """Return the kernel's name in C++; an instance of a template has another name for the host."""
@@ -396,16 +461,17 @@ class _Scratch:
         return f"{name}<{', '.join(argument.value for argument in signature.template_arguments)}>"
 
 
-def _lanes(module: str) -> int:
-    """Return the threads of a vector: as many as the machine's vectors have floats.
+def _place(signature: KernelSignature) -> tuple[int, int]:
+    return signature.line, signature.column
 
-    Raises RefusedError if it has none.
-    """
+
+def _lanes(module: str) -> int:
+    """Return the threads of a vector: as many as the machine's vectors have floats; 0 if it has no masks for them."""
     if "+avx512f" in module:
         return 16
     if "+avx2" in module:
         return 8
-    raise RefusedError("this processor has no masks for vectors")
+    return 0
 
 
 def _mode(compiled: ObjectFile, signature: KernelSignature) -> Mode:

@@ -1,10 +1,14 @@
 """The code around a kernel that runs it over threads: generated C++, one wrapper for each kernel."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 from metalsci.msl.language.signature import KernelSignature, Parameter
+
+RUN = "metal_run"
+"""The symbol by which the device process finds a kernel's wrapper."""
 
 
 class Mode(IntEnum):
@@ -69,13 +73,15 @@ _UNIT = """\
 _PREAMBLE = """\
 #include <metal_wrapper>
 #pragma OPENCL EXTENSION __cl_clang_function_pointers : enable
-namespace metal {
-typedef decltype(::KERNEL) _Kernel;
-template <int K> using _P = typename _parameter<K, _Kernel>::type;
-}
+"""
+_TYPES = """\
+namespace metal {{
+typedef decltype(::{kernel}) _Kernel_{symbol};
+template <int K> using _P_{symbol} = typename _parameter<K, _Kernel_{symbol}>::type;
+}}
 """
 _GRID = """\
-extern "C" __attribute__((visibility("default"))) void metal_run(const metal::_Dispatch *d, uint first, uint last) {{
+extern "C" __attribute__((visibility("default"))) void {symbol}(const metal::_Dispatch *d, uint first, uint last) {{
   using namespace metal;
   {bindings}
   const uint gx = d->grid[0], gy = d->grid[1], tile = d->tile, tiles = (gx + tile - 1) / tile;
@@ -88,7 +94,7 @@ extern "C" __attribute__((visibility("default"))) void metal_run(const metal::_D
 }}
 """
 _GROUP = """\
-extern "C" __attribute__((visibility("default"))) void metal_run(const metal::_Dispatch *d, uint first, uint last) {{
+extern "C" __attribute__((visibility("default"))) void {symbol}(const metal::_Dispatch *d, uint first, uint last) {{
   using namespace metal;
   {bindings}
   for (uint unit = first; unit < last; ++unit) {{
@@ -109,7 +115,7 @@ extern "C" __attribute__((visibility("default"))) void metal_run(const metal::_D
 }}
 """
 _THREAD = """\
-extern "C" __attribute__((visibility("default"))) void metal_run(
+extern "C" __attribute__((visibility("default"))) void {symbol}(
     const metal::_Dispatch *d, const metal::_Group *g, uint index) {{
   using namespace metal;
   {bindings}
@@ -122,7 +128,7 @@ extern "C" __attribute__((visibility("default"))) void metal_run(
 """
 # One thread's code between two marks, which compile/lanes makes a vector of threads'. A row of the grid, or a group.
 _ROW_IN_LANES = """\
-extern "C" __attribute__((visibility("default"))) void metal_run(const metal::_Dispatch *d, uint first, uint last) {{
+extern "C" __attribute__((visibility("default"))) void {symbol}(const metal::_Dispatch *d, uint first, uint last) {{
   using namespace metal;
   {bindings}
   const uint gx = d->grid[0], gy = d->grid[1], tile = d->tile, tiles = (gx + tile - 1) / tile;
@@ -137,7 +143,7 @@ extern "C" __attribute__((visibility("default"))) void metal_run(const metal::_D
 }}
 """
 _GROUP_IN_LANES = """\
-extern "C" __attribute__((visibility("default"))) void metal_run(const metal::_Dispatch *d, uint first, uint last) {{
+extern "C" __attribute__((visibility("default"))) void {symbol}(const metal::_Dispatch *d, uint first, uint last) {{
   using namespace metal;
   {bindings}
   for (uint unit = first; unit < last; ++unit) {{
@@ -172,41 +178,57 @@ def needs_group(signature: KernelSignature) -> bool:
     )
 
 
-def unit(
-    file: str,
-    signature: KernelSignature,
-    function: str,
-    mode: Mode,
-    *,
-    independent: bool,
-    checked: bool = False,
-    lanes: bool = False,
-) -> str:
-    """Write a translation unit: the user's `file` and the wrapper of one of its kernels.
+@dataclass(frozen=True)
+class Wrapper:
+    """The function that runs one kernel over threads, in one way.
 
-    function: the kernel's name in C++.
+    function: the kernel's name in C++. symbol: the wrapper's own name.
+    lanes: has one thread's code between two marks, for compile/lanes.
     independent: promises the vectoriser that no thread touches another thread's own data. The caller must take that
-        promise back if threads' own variables live in memory: see compiler.py.
-    checked: the kernel is going to be instrumented.
+        promise back if threads' own variables live in memory: see pipeline.py.
     """
-    bindings = [
-        f"const {_bound(signature.parameters[i])}<_P<{i}>> b{i}(d->arguments[{slot}]);"
-        for slot, i in enumerate(slots(signature))
-    ]
-    wrapper = (_IN_LANES if lanes else _TEMPLATES)[mode].format(
-        bindings="\n  ".join([_IMAGE, *bindings] if checked else bindings),
-        name=function,
-        arguments=", ".join(_arguments(signature)),
-        pragma="#pragma clang loop vectorize(assume_safety)" if independent else "",
-    )
-    wrapper = _PREAMBLE.replace("KERNEL", function) + wrapper
+
+    signature: KernelSignature
+    function: str
+    mode: Mode
+    lanes: bool = False
+    independent: bool = False
+    symbol: str = RUN
+
+    def text(self, before: Sequence[str] = ()) -> str:
+        """Write the wrapper. before: statements at its start."""
+        kind = f"_P_{self.symbol}"
+        bindings = [
+            f"const {_bound(self.signature.parameters[i])}<{kind}<{i}>> b{i}(d->arguments[{slot}]);"
+            for slot, i in enumerate(slots(self.signature))
+        ]
+        template = (_IN_LANES if self.lanes else _TEMPLATES)[self.mode]
+        return _TYPES.format(kernel=self.function, symbol=self.symbol) + template.format(
+            symbol=self.symbol,
+            bindings="\n  ".join([*before, *bindings]),
+            name=self.function,
+            arguments=", ".join(_arguments(self.signature, kind)),
+            pragma="#pragma clang loop vectorize(assume_safety)" if self.independent else "",
+        )
+
+
+def unit(file: str, wrappers: Sequence[Wrapper]) -> str:
+    """Write a translation unit: the user's `file` and wrappers of its kernels."""
+    return _unit(file, wrappers, "".join(wrapper.text() for wrapper in wrappers))
+
+
+def checked_unit(file: str, wrapper: Wrapper) -> str:
+    """Write a translation unit of a kernel that is going to be instrumented."""
+    kinds = (f"metal::_P_{wrapper.symbol}<{i}>" for i in slots(wrapper.signature))
+    elements = "".join(f"metal::_element_size<{kind}>::value, " for kind in kinds)
+    return _CHECKED.format(unit=_unit(file, [wrapper], wrapper.text([_IMAGE])), elements=elements)
+
+
+def _unit(file: str, wrappers: Sequence[Wrapper], text: str) -> str:
     # The user's macros end here: `#define tile 16` is not about the wrapper.
-    macros = sorted({*_WORD.findall(wrapper)} - {*_WORD.findall(function)})
-    text = _UNIT.format(file=file) + "".join(f"#undef {word}\n" for word in macros) + wrapper
-    if not checked:
-        return text
-    elements = "".join(f"metal::_element_size<metal::_P<{i}>>::value, " for i in slots(signature))
-    return _CHECKED.format(unit=text, elements=elements)
+    functions = {word for wrapper in wrappers for word in _WORD.findall(wrapper.function)}
+    macros = sorted({*_WORD.findall(_PREAMBLE + text)} - functions)
+    return _UNIT.format(file=file) + "".join(f"#undef {word}\n" for word in macros) + _PREAMBLE + text
 
 
 def unbound(signature: KernelSignature) -> tuple[Parameter, ...]:
@@ -230,10 +252,9 @@ def _bound(parameter: Parameter) -> str:
     return "_Bound_threadgroup"
 
 
-def _arguments(signature: KernelSignature) -> Iterator[str]:
+def _arguments(signature: KernelSignature, kind: str) -> Iterator[str]:
     for i, parameter in enumerate(signature.parameters):
-        yield _position(i, parameter) if parameter.index is None else f"b{i}.get()"
-
-
-def _position(index: int, parameter: Parameter) -> str:
-    return f"_position<_P<{index}>>({_ATTRIBUTES[parameter.attribute or '']})"
+        if parameter.index is None:
+            yield f"_position<{kind}<{i}>>({_ATTRIBUTES[parameter.attribute or '']})"
+        else:
+            yield f"b{i}.get()"

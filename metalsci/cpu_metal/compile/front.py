@@ -1,0 +1,140 @@
+"""The kernels of a file that are compiled together, between Clang, which runs once for all, and LLVM's optimiser.
+
+Clang makes one module of the user's file and of wrappers for each kernel: in lanes, over a row, over a group, for one
+thread. Which of these a kernel runs by is read from what it calls; the others are left out.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from metalsci.cpu_metal.compile.llvm.conversions import saturating
+from metalsci.cpu_metal.compile.llvm.division import without_traps
+from metalsci.cpu_metal.compile.llvm.split_module import SplitModule
+from metalsci.cpu_metal.compile.symbols import THREADGROUP_SECTION, WAITS
+from metalsci.cpu_metal.compile.wrapper import RUN, Mode, ThreadExecution, Wrapper, needs_group
+from metalsci.msl.diagnostics import Diagnostic
+from metalsci.msl.language.signature import KernelSignature
+
+_WAIT_WORDS = re.compile(rb"_barrier\b|\b(?:simd|quad)_|\bsimdgroup_")
+_WIDE_DIVISION = re.compile(r"@metal\.[us](?:div|rem)\.(?:v\d+)?i64")
+_RUN = f"@{RUN}"
+_LOOP = re.compile(r", !llvm\.loop !\d+")
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Facts about the code of a kernel and of all functions that it may call."""
+
+    waits: bool
+    group: bool
+    loops: bool
+    arrays: bool
+    wide_division: bool
+
+    @property
+    def mode(self) -> Mode:
+        """The way to cut a dispatch of it; the compiled object decides in the end."""
+        if self.waits:
+            return Mode.THREAD
+        if self.group:
+            return Mode.GROUP
+        return Mode.GRID
+
+    @property
+    def mode_in_lanes(self) -> Mode:
+        return min(self.mode, Mode.GROUP)
+
+    @property
+    def deserves_lanes(self) -> bool:
+        """False if LLVM vectorises a loop over such threads as well, and sooner."""
+        return self.waits or self.loops or self.arrays
+
+
+def wrappers(
+    source: bytes, signatures: Sequence[KernelSignature], functions: Sequence[str], execution: ThreadExecution
+) -> Iterator[Wrapper]:
+    """Choose the wrappers that kernels may run by, going by the words of the file.
+
+    functions: the kernels' names in C++.
+    """
+    waits = _WAIT_WORDS.search(source) is not None
+    for number, (signature, function) in enumerate(zip(signatures, functions, strict=True)):
+        group = needs_group(signature)
+        modes = [Mode.GROUP] if group else [Mode.GRID]
+        if not group and (waits or b"threadgroup" in source):
+            modes.append(Mode.GROUP)
+        if execution in (ThreadExecution.LANES, ThreadExecution.FASTEST):
+            yield from (wrapper(number, signature, function, mode, lanes=True) for mode in modes)
+        if execution is not ThreadExecution.STACKS:
+            yield from (wrapper(number, signature, function, mode) for mode in modes)
+        if waits or execution is ThreadExecution.STACKS:
+            yield wrapper(number, signature, function, Mode.THREAD)
+
+
+def wrapper(number: int, signature: KernelSignature, function: str, mode: Mode, *, lanes: bool = False) -> Wrapper:
+    """Give a wrapper a symbol of its own."""
+    independent = mode is not Mode.THREAD and not lanes
+    symbol = f"{RUN}_{number}_{mode.name.lower()}{'_lanes' if lanes else ''}"
+    return Wrapper(signature, function, mode, lanes, independent, symbol)
+
+
+@dataclass(frozen=True)
+class Front:
+    """Clang's module of kernels, by whose parts they are compiled. found: Clang's messages about the file."""
+
+    text: str
+    wrappers: Sequence[Wrapper]
+    found: Sequence[Diagnostic]
+    simple: SplitModule | None = field(default=None)
+    """The same simplified, with the wrappers in lanes of the kernels that deserve lanes."""
+
+    @cached_property
+    def parts(self) -> SplitModule:
+        module, _ = without_traps(saturating(self.text))
+        return SplitModule.parse(module)
+
+    @cached_property
+    def needs(self) -> Mapping[KernelSignature, Needs]:
+        """Facts about the code of each kernel."""
+        return {each.signature: self._needs(each.signature) for each in self.wrappers}
+
+    def _needs(self, signature: KernelSignature) -> Needs:
+        own = [each for each in self.wrappers if each.signature is signature]
+        names = self.parts.reached(f"@{own[0].symbol}")
+        functions = names & self.parts.functions.keys() - {f"@{each.symbol}" for each in own}
+        return Needs(
+            waits=not names.isdisjoint({f"@{name}" for name in WAITS}),
+            group=needs_group(signature) or self.parts.in_section(THREADGROUP_SECTION, names),
+            loops=any(self.parts.repeats(name) for name in functions),
+            arrays=any(self.parts.has_arrays(name) for name in functions),
+            wide_division=any(_WIDE_DIVISION.match(name) for name in names),
+        )
+
+    def symbol(self, signature: KernelSignature, mode: Mode, *, lanes: bool = False) -> str:
+        """Return the name of a kernel's wrapper, `@` included; empty if Clang made none of that kind."""
+        for each in self.wrappers:
+            if each.signature is signature and (each.mode, each.lanes) == (mode, lanes):
+                return f"@{each.symbol}"
+        return ""
+
+    def module(self, symbol: str, *, independent: bool = True) -> str:
+        """Return the module with one of the wrappers alone."""
+        parts = self.parts.renamed(symbol, _RUN)
+        if not independent:
+            parts = replace(parts, functions={**parts.functions, _RUN: _LOOP.sub("", parts.functions[_RUN])})
+        return parts.only([_RUN])
+
+    def module_in_lanes(self, symbols: Sequence[str]) -> str:
+        """Return the module with wrappers in lanes, by their own names."""
+        return self.parts.only(symbols)
+
+    def simplified(self, module: str) -> "Front":
+        return replace(self, simple=SplitModule.parse(module))
+
+    def simple_module(self, symbol: str) -> str:
+        """Return the simplified module with one of the wrappers alone; empty if it was not simplified."""
+        if self.simple is None or symbol not in self.simple.functions:
+            return ""
+        return self.simple.renamed(symbol, _RUN).only([_RUN])
