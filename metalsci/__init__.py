@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from metalsci.devices.protocol import Device as Device
+    from metalsci.devices.virtual.prediction import Prediction as Prediction
     from metalsci.evaluation.results import Evaluation as Evaluation
     from metalsci.evaluation.results import Outcome as Outcome
     from metalsci.experiment.api import Checked as Checked
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from metalsci.experiment.api import check as check
     from metalsci.experiment.api import compare as compare
     from metalsci.experiment.api import evaluate as evaluate
+    from metalsci.experiment.api import profile as profile
     from metalsci.experiment.api import run as run
     from metalsci.models.protocol import Model as Model
     from metalsci.models.protocol import Prompt as Prompt
@@ -59,9 +61,11 @@ _DOORS = {
     "Summary": ("metalsci.tracking.summary", "Summary"),
     "Checked": ("metalsci.experiment.api", "Checked"),
     "Comparison": ("metalsci.experiment.api", "Comparison"),
+    "Prediction": ("metalsci.devices.virtual.prediction", "Prediction"),
     "evaluate": ("metalsci.experiment.api", "evaluate"),
     "compare": ("metalsci.experiment.api", "compare"),
     "check": ("metalsci.experiment.api", "check"),
+    "profile": ("metalsci.experiment.api", "profile"),
     "run": ("metalsci.experiment.api", "run"),
 }
 __all__ = list(_DOORS)

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,12 @@ import numpy as np
 from metalsci import cpu_metal
 from metalsci.cli.arguments import UsageError
 from metalsci.cli.composing import ConfigChoice
-from metalsci.devices.cpu.cpu_device import CpuDevice
 from metalsci.devices.program import SCALARS
 from metalsci.devices.virtual.gpu_facts import GpuFacts
 from metalsci.devices.virtual.prediction import Prediction, predict
 from metalsci.experiment.instantiation import make
+from metalsci.experiment.profiling import predict_kernel
 from metalsci.experiment.schemas import register
-from metalsci.task.input_seeds import in_distribution
 from metalsci.task.loader import Problem
 
 _TYPE = re.compile(r"(?P<scalar>[a-z]+?)(?P<lanes>[234])?(?:\[(?P<count>\d+)\]|:(?P<value>.+))")
@@ -36,7 +34,7 @@ class Profiled:
 
 
 def profile_task(task: str, kernel: str | None, size: str | None, gpu: GpuFacts) -> Profiled:
-    """Profile a task's program at one of its sizes, by default the largest.
+    """Profile a task's program at one of its sizes, by default the largest; without `kernel`, its seed kernel.
 
     Raises errors of composing and compiling.
     """
@@ -50,16 +48,12 @@ def profile_task(task: str, kernel: str | None, size: str | None, gpu: GpuFacts)
         label = labels[-1]
     if label not in labels:
         raise UsageError(f"size={size}: {task} has {', '.join(labels)}; a number counts them from 1")
-    chosen = problem.sizes[labels.index(label)]
     if kernel:
         source = Path(kernel).read_text(encoding="utf-8")
     else:
         source = problem.task.seed_kernel
-    inputs = problem.task.inputs(chosen, in_distribution(_SEED, 0))
-    with closing(CpuDevice(time_limit=60.0)) as device:
-        module = device.compile(source, problem.task.signatures)
-        profile = device.stage(problem.task.trace(chosen, inputs)).bind(module).profile()
-    return Profiled(kernel or "seed", chosen.label, source, predict(profile, gpu))
+    prediction = predict_kernel(problem, problem.sizes[labels.index(label)], source, gpu)
+    return Profiled(kernel or "seed", label, source, prediction)
 
 
 def profile_file(settings: Mapping[str, str], gpu: GpuFacts) -> Profiled:

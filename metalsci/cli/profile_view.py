@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from html import escape
 
+from rich import markup
 from rich.console import Console
 from rich.table import Table
 
@@ -20,7 +21,7 @@ def show(profiled: Profiled, console: Console) -> None:
     prediction = profiled.prediction
     where = f" at {profiled.size}" if profiled.size else ""
     console.print(
-        f"[bold]{escape(profiled.name)}[/bold]{where}: predicted {_time(prediction.seconds)} on {prediction.gpu}"
+        f"[bold]{markup.escape(profiled.name)}[/bold]{where}: predicted {_time(prediction.seconds)} on {prediction.gpu}"
     )
     console.print(f"bottleneck: {bottleneck(prediction)}\n")
     console.print(_table(profiled))

@@ -3,6 +3,7 @@
     evaluate("saxpy", source)                   # correct? how fast, at each size?
     compare("saxpy", [seed, mine, yours])       # side by side, the first being the baseline
     check(source, task="saxpy")                 # compiler, rules and sanitizer, no clock
+    profile("saxpy", source, chip="M2 Max")     # what an Apple GPU would do, and its predicted time
     run(["task=saxpy", "budget.iterations=5"])  # a whole search
 
 `settings` are overrides as on the command line: `["device.threads=1", "repeats.timed=3"]`.
@@ -22,6 +23,8 @@ from omegaconf.errors import OmegaConfBaseException
 from metalsci.cpu_metal import ArchitectureError
 from metalsci.cpu_metal import Device as SoftwareDevice
 from metalsci.devices.cpu.cpu_sanitizer import CpuSanitizer
+from metalsci.devices.virtual.gpu_facts import facts_of
+from metalsci.devices.virtual.prediction import Prediction
 from metalsci.evaluation.evaluator import Evaluator
 from metalsci.evaluation.paired import Duel, confirm, speedup_of
 from metalsci.evaluation.results import Evaluation
@@ -29,6 +32,7 @@ from metalsci.evaluation.sanitizer_policy import Sanitized, inspect
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.experiment.hydra_versions import base
 from metalsci.experiment.instantiation import ConfigError, make
+from metalsci.experiment.profiling import predict_kernel
 from metalsci.experiment.schemas import register
 from metalsci.experiment.search_run import make_sanitizer, run_experiment
 from metalsci.files.locations import data
@@ -180,6 +184,34 @@ def check(source: str, task: str | None = None, *, math_mode: MathMode | str = M
             return Checked(warnings, inspect(sanitizer, evaluator.bench(0), source).all)
         finally:
             sanitizer.close()
+
+
+def profile(
+    task: str,
+    source: str,
+    *,
+    size: str | None = None,
+    chip: str = "M1 Pro",
+    settings: Sequence[str] = (),
+) -> Prediction:
+    """Count what a kernel's program does on the software device, and predict its time on an Apple GPU.
+
+    size: label of an in-distribution size, by default the last, which is the largest. chip: an Apple GPU of which facts
+    are known. The same kernel has the same prediction on every machine.
+
+    Example:
+        >>> seed = open("tasks/saxpy/seed.metal").read()
+        >>> prediction = profile("saxpy", seed, size="N=1048576", chip="M2 Max")
+        >>> prediction.bottleneck[0]
+        'traffic'
+
+    Raises ConfigError and TaskError as `evaluate`, DeviceError for a chip without facts, CompileError for a kernel that
+    does not compile, DispatchError for one that cannot be counted.
+    """
+    gpu = facts_of(chip)
+    problem: Problem = make(_evaluate_config(task, settings), "task")
+    (chosen,) = _chosen(problem, [size]) if size is not None else problem.sizes[-1:]
+    return predict_kernel(problem, chosen, source, gpu)
 
 
 def run(

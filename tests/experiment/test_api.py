@@ -23,7 +23,7 @@ def in_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(data("tasks").parent)
 
 
-@pytest.mark.parametrize("name", ["evaluate", "compare", "check"])
+@pytest.mark.parametrize("name", ["evaluate", "compare", "check", "profile"])
 def test_the_example_in_the_docstring_runs(name: str, in_checkout: None) -> None:
     (example,) = doctest.DocTestFinder(recurse=False).find(getattr(api, name), name, globs=vars(api).copy())
     assert example.examples
