@@ -21,7 +21,7 @@ PRINTED = {
 def test_an_example_runs(name: str, tmp_path: Path) -> None:
     (tmp_path / "tasks").symlink_to(EXAMPLES.parent / "tasks")
     program = [sys.executable, str(EXAMPLES / f"{name}.py")]
-    done = subprocess.run(program, capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run(program, capture_output=True, text=True, cwd=tmp_path, timeout=600)
     assert done.returncode == 0, done.stderr
     for printed in PRINTED[name]:
         assert printed in done.stdout
