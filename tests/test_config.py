@@ -6,7 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from metalsci.experiment.instantiation import ConfigError, make
-from metalsci.experiment.search_run import build
+from metalsci.experiment.run_parts import build
 from metalsci.files.locations import data
 
 # Groups whose options are objects; the others are settings, prices within models, and experiments of their own test.

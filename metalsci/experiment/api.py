@@ -33,8 +33,9 @@ from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.experiment.hydra_versions import base
 from metalsci.experiment.instantiation import ConfigError, make
 from metalsci.experiment.profiling import predict_kernel
+from metalsci.experiment.run_parts import make_sanitizer
 from metalsci.experiment.schemas import register
-from metalsci.experiment.search_run import make_sanitizer, run_experiment
+from metalsci.experiment.search_run import run_experiment
 from metalsci.files.locations import data
 from metalsci.models.protocol import LanguageModel, Model
 from metalsci.msl.diagnostics import CompileError, Diagnostic, Finding, Severity

@@ -12,9 +12,9 @@ from metalsci.evaluation.evaluator import Evaluator
 from metalsci.evaluation.paired import confirm, speedup_of
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.experiment.instantiation import ConfigError, make
+from metalsci.experiment.run_parts import make_sanitizer
 from metalsci.experiment.schemas import register
 from metalsci.experiment.seal import changed, contradictions
-from metalsci.experiment.search_run import make_sanitizer
 from metalsci.files.whole_files import read_json
 from metalsci.msl.language.math_mode import MathMode
 from metalsci.task.input_seeds import fresh_seed

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from omegaconf import DictConfig
 
 from metalsci.evaluation.results import Evaluation, Outcome
-from metalsci.experiment.search_run import Parts, build, start_source
+from metalsci.experiment.run_identity import start_source
+from metalsci.experiment.run_parts import Parts, build
 from metalsci.models.http.keys import key_ring
 from metalsci.models.protocol import Expense, LanguageModel, Prompt
 from metalsci.models.tokens import estimate

@@ -1,151 +1,59 @@
 """One experiment, from a composed config to a result: search, confirm, gate, export, log."""
 
-import hashlib
-import json
 import os
-import statistics
-import sys
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import cache, partial
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
-from metalsci.devices.cpu.cpu_sanitizer import CpuSanitizer, Sanitizer
 from metalsci.devices.protocol import Correctable, Described, Device, Machine, Predicting, Preparing
-from metalsci.devices.virtual.forecast import predicted_gain
-from metalsci.evaluation.evaluator import Evaluator, Repeats
-from metalsci.evaluation.paired import Duel, confirm, score_of, speedup_of
+from metalsci.evaluation.evaluator import Evaluator
+from metalsci.evaluation.paired import Duel, confirm
 from metalsci.evaluation.pairing import Pairing
-from metalsci.evaluation.promotion.protocol import PromotionSettings
 from metalsci.evaluation.sanitizer_policy import Sanitized
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.experiment.best_module import best_py, facts
 from metalsci.experiment.ceiling_evidence import evidence
-from metalsci.experiment.instantiation import ConfigError, make
 from metalsci.experiment.kernel_tools import KernelTools
 from metalsci.experiment.one_at_a_time import LockedPromotion, locked
+from metalsci.experiment.run_identity import fingerprint, start_source
 from metalsci.experiment.run_memory import RunMemory
-from metalsci.experiment.scoring import forecaster_of, on_the_predicted_gpu, promotion_by
+from metalsci.experiment.run_parts import Parts, build, math_mode_of
+from metalsci.experiment.run_summary import RunNames, summarize, versions
+from metalsci.experiment.scoring import forecaster_of, promotion_by
 from metalsci.experiment.seal import seal
 from metalsci.files.locations import shown
 from metalsci.files.whole_files import read_json
-from metalsci.gate.heldout import HeldOutGate
 from metalsci.gate.verdicts import GateResult
 from metalsci.models.http.keys import key_ring
 from metalsci.models.protocol import LanguageModel, Model, UsesTools
 from metalsci.models.replay import Replay
-from metalsci.msl.language.math_mode import MathMode
 from metalsci.search.account import Account
 from metalsci.search.archive import Entry
-from metalsci.search.budget import Budget
 from metalsci.search.code_twins import CodeTwins
 from metalsci.search.conversation import Conversation
 from metalsci.search.distilling import Distiller
 from metalsci.search.flights import AsRecorded
 from metalsci.search.journal import Journal, JournalError, Recording, read_recording
 from metalsci.search.loop import Finished, Search
-from metalsci.search.prompting.prompt_builder import PromptBuilder
 from metalsci.search.proposal import Evaluate
 from metalsci.search.proposer import Proposer
 from metalsci.search.replayed_evaluations import DecidedAsRecorded, as_recorded
 from metalsci.search.run_folder import RunFolder
-from metalsci.search.scheduling import Scheduling
-from metalsci.search.search_memory import SearchMemory
 from metalsci.search.spoken_words import Steering
 from metalsci.search.status_files import StatusFiles
-from metalsci.search.strategies.protocol import Strategy
 from metalsci.task.input_seeds import fresh_seed
-from metalsci.task.loader import Problem
 from metalsci.tracking.console import ConsoleView, make_console
 from metalsci.tracking.observers import Observers
 from metalsci.tracking.protocol import Observer, RunInfo
 from metalsci.tracking.summary import Summary
 
-# Phases that are the experiment's own work; what is left of the wall clock is the framework's. Verification is the
-# comparison with the reference, whose cost is that of reading both.
-_WORK = (
-    "model",
-    "compile",
-    "kernels",
-    "reference",
-    "verification",
-    "staging",
-    "ceilings",
-    "sanitizer",
-    "promotion",
-    "predicting",
-)
-
 _BUSY = 0.75  # of the processors: from this load on, timings are those of a shared machine
-
-
-@dataclass(frozen=True)
-class Parts:
-    """The objects that a config stands for."""
-
-    problem: Problem
-    model: Model | LanguageModel
-    prompt: PromptBuilder
-    strategy: Strategy
-    promotion: PromotionSettings
-    search: Scheduling
-    memory: SearchMemory
-    device: Device
-    budget: Budget
-    gate: HeldOutGate
-    observers: Sequence[Observer]
-    repeats: Repeats
-    sanitizer: Sanitizer | None
-
-
-def check_seed(name: str, seed: int | None) -> None:
-    """Raise ConfigError for a seed that cannot be used."""
-    if seed is not None and seed < 0:
-        raise ConfigError(f"{name}={seed}: a random seed is not negative")
-
-
-def math_mode_of(cfg: DictConfig) -> MathMode:
-    """Return the device's math mode: Metal's default for a device from outside that has no such setting."""
-    return MathMode(cfg.device.get("math_mode", MathMode.fast))
-
-
-def make_sanitizer(cfg: DictConfig) -> Sanitizer | None:
-    """Make the sanitizer; None if it is disabled, or the software device cannot run."""
-    if not cfg.sanitizer or sys.platform != "linux":
-        return None
-    return CpuSanitizer(architecture=cfg.device.get("architecture"), math_mode=math_mode_of(cfg))
-
-
-def build(cfg: DictConfig) -> Parts:
-    """Instantiate every group. Raises ConfigError before anything has started."""
-    cfg = on_the_predicted_gpu(cfg)
-    check_seed("seed", cfg.seed)
-    check_seed("inputs.seed", cfg.inputs.seed)
-    names = (
-        "task",
-        "model",
-        "prompt",
-        "strategy",
-        "promotion",
-        "search",
-        "memory",
-        "budget",
-        "gate",
-        "tracker",
-        "repeats",
-    )
-    made = {name: make(cfg, name) for name in (*names, "device")}
-    observers = [made.pop("tracker"), *(make(cfg.observers, name) for name in cfg.observers)]
-    problem = made.pop("task")
-    return Parts(problem=problem, sanitizer=make_sanitizer(cfg), observers=observers, **made)
 
 
 def run_experiment(
@@ -182,10 +90,10 @@ def run_experiment(
         stack.push(lambda kind, *_: following.close(failed=kind is not None))
         recording = _recording(parts.model)
         start = start_source(cfg.start)
-        fingerprint = _fingerprint(cfg, parts.problem, start)
+        same = fingerprint(cfg, parts.problem, start)
         machine = partial(_machine, parts.device, recording)
         memory = RunMemory(parts.memory, parts.problem.task.name, parts.device.name, Path(cfg.paths.outputs), recording)
-        journal = Journal(folder / "journal.jsonl", fingerprint, _inputs_seed(cfg, recording), machine, memory.begin)
+        journal = Journal(folder / "journal.jsonl", same, _inputs_seed(cfg, recording), machine, memory.begin)
         accepted()
         cfg = cfg.copy()
         cfg.inputs.seed = journal.inputs_seed
@@ -202,22 +110,6 @@ def _machine(device: Device, recording: Recording | None) -> Machine:
     if isinstance(device, Described):
         return device.machine
     return Machine()
-
-
-def start_source(path: str | None) -> str | None:
-    """Read `start=PATH`: a .metal file, or the folder of a run, whose best kernel it is. Raises ConfigError."""
-    if path is None:
-        return None
-    if Path(path).is_dir():
-        file = Path(path) / "best.metal"
-    else:
-        file = Path(path)
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"start={path}: give a .metal file or the folder of a run that has ended ({error})"
-        ) from error
 
 
 def _recording(model: Model | LanguageModel) -> Recording | None:
@@ -293,7 +185,9 @@ class _Run:
                 self.observers.step("confirming: seed kernel and incumbent side by side")
                 duels = confirm(evaluator, seed_kernel, incumbent)
         gate = self._gate(seed_kernel, incumbent)
-        summary = replace(self._summary(finished, duels, gate), corrected=self._corrected(finished, duels, gate))
+        names = RunNames(problem.task.name, self.parts.model.name, self.cfg.seed, seed)
+        summary = summarize(names, device, self.watch, finished, duels, gate)
+        summary = replace(summary, corrected=self._corrected(finished, duels, gate))
         files = self._export(best, incumbent, summary)
         self.observers.finish(summary, files)
         seal(self.folder.path)
@@ -312,7 +206,7 @@ class _Run:
         facts: dict[str, object] = {
             "device": self.parts.device.name,
             "ceilings": asdict(ceilings),
-            "versions": _versions(),
+            "versions": versions(),
             "load": os.getloadavg()[0],
             "measured": not isinstance(self.parts.device, Predicting),
         }
@@ -416,42 +310,6 @@ class _Run:
         with self.watch.phase("ceilings"):
             return device.correct_ceilings(found)
 
-    def _summary(self, finished: Finished, duels: tuple[Duel, ...], gate: GateResult) -> Summary:
-        archive = finished.archive
-        # one figure from the other, so that scores and speedup never contradict each other
-        if duels:
-            seed_score = score_of([d.seed for d in duels])
-        else:
-            seed_score = archive.seed.score
-        self_speedup = speedup_of(duels) if duels else 1.0
-        total = self.watch.total
-        seconds = {**self.watch.seconds, "total": total}
-        # answers that were awaited side by side add up to more than the clock
-        seconds["framework"] = max(0.0, total - sum(self.watch.seconds[phase] for phase in _WORK))
-        return Summary(
-            task=self.parts.problem.task.name,
-            model=self.parts.model.name,
-            device=self.parts.device.name,
-            seed=self.cfg.seed,
-            inputs_seed=self.journal.inputs_seed,
-            ended_by=finished.ended_by,
-            spent=finished.spent,
-            iterations=archive.attempts,
-            outcomes=Counter(str(e.evaluation.outcome) for e in archive.proposals),
-            best_iteration=archive.incumbent.iteration,
-            seed_score=seed_score,
-            best_score=seed_score * self_speedup,
-            self_speedup=self_speedup,
-            duels=duels,
-            gate=gate,
-            ceilings=self.parts.device.ceilings,
-            seconds=seconds,
-            framework_ms_per_iteration=1e3 * statistics.median([_framework(e) for e in archive.proposals] or [0.0]),
-            predicted=predicted_gain(archive.incumbent.evaluation.forecast, archive.seed.evaluation.forecast),
-            measured=not isinstance(self.parts.device, Predicting),
-            versions=_versions(),
-        )
-
     def _export(self, best: Entry, incumbent: str, summary: Summary) -> list[Path]:
         module = best_py(self.parts.problem, incumbent, facts(summary, self.folder.path), math_mode_of(self.cfg))
         return [
@@ -463,50 +321,9 @@ class _Run:
         ]
 
 
-def _versions() -> dict[str, str]:
-    return {name: version(name) for name in ("metalsci", "mlx", "numpy", "ziglang")}
-
-
 def _busy() -> list[str]:
     """Yield a sentence about other work on this machine."""
     load, processors = os.getloadavg()[0], os.cpu_count() or 1
     if load < _BUSY * processors:
         return []
     return [f"the machine is busy (load {load:.1f} on {processors} processors): comparisons will take more pairs"]
-
-
-def _framework(entry: Entry) -> float:
-    """Return seconds of an iteration that were neither model nor compiler, kernel or reference."""
-    return entry.seconds["total"] - sum(entry.seconds.get(phase, 0.0) for phase in _WORK)
-
-
-def _fingerprint(cfg: DictConfig, problem: Problem, start: str | None) -> str:
-    """Compute the digest that two runs must share for one to continue the other's journal."""
-    task = OmegaConf.masked_copy(cfg.task, ["name", "sizes", "heldout", "physics", "tolerance"])
-    groups = ("model", "prompt", "strategy", "promotion", "device", "inputs", "repeats")
-    same = [task, *(cfg[group] for group in groups)]
-    if cfg.memory.every:
-        same.append(OmegaConf.masked_copy(cfg.memory, ["every", "across"]))
-    settings = [_less_means(OmegaConf.to_container(part, resolve=True, enum_to_str=True)) for part in same]
-    text = json.dumps(
-        [
-            settings,
-            cfg.score.value,
-            cfg.chip,
-            cfg.seed,
-            cfg.sanitizer,
-            problem.task.seed_kernel,
-            problem.task.brief,
-            start,
-        ],
-        sort_keys=True,
-    )
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _less_means(settings: Any) -> Any:
-    """Leave out how a model is reached and its price: a run may go on over another connection, at another price."""
-    if not isinstance(settings, dict):
-        return settings
-    means = ("transport", "stream", "price", "prices")
-    return {key: _less_means(value) for key, value in settings.items() if key not in means}

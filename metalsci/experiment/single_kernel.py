@@ -14,7 +14,7 @@ from metalsci.evaluation.paired import Contender, confirm, score_of
 from metalsci.evaluation.sanitizer_policy import complaint, condemned, inspect, look
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.experiment.instantiation import ConfigError, make
-from metalsci.experiment.search_run import check_seed, make_sanitizer
+from metalsci.experiment.run_parts import check_seed, make_sanitizer
 from metalsci.gate.heldout import HeldOutGate
 from metalsci.gate.transfer import abstained, transferred
 from metalsci.gate.verdicts import Transfer, Verdict
