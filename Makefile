@@ -34,20 +34,20 @@ test-full: $(VENV)/.installed-dev ## tasks at the benchmark's own sizes, about 1
 	$(BIN)/python -m pytest tests/tasks -m full --timeout 1800
 
 kills: $(VENV)/.installed-dev     ## 200 searches killed at random points, each resumed, a few minutes
-	$(BIN)/python -m pytest tests/search/test_kills.py -m kills --timeout 1800
+	$(BIN)/python -m pytest tests/search/test_kills.py -m kills -n auto --timeout 1800
 
 attacks: $(VENV)/.installed-dev   ## every kernel that tries to win without being faster, about 10 minutes
-	$(BIN)/python -m pytest tests/attacks -m attacks --timeout 600
+	$(BIN)/python -m pytest tests/attacks -m attacks -n auto --dist worksteal --timeout 600
 
 conformance: $(VENV)/.installed-dev ## the software device against Metal's specification, the long part
-	$(BIN)/python -m pytest tests -m conformance --timeout 3600
+	$(BIN)/python -m pytest tests -m conformance -n auto --dist worksteal --timeout 3600
 
 test-apple: $(VENV)/.installed-dev ## the tests that need a real Apple GPU
 	$(BIN)/python -m pytest -m apple
 
 # What meets Hydra: schemas, refusals, resumes, sweeps, the commands.
 HYDRA_TESTS := tests/experiment tests/cli tests/test_config.py tests/test_cli.py tests/test_refusals.py \
-	tests/test_evaluate_command.py tests/test_adding_a_task.py tests/test_doctor.py
+	tests/test_evaluate_command.py tests/extending tests/test_doctor.py tests/test_examples.py
 
 test-hydra: test-hydra-1.3 test-hydra-1.4   ## the tests that meet Hydra, with 1.3 and with 1.4, each in its own environment
 
@@ -56,7 +56,7 @@ test-hydra-%: pyproject.toml
 	$(VENV)-hydra-$*/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(VENV)-hydra-$*/bin/python -m pip install --quiet -e . --group dev "hydra-core>=$*.0rc0,<$*.999"
 	$(VENV)-hydra-$*/bin/python -c "import hydra; print('Hydra', hydra.__version__)"
-	$(VENV)-hydra-$*/bin/python -m pytest $(HYDRA_TESTS)
+	$(VENV)-hydra-$*/bin/python -m pytest -n auto --dist worksteal $(HYDRA_TESTS)
 
 clean:          ## remove what the targets above made
 	rm -rf $(VENV) $(VENV)-hydra-* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

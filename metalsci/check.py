@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metalsci.cli.consoles import accept_any_console
+from metalsci.cli.exit_codes import EXIT_FAILED, EXIT_USAGE
 
 if TYPE_CHECKING:
     from metalsci.experiment.api import Checked
@@ -40,14 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             results[file] = check(source, options.task, math_mode=options.math_mode)
         except (OSError, UnicodeDecodeError, ConfigError, TaskError) as error:
             sys.stderr.write(f"metalsci: {file}: {error}\n")
-            return 2
+            return EXIT_USAGE
         if not options.json:
             _print(file, source, results[file])
     if options.json:
         _print_json(results)
     if all(result.correct for result in results.values()):
         return 0
-    return 1
+    return EXIT_FAILED
 
 
 def _print(file: str, source: str, checked: "Checked") -> None:

@@ -26,6 +26,7 @@ from metalsci.cli.arguments import UsageError, take_packages
 from metalsci.cli.composing import ConfigChoice
 from metalsci.cli.config_errors import explain, refuse_unread
 from metalsci.cli.consoles import accept_any_console
+from metalsci.cli.exit_codes import EXIT_FAILED
 from metalsci.cpu_metal.execute import isolation
 from metalsci.devices import ceilings
 from metalsci.devices.auto import has_metal
@@ -248,7 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         healthy &= not finding.advice
     if told.json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
-    sys.exit(0 if healthy else 1)
+    sys.exit(0 if healthy else EXIT_FAILED)
 
 
 def _calibrate(device: Device, file: Path, parser: argparse.ArgumentParser) -> None:
@@ -258,11 +259,11 @@ def _calibrate(device: Device, file: Path, parser: argparse.ArgumentParser) -> N
 
     with closing(device):
         if not isinstance(device, AppleDevice):
-            parser.exit(1, f"--calibrate times an Apple GPU, and this is {device.name}: run it on a Mac\n")
+            parser.exit(EXIT_FAILED, f"--calibrate times an Apple GPU, and this is {device.name}: run it on a Mac\n")
         try:
             calibrate_here(device, file, Console(highlight=False, soft_wrap=True))
         except (DeviceError, OSError) as error:
-            parser.exit(1, f"{error}\n")
+            parser.exit(EXIT_FAILED, f"{error}\n")
 
 
 def _compose(arguments: Sequence[str]) -> DictConfig:

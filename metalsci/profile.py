@@ -22,6 +22,7 @@ from rich.console import Console
 from metalsci.cli.arguments import UsageError
 from metalsci.cli.config_errors import explain
 from metalsci.cli.consoles import accept_any_console
+from metalsci.cli.exit_codes import EXIT_FAILED
 from metalsci.cli.profile_source import Profiled, profile_file, profile_task
 from metalsci.cli.profile_view import page, show, show_both
 from metalsci.cpu_metal import ArchitectureError
@@ -64,9 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         found = _profiled(_settings(told.settings))
     except CompileError as error:
-        parser.exit(1, render(error.diagnostics) + "\n")
+        parser.exit(EXIT_FAILED, render(error.diagnostics) + "\n")
     except DispatchError as error:
-        parser.exit(1, f"{error}\n")
+        parser.exit(EXIT_FAILED, f"{error}\n")
     except _EXPECTED as error:
         parser.error(explain(error))
     if told.html:

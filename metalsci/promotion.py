@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from metalsci.cli.consoles import accept_any_console
+from metalsci.cli.exit_codes import EXIT_FAILED
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     finally:
         workshop.close()
         device.close()
-    sys.exit(1 if worse else 0)
+    sys.exit(EXIT_FAILED if worse else 0)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,14 @@ def test_no_link_and_no_path_is_dead(page: Path) -> None:
             assert (ROOT / path).exists(), f"{page.name}: {path}"
 
 
+def test_the_modules_that_the_architecture_names_are_there() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:\w+/)+\w+\.py)`", text)
+    assert len(named) > 10
+    for path in named:
+        assert any((ROOT / home / path).exists() for home in (".", "metalsci")), path
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_command_exists(page: Path) -> None:
     for module in set(MODULE.findall(page.read_text(encoding="utf-8"))) - {"metalsci.NAME"}:

@@ -136,3 +136,19 @@ def test_the_docstring_of_a_class_begins_with_no_verb() -> None:
     verbs = {docstring.word for docstring in docstrings() if docstring.is_function}
     forms = {verb + ending for verb in verbs for ending in ("", "s", "es")} | {verb[:-1] + "ies" for verb in verbs}
     assert [str(docstring) for docstring in docstrings() if docstring.is_class and docstring.word in forms] == []
+
+
+def test_exit_codes_of_commands_have_names() -> None:
+    for path in [*PACKAGE.glob("*.py"), *PACKAGE.glob("cli/*.py"), *PACKAGE.glob("*/__main__.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(func=ast.Attribute(attr="exit"), args=[ast.Constant(value=int(code)), *_]):
+                    assert code == 0, f"{path}:{node.lineno}: exit({code}); metalsci/cli/exit_codes.py has the names"
+
+
+def test_the_makefile_names_tests_that_exist() -> None:
+    makefile = (PACKAGE.parent / "Makefile").read_text(encoding="utf-8")
+    named = re.findall(r"\btests/[\w/]+(?:\.py)?", makefile)
+    assert named
+    for path in named:
+        assert (PACKAGE.parent / path).exists(), f"Makefile: {path}"

@@ -15,6 +15,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from metalsci.cli.exit_codes import EXIT_FAILED
 from metalsci.files.locations import shown
 from metalsci.files.whole_files import write_json, write_text
 from metalsci.gate.study_figures import Estimate, StudiedGroup, groups
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (ConfigError, JournalError, OSError) as error:
         parser.error(str(error))
     except GateError as error:
-        parser.exit(1, f"metalsci: {error}\n")
+        parser.exit(EXIT_FAILED, f"metalsci: {error}\n")
     found = list(groups(runs, _NO_SLOWER))
     _show(found)
     home = places[0]
