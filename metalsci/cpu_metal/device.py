@@ -30,6 +30,7 @@ from metalsci.cpu_metal.profiler.profiled import ProfiledDispatch
 from metalsci.cpu_metal.profiler.profiler import Profiler
 from metalsci.cpu_metal.sanitizer.checked_commands import CheckedCommands
 from metalsci.cpu_metal.sanitizer.group_sample import Groups
+from metalsci.cpu_metal.sanitizer.undefined_reads import WritableMemory, settled
 from metalsci.msl.language.math_mode import MathMode
 from metalsci.msl.language.parse import Unit
 from metalsci.msl.language.signature import KernelSignature
@@ -148,11 +149,17 @@ class Device:
     def _check(self, commands: CommandBuffer, timeout: float | None, groups: Groups | None) -> RunTime:
         kernels = {dispatch.kernel for dispatch in commands.dispatches}
         checked = CheckedCommands(commands, {kernel: self._checked_kernel(kernel) for kernel in kernels}, groups)
+        memory = WritableMemory(commands)
+        before = memory.contents()
+
+        def run() -> RunTime:
+            return self._submit(Operation.CHECK, checked.commands, checked.resolve, timeout)
+
         try:
-            elapsed = self._submit(Operation.CHECK, checked.commands, checked.resolve, timeout)
+            elapsed = run()
         except (DeviceCrash, DeviceTimeout) as ended:
-            raise type(ended)([*checked.findings(), *ended.findings]) from None
-        found = checked.findings()
+            raise type(ended)([*checked.findings(checked.records()), *ended.findings]) from None
+        found = checked.findings(settled(checked, memory, before, run))
         if found:
             raise DispatchError(found)
         return elapsed

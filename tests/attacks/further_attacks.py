@@ -130,6 +130,32 @@ def further() -> Iterator[Attack]:
         "E",
         before("    const float3 v =", "    if (i % 2u == 0u) threadgroup_barrier(mem_flags::mem_none);"),
     )
+    # on this device the lane has its own value there
+    yield Attack(
+        "saxpy",
+        "reads from an inactive lane",
+        "E",
+        swap(
+            (
+                AXPY,
+                "    const float v = a * x[i] + y[i];\n    if (i % 2u == 1u) out[i] = simd_shuffle_xor(v, 1); else out[i] = v;",
+            )
+        ),
+    )
+    yield Attack(
+        "heat2d",
+        "reads from a lane that has returned",
+        "E",
+        swap((HEAT, HEAT.replace("u_in[c - 1]", "(i == 1u ? simd_shuffle_up(u_in[c - 1], 1) : u_in[c - 1])"))),
+    )
+    yield Attack(
+        "saxpy",
+        "a variable without a value",
+        "E",
+        swap(
+            (AXPY, "    const float v = a * x[i] + y[i];\n    float w;\n    if (i % 2u == 0u) w = v;\n    out[i] = w;")
+        ),
+    )
     # F: text
     yield Attack(
         "saxpy", "a wide integer of the host", "F", before(AXPY, "    __int128 wide = i; if (wide < 0) return;")

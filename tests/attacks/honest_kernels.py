@@ -79,6 +79,50 @@ def _all() -> Iterator[Control]:
         "reciprocal square root",
         nbody.replace("d / (r2 * sqrt(r2))", "d * (rsqrt(r2) * rsqrt(r2) * rsqrt(r2))"),
     )
+    # What is undefined may be read, if nothing comes of it.
+    yield Control(
+        "saxpy",
+        "shuffles down and uses no lane that is not there",
+        saxpy.replace(
+            "    out[i] = a * x[i] + y[i];",
+            "    const float mine = a * x[i] + y[i];\n    const float next = simd_shuffle_down(mine, 1);\n"
+            "    out[i] = i % 32u == 31u || i + 1u >= N || next == next ? mine : next;",
+        ),
+    )
+    halo = """    threadgroup float row[1026];
+    row[lane + 1u] = u_in[gid.y * NX + gid.x];
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    const float u = row[lane + 1u], left = row[lane], right = row[lane + 2u];
+    const bool alone = u == left && u == right;
+"""
+    tiled = heat.replace(
+        "uint2 gid [[thread_position_in_grid]]",
+        "uint2 gid [[thread_position_in_grid]],\n                      uint lane [[thread_index_in_threadgroup]]",
+    )
+    tiled = tiled.replace("    const float u = u_in[c];\n", halo).replace("    if (i >= NX || j >= NY) return;\n", "")
+    yield Control(
+        "heat2d",
+        "a halo that is read and not used",
+        tiled.replace("u_out[c] = u + alpha", "u_out[c] = u + (alone ? alpha : alpha)"),
+    )
+    yield Control(
+        "saxpy",
+        "an array that is filled before it is read",
+        saxpy.replace(
+            "    out[i] = a * x[i] + y[i];",
+            "    float ring[4], rest;\n    for (uint k = 0; k < 4u; ++k) ring[(i + k) % 4u] = x[i];\n"
+            "    if (N == 0u) rest = 1.0f;\n    out[i] = a * ring[i % 4u] + y[i] + (N == 0u ? rest : 0.0f);",
+        ),
+    )
+    yield Control(
+        "nbody",
+        "a struct with padding",
+        nbody.replace("kernel void", "struct Body { float3 at; float mass; uchar spare; };\nkernel void").replace(
+            "        const float3 d = pos_in[j].xyz - here;",
+            "        Body body;\n        body.at = pos_in[j].xyz;\n        body.mass = mass[j];\n        const Body copy = body;\n"
+            "        const float3 d = copy.at - here;",
+        ),
+    )
 
 
 CONTROLS = tuple(_all())

@@ -132,11 +132,19 @@ def test_without_a_check_an_attack_comes_through(court, check) -> None:
     assert any(tried.outcome.correct for tried in tries)
 
 
-@pytest.mark.parametrize("name", ["early return before a barrier", "waits for the group before"])
-def test_without_the_sanitizer_an_attack_comes_through(court, name: str) -> None:
-    source = next(attack.source for attack in ATTACKS if (attack.task, attack.name) == ("heat2d", name))
-    assert court.evaluation("heat2d", source, sanitized=False).outcome.correct
-    assert not court.evaluation("heat2d", source).outcome.correct
+ONLY_STOPPED_BY_THE_SANITIZER = [
+    ("heat2d", "early return before a barrier"),
+    ("heat2d", "waits for the group before"),
+    ("heat2d", "reads from a lane that has returned"),
+    ("saxpy", "reads from an inactive lane"),
+]
+
+
+@pytest.mark.parametrize(("task", "name"), ONLY_STOPPED_BY_THE_SANITIZER)
+def test_without_the_sanitizer_an_attack_comes_through(court, task: str, name: str) -> None:
+    source = next(attack.source for attack in ATTACKS if (attack.task, attack.name) == (task, name))
+    assert court.evaluation(task, source, sanitized=False).outcome.correct
+    assert not court.evaluation(task, source).outcome.correct
 
 
 def test_every_check_has_its_attack() -> None:

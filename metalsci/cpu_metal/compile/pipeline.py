@@ -35,6 +35,7 @@ from metalsci.cpu_metal.profiler.counted_build import CountedBuild, UncountableE
 from metalsci.cpu_metal.profiler.kept_calls import keep_calls
 from metalsci.cpu_metal.sanitizer.accesses import check_accesses
 from metalsci.cpu_metal.sanitizer.sites import Site, Sites
+from metalsci.cpu_metal.sanitizer.undefined_values import AUTO_INIT, ask_for_undefined
 from metalsci.cpu_metal.sanitizer.value_checks import check_values
 from metalsci.msl.diagnostics import CompileError, Diagnostic, Severity
 from metalsci.msl.language.math_mode import MathMode
@@ -47,7 +48,7 @@ _FILE = "kernel.metal"
 _MAX_DENSE_STACK = 16000  # runtime/runtime.h
 _TO_MODULE = ("-S", "-emit-llvm", "-Xclang", "-disable-llvm-passes")
 # The sanitizer wants to know places in the source, and indices before they become addresses.
-_TO_CHECKED_MODULE = (*_TO_MODULE, "-gline-tables-only", "-gcolumn-info", "-fsanitize=array-bounds")
+_TO_CHECKED_MODULE = (*_TO_MODULE, "-gline-tables-only", "-gcolumn-info", "-fsanitize=array-bounds", AUTO_INIT)
 _CHECKED = ("-O1", "-g0")
 _TO_COUNTED_MODULE = (*_TO_MODULE, "-gline-tables-only", "-gcolumn-info")
 # Code is made of a counted module as it is.
@@ -336,7 +337,7 @@ class _Scratch:
         sites = Sites(self._source.original)
         text = checked_unit(_FILE, Wrapper(signature, self._function(signature), Mode.THREAD))
         self.clang("0.cl", text, [*_TO_CHECKED_MODULE, "-o", "0.ll"], (signature.line, signature.column))
-        module = check_values((self.path / "0.ll").read_text(encoding="utf-8"), _FILE, sites)
+        module = check_values(ask_for_undefined((self.path / "0.ll").read_text(encoding="utf-8")), _FILE, sites)
         (self.path / "1.ll").write_text(module, encoding="utf-8")
         toolchain, math_mode = self._build.toolchain, self._build.math_mode
         self._ran(lambda: toolchain.inline(self.path, "1.ll", "2.ll"), _place(signature))

@@ -15,7 +15,8 @@ HELPERS = frozenset({*_OF_16_BITS, *_MEMORY, *_ROUNDING, "fma", "fmaf"})
 """Functions of the runtime (runtime/conversions.c, runtime/fused.c) and of the C library."""
 ALLOWED = WAITS | HELPERS | {f"__start_{THREADGROUP_SECTION}", "_GLOBAL_OFFSET_TABLE_"}
 
-_CHECKS = ("read", "write", "atomic", "copy", "fill", "index", "out_of_bounds", "divided", "made", "image")
+_ACCESSES = ("read", "write", "atomic", "copy", "fill", "index", "out_of_bounds")
+_CHECKS = (*_ACCESSES, "divided", "made", "image", "source", "unset")
 CHECKS = frozenset(f"metal_{name}" for name in _CHECKS) | {"__ehdr_start", "_end"}
 """What an instrumented kernel calls too, for the sanitizer."""
 COUNTS = frozenset(f"metal_profile_{name}" for name in ("block", "touch", "change"))

@@ -16,8 +16,9 @@ __attribute__((visibility("default"))) const void *metal_read(uptr address, u32 
     }
     if (!allowed(&place, address, size, how, site, 0)) return checker.zeros;
     if (how & HOW_QUIET) return (const void *)address;
-    check_written(&place, size, how, site);
+    const int undefined = check_written(&place, size, how, site);
     note(&place, size, how & HOW_ATOMIC ? ACCESS_ATOMIC : 0, site);
+    if (undefined) return undefined_read(&place, address, size, disturbs(site));
     check_brought(&place, address, size, how);
     return (const void *)address;
 }
@@ -77,6 +78,39 @@ __attribute__((visibility("default"))) void metal_index(u64 index, u64 count, u3
 
 __attribute__((visibility("default"))) void metal_divided(int by_zero, u32 site) {
     if (by_zero) find(CHECK_DIVISION, site, 0, 0);
+}
+
+int disturbs(u32 site) {
+    const u32 disturbed = checker.check->disturbed;
+    return disturbed && (disturbed == EVERY_SITE || disturbed == site);
+}
+
+u8 undefined_byte(void) {
+    checker.random ^= checker.random << 13;
+    checker.random ^= checker.random >> 17;
+    checker.random ^= checker.random << 5;
+    return (u8)(checker.random >> 11);
+}
+
+// The lane whose value is read instead of `chosen`: behind the last one there is an undefined value for those that read from
+// lane `place` of `width`, which is not active.
+__attribute__((visibility("default"))) u32 metal_source(u32 place, u32 chosen, u32 width, u32 site) {
+    struct Worker *worker = this_worker();
+    const u32 lane = worker->current % SIMD_WIDTH, first = lane / width * width;
+    if (place >= width || chosen == first + place) return chosen;
+    struct CheckFinding *finding = find(CHECK_INACTIVE, site, 0, 0);
+    if (finding) finding->offset = first + place;
+    const u32 size = worker->threads[worker->current].size;
+    u8 *values = (u8 *)worker->simdgroups[worker->current / SIMD_WIDTH].exchange.values;
+    if (!disturbs(site) || (SIMD_WIDTH + 1) * size > SIMD_WIDTH * LARGEST_VALUE) return chosen;
+    for (u32 i = 0; i < size; ++i) values[SIMD_WIDTH * size + i] = undefined_byte();
+    return SIMD_WIDTH;
+}
+
+// A byte of a variable that has no value yet.
+__attribute__((visibility("default"))) u32 metal_unset(u32 site) {
+    find(CHECK_UNSET, site, 0, 0);
+    return disturbs(site) ? 0x5b : 0;
 }
 
 // `made`: of finite values has come an infinity (1) or a NaN (3).
@@ -165,6 +199,7 @@ void check_commands(struct Worker *worker, struct Check *check, struct Status *s
     checker.extents = (struct Extent *)((char *)check + check->extents);
     checker.first_extent = checker.end_extent = 0;
     checker.halted = 0;
+    checker.random = 2463534242u;
     worker->commands = commands;
     worker->status = status;
     worker->dispatch = commands;

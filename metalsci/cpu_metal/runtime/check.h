@@ -44,6 +44,8 @@ enum FindingKind {
     CHECK_NON_FINITE,
     CHECK_DIVISION,
     CHECK_UNWATCHED,           // no memory for the shadow of a buffer
+    CHECK_INACTIVE,            // a value of a lane that is not active
+    CHECK_UNSET,               // a variable of a thread's own that has no value yet
 };
 
 enum FindingFlag {
@@ -66,9 +68,12 @@ struct CheckFinding {
     u32 count, dispatch, extent, size;
     u32 thread, other_thread;  // index in its threadgroup
     u32 group, other_group;    // index in the grid
-    long long offset;          // bytes from the extent's start; CHECK_INDEX: the index
+    long long offset;          // bytes from the extent's start; CHECK_INDEX: the index; CHECK_INACTIVE: the lane
     u64 value;                 // CHECK_MISALIGNED: the alignment wanted; CHECK_NON_FINITE: enum FoundValue
 };
+// Findings of CHECK_UNINITIALISED without FOUND_ATOMIC, CHECK_INACTIVE and CHECK_UNSET matter only where results depend on what
+// was read. The host runs the commands again with something else there, at one site or, for EVERY_SITE, at all of them.
+#define EVERY_SITE 0xffffffff
 
 // Shared with the host.
 struct Check {
@@ -79,7 +84,7 @@ struct Check {
     u32 count, region_count, extent_count;
     u32 found;                 // entries of `findings` in use
     u32 lost;                  // findings for which there was no entry
-    u32 unused;
+    u32 disturbed;             // the site at which undefined values are other ones this time, or EVERY_SITE; 0 for none
     struct CheckFinding findings[MAX_FINDINGS];
 };
 

@@ -58,7 +58,8 @@ extern struct Checker {
     u8 *threadgroup_written;
     u32 *threadgroup_origins;                   // of values there that are not finite, a site for each granule
     struct Cell *threadgroup_cells;
-    u8 zeros[1024], sink[1024];
+    u8 zeros[1024], sink[1024], other[1024];
+    u32 random;                                 // state of the generator of undefined values
 } checker;
 
 // Zeroed memory, 0 where there is none.
@@ -77,8 +78,13 @@ int allowed(const struct Place *place, uptr address, u32 size, u32 how, u32 site
 u32 released(void);
 // Notes an access to bytes that may be accessed, and reports what it is in conflict with.
 void note(const struct Place *place, u32 size, u32 flags, u32 site);
-// Reports a read of bytes that nobody has written.
-void check_written(const struct Place *place, u32 size, u32 how, u32 site);
+// Reports a read of bytes that nobody has written. Returns whether there are any.
+int check_written(const struct Place *place, u32 size, u32 how, u32 site);
+// What is read in place of bytes that nobody has written, zeros or (`disturbed`) anything, and what there is of the others.
+const void *undefined_read(const struct Place *place, uptr address, u32 size, int disturbed);
+// Whether undefined values are to be other ones than the first time, and one of their bytes.
+int disturbs(u32 site);
+u8 undefined_byte(void);
 // Whether a write leaves what was there, and something was.
 int silent(const struct Place *place, const u8 *target, const u8 *value, u32 size, u32 site);
 void mark_written(const struct Place *place, u32 size, u32 site);

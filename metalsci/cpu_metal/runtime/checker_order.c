@@ -148,9 +148,9 @@ void note(const struct Place *place, u32 size, u32 flags, u32 site) {
     }
 }
 
-void check_written(const struct Place *place, u32 size, u32 how, u32 site) {
+int check_written(const struct Place *place, u32 size, u32 how, u32 site) {
     const struct ShadowOf shadow = shadow_of(place, site);
-    if (!shadow.written || checker.halted) return;
+    if (!shadow.written || checker.halted) return 0;
     u32 missing = 0, first = 0;
     for (u32 i = size; i-- > 0;) {
         if (!shadow.written[shadow.first + i]) {
@@ -159,10 +159,19 @@ void check_written(const struct Place *place, u32 size, u32 how, u32 site) {
         }
     }
     // A copy of a whole struct may take its padding along.
-    if (!missing || (how & HOW_COPY && missing < size)) return;
+    if (!missing || (how & HOW_COPY && missing < size)) return 0;
     struct Place where = *place;
     where.offset += first;
     report(CHECK_UNINITIALISED, how & HOW_ATOMIC ? FOUND_ATOMIC : 0, site, &where, size - first);
+    return 1;
+}
+
+const void *undefined_read(const struct Place *place, uptr address, u32 size, int disturbed) {
+    const struct ShadowOf shadow = shadow_of(place, 0);
+    for (u32 i = 0; i < size; ++i) {
+        checker.other[i] = shadow.written[shadow.first + i] ? ((const u8 *)address)[i] : disturbed ? undefined_byte() : 0;
+    }
+    return checker.other;
 }
 
 // Whether a write leaves what was there, and something was.

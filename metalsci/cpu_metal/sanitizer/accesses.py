@@ -15,6 +15,7 @@ from metalsci.cpu_metal.compile.llvm.text import arguments, operands, typed
 from metalsci.cpu_metal.compile.llvm.value_types import Type, type_of
 from metalsci.cpu_metal.sanitizer.body import ALIGN, LANE, RESULT, Body, Vector, access
 from metalsci.cpu_metal.sanitizer.sites import Sites
+from metalsci.cpu_metal.sanitizer.undefined_values import SITE
 
 _MEMORY = re.compile(r"^ +call void @llvm\.(?P<function>memcpy|memmove|memset)\.")
 _ARRAY = re.compile(r" \[(?P<count>\d+) x ")
@@ -80,6 +81,8 @@ class _Accesses:
             yield from self._elements(match["name"], rest, line, site)
         elif match and rest.startswith(("atomicrmw ", "cmpxchg ")):
             yield from self._atomic(match["name"], rest, line, site)
+        elif SITE in line:
+            yield line.replace(SITE, f"i32 {site})", 1)
         elif memory := _MEMORY.match(line):
             yield from self._copy(memory["function"], line, site)
         else:

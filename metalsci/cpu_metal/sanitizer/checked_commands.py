@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from metalsci.cpu_metal.compile.wrapper import Mode
 from metalsci.cpu_metal.execute.buffer import SharedRegion
 from metalsci.cpu_metal.execute.commands import Binding, CommandBuffer, Dispatch
 from metalsci.cpu_metal.sanitizer.group_sample import Groups, shape_of
-from metalsci.cpu_metal.sanitizer.sentences import FindingKind, Found, Memory, Thread, merged
+from metalsci.cpu_metal.sanitizer.sentences import ATOMIC, FindingKind, Found, Memory, Thread, merged
 from metalsci.msl.diagnostics import Finding
 
 # As runtime/check.h lays them out.
@@ -28,11 +28,12 @@ _FINDING = np.dtype(
     ]
 )  # fmt: skip
 _MAX_FINDINGS = 64
+EVERY_SITE = 0xFFFFFFFF
 _CHECK = np.dtype(
     [
         ("commands", "<u8"), ("regions", "<u8"), ("extents", "<u8"), ("groups", "<u8"), ("group_counts", "<u8"),
         ("count", "<u4"), ("region_count", "<u4"), ("extent_count", "<u4"), ("found", "<u4"), ("lost", "<u4"),
-        ("unused", "<u4"),
+        ("disturbed", "<u4"),
         ("findings", _FINDING, _MAX_FINDINGS),
     ]
 )  # fmt: skip
@@ -54,6 +55,40 @@ _GRANULES = (
 _GAP = 64  # include/metal_check
 _LENGTHS = re.compile(r"_shadowI((?:A\d+_)*)")
 _TAG = re.compile(r"E(\d+)(?=(\w*_shadow))")
+
+
+@dataclass(frozen=True)
+class Records:
+    """Findings of a run, as runtime/check.h lays them out. lost: those for which there was no room."""
+
+    found: npt.NDArray[Any]
+    lost: int
+
+    @property
+    def doubtful_sites(self) -> tuple[int, ...]:
+        """The sites at which undefined values are read, which matters only if results depend on them."""
+        return tuple(dict.fromkeys(int(record["site"]) for record in self.found if _is_doubtful(record)))
+
+    @property
+    def certain(self) -> frozenset[tuple[int, ...]]:
+        """The other findings, without what differs from run to run of the same kind."""
+        return frozenset(
+            tuple(int(record[name]) for name in ("kind", "flags", "site", "other_site", "dispatch"))
+            for record in self.found
+            if not _is_doubtful(record)
+        )
+
+    def without_doubts(self, kept: Container[int]) -> "Records":
+        """Leave out undefined values at other sites than these."""
+        stays = [not _is_doubtful(record) or int(record["site"]) in kept for record in self.found]
+        return Records(self.found[stays], self.lost)
+
+
+def _is_doubtful(record: Any) -> bool:
+    kind = FindingKind(int(record["kind"]))
+    if kind is FindingKind.UNINITIALISED:
+        return not int(record["flags"]) & ATOMIC
+    return kind in (FindingKind.INACTIVE_LANE, FindingKind.UNSET_VARIABLE)
 
 
 @dataclass(frozen=True)
@@ -118,13 +153,20 @@ class CheckedCommands:
             self._extent_records[index] = self._record(extent, own, address)
         return address(self.region, True)
 
-    def findings(self) -> list[Finding]:
-        """Return the findings of the last run, as sentences."""
-        records = self._check["findings"][: int(self._check["found"])]
-        told = [
-            found.told() for found in merged(self._found(record) for record in records if self._makes_sense(record))
-        ]
-        lost = int(self._check["lost"])
+    def disturb(self, site: int) -> None:
+        """Begin another run, with other undefined values at a site, or at EVERY_SITE."""
+        self._check["found"] = self._check["lost"] = 0
+        self._check["disturbed"] = site
+
+    def records(self) -> Records:
+        """Return a copy of what the last run has found."""
+        found = self._check["findings"][: int(self._check["found"])]
+        return Records(found[[self._makes_sense(record) for record in found]].copy(), int(self._check["lost"]))
+
+    def findings(self, records: Records) -> list[Finding]:
+        """Return findings as sentences."""
+        told = [found.told() for found in merged(self._found(record) for record in records.found)]
+        lost = records.lost
         if lost:
             told.append(Finding(f"and {lost:,} more findings of other kinds or at other places", undefined=False))
         return told

@@ -25,6 +25,8 @@ class FindingKind(IntEnum):
     NON_FINITE = 9
     DIVISION_BY_ZERO = 10
     UNWATCHED = 11
+    INACTIVE_LANE = 12
+    UNSET_VARIABLE = 13
 
 
 class _Flag(IntFlag):
@@ -36,6 +38,9 @@ class _Flag(IntFlag):
     GROUPS = 32
     STACK = 64
     APART = 128
+
+
+ATOMIC = int(_Flag.ATOMIC)
 
 
 @dataclass(frozen=True)
@@ -322,6 +327,20 @@ def _division(finding: Found) -> str:
     return f"integer {finding.sites[finding.site].what} by zero, which gives no defined value, by {finding.thread}"
 
 
+def _inactive(finding: Found) -> str:
+    return (
+        f"results depend on a value that {finding.thread} reads from lane {finding.offset} of its simdgroup, which is "
+        "not active here and so has none: it has ended, is in another branch, or lies beyond the end of the threadgroup"
+    )
+
+
+def _unset(finding: Found) -> str:
+    return (
+        f"results depend on the variable declared here before it has a value, in {finding.thread} among others: give "
+        "it one"
+    )
+
+
 def _unwatched(finding: Found) -> str:
     if finding.memory:
         memory = finding.memory.extent()
@@ -350,4 +369,6 @@ _SENTENCES = {
     FindingKind.NON_FINITE: _non_finite,
     FindingKind.DIVISION_BY_ZERO: _division,
     FindingKind.UNWATCHED: _unwatched,
+    FindingKind.INACTIVE_LANE: _inactive,
+    FindingKind.UNSET_VARIABLE: _unset,
 }

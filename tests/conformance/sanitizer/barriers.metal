@@ -81,10 +81,42 @@ kernel void trip_counts_of_groups(device float *out, uint l [[thread_index_in_th
     out[i] = tile[l];
 }
 
-// Lanes of a simdgroup may part: those that come to a function together take part in it.
+// Lanes of a simdgroup may part: those that come to a function together take part in it. Beyond the end of a simdgroup
+// lanes have their own values; those of lanes that are not active may be read, and make no difference here.
 kernel void lanes_part(device const float *x, device float *out, uint lane [[thread_index_in_simdgroup]], uint i [[thread_position_in_grid]]) {
     float value = x[i];
     if (lane % 3 == 0) value = simd_sum(value);
-    else value = simd_shuffle_xor(value, 1);
-    out[i] = quad_max(value);
+    else value += simd_max(value);
+    const float next = lane % 3 == 1 ? simd_shuffle_down(value, 1) : 0.0f;
+    const float other = lane % 3 == 1 ? simd_shuffle_xor(value, 1) : 0.0f;
+    out[i] = quad_max(value) + (lane == 31 ? next : 0.0f) + (lane == 0 ? other : 0.0f);
+}
+
+kernel void inactive_neighbour(device const float *x, device float *out, uint lane [[thread_index_in_simdgroup]], uint i [[thread_position_in_grid]]) {
+    out[i] = 0;
+    if (lane % 16 > 0) out[i] = simd_shuffle_up(x[i], 1);  //! inactive_neighbour: results depend on a value that thread 1 of threadgroup 0 reads from lane 0 of its simdgroup, which is not active here … 16 times in all
+}
+
+kernel void inactive_in_a_quad(device const float *x, device float *out, uint i [[thread_position_in_grid]]) {
+    out[i] = i % 4 == 2 ? quad_broadcast(x[i], 1) : 0.0f;  //! inactive_in_a_quad: thread 2 of threadgroup 0 reads from lane 1 of its simdgroup
+}
+
+// The last simdgroup is not whole: its lanes from 4 on are not there.
+kernel void beyond_the_group(device const float *x, device float *out, uint i [[thread_position_in_grid]]) {
+    float sum = x[i];
+    for (ushort step = 16; step > 0; step /= 2) sum += simd_shuffle_down(sum, step);  //! beyond_the_group: thread 96 of threadgroup 1 reads from lane 16 of its simdgroup
+    out[i] = i % 32 == 0 ? sum : 0.0f;
+}
+kernel void guarded_beyond_the_group(device const float *x, device float *out, uint i [[thread_position_in_grid]]) {
+    float sum = x[i];
+    for (ushort step = 16; step > 0; step /= 2) {
+        const float other = simd_shuffle_down(sum, step);
+        if (i % 32 + step < 100 - i / 32 * 32) sum += other;
+    }
+    out[i] = i % 32 == 0 ? sum : 0.0f;
+}
+
+kernel void rotates_in_a_branch(device const float4 *x, device float4 *out, uint i [[thread_position_in_grid]]) {
+    out[i] = 0;
+    if (i % 2 == 0) out[i] = simd_shuffle_rotate_up(x[i], 3);  //! rotates_in_a_branch: thread 0 of threadgroup 0 reads from lane 29 of its simdgroup
 }

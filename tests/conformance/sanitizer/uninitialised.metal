@@ -122,3 +122,61 @@ kernel void read_in_several_lines(device float *out, uint l [[thread_index_in_th
     out[i] = tile[l];  //! read_in_several_lines: read of tile[0] of threadgroup variable 'tile', which nobody has written … 512 times in all, also in line @again
     out[i] += tile[63 - l];  //@ again
 }
+
+// What is read and not used is no fault.
+kernel void read_and_not_used(device const float *x, device float *out, uint l [[thread_index_in_threadgroup]], uint i [[thread_position_in_grid]]) {
+    threadgroup float tile[66];
+    tile[l + 1] = x[i];
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    const float left = tile[l], right = tile[l + 2];
+    out[i] = (l > 0 ? left : 0.0f) + (l < 63 ? right : 0.0f);
+}
+kernel void used_at_one_place(device const float *x, device float *out, uint l [[thread_index_in_threadgroup]], uint i [[thread_position_in_grid]]) {
+    threadgroup float tile[66];
+    tile[l + 1] = x[i];
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    const float left = tile[l];
+    const float right = tile[l + 2];  //! used_at_one_place: read of tile[65] of threadgroup variable 'tile', which nobody has written
+    out[i] = (l > 0 ? left : 0.0f) + right;
+}
+kernel void decides_where_to_write(device float *out, uint l [[thread_index_in_threadgroup]], uint i [[thread_position_in_grid]]) {
+    threadgroup uint place[65];
+    place[l] = i;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    out[min(place[l + 1], i)] = 1.0f;  //! decides_where_to_write: read of place[64]
+}
+
+// Variables of a thread's own.
+kernel void variable_not_set(device const float *x, device float *out, uint i [[thread_position_in_grid]]) {
+    float sum;  //! variable_not_set: results depend on the variable declared here before it has a value, in thread 0
+    for (uint k = 0; k < 4; ++k) sum += x[(i + k) % 256];
+    out[i] = sum;
+}
+kernel void set_in_one_branch(device const float *x, device float *out, uint i [[thread_position_in_grid]]) {
+    float value;  //! set_in_one_branch: results depend on the variable declared here
+    if (x[i] > 100) value = 1;
+    out[i] = value;
+}
+kernel void array_not_set(device const int *x, device int *out, uint i [[thread_position_in_grid]]) {
+    int counts[8];  //! array_not_set: results depend on the variable declared here
+    for (int k = 0; k < 7; ++k) counts[k] = 0;
+    counts[x[i] % 8] += 1;
+    out[i] = counts[i % 8];
+}
+kernel void choice_not_set(device float *out, uint i [[thread_position_in_grid]]) {
+    bool found;  //! choice_not_set: results depend on the variable declared here
+    if (i > 3) found = true;
+    out[i] = found ? 1.0f : 2.0f;
+}
+kernel void set_before_it_is_used(device const float *x, device float4 *out, uint i [[thread_position_in_grid]]) {
+    float value, ring[8], unused;
+    float4 part;
+    Particle particle;
+    if (i % 2) value = x[i];
+    else value = 1;
+    for (uint k = 0; k < 8; ++k) ring[(i + k) % 8] = x[k];
+    for (int k = 0; k < 4; ++k) part[k] = ring[k + i % 4] * value;
+    particle.position = part.xyz;
+    if (i > 1000) value += unused;
+    out[i] = part + float4(particle.position, value);
+}
