@@ -1,10 +1,32 @@
-"""A limited wait for a call that may not come back."""
+"""A limited wait for calls that may not come back."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+
+_LEAST = 0.1  # seconds that a call gets when all are spent
+
+
+class Allowance:
+    """Seconds that several calls share. The clock starts with the first call."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._ends: float | None = None
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left, at least a moment."""
+        if self._ends is None:
+            self._ends = time.monotonic() + self._seconds
+        return max(_LEAST, self._ends - time.monotonic())
+
+    def within(self, seconds: float, call: Callable[[], T]) -> T:
+        """Wait `seconds` for a call, or as long as is left. Raises TimeoutError, and what the call raises."""
+        return within(max(_LEAST, min(seconds, self.left)), call)
 
 
 def within(seconds: float, call: Callable[[], T]) -> T:

@@ -1,23 +1,22 @@
 """Weights & Biases: one W&B run for each search, the runs of a sweep in one group. Names: see wandb_figures.
 
 When a run has ended it also has a table of its candidates, convergence and roofline as pictures, tags and an alert for
-the verdict, and artifacts: seed kernel, candidates with their prompts, winner with the aliases `best` and its verdict.
+the verdict, and artifacts: it uses the task's seed kernel and makes candidates with their prompts. Then the gate has a
+run of its own (see wandb_gate), which makes the winner of them.
 No call waits longer than it is worth: whatever becomes of the server, it costs a run half a minute at the end, at most.
 """
 
-import hashlib
 import logging
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from metalsci.files.locations import shown
 from metalsci.gate.verdicts import Verdict
 from metalsci.search.archive import Archive
-from metalsci.tracking.patience import within
+from metalsci.tracking.patience import Allowance, within
 from metalsci.tracking.protocol import Observer, RunInfo
 from metalsci.tracking.summary import Summary
 from metalsci.tracking.wandb_figures import (
@@ -28,18 +27,29 @@ from metalsci.tracking.wandb_figures import (
     iteration_figures,
     tags_of,
 )
+from metalsci.tracking.wandb_gate import log_gate
 from metalsci.tracking.wandb_mode import WandbMode
+from metalsci.tracking.wandb_session import (
+    FINISH_TIMEOUT,
+    RunSetting,
+    first_line,
+    forget_service,
+    open_run,
+    run_id,
+    use,
+)
 
 if TYPE_CHECKING:
     from wandb import Run
+    from wandb.sdk.data_types.base_types.wb_value import WBValue
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 _INIT_TIMEOUT = 30.0  # seconds; a server that does not answer by then must not cost the run
 _LOG_TIMEOUT = 5.0  # of one iteration
-# At the end a server that has gone silent costs at most _END, and the run is marked as crashed there.
-_END, _UPLOAD_TIMEOUT, _FINISH_TIMEOUT, _TEARDOWN_TIMEOUT = 28.0, 8.0, 12.0, 5.0
+# At the end a server that has gone silent costs at most _END and the service's last seconds: together half a minute,
+# with some of it left for the end of the process. The run is marked as crashed there.
+_END, _OF_IT_FINISHING = 20.0, 8.0
 _LONGEST_TITLE = 63  # of an alert
 _MODES = ("online", "offline", "disabled", "dryrun")
 _ALARMING = (Verdict.WRONG, Verdict.REGRESSES, Verdict.UNSOUND, Verdict.SUSPECT)
@@ -78,8 +88,8 @@ class WandbTracker(Observer):
         self._info: RunInfo | None = None
         self._archive: Archive | None = None
         self._spent = (0, 0.0)
-        self._ends: float | None = None
-        self._finished = False
+        self._end = Allowance(_END)
+        self._setting: RunSetting | None = None
 
     def start(self, info: RunInfo) -> str:
         """Begin, offline when the server cannot be reached: the run must not depend on it."""
@@ -119,19 +129,24 @@ class WandbTracker(Observer):
         named = [tag.strip() for tag in os.environ.get("WANDB_TAGS", "").split(",") if tag.strip()]
         device = str(info.facts.get("device", ""))
         told = {"task": info.task, "model": info.model, "strategy": _strategy(info.config), "device": device}
-        run = open_run(
-            # a resumed run goes on as itself
-            run_id=hashlib.sha256(str(info.folder.resolve()).encode()).hexdigest()[:12],
+        identity = run_id(info.folder)
+        self._setting = RunSetting(
             project=self._project,
             entity=self._entity,
-            name=os.environ.get("WANDB_NAME") or info.name,
-            group=self._group or info.group or os.environ.get("WANDB_RUN_GROUP"),
-            job_type=os.environ.get("WANDB_JOB_TYPE") or "search",
+            mode=mode,
+            # a run that is no sweep's still has its gate's run for company
+            group=self._group or info.group or os.environ.get("WANDB_RUN_GROUP") or f"{info.name}-{identity}",
             notes=info.notes or os.environ.get("WANDB_NOTES"),
             tags=tags_of(told, [*self._tags, *info.tags, *named]),
             config={**info.config, "machine": dict(info.facts)},
             folder=info.folder,
-            mode=mode,
+        )
+        run = open_run(
+            self._setting,
+            identity=identity,
+            name=os.environ.get("WANDB_NAME") or info.name,
+            job_type=os.environ.get("WANDB_JOB_TYPE") or "search",
+            timeout=_INIT_TIMEOUT,
         )
         run.define_metric("*", step_metric="iteration")
         for name, goal in GOALS.items():
@@ -149,64 +164,88 @@ class WandbTracker(Observer):
         within(_LOG_TIMEOUT, lambda: run.log(figures))
 
     def finish(self, summary: Summary, files: Sequence[Path]) -> str:
-        run, info = self._run, self._info
-        if run is None or info is None:
+        """Tell the result and end the run; then tell the gate's own run, if time is left."""
+        run, info, setting = self._run, self._info, self._setting
+        if run is None or info is None or setting is None:
             return ""
-        from metalsci.tracking.wandb_media import pictures, seed_artifact, winner_artifact
+        from metalsci.tracking.wandb_media import pictures
 
-        self._finished = True
-        figures, verdict = final_figures(summary), summary.gate.verdict
-        winner = winner_artifact(info.task, run.id, files, figures)
-
-        def tell() -> None:
-            run.summary.update(figures)
-            run.tags = (*(run.tags or ()), *tags_of({"verdict": str(verdict)}, ()))
-            self._log_table(run)
-            if verdict in _ALARMING:
-                alarm = f"{verdict}: {info.name}"[:_LONGEST_TITLE]
-                run.alert(title=alarm, text=f"{summary.gate.evidence} {summary.gate.reason}".strip(), level="WARN")
-
-        def upload() -> None:
-            run.log(dict(pictures(info.folder, info.name, Path(run.dir).parent)))
-            seed = seed_artifact(info.folder, info.task)
-            if run.offline:
-                run.log_artifact(seed)  # offline W&B has no inputs of a run
-            else:
-                run.use_artifact(seed)
-            self._log_candidates(run)
-            run.log_artifact(winner, aliases=["best", str(verdict).replace(" ", "-")])
-
-        try:
-            self._patiently(_UPLOAD_TIMEOUT, tell)
-            self._patiently(_UPLOAD_TIMEOUT, upload)
-        except Exception as error:  # the server may have failed meanwhile
-            return f"W&B did not take all of it; the run folder has it: {first_line(error)}"
+        drawn = pictures(info.folder, info.name, Path(run.dir).parent)  # no server's time
+        self._run = None
+        lost = self._attempt(partial(self._tell, run, info, summary), partial(self._upload, run, info, drawn))
+        unfinished = self._finish(run, failed=False)
+        if not unfinished:
+            gate = log_gate(setting, info.name, info.task, run.id, summary, files, self._end)
+            lost = lost or gate
+        if lost or unfinished:
+            return f"W&B did not take all of it; the run folder has it: {lost or unfinished}"
         return ""
+
+    def _tell(self, run: "Run", info: RunInfo, summary: Summary) -> None:
+        verdict = summary.gate.verdict
+        run.summary.update(final_figures(summary))
+        run.tags = (*(run.tags or ()), *tags_of({"verdict": str(verdict)}, ()))
+        if verdict in _ALARMING:
+            alarm = f"{verdict}: {info.name}"[:_LONGEST_TITLE]
+            run.alert(title=alarm, text=f"{summary.gate.evidence} {summary.gate.reason}".strip(), level="WARN")
+        self._log_table(run)  # last: a table is a file, which a server may refuse
+
+    def _upload(self, run: "Run", info: RunInfo, drawn: "Mapping[str, WBValue]") -> None:
+        from metalsci.tracking.wandb_media import seed_artifact
+
+        run.log(dict(drawn))
+        use(run, seed_artifact(info.folder, info.task))
+        self._log_candidates(run)
 
     def sweep(self, folder: Path, tables: Mapping[str, Sequence[Sequence[str]]], group: str) -> str:
         from metalsci.tracking.wandb_sweep import log_sweep
 
         try:
-            mode = self._decide()
+            mode = self._end.within(_END, self._decide)
         except Exception as error:  # a server that does not answer a login
             return f"W&B did not take the sweep's table, which is in sweep.csv: {first_line(error)}"
         if mode == "disabled":
             return ""
-        group = self._group or group
-        return log_sweep(folder, tables, project=self._project, entity=self._entity, mode=mode, group=group)
+        setting = RunSetting(
+            project=self._project,
+            entity=self._entity,
+            mode=mode,
+            group=self._group or group,
+            notes=os.environ.get("WANDB_NOTES"),
+            tags=["sweep"],
+            config={"folder": str(folder)},
+            folder=folder,
+        )
+        return log_sweep(setting, tables, self._end)
 
     def close(self, failed: bool) -> None:
         """Finish the run. A service that does not is given up, so that the process ends and a sweep goes on."""
         if self._run is None:
             return
         run, self._run = self._run, None
+        lost = ""
+        if self._archive is not None:
+            lost = self._attempt(partial(self._log_table, run), partial(self._log_candidates, run))
+        unfinished = self._finish(run, failed)
+        if lost or unfinished:
+            log.warning("W&B did not take all of the run: %s", lost or unfinished)
+
+    def _attempt(self, *calls: Callable[[], None]) -> str:
+        """Call in turn until one fails, each within its limit. Return the first line of the failure."""
+        for call in calls:
+            try:
+                self._end.within(self._end.left - _OF_IT_FINISHING, call)
+            except Exception as error:  # the server may have failed meanwhile, and W&B's own errors are of many kinds
+                return first_line(error)
+        return ""
+
+    def _finish(self, run: "Run", failed: bool) -> str:
         try:
-            if not self._finished and self._archive is not None:
-                self._patiently(_UPLOAD_TIMEOUT, partial(self._log_all, run))
-            self._patiently(_FINISH_TIMEOUT + 3.0, lambda: run.finish(exit_code=1 if failed else 0))
+            self._end.within(FINISH_TIMEOUT + 2.0, lambda: run.finish(exit_code=1 if failed else 0))
         except Exception as error:  # also what W&B does not document, as when its service was killed
-            log.warning("W&B did not finish the run: %s", first_line(error))
             forget_service()
+            return first_line(error)
+        return ""
 
     def _log_table(self, run: "Run") -> None:
         import wandb
@@ -215,80 +254,11 @@ class WandbTracker(Observer):
             rows = candidate_rows(self._archive)
             run.log({"candidates": wandb.Table(columns=list(CANDIDATE_COLUMNS), data=rows)})
 
-    def _log_all(self, run: "Run") -> None:
-        self._log_table(run)
-        self._log_candidates(run)
-
     def _log_candidates(self, run: "Run") -> None:
         from metalsci.tracking.wandb_media import candidates_artifact
 
         if self._info is not None:
             run.log_artifact(candidates_artifact(self._info.folder, self._info.task, run.id))
-
-    def _patiently(self, seconds: float, call: Callable[[], T]) -> T:
-        """Wait `seconds`, and within what is left of the end of the run."""
-        if self._ends is None:
-            self._ends = time.monotonic() + _END - _TEARDOWN_TIMEOUT
-        return within(max(0.1, min(seconds, self._ends - time.monotonic())), call)
-
-
-def open_run(
-    *,
-    run_id: str,
-    project: str,
-    entity: str | None,
-    name: str,
-    group: str | None,
-    job_type: str,
-    notes: str | None,
-    tags: Sequence[str],
-    config: Mapping[str, object],
-    folder: Path,
-    mode: str,
-) -> "Run":
-    """Begin a W&B run or go on with it. Raises what `wandb.init` raises."""
-    import wandb
-
-    settings = wandb.Settings(
-        x_transaction_log_flush_interval=0.5,  # offline records otherwise wait up to 15 s, and a kill loses them
-        x_disable_stats=True,  # its sampling competes with the kernels that are being timed
-        console="off",
-        silent=True,
-        init_timeout=_INIT_TIMEOUT,
-        finish_timeout=_FINISH_TIMEOUT,
-    )
-    return wandb.init(
-        id=run_id,
-        resume="allow",
-        project=project,
-        entity=entity,
-        name=name,
-        group=group,
-        job_type=job_type,
-        notes=notes,
-        tags=list(tags),
-        config=dict(config),
-        dir=os.environ.get("WANDB_DIR") or str(folder),
-        mode=mode,  # type: ignore[arg-type]  # WANDB_MODE may hold any of wandb's modes, which it checks itself
-        settings=settings,
-    )
-
-
-def forget_service() -> None:
-    """End W&B's service, so that the next `init` of this process starts another.
-
-    A connection to a service that was killed, or that waits for a silent server, would be used again.
-    """
-    import wandb
-
-    try:
-        within(_TEARDOWN_TIMEOUT, wandb.teardown)
-    except (Exception, SystemExit) as error:  # it exits with the service's own status
-        log.warning("W&B's service did not end: %s", first_line(error))
-
-
-def first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _strategy(config: Mapping[str, object]) -> str:

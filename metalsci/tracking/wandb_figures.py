@@ -5,7 +5,8 @@
   `idea`, `message`, `diagnostics`, `findings` as text; `likeness` to the earlier candidate that shares most
   of its structure, `likeness_to`, whose iteration that is; `seconds/PHASE`; `tokens/KIND`, `dollars`, and both added up
   as `tokens_so_far`, `dollars_so_far`; `predicted_ms/SIZE` and `predicted_speedup` of a GPU that is not there
-- of a run, measured side by side when the search has ended: `confirmed/…`; of the gate: `gate/…`; `spent/…`
+- of a run, measured side by side when the search has ended: `confirmed/…`; of the gate: `gate/…`; `spent/…`;
+  `outcomes/KIND`: how many candidates ended so
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from metalsci.devices.virtual.forecast import predicted_gain
 from metalsci.evaluation.paired import Contender
 from metalsci.evaluation.results import SizeResult
+from metalsci.gate.verdicts import GateResult
 from metalsci.models.protocol import Reply
 from metalsci.msl.diagnostics import render
 from metalsci.search.archive import Archive, Entry
@@ -72,14 +74,37 @@ def iteration_figures(archive: Archive, entry: Entry, spent: tuple[int, float]) 
 
 
 def final_figures(summary: Summary) -> dict[str, object]:
-    """Collect the figures of a run that has ended."""
-    gate = summary.gate
+    """Collect the figures of a run that has ended, those of its gate included."""
     told: dict[str, object] = {
         "confirmed/seed_score": summary.seed_score,
         "confirmed/best_score": summary.best_score,
         "confirmed/self_speedup": summary.self_speedup,
         "best_iteration": summary.best_iteration,
         "ended_by": summary.ended_by,
+        "spent/tokens": summary.spent.tokens,
+        "spent/dollars": summary.spent.dollars,
+        "spent/seconds": summary.seconds.get("total", 0.0),
+    }
+    told["measured"] = summary.measured
+    told |= {outcome_figure(outcome): count for outcome, count in summary.outcomes.items()}
+    told |= gate_figures(summary.gate)
+    if summary.predicted is not None:
+        told |= {"predicted/gpu": summary.predicted.gpu, "predicted/self_speedup": summary.predicted.speedup}
+    for duel in summary.duels:
+        told[f"confirmed/speedup/{duel.label}"] = duel.speedup
+        if duel.quartiles:
+            told |= {f"confirmed/q1/{duel.label}": duel.quartiles[0], f"confirmed/q3/{duel.label}": duel.quartiles[1]}
+    return told
+
+
+def outcome_figure(outcome: str) -> str:
+    """Name the figure that counts the candidates of a run which ended so."""
+    return f"outcomes/{outcome.replace(' ', '_')}"
+
+
+def gate_figures(gate: GateResult) -> dict[str, object]:
+    """Collect the gate's figures and its evidence."""
+    told: dict[str, object] = {
         "gate/verdict": str(gate.verdict),
         "gate/size": gate.size,
         "gate/heldout_speedup": gate.heldout_speedup,
@@ -88,23 +113,13 @@ def final_figures(summary: Summary) -> dict[str, object]:
         "gate/reason": gate.reason,
         "gate/judgement": gate.judgement,
         "gate/findings": "\n".join(map(str, gate.findings))[:LONGEST_TEXT],
-        "spent/tokens": summary.spent.tokens,
-        "spent/dollars": summary.spent.dollars,
-        "spent/seconds": summary.seconds.get("total", 0.0),
     }
-    told["measured"] = summary.measured
     if gate.transfer is not None:
         told["gate/predicted_speedup"] = gate.transfer.speedup
-    if summary.predicted is not None:
-        told |= {"predicted/gpu": summary.predicted.gpu, "predicted/self_speedup": summary.predicted.speedup}
     if gate.quartiles:
         told |= {"gate/q1": gate.quartiles[0], "gate/q3": gate.quartiles[1]}
     for name, side in (("seed", gate.seed), ("incumbent", gate.incumbent)):
         told |= {f"gate/{name}/{key}": value for key, value in _side(side).items()}
-    for duel in summary.duels:
-        told[f"confirmed/speedup/{duel.label}"] = duel.speedup
-        if duel.quartiles:
-            told |= {f"confirmed/q1/{duel.label}": duel.quartiles[0], f"confirmed/q3/{duel.label}": duel.quartiles[1]}
     return told
 
 

@@ -1,70 +1,44 @@
 """A sweep in W&B: one run of job type `sweep` in the group of its runs, with their tables."""
 
-import hashlib
-import logging
-import os
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from metalsci.tracking.patience import within
-from metalsci.tracking.wandb import first_line, forget_service, open_run
+from metalsci.tracking.patience import Allowance
+from metalsci.tracking.wandb_session import RunSetting, first_line, forget_service, open_run, run_id
 
 if TYPE_CHECKING:
     from wandb import Run
 
-log = logging.getLogger(__name__)
-
-_INIT, _TELL = 30.0, 22.0  # seconds; forgetting a service that does not end takes a few more
-
 Rows = Sequence[Sequence[str]]  # the first is the head
 
 
-def log_sweep(
-    folder: Path, tables: Mapping[str, Rows], *, project: str, entity: str | None, mode: str, group: str | None
-) -> str:
-    """Log the tables of a sweep and the files beside them. Return a sentence if it was not taken, else ""."""
-    import wandb
+def log_sweep(setting: RunSetting, tables: Mapping[str, Rows], end: Allowance) -> str:
+    """Log the tables of a sweep and the files next to them. Return a sentence if it was not taken, else "".
 
-    name = group or folder.as_posix()
-
-    def opened() -> "Run":
-        return open_run(
-            run_id=hashlib.sha256(f"sweep {folder.resolve()}".encode()).hexdigest()[:12],
-            project=project,
-            entity=entity,
-            name=f"sweep {folder.name}",
-            group=name,
-            job_type="sweep",
-            notes=os.environ.get("WANDB_NOTES"),
-            tags=["sweep"],
-            config={"folder": str(folder)},
-            folder=folder,
-            mode=mode,
-        )
-
-    def tell(run: "Run") -> None:
-        for title, (head, *rows) in tables.items():
-            run.log({title: wandb.Table(columns=list(head), data=[list(row) for row in rows])})
-        run.summary["runs"] = max((len(rows) - 1 for rows in tables.values()), default=0)
-        artifact = wandb.Artifact(f"sweep-{run.id}", type="sweep")
-        for file in ("sweep.csv", "sweep.md", "sweep.json"):
-            if (folder / file).is_file():
-                artifact.add_file(str(folder / file))
-        run.log_artifact(artifact)
-        run.finish()
-
-    return _limited(lambda: within(_TELL, _bound(tell, within(_INIT, opened))))
-
-
-def _bound(tell: "Callable[[Run], None]", run: "Run") -> Callable[[], None]:
-    return lambda: tell(run)
-
-
-def _limited(call: Callable[[], object]) -> str:
+    setting: its folder is the sweep's. end: time that it may take.
+    """
+    folder = setting.folder
+    identity, name = run_id(folder, "sweep"), f"sweep {folder.name}"
+    opened = partial(open_run, setting, identity=identity, name=name, job_type="sweep", timeout=end.left)
     try:
-        call()
+        run = end.within(end.left, opened)
+        end.within(end.left, partial(_tell, run, setting, tables))
     except Exception as error:  # whatever became of the server: the sweep has ended, and its files are written
         forget_service()
         return f"W&B did not take the sweep's table, which is in sweep.csv: {first_line(error)}"
     return ""
+
+
+def _tell(run: "Run", setting: RunSetting, tables: Mapping[str, Rows]) -> None:
+    import wandb
+
+    for title, (head, *rows) in tables.items():
+        run.log({title: wandb.Table(columns=list(head), data=[list(row) for row in rows])})
+    run.summary["runs"] = max((len(rows) - 1 for rows in tables.values()), default=0)
+    artifact = wandb.Artifact(f"sweep-{run.id}", type="sweep")
+    for name in ("sweep.csv", "sweep.md", "sweep.json"):
+        if (setting.folder / name).is_file():
+            artifact.add_file(str(setting.folder / name))
+    run.log_artifact(artifact)
+    run.finish()

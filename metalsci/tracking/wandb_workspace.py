@@ -3,16 +3,20 @@
 import json
 from typing import Any
 
+from metalsci.evaluation.results import Outcome
 from metalsci.files.extras import imported
 from metalsci.tracking.patience import within
+from metalsci.tracking.wandb_figures import outcome_figure
 
 _PATIENCE = 20.0  # seconds of a server
 _LIBRARY, _PANELS, _EXTRA = "wandb_workspaces.workspaces", "wandb_workspaces.reports.v2", "dashboard"
+_EXPRESSIONS = "wandb_workspaces.expr"
+_KINDS = (Outcome.SCORED, Outcome.COMPILE_ERROR, Outcome.WRONG, Outcome.CRASHED, Outcome.TIMED_OUT, Outcome.DUPLICATE)
 
 
 def workspace(entity: str, project: str) -> Any:
     """Build it, without a server. Raises ExtraMissingError."""
-    made, panels = imported(_LIBRARY, _EXTRA), imported(_PANELS, _EXTRA)
+    made, panels, asked = imported(_LIBRARY, _EXTRA), imported(_PANELS, _EXTRA), imported(_EXPRESSIONS, _EXTRA)
     final, search = panels.SummaryMetric, panels.Metric
 
     def bars(title: str, figure: str, by: str) -> Any:
@@ -48,10 +52,11 @@ def workspace(entity: str, project: str) -> Any:
         lines("Tokens so far", "tokens_so_far", "model.name"),
         bars("Dollars of a run by model", "spent/dollars", "model.name"),
         bars("Seconds of a run by task", "spent/seconds", "task.name"),
+        bars("Seconds of an iteration in the model", "seconds/model", "model.name"),
     ]
     failures = [
         panels.WeavePanelSummaryTable(table_name="candidates"),
-        bars("Seconds of an iteration in the model", "seconds/model", "model.name"),
+        *(bars(f"Candidates of a run: {kind}", outcome_figure(kind), "model.name") for kind in _KINDS),
     ]
     convergence = [lines(f"Best speedup so far by {name}", "best_speedup", by) for name, by in parts.items()]
     pictures = [panels.MediaBrowser(media_keys=["charts/convergence", "charts/roofline"])]
@@ -68,6 +73,8 @@ def workspace(entity: str, project: str) -> Any:
         project=project,
         name="metalsci",
         sections=[made.Section(name=name, panels=found, is_open=True) for name, found in sections.items()],
+        # the gate's own run has its figures once more, and a sweep's has none
+        runset_settings=made.RunsetSettings(filters=[asked.Metric("JobType") == "search"]),
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from run_folders import result, write_run
 
 from metalsci.evaluation.results import Evaluation, Outcome
 from metalsci.msl.diagnostics import Diagnostic, Finding, Severity
@@ -57,7 +58,7 @@ def summary(path: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def sweep(tmp_path_factory: pytest.TempPathFactory):
+def sweep(tmp_path_factory):
     """Run a sweep of two smoke runs; return their .wandb files and their run folders, in order."""
     folder = tmp_path_factory.mktemp("wandb")
     env = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")} | {"HOME": str(folder)}
@@ -65,11 +66,30 @@ def sweep(tmp_path_factory: pytest.TempPathFactory):
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert "W&B offline" in done.stdout
-    *files, of_the_sweep = sorted(folder.rglob("run-*.wandb"), key=lambda path: path.stat().st_mtime)
-    assert len(files) == 2
-    assert of_the_sweep.parents[2] == files[0].parents[3]
+    found = files_by_kind(folder)
+    assert {kind: len(files) for kind, files in found.items()} == {"search": 2, "gate": 2, "sweep": 1}
+    assert found["sweep"][0].parents[2] == found["search"][0].parents[3]
     runs = {p.parent.name: p.parent for p in folder.rglob("summary.json") if (p.parent / "journal.jsonl").exists()}
-    return files, [runs["0"], runs["1"]]
+    return found["search"], [runs["0"], runs["1"]]
+
+
+def files_by_kind(folder: Path) -> dict[str, list[Path]]:
+    """Find the .wandb files in and below a folder, oldest first, by job type."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("run-*.wandb"), key=lambda path: path.parent.name):
+        found.setdefault(run_of(path).job_type, []).append(path)
+    return found
+
+
+def run_of(path: Path) -> Any:
+    return next(r.run for r in records(path) if r.WhichOneof("record_type") == "run")
+
+
+def artifacts(path: Path) -> tuple[list[Any], list[Any]]:
+    """Collect the artifacts of a run: what it used, and what it made."""
+    found = [r.request.log_artifact.artifact for r in records(path) if r.request.HasField("log_artifact")]
+    found += [r.artifact for r in records(path) if r.WhichOneof("record_type") == "artifact"]
+    return [a for a in found if a.use_after_commit], [a for a in found if not a.use_after_commit]
 
 
 def test_every_iteration_is_logged_with_its_figures(sweep) -> None:
@@ -106,6 +126,7 @@ def test_the_gate_s_result_is_in_the_summary(sweep) -> None:
         ended = json.loads((folder / "summary.json").read_text())
         assert logged["confirmed/self_speedup"] == pytest.approx(ended["self_speedup"])
         assert "self_speedup" not in logged  # one name, one meaning
+        assert logged["outcomes/scored"] == ended["outcomes"]["scored"]
 
 
 def test_goals_are_named(sweep) -> None:
@@ -131,29 +152,60 @@ def test_candidates_are_a_table_and_figures_are_pictures(sweep) -> None:
 
 def test_a_sweep_has_a_run_of_its_own(sweep) -> None:
     files, folders = sweep
-    (file,) = [f for f in folders[0].parent.rglob("run-*.wandb") if f not in files]
-    (run,) = [r.run for r in records(file) if r.WhichOneof("record_type") == "run"][:1]
-    of_a_job = next(r.run for r in records(files[0]) if r.WhichOneof("record_type") == "run")
-    assert run.job_type == "sweep"
-    assert run.run_group == of_a_job.run_group
+    (file,) = files_by_kind(folders[0].parent)["sweep"]
+    assert run_of(file).run_group == run_of(files[0]).run_group
     logged = {name: value for row in history(file) for name, value in row.items()}
     assert logged["runs/nrows"] == 2
     assert logged["seeds/nrows"] == 1
 
 
-def test_kernels_are_an_artifact(sweep) -> None:
-    files, _ = sweep
-    for file in files:
-        verdict = json.loads((file.parents[2] / "gate.json").read_text())["verdict"]
-        artifacts = [r.request.log_artifact.artifact for r in records(file) if r.request.HasField("log_artifact")]
-        artifacts += [r.artifact for r in records(file) if r.WhichOneof("record_type") == "artifact"]
-        (artifact,) = [a for a in artifacts if a.type == "kernel"]
-        assert set(artifact.aliases) >= {"best", verdict}
-        kinds = {a.type: {entry.path for entry in a.manifest.contents} for a in artifacts}
-        assert kinds["seed-kernel"] == {"00_seed.metal"}
-        assert {"01_candidate.metal", "02_prompt.md", "journal.jsonl"} <= kinds["candidates"]
-        names = {entry.path for entry in artifact.manifest.contents}
+def test_the_gate_has_a_run_in_the_group_of_its_search(sweep) -> None:
+    files, folders = sweep
+    for search, folder in zip(files, folders, strict=True):
+        (file,) = files_by_kind(folder)["gate"]
+        found, judged = run_of(file), json.loads((folder / "gate.json").read_text())
+        assert found.run_group == run_of(search).run_group
+        assert {"task:heat2d", f"verdict:{judged['verdict']}", "mine"} <= set(found.tags)
+        (linked,) = [json.loads(c.value_json) for c in found.config.update if c.key == "search_run"]
+        assert linked == run_of(search).run_id
+        logged = summary(file)
+        assert logged["gate/verdict"] == judged["verdict"]
+        assert logged["gate/evidence"] == judged["evidence"]
+        assert not [name for name in logged if name.startswith("confirmed/")]
+
+
+def test_artifacts_lead_from_the_seed_kernel_to_the_winner(sweep) -> None:
+    files, folders = sweep
+    for file, folder in zip(files, folders, strict=True):
+        verdict = json.loads((folder / "gate.json").read_text())["verdict"]
+        ((seed,), made) = artifacts(file)
+        assert (seed.type, {entry.path for entry in seed.manifest.contents}) == ("seed-kernel", {"00_seed.metal"})
+        (candidates,) = [a for a in made if a.type == "candidates"]
+        names = {entry.path for entry in candidates.manifest.contents}
+        assert {"01_candidate.metal", "02_prompt.md", "journal.jsonl"} <= names
+        used, (winner,) = artifacts(*files_by_kind(folder)["gate"])
+        assert {a.name: a.digest for a in used} == {a.name: a.digest for a in (seed, candidates)}
+        assert set(winner.aliases) >= {"best", verdict.replace(" ", "-")}
+        names = {entry.path for entry in winner.manifest.contents}
         assert {"best.metal", "best.py", "00_seed.metal", "gate.json", "summary.json"} <= names
+
+
+@pytest.mark.parametrize(
+    ("verdict", "alarms"),
+    [("wrong", 1), ("regresses", 1), ("unsound", 1), ("suspect", 1), ("generalizes", 0), ("tied", 0), ("undecided", 0)],
+)
+def test_a_bad_verdict_is_an_alert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verdict: str, alarms: int) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folder = write_run(tmp_path / "run", verdict=verdict)
+    (folder / "00_seed.metal").write_text("seed")
+    tracker = WandbTracker(mode=WandbMode.offline)
+    tracker.start(RunInfo("lbm-rewrite-0", "lbm", "rewrite", None, folder, {}))
+    assert tracker.finish(result("lbm", "rewrite", 0, 0.4, 3, 3, verdict), [folder / "00_seed.metal"]) == ""
+    tracker.close(failed=False)
+    (file,) = files_by_kind(folder)["search"]
+    alerts = [r.alert for r in records(file) if r.WhichOneof("record_type") == "alert"]
+    told = [(alert.title, alert.text, alert.level) for alert in alerts]
+    assert told == [(f"{verdict}: lbm-rewrite-0", "told in a sentence", "WARN")] * alarms
 
 
 def test_the_runs_of_a_sweep_share_a_group_and_carry_tags(sweep) -> None:
@@ -185,8 +237,8 @@ def test_a_server_that_cannot_be_reached_does_not_cost_the_run(tmp_path: Path) -
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert "W&B offline, because it did not take the run" in done.stdout
-    (file,) = tmp_path.rglob("run-*.wandb")
-    assert summary(file)["gate/verdict"]
+    found = files_by_kind(tmp_path)
+    assert summary(found["search"][0])["gate/verdict"] == summary(found["gate"][0])["gate/verdict"]
 
 
 def test_what_was_wrong_is_logged_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
