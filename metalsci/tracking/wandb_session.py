@@ -22,7 +22,7 @@ _TEARDOWN_TIMEOUT = 3.0
 
 @dataclass(frozen=True)
 class RunSetting:
-    """What W&B runs of one search, or of one sweep, have in common: where they are told, and by what they are found.
+    """The common part of the W&B runs of one search, or of one sweep: where they are told, and how they are found.
 
     entity: the team. mode: online or offline. folder: in which W&B keeps its files, unless WANDB_DIR names another.
     """
