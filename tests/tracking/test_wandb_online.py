@@ -14,6 +14,7 @@ import pytest
 from wandb_server import StandIn
 
 RUN = Path(__file__).with_name("wandb_run.py")
+HELPERS = Path(__file__).parents[1] / "helpers"
 
 
 @pytest.fixture
@@ -53,7 +54,8 @@ class Told:
     def __init__(self, folder: Path, server: StandIn, verdict: str = "tied") -> None:
         command = [sys.executable, str(RUN), str(folder), "auto", verdict]
         pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        self.process = subprocess.Popen(command, env=server.environment(folder.parent), **pipes)
+        env = server.environment(folder.parent) | {"PYTHONPATH": str(HELPERS)}
+        self.process = subprocess.Popen(command, env=env, **pipes)
         self.said = ""
         assert self.process.stdout
         while not self.said.endswith("under way\n"):

@@ -1,12 +1,11 @@
 """A search's run as W&B is told of it, without a search: `python wandb_run.py FOLDER MODE VERDICT`.
 
 It begins, logs two candidates and says so; a line on its standard input ends it: it tells the result and closes.
+PYTHONPATH names tests/helpers.
 """
 
 import sys
 from pathlib import Path
-
-sys.path.append(str(Path(__file__).parents[1] / "report"))
 
 from run_folders import result, write_run
 
