@@ -74,7 +74,7 @@ def workspace(entity: str, project: str) -> Any:
         name="metalsci",
         sections=[made.Section(name=name, panels=found, is_open=True) for name, found in sections.items()],
         # the gate's own run has its figures once more, and a sweep's has none
-        runset_settings=made.RunsetSettings(filters=[asked.Metric("JobType") == "search"]),
+        runset_settings=made.RunsetSettings(filters=asked.And(asked.Metric("JobType") == "search")),
     )
 
 

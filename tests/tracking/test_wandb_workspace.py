@@ -20,7 +20,7 @@ def test_it_is_written_as_json_and_the_same_each_time(tmp_path: Path, capsys: py
     text = json.dumps(made)
     for figure in ("confirmed/self_speedup", "gate/heldout_speedup", "best_speedup", "dollars_so_far"):
         assert figure in text
-    assert '"outcomes/compile_error"' in text  # a kind of failure
+    assert "outcomes/compile_error" in text  # a kind of failure
     (runs,) = made["spec"]["section"]["run_sets"]
     (kept,) = runs["filters"]["filters"]
     assert (kept["key"]["name"], kept["value"]) == ("jobType", "search")  # no figure of a gate's run counts twice
