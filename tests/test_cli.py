@@ -36,7 +36,7 @@ def only_run(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory: pytest.TempPathFactory):
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Run one smoke run to its end; return its folder and output."""
     folder = tmp_path_factory.mktemp("smoke")
     done = metalsci(*SMOKE, cwd=folder)
@@ -44,7 +44,7 @@ def smoke(tmp_path_factory: pytest.TempPathFactory):
     return only_run(folder), done.stdout
 
 
-def test_a_run_prints_a_line_an_iteration_a_table_a_verdict_and_its_files(smoke) -> None:
+def test_a_run_prints_a_line_an_iteration_a_table_a_verdict_and_its_files(smoke: tuple[Path, str]) -> None:
     folder, out = smoke
     summary = json.loads((folder / "summary.json").read_text())
     for iteration in range(3):
@@ -54,7 +54,7 @@ def test_a_run_prints_a_line_an_iteration_a_table_a_verdict_and_its_files(smoke)
     assert summary["gate"]["verdict"] in out
 
 
-def test_a_run_folder_tells_the_whole_story(smoke) -> None:
+def test_a_run_folder_tells_the_whole_story(smoke: tuple[Path, str]) -> None:
     folder, _ = smoke
     names = {p.name for p in folder.iterdir()}
     numbered = {
@@ -95,7 +95,7 @@ def errors(folder: Path) -> tuple[float, float]:
     return result["sizes"][0]["error"], gate["seed"]["error"]
 
 
-def test_a_run_s_inputs_are_its_own_and_can_be_had_again(smoke, tmp_path: Path) -> None:
+def test_a_run_s_inputs_are_its_own_and_can_be_had_again(smoke: tuple[Path, str], tmp_path: Path) -> None:
     folder, _ = smoke
     drawn = begun_with(folder)
     assert json.loads((folder / "summary.json").read_text())["inputs_seed"] == drawn
@@ -126,7 +126,7 @@ def test_another_run_has_other_inputs_and_a_resumed_one_its_own(tmp_path: Path) 
     assert "another task, model, strategy, device or seed" in other.stderr
 
 
-def test_the_held_out_size_is_in_no_prompt(smoke) -> None:
+def test_the_held_out_size_is_in_no_prompt(smoke: tuple[Path, str]) -> None:
     folder, _ = smoke
     prompts = sorted(folder.glob("*_prompt.md"))
     assert len(prompts) == 2
@@ -224,7 +224,7 @@ def test_a_full_disk_ends_the_run_with_what_to_do(tmp_path: Path) -> None:
     assert (folder / "summary.json").exists()
 
 
-def test_results_that_a_full_disk_left_empty_count_as_absent(smoke, tmp_path: Path) -> None:
+def test_results_that_a_full_disk_left_empty_count_as_absent(smoke: tuple[Path, str], tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(smoke[0], folder)
     for name in ("summary.json", "gate.json"):
@@ -328,7 +328,7 @@ def test_a_sweep_over_tasks_is_one_sweep(tmp_path: Path) -> None:
     assert "verdict" in done.stdout
 
 
-def test_a_finished_run_is_not_run_again(smoke) -> None:
+def test_a_finished_run_is_not_run_again(smoke: tuple[Path, str]) -> None:
     folder, _ = smoke
     done = metalsci(f"resume={folder}", cwd=folder)
     assert done.returncode == 2
@@ -360,7 +360,7 @@ def test_a_failing_job_does_not_stop_a_sweep(tmp_path: Path) -> None:
     ("line", "choices"),
     [("task=", {"task=heat2d", "task=lbm", "task=saxpy"}), ("budget.it", {"budget.iterations="})],
 )
-def test_the_shell_completes_groups_and_keys(tmp_path: Path, line: str, choices) -> None:
+def test_the_shell_completes_groups_and_keys(tmp_path: Path, line: str, choices: set[str]) -> None:
     command = f"metalsci {line}"
     done = metalsci("-sc", "query=bash", cwd=tmp_path, COMP_LINE=command, COMP_POINT=str(len(command)))
     assert choices <= set(done.stdout.split())

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from composing import Compose
 from omegaconf import OmegaConf
 
 from metalsci.experiment.instantiation import ConfigError, make
@@ -19,7 +20,7 @@ NEEDED = {"agent": ["model.command=[true]"]}  # what an option has no default fo
 EXPERIMENTS = sorted(path.stem for path in (data("conf") / "experiment").glob("*.yaml"))
 
 
-def test_the_groups_are_those_of_a_run(composed) -> None:
+def test_the_groups_are_those_of_a_run(composed: Compose) -> None:
     settings = {"paths", "repeats", "seed", "run", "start", "inputs", "sanitizer", "search", "observers", "json"}
     settings |= {"score", "chip", "memory", "tags", "notes", "dry_run"}
     assert set(GROUPS) == set(composed()) - settings - {"optimized_metric"}
@@ -27,7 +28,7 @@ def test_the_groups_are_those_of_a_run(composed) -> None:
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS, ids=lambda value: value)
-def test_every_option_instantiates(composed, group, option, tmp_path: Path) -> None:
+def test_every_option_instantiates(composed: Compose, group: str, option: str, tmp_path: Path) -> None:
     (tmp_path / "journal.jsonl").touch()
     if option == "openevolve":
         pytest.importorskip("openevolve")  # an extra
@@ -41,13 +42,13 @@ def test_every_option_instantiates(composed, group, option, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_every_experiment_builds(composed, experiment) -> None:
+def test_every_experiment_builds(composed: Compose, experiment: str) -> None:
     parts = build(composed(f"experiment={experiment}"))
     parts.device.close()
     assert parts.budget.iterations > 0
 
 
-def test_debugging_is_small_and_loud(composed) -> None:
+def test_debugging_is_small_and_loud(composed: Compose) -> None:
     for option in (data("conf") / "debug").glob("*.yaml"):
         cfg = composed(f"debug={option.stem}", "task=fft3d")
         assert cfg.budget.iterations == 2
@@ -55,7 +56,7 @@ def test_debugging_is_small_and_loud(composed) -> None:
         assert list(cfg.tags) == ["debug"]
 
 
-def test_a_search_over_settings_names_settings_that_exist(composed) -> None:
+def test_a_search_over_settings_names_settings_that_exist(composed: Compose) -> None:
     """Composed without its sweeper, which is a plugin that may not be installed."""
     for path in (data("conf") / "hparams_search").glob("*.yaml"):
         loaded = OmegaConf.load(path)
@@ -92,12 +93,12 @@ def test_task_folders_and_task_options_are_the_same() -> None:
         ("repeats.seconds=-1", "repeats.seconds"),
     ],
 )
-def test_a_setting_that_cannot_be_used_is_refused_by_name(composed, override: str, message: str) -> None:
+def test_a_setting_that_cannot_be_used_is_refused_by_name(composed: Compose, override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build(composed(override))
 
 
-def test_a_task_may_live_anywhere(composed, tmp_path: Path) -> None:
+def test_a_task_may_live_anywhere(composed: Compose, tmp_path: Path) -> None:
     shipped = data("tasks") / "saxpy"
     for name in ("task.py", "seed.metal", "brief.md"):
         (tmp_path / name).write_text((shipped / name).read_text())

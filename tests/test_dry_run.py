@@ -6,29 +6,32 @@ import sys
 from pathlib import Path
 
 import pytest
+from composing import Compose
 
-from metalsci.experiment.cost_estimate import estimate_cost
+from metalsci.experiment.cost_estimate import CostEstimate, estimate_cost
 
 
-def estimated(composed, *overrides):
+def estimated(composed: Compose, *overrides: str) -> CostEstimate:
     return estimate_cost(composed("tracker=none", *overrides))
 
 
-def test_it_counts_every_call_at_its_longest(composed) -> None:
+def test_it_counts_every_call_at_its_longest(composed: Compose) -> None:
     plain = estimated(
         composed, "model=claude", "model.cache=false", "budget.iterations=10", "model.max_output_tokens=1000"
     )
     assert plain.run.tokens == 10 * plain.call.tokens
+    assert plain.run.dollars is not None
     assert plain.worst.dollars == pytest.approx(2 * plain.run.dollars)
     assert plain.call.tokens > 3 * 30_000  # a token a byte, and prompts of up to 32,000 tokens by their text
     assert plain.prompt < 10_000
     remembering = estimated(composed, "model=claude", "budget.iterations=10", "memory.every=3")
     assert remembering.asides == 3
-    half = estimated(composed, "model=gpt", "model.tier=flex")
-    assert half.run.dollars == pytest.approx(estimated(composed, "model=gpt").run.dollars / 2)
+    whole = estimated(composed, "model=gpt").run.dollars
+    half = estimated(composed, "model=gpt", "model.tier=flex").run.dollars
+    assert whole is not None and half == pytest.approx(whole / 2)
 
 
-def test_models_without_a_price_say_so(composed) -> None:
+def test_models_without_a_price_say_so(composed: Compose) -> None:
     unknown = estimated(composed, "model=claude", "model.model=no-such")
     assert "at an unknown price" in " ".join(unknown.sentences())
     assert "nothing to estimate" in " ".join(estimated(composed).sentences())

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,12 +21,12 @@ SMALL = (
 )
 
 
-def evaluate(*arguments, cwd):
+def evaluate(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "metalsci.evaluate", *arguments]
     return subprocess.run(command, cwd=cwd, env=os.environ, capture_output=True, text=True, timeout=600)
 
 
-def seed_kernel(**changes):
+def seed_kernel(**changes: tuple[str, str]) -> str:
     text = (data("tasks") / "heat2d" / "seed.metal").read_text()
     for old, new in changes.values():
         assert old in text
@@ -33,9 +34,10 @@ def seed_kernel(**changes):
     return text
 
 
-def result(folder):
+def result(folder: Path) -> dict[str, Any]:
     (path,) = folder.glob("outputs/evaluations/**/evaluation.json")
-    return json.loads(path.read_text())
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
 
 
 def test_the_seed_kernel_s_table_has_a_row_a_size(tmp_path: Path) -> None:

@@ -9,11 +9,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
 import pytest
+from composing import Compose
 from hydra.utils import instantiate
 from software_worker import SoftwareKernel
 
@@ -25,7 +27,7 @@ from metalsci.task.definition import Size
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory):
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make the folder of a finished search on lbm, small."""
     folder = tmp_path_factory.mktemp("export")
     command = [sys.executable, "-m", "metalsci.run", "task=lbm", "task.sizes=[{NX: 24, NY: 16, steps: 3}]"]
@@ -37,7 +39,7 @@ def run(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.fixture
-def best(run, monkeypatch: pytest.MonkeyPatch):
+def best(run: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setattr(mx.fast, "metal_kernel", SoftwareKernel)
     spec = importlib.util.spec_from_file_location("best", run / "best.py")
     assert spec and spec.loader
@@ -46,7 +48,7 @@ def best(run, monkeypatch: pytest.MonkeyPatch):
     return module
 
 
-def test_best_py_computes_what_the_task_asks_for(best, composed) -> None:
+def test_best_py_computes_what_the_task_asks_for(best: ModuleType, composed: Compose) -> None:
     task = instantiate(composed("task=lbm").task).task
     size = Size("other", {"NX": 40, "NY": 24, "steps": 5})
     inputs = task.inputs(size, np.random.default_rng(0))
@@ -56,9 +58,9 @@ def test_best_py_computes_what_the_task_asks_for(best, composed) -> None:
     assert task.check(size, [np.array(f)], task.reference(size, inputs)).correct
 
 
-def test_best_py_tells_where_it_comes_from(run, best) -> None:
+def test_best_py_tells_where_it_comes_from(run: Path, best: ModuleType) -> None:
     summary = json.loads((run / "summary.json").read_text())
-    text = best.__doc__
+    text = best.__doc__ or ""
     assert summary["gate"]["verdict"] in text
     assert f"{summary['self_speedup']:.2f}" in text
     assert run.name in text
@@ -66,23 +68,23 @@ def test_best_py_tells_where_it_comes_from(run, best) -> None:
     assert "float32" in best.lbm_step.__doc__
 
 
-def test_best_py_imports_nothing_but_mlx(run) -> None:
+def test_best_py_imports_nothing_but_mlx(run: Path) -> None:
     lines = (run / "best.py").read_text().splitlines()
     imports = ["from __future__ import annotations", "import mlx.core as mx", "from types import SimpleNamespace"]
     assert [line for line in lines if line.startswith(("import", "from"))] == imports
 
 
-def test_its_host_loop_is_right_on_a_small_problem(run, best) -> None:
+def test_its_host_loop_is_right_on_a_small_problem(run: Path, best: ModuleType) -> None:
     check = check_best(run / "best.py", "lbm", best.run)
     assert check.correct and check.error > 0
 
 
-def test_a_wrong_host_loop_is_found(run, best) -> None:
+def test_a_wrong_host_loop_is_found(run: Path, best: ModuleType) -> None:
     wrong = check_best(run / "best.py", "lbm", lambda inputs, size, physics: [inputs["f"]])
     assert not wrong.correct
 
 
-def test_without_an_apple_gpu_it_says_what_to_do_instead(run) -> None:
+def test_without_an_apple_gpu_it_says_what_to_do_instead(run: Path) -> None:
     done = subprocess.run([sys.executable, run / "best.py"], env=os.environ, capture_output=True, text=True)
     assert done.returncode == 1
     assert "needs an Apple GPU" in done.stderr and "metalsci.evaluate task=lbm" in done.stderr
@@ -90,7 +92,9 @@ def test_without_an_apple_gpu_it_says_what_to_do_instead(run) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in data("conf").glob("task/*.yaml")))
-def test_every_task_has_host_code_that_can_be_exported(name, composed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_task_has_host_code_that_can_be_exported(
+    name: str, composed: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its own check accepts the seed kernels, called through the exported module."""
     monkeypatch.setattr(mx.fast, "metal_kernel", SoftwareKernel)
     problem = instantiate(composed(f"task={name}").task)

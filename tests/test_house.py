@@ -4,6 +4,7 @@ import ast
 import functools
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ PROTOCOL_WORDS = {"protocol", "errors", "base", "__init__", "__main__"}
 PROTOCOL_CLASSES = {"Device"}
 
 
-def named(names):
+def named(names: Iterable[tuple[str, Path]]) -> dict[str, list[str]]:
     """Return the places of each name that stands in more than one."""
     places = defaultdict(list)
     for name, place in names:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from metalsci.files.locations import data
 
@@ -11,7 +12,7 @@ SMALL = ["task.sizes=[{N: 4096}]", "repeats.timed=3", "device.threads=1", "devic
 SEED = data("tasks") / "saxpy" / "seed.metal"
 
 
-def output(*arguments, cwd, code=0):
+def output(*arguments: str, cwd: Path, code: int = 0) -> Any:
     done = subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True, cwd=cwd, timeout=250)
     assert done.returncode == code, done.stdout + done.stderr
     return json.loads(done.stdout)

@@ -15,7 +15,7 @@ from metalsci.cli.arguments import flags_first
 SMOKE = ("experiment=smoke", "tracker=none", "budget.iterations=1")
 
 
-def start(*arguments, cwd, **env):
+def start(*arguments: str, cwd: Path, **env: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "metalsci.run", *arguments]
     environment = {**os.environ, **env}
     return subprocess.Popen(
@@ -23,13 +23,13 @@ def start(*arguments, cwd, **env):
     )
 
 
-def run(*arguments, cwd, **env):
+def run(*arguments: str, cwd: Path, **env: str) -> tuple[int, str, str]:
     process = start(*arguments, cwd=cwd, **env)
     out, err = process.communicate(timeout=200)
     return process.returncode, out, err
 
 
-def wait_for(path, process) -> None:
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 100
     while not path.exists():
         assert time.monotonic() < deadline
@@ -37,12 +37,12 @@ def wait_for(path, process) -> None:
         time.sleep(0.02)
 
 
-def contents(folder):
+def contents(folder: Path) -> dict[Path, bytes]:
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory):
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a finished run with an option of its own in a folder of configs; return the folder above it."""
     home = tmp_path_factory.mktemp("home")
     (home / "mine" / "strategy").mkdir(parents=True)
@@ -54,7 +54,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory):
     return home
 
 
-def test_a_resume_finds_options_from_a_folder_of_configs(finished, tmp_path: Path) -> None:
+def test_a_resume_finds_options_from_a_folder_of_configs(finished: Path, tmp_path: Path) -> None:
     for name in ("summary.json", "gate.json"):
         (finished / "run" / name).unlink()
     code, _, err = run(f"resume={finished / 'run'}", cwd=tmp_path)
@@ -67,7 +67,9 @@ def test_a_resume_finds_options_from_a_folder_of_configs(finished, tmp_path: Pat
 @pytest.mark.parametrize(
     ("arguments", "code"), [(("seed=5",), 2), (("budget.iterations=0",), 2), (("+nonsense=1",), 2), (("seed=x",), 2)]
 )
-def test_a_refused_command_changes_nothing_in_a_run_s_folder(finished, arguments: tuple[str, ...], code: int) -> None:
+def test_a_refused_command_changes_nothing_in_a_run_s_folder(
+    finished: Path, arguments: tuple[str, ...], code: int
+) -> None:
     before = contents(finished / "run")
     got, _, err = run("-cd", "mine", *SMOKE, "strategy=own", "hydra.run.dir=run", *arguments, cwd=finished)
     assert got == code, err
@@ -82,7 +84,7 @@ def test_a_refused_setting_leaves_no_folder(tmp_path: Path, arguments: tuple[str
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_sweep_cannot_take_the_runs_of_another_for_its_own(finished) -> None:
+def test_a_sweep_cannot_take_the_runs_of_another_for_its_own(finished: Path) -> None:
     (finished / "sweep").mkdir()
     (finished / "run").rename(finished / "sweep" / "0")
     before = contents(finished / "sweep" / "0")

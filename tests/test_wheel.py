@@ -13,7 +13,7 @@ from metalsci.files.locations import data
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory):
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Unpack the wheel. The dependencies are this environment's; `metalsci` is the wheel's."""
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q", "-w", str(folder)]
@@ -23,7 +23,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory):
     return folder / "site"
 
 
-def test_a_search_runs_from_the_wheel_outside_the_checkout(installed, tmp_path: Path) -> None:
+def test_a_search_runs_from_the_wheel_outside_the_checkout(installed: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "metalsci.run", "task=saxpy", "task.sizes=[{N: 5000}]", "task.heldout={N: 7000}"]
     command += ["budget.iterations=1", "repeats.timed=2", "gate.repeats=2", "tracker=none"]
     env = {**os.environ, "PYTHONPATH": str(installed)}
@@ -35,7 +35,7 @@ def test_a_search_runs_from_the_wheel_outside_the_checkout(installed, tmp_path: 
     assert str(installed / "metalsci" / "_data" / "tasks") in folder
 
 
-def test_the_wheel_holds_every_data_file_of_the_checkout(installed) -> None:
+def test_the_wheel_holds_every_data_file_of_the_checkout(installed: Path) -> None:
     root = data("conf").parent
     tracked = subprocess.run(["git", "ls-files", "conf", "tasks", "metalsci"], cwd=root, capture_output=True, text=True)
     for name in tracked.stdout.split():
@@ -52,6 +52,6 @@ def test_the_version_is_that_of_the_tag(tmp_path: Path) -> None:
     assert built_version(clone) == "9.8.7"
 
 
-def built_version(folder):
+def built_version(folder: Path) -> str:
     command = [sys.executable, "-m", "hatchling", "version"]
     return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()

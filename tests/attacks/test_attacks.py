@@ -3,21 +3,25 @@
 A few of each run with all other tests; `make attacks` runs them all.
 """
 
+from collections.abc import Iterator
+
 import pytest
 from attack_kernels import ATTACKS as FIRST
-from attack_kernels import HEAT, SIZES, before, constant, seed_kernel, swap
+from attack_kernels import HEAT, SIZES, Attack, before, constant, seed_kernel, swap
+from composing import Compose
 from further_attacks import further
-from honest_kernels import CONTROLS
+from honest_kernels import CONTROLS, Control
 from hydra.utils import instantiate
 
 from metalsci.devices.cpu.cpu_sanitizer import CpuSanitizer
 from metalsci.evaluation.evaluator import Evaluator, Repeats
-from metalsci.evaluation.results import Outcome
+from metalsci.evaluation.results import Evaluation, Outcome
 from metalsci.evaluation.safeguards import ALL, Safeguard
 from metalsci.evaluation.sanitizer_policy import Sanitized
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.gate.heldout import HeldOutGate
-from metalsci.gate.verdicts import Verdict
+from metalsci.gate.verdicts import GateResult, Verdict
+from metalsci.task.loader import Problem
 
 ATTACKS = (*FIRST, *further())
 CEILINGS = ("device=cpu", "device.ceilings.bandwidth=10", "device.ceilings.fp32=100", "device.time_limit=20")
@@ -26,24 +30,27 @@ CEILINGS = ("device=cpu", "device.ceilings.bandwidth=10", "device.ceilings.fp32=
 class Court:
     """A judge of kernels, as in a run: evaluation with the sanitizer, then the gate."""
 
-    def __init__(self, composed) -> None:
+    def __init__(self, composed: Compose) -> None:
         self._composed = composed
         self._device = instantiate(composed(*CEILINGS).device)
         self._sanitizer = CpuSanitizer(seconds=10.0)
 
-    def problem(self, task):
+    def problem(self, task: str) -> Problem:
         first, second, heldout = SIZES[task]
         overrides = (f"task={task}", f"task.sizes=[{first},{second}]", f"task.heldout={heldout}")
-        return instantiate(self._composed(*overrides).task)
+        problem: Problem = instantiate(self._composed(*overrides).task)
+        return problem
 
-    def evaluation(self, task, source, checks=ALL, sanitized=True, timed=6):
+    def evaluation(
+        self, task: str, source: str, checks: frozenset[Safeguard] = ALL, sanitized: bool = True, timed: int = 6
+    ) -> Evaluation:
         problem = self.problem(task)
         repeats = Repeats(1, timed)
         with Evaluator(problem.task, problem.sizes, self._device, 0, repeats, Stopwatch(), checks) as evaluator:
             judge = Sanitized(evaluator, self._sanitizer) if sanitized else evaluator
             return judge.evaluate(source)
 
-    def verdict(self, task, source):
+    def verdict(self, task: str, source: str) -> GateResult:
         problem = self.problem(task)
         return HeldOutGate(repeats=3).judge(
             task=problem.task, size=problem.heldout, sizes=problem.sizes, device=self._device, inputs_seed=0,
@@ -56,7 +63,7 @@ class Court:
 
 
 @pytest.fixture(scope="module")
-def court(composed):
+def court(composed: Compose) -> Iterator[Court]:
     made = Court(composed)
     yield made
     made.close()
@@ -91,14 +98,14 @@ SAMPLE_OF_ATTACKS = [attack for attack in ATTACKS if attack.task in ("heat2d", "
 SAMPLE_OF_CONTROLS = [control for control in CONTROLS if control.task == "heat2d"][:3]
 
 
-def assert_fails(court, attack) -> None:
+def assert_fails(court: Court, attack: Attack) -> None:
     evaluation = court.evaluation(attack.task, attack.source)
     if evaluation.outcome.correct:
         verdict = court.verdict(attack.task, attack.source)
         assert verdict.verdict in (Verdict.WRONG, Verdict.UNSOUND, Verdict.SUSPECT), (evaluation, verdict)
 
 
-def assert_passes(court, control) -> None:
+def assert_passes(court: Court, control: Control) -> None:
     evaluation = court.evaluation(control.task, control.source)
     assert evaluation.outcome is Outcome.SCORED, evaluation.message
     verdict = court.verdict(control.task, control.source)
@@ -114,17 +121,17 @@ def test_there_are_enough_of_all_kinds() -> None:
 
 
 @pytest.mark.parametrize("attack", SAMPLE_OF_ATTACKS, ids=str)
-def test_an_attack_fails(court, attack) -> None:
+def test_an_attack_fails(court: Court, attack: Attack) -> None:
     assert_fails(court, attack)
 
 
 @pytest.mark.parametrize("control", SAMPLE_OF_CONTROLS, ids=str)
-def test_a_control_passes(court, control) -> None:
+def test_a_control_passes(court: Court, control: Control) -> None:
     assert_passes(court, control)
 
 
 @pytest.mark.parametrize("check", ONLY_STOPPED_BY, ids=str)
-def test_without_a_check_an_attack_comes_through(court, check) -> None:
+def test_without_a_check_an_attack_comes_through(court: Court, check: Safeguard) -> None:
     task, made = ONLY_STOPPED_BY[check]
     source = made(seed_kernel(task))
     assert not court.evaluation(task, source, sanitized=False, timed=20).outcome.correct
@@ -141,7 +148,7 @@ ONLY_STOPPED_BY_THE_SANITIZER = [
 
 
 @pytest.mark.parametrize(("task", "name"), ONLY_STOPPED_BY_THE_SANITIZER)
-def test_without_the_sanitizer_an_attack_comes_through(court, task: str, name: str) -> None:
+def test_without_the_sanitizer_an_attack_comes_through(court: Court, task: str, name: str) -> None:
     source = next(attack.source for attack in ATTACKS if (attack.task, attack.name) == (task, name))
     assert court.evaluation(task, source, sanitized=False).outcome.correct
     assert not court.evaluation(task, source).outcome.correct
@@ -155,12 +162,12 @@ def test_every_check_has_its_attack() -> None:
 @pytest.mark.attacks
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("attack", ATTACKS, ids=str)
-def test_every_attack_fails(court, attack) -> None:
+def test_every_attack_fails(court: Court, attack: Attack) -> None:
     assert_fails(court, attack)
 
 
 @pytest.mark.attacks
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("control", CONTROLS, ids=str)
-def test_every_control_passes(court, control) -> None:
+def test_every_control_passes(court: Court, control: Control) -> None:
     assert_passes(court, control)

@@ -5,6 +5,7 @@ import io
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
@@ -13,7 +14,14 @@ from metalsci.cli.sweep_table import SweepTable, as_csv, jobs, runs_table, seeds
 from metalsci.report.means import geometric_mean
 
 
-def result(task="lbm", model="rewrite", seed=0, speedup=2.0, heldout=1.5, verdict="generalizes"):
+def result(
+    task: str = "lbm",
+    model: str = "rewrite",
+    seed: int = 0,
+    speedup: float = 2.0,
+    heldout: float | None = 1.5,
+    verdict: str = "generalizes",
+) -> dict[str, Any]:
     gate = {"heldout_speedup": heldout, "verdict": verdict, "phi": 0.25, "seed": {"outcome": "scored"}}
     spent = {"tokens": 10, "dollars": 0.5}
     search = {"self_speedup": speedup, "best_iteration": 3, "iterations": 5}
@@ -21,7 +29,7 @@ def result(task="lbm", model="rewrite", seed=0, speedup=2.0, heldout=1.5, verdic
     return {**known, **search}
 
 
-def job(folder, summary=None, journal=True) -> None:
+def job(folder: Path, summary: dict[str, Any] | str | None = None, journal: bool = True) -> None:
     (folder / ".hydra").mkdir(parents=True)
     if journal:
         (folder / "journal.jsonl").write_text("")
@@ -79,7 +87,7 @@ def test_the_csv_holds_figures_in_full() -> None:
 
 @pytest.mark.parametrize(("summaries", "code"), [([result(), result(seed=1)], None), ([result(), None], 1)])
 def test_the_exit_code_tells_and_the_files_are_there(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], summaries, code: int | None
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], summaries: list[dict[str, Any] | None], code: int | None
 ) -> None:
     for number, summary in enumerate(summaries):
         job(tmp_path / f"lbm/{number}", summary)

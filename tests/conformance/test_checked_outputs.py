@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from accepted_programs import PROGRAMS, promises
+from composing import Compose
 from hydra.utils import instantiate
 
 from metalsci.cpu_metal import Device, Dispatch, Kernel
@@ -42,7 +43,7 @@ def test_accepted_programs(device: Device, path: Path) -> None:
 
 
 @pytest.mark.parametrize(("task", "path"), KERNELS)
-def test_kernels_of_tasks(composed, task: str, path: Path) -> None:
+def test_kernels_of_tasks(composed: Compose, task: str, path: Path) -> None:
     device_options = ("device.ceilings.bandwidth=1", "device.ceilings.fp32=1", "device.time_limit=120")
     cfg = composed(f"task={task}", *device_options, *([SMALL[task]] if task in SMALL else []))
     problem, device = instantiate(cfg.task), instantiate(cfg.device)

@@ -1,5 +1,7 @@
 """Integer functions and operators against Python's integers: every type, scalars and vectors, extremes included."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from integers import FUNCTIONS, KINDS, OPERATORS, Field, IntegerFunction, Kind
@@ -76,7 +78,7 @@ def test_signed_overflow_wraps_for_comparisons_too(device: Device, kind: str) ->
     """A compiler that takes overflow as impossible says that x + 1 > x always holds."""
     k = next(each for each in KINDS if each.name == kind)
     ends = [k.least, k.least // 2 - 1, -1, 0, 1, -(k.least // 2), k.greatest]
-    calls = {
+    calls: dict[str, Callable[[int], bool]] = {
         "x + 1 > x": lambda v: v != k.greatest,
         "x - 1 < x": lambda v: v != k.least,
         "x * 2 / 2 == x": lambda v: k.wrapped(2 * v) == 2 * v,

@@ -174,7 +174,7 @@ def buffers(run: Sequence[Dispatch]) -> list[Buffer]:
 
 
 @pytest.mark.parametrize("program", programs(), ids=lambda program: f"{program.file.stem}-{program.kernel}")
-def test_what_is_wrong_is_found_and_nothing_else(device: Device, program) -> None:
+def test_what_is_wrong_is_found_and_nothing_else(device: Device, program: Program) -> None:
     run = dispatches(device, program)
     try:
         device.run(run, check=True)

@@ -31,7 +31,7 @@ BARRIER = "    threadgroup_barrier(mem_flags::mem_threadgroup);"
     ],
     ids=["little", "much", "very much", "little, a stack each", "much, a stack each", "threadgroup"],
 )
-def test_a_run_after_forgetting_finds_what_the_first_one_found(body) -> None:
+def test_a_run_after_forgetting_finds_what_the_first_one_found(body: str) -> None:
     source = f"""#include <metal_stdlib>
 using namespace metal;
 kernel void k(device float *o, uint i [[thread_position_in_grid]], uint l [[thread_index_in_threadgroup]]) {{{body}}}"""
@@ -39,7 +39,7 @@ kernel void k(device float *o, uint i [[thread_position_in_grid]], uint l [[thre
         kernel = device.compile(source).kernels["k"]
         out = device.buffer(np.zeros(256 * 64, np.float32))
 
-        def found():
+        def found() -> int:
             """Count the elements of earlier runs, and of earlier groups of this one."""
             device.run([Dispatch(kernel, {0: out}, threads=(256, 1, 1), threadgroup=(64, 1, 1))])
             return int((out.array == 7.25).sum())

@@ -1,6 +1,7 @@
 """No macro tells a kernel the software device from Apple's compiler, and no reserved name reaches past Metal."""
 
 import re
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -20,12 +21,12 @@ METALS = ("__METAL__", "__METAL_VERSION__", "__FAST_MATH__", "__LINE__", "__clan
 
 
 @pytest.fixture(scope="module")
-def device():
+def device() -> Iterator[Device]:
     with Device(threads=1) as device:
         yield device
 
 
-def defined(device, names):
+def defined(device: Device, names: Sequence[str]) -> list[str]:
     """Return those of the names that are macros."""
     tests = "".join(f"#ifdef {name}\n    o[{i}] = 1;\n#endif\n" for i, name in enumerate(names))
     library = device.compile(f"{HEADER}{KERNEL} {{\n    o[{len(names)}] = 1;\n{tests}}}")

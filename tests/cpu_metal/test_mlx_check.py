@@ -1,10 +1,13 @@
 """`metal_kernel(…, check=True)`: findings in the lines that the caller wrote."""
 
+from typing import Any
+
 import mlx.core as mx
 import numpy as np
 import pytest
 
-from metalsci.cpu_metal import DispatchError, metal_kernel
+from metalsci.cpu_metal import Device, DispatchError, metal_kernel
+from metalsci.cpu_metal.mlx.stand_in import MetalKernel
 
 HEADER = """
 template <typename T> T neighbour(const device T *x, uint i) {
@@ -19,7 +22,7 @@ SUMS = """
 """
 
 
-def call(kernel, x, **more):
+def call(kernel: MetalKernel, x: Any, **more: Any) -> Any:
     given = {
         "grid": (64, 1, 1),
         "threadgroup": (64, 1, 1),
@@ -30,14 +33,14 @@ def call(kernel, x, **more):
     return kernel(inputs=[x], **given)[0]
 
 
-def test_a_kernel_without_faults_gives_its_outputs(device) -> None:
+def test_a_kernel_without_faults_gives_its_outputs(device: Device) -> None:
     source = SUMS.format(barrier=" threadgroup_barrier(mem_flags::mem_threadgroup);")
     kernel = metal_kernel("flip", ["x"], ["y"], source, device=device, check=True)
     x = mx.arange(64, dtype=mx.float16)
     assert mx.array_equal(call(kernel, x, template=[("T", mx.float16)]), x[::-1])
 
 
-def test_lines_are_those_of_the_source(device) -> None:
+def test_lines_are_those_of_the_source(device: Device) -> None:
     kernel = metal_kernel("flip", ["x"], ["y"], SUMS.format(barrier=""), device=device, check=True)
     with pytest.raises(DispatchError) as error:
         call(kernel, np.ones(64, np.float32), template=[("T", np.float32)])
@@ -50,7 +53,7 @@ def test_lines_are_those_of_the_source(device) -> None:
     assert {finding.line for finding in error.value.findings} <= {store, load}
 
 
-def test_lines_of_the_header_are_said_to_be_so(device) -> None:
+def test_lines_of_the_header_are_said_to_be_so(device: Device) -> None:
     source = "y[thread_position_in_grid.x] = neighbour(x, thread_position_in_grid.x);"
     kernel = metal_kernel("next", ["x"], ["y"], source, HEADER, device=device, check=True)
     with pytest.raises(DispatchError) as error:
@@ -59,7 +62,7 @@ def test_lines_of_the_header_are_said_to_be_so(device) -> None:
     assert "header line 3: read of x[64], beyond the end of buffer 0 'x' (64 elements" in finding.text
 
 
-def test_outputs_without_a_first_value_are_undefined(device) -> None:
+def test_outputs_without_a_first_value_are_undefined(device: Device) -> None:
     source = "y[thread_position_in_grid.x] += x[thread_position_in_grid.x];"
     kernel = metal_kernel("add", ["x"], ["y"], source, device=device, check=True)
     x = np.ones(64, np.float32)

@@ -5,6 +5,8 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -13,23 +15,31 @@ import pytest
 
 from metalsci.cpu_metal import Device, DeviceCrash, metal_kernel
 from metalsci.cpu_metal.mlx.preamble import fallback_preamble, installed_preamble
+from metalsci.cpu_metal.mlx.stand_in import MetalKernel
 from metalsci.msl.mlx.mlx_names import PREAMBLE
 
 ELEMENT = "uint i = thread_position_in_grid.x;\n"
 
 
+Make = Callable[..., MetalKernel]  # of a source, names and options of `metal_kernel`
+
+
 @pytest.fixture
-def make(device: Device):
+def make(device: Device) -> Make:
     """Return `metal_kernel` on the tests' own device, with default names for most kernels."""
 
-    def make(source, inputs=("x",), outputs=("y",), **options):
+    def make(
+        source: str, inputs: Sequence[str] = ("x",), outputs: Sequence[str] = ("y",), **options: Any
+    ) -> MetalKernel:
         given = {"name": "f", "input_names": inputs, "output_names": outputs, **options}
         return metal_kernel(source=ELEMENT + source, **given, device=device)
 
     return make
 
 
-def elementwise(kernel, *inputs, dtype=None, shape=None, **call):
+def elementwise(
+    kernel: MetalKernel, *inputs: Any, dtype: Any = None, shape: Sequence[int] | None = None, **call: Any
+) -> Any:
     """Call a kernel with one output, by default of the first input's shape and type; a thread an element."""
     shape = inputs[0].shape if shape is None else shape
     dtype = inputs[0].dtype if dtype is None else dtype
@@ -38,7 +48,7 @@ def elementwise(kernel, *inputs, dtype=None, shape=None, **call):
     return made
 
 
-def arange(dtype, *shape):
+def arange(dtype: mx.Dtype, *shape: int) -> mx.array:
     return mx.arange(math.prod(shape)).reshape(shape).astype(dtype)
 
 
@@ -51,7 +61,7 @@ EXP = {
 
 
 @pytest.mark.parametrize("dtype", [mx.float16, mx.float32, mx.bfloat16])
-def test_exponential_of_each_element(make, dtype) -> None:
+def test_exponential_of_each_element(make: Make, dtype: mx.Dtype) -> None:
     x = mx.random.normal(shape=(4, 16), key=mx.random.key(1)).astype(dtype)
     exp = make("T value = x[i];\ny[i] = T(metal::exp(float(value)));")
     made = elementwise(exp, x, template=[("T", dtype)])
@@ -70,7 +80,7 @@ VIEWS = {
 
 @pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
 @pytest.mark.parametrize("contiguous", [True, False])
-def test_exponential_of_views(make, view, contiguous: bool) -> None:
+def test_exponential_of_views(make: Make, view: Callable[[mx.array], mx.array], contiguous: bool) -> None:
     x = view(mx.random.normal(shape=(4, 16), key=mx.random.key(2)))
     exp = make(EXP[contiguous], ensure_row_contiguous=contiguous)
     assert mx.allclose(elementwise(exp, x, template=[("T", mx.float32)]), mx.exp(x))
@@ -93,7 +103,7 @@ y[i] = total;
 """
 
 
-def bilinear(x, points):
+def bilinear(x: mx.array, points: mx.array) -> mx.array:
     """Compute the same by MLX's operations."""
     count, height, width, _ = x.shape
     px, py = (((points[..., axis] + 1) * size - 1) / 2 for axis, size in ((0, width), (1, height)))
@@ -110,14 +120,14 @@ def bilinear(x, points):
 
 
 @pytest.fixture
-def images():
+def images() -> tuple[mx.array, mx.array, mx.array]:
     """Return images, points to sample them at (some outside), and a cotangent of the samples."""
     shapes = (2, 6, 5, 40), (2, 3, 4, 2), (2, 3, 4, 40)
     x, points, cotangent = (mx.random.normal(shape=s, key=mx.random.key(i)) for i, s in enumerate(shapes))
     return x, points * 0.6, cotangent
 
 
-def test_bilinear_samples(make, images) -> None:
+def test_bilinear_samples(make: Make, images: tuple[mx.array, mx.array, mx.array]) -> None:
     x, points, cotangent = images
     sample = make(BILINEAR, ("x", "points"))
     made = elementwise(sample, x, points, shape=cotangent.shape, template=[("T", mx.float32)])
@@ -151,7 +161,7 @@ if (thread_index_in_simdgroup == 0) {
 """
 
 
-def test_gradient_of_bilinear_samples_by_atomics(make, images) -> None:
+def test_gradient_of_bilinear_samples_by_atomics(make: Make, images: tuple[mx.array, mx.array, mx.array]) -> None:
     x, points, cotangent = images
     gradient = make(GRADIENT, ("x", "points", "cotangent"), ("dx", "dpoints"), atomic_outputs=True)
     made = gradient(
@@ -170,7 +180,7 @@ def test_gradient_of_bilinear_samples_by_atomics(make, images) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "uint32", "int64", "float16", "float32", "complex64"])
-def test_elements_of_each_type_arrive_and_leave(make, dtype: str) -> None:
+def test_elements_of_each_type_arrive_and_leave(make: Make, dtype: str) -> None:
     x = (np.arange(20) % 3).astype(dtype).reshape(4, 5)
     made = elementwise(make("y[i] = x[i];"), x)
     assert isinstance(made, np.ndarray)
@@ -178,13 +188,13 @@ def test_elements_of_each_type_arrive_and_leave(make, dtype: str) -> None:
     np.testing.assert_array_equal(made, x)
 
 
-def test_complex_arithmetic(make) -> None:
+def test_complex_arithmetic(make: Make) -> None:
     x = mx.array([1 + 2j, -3j, 0.5, 4 - 1j] * 3)
     made = elementwise(make("y[i] = x[i] * x[i] / complex64_t(0, 2) - z;", ("x", "z")), x, 1 + 1j)
     assert mx.allclose(made, x * x / mx.array(2j) - (1 + 1j))
 
 
-def test_bfloat_arithmetic_and_views(make) -> None:
+def test_bfloat_arithmetic_and_views(make: Make) -> None:
     x = arange(mx.bfloat16, 6, 5)[::2].T
     made = elementwise(make("y[i] = x[elem_to_loc(i, x_shape, x_strides, x_ndim)] * z;", ("x", "z")), x, 2.5)
     assert made.dtype == mx.bfloat16
@@ -192,15 +202,19 @@ def test_bfloat_arithmetic_and_views(make) -> None:
 
 
 @pytest.mark.parametrize("dtype", [mx.float32, mx.bfloat16])
-def test_literals_in_a_template_are_floats(make, dtype) -> None:
+def test_literals_in_a_template_are_floats(make: Make, dtype: mx.Dtype) -> None:
     x = np.random.default_rng(0).standard_normal(1000, np.float32)
     made = elementwise(make("y[i] = T(0.1 * x[i]);"), mx.array(x), template=[("T", dtype)], dtype=dtype)
     assert mx.array_equal(made, mx.array(np.float32(0.1) * x).astype(dtype))
 
 
-def test_templates_and_small_inputs(make) -> None:
+def test_templates_and_small_inputs(make: Make) -> None:
     kernel = make("y[i] = flag ? T(x[1] + a[2]) + N + s : T(0);", ("x", "a", "s"))
-    call = {"template": [("flag", True), ("N", -3), ("T", mx.float16)], "dtype": mx.int32, "shape": (6,)}
+    call: dict[str, Any] = {
+        "template": [("flag", True), ("N", -3), ("T", mx.float16)],
+        "dtype": mx.int32,
+        "shape": (6,),
+    }
     made = elementwise(kernel, arange(mx.float32, 3, 6), mx.array([1, 2, 5]), 7.6, **call)
     assert made.tolist() == [10] * 6
 
@@ -214,7 +228,7 @@ def test_templates_and_small_inputs(make) -> None:
         ("threadgroup_position_in_grid", [0] * 12),
     ],
 )
-def test_the_threadgroup_is_cut_down_to_the_grid(make, name: str, want) -> None:
+def test_the_threadgroup_is_cut_down_to_the_grid(make: Make, name: str, want: Sequence[int]) -> None:
     made = elementwise(make(f"y[i] = uint3({name}).x;"), np.zeros(12, np.uint32), threadgroup=(64, 8, 1))
     assert made.tolist() == list(want)
 
@@ -224,7 +238,7 @@ def test_shape_without_attributes_or_a_second_output(device: Device) -> None:
     assert elementwise(kernel, np.zeros((2, 4, 2), np.int32), shape=(1,), grid=(1, 1, 1)).tolist() == [483]
 
 
-def test_math_mode(make) -> None:
+def test_math_mode(make: Make) -> None:
     source = "y[i] = (x[i] + 1e8f) - 1e8f;"
     x = np.ones(16, np.float32)
     for mode in ("safe", "relaxed", "fast"):
@@ -232,7 +246,7 @@ def test_math_mode(make) -> None:
         assert set(made.tolist()) <= ({0.0} if mode == "safe" else {0.0, 1.0})
 
 
-def test_the_source_is_told_of_the_math_mode(make) -> None:
+def test_the_source_is_told_of_the_math_mode(make: Make) -> None:
     source = """
 #if defined(__FAST_MATH__) && __FAST_MATH__
     y[i] = 1;
@@ -245,20 +259,20 @@ def test_the_source_is_told_of_the_math_mode(make) -> None:
     assert made == {"safe": 0, "fast": 1}
 
 
-def test_a_helper_of_the_header(make) -> None:
+def test_a_helper_of_the_header(make: Make) -> None:
     header = "template <typename T>\nT twice(T x) { return metal::precise::exp(x) + metal::precise::exp(x); }\n"
     x = mx.random.normal(shape=(3, 5), key=mx.random.key(3))
     assert mx.allclose(elementwise(make("y[i] = twice(x[i]);", header=header), x), 2 * mx.exp(x))
 
 
-def test_kernels_of_one_name_are_each_what_their_source_says(make) -> None:
+def test_kernels_of_one_name_are_each_what_their_source_says(make: Make) -> None:
     x = arange(mx.float32, 8)
     sources = ("y[i] = x[i] * 2;", "y[i] = x[i] + 100;", "y[i] = x[i] * 2;")
     made = [elementwise(make(source), x) for source in sources]
     assert [mx.array_equal(*pair) for pair in zip(made, (x * 2, x + 100, x * 2), strict=True)] == [True] * 3
 
 
-def test_one_kernel_of_several_types_and_shapes(make) -> None:
+def test_one_kernel_of_several_types_and_shapes(make: Make) -> None:
     double = make("y[i] = x[i] + x[i];")
     for x in (arange(mx.float16, 4), arange(mx.float32, 3, 4), arange(mx.int32, 40), arange(mx.float16, 4)):
         made = elementwise(double, x)
@@ -266,7 +280,7 @@ def test_one_kernel_of_several_types_and_shapes(make) -> None:
         assert mx.array_equal(made, x + x)
 
 
-def test_a_source_that_does_not_compile_harms_no_other(make) -> None:
+def test_a_source_that_does_not_compile_harms_no_other(make: Make) -> None:
     x = arange(mx.float32, 8)
     with pytest.raises(RuntimeError, match="Unable to build metal library"):
         elementwise(make("this is no Metal {"), x)
@@ -277,17 +291,17 @@ def test_a_source_that_does_not_compile_harms_no_other(make) -> None:
 
 
 @pytest.mark.parametrize(("dtype", "initial"), [(mx.float32, 1.5), (mx.bfloat16, 0.1), (mx.int8, -3), (mx.bool_, 1)])
-def test_outputs_start_as_told(make, dtype, initial: float) -> None:
+def test_outputs_start_as_told(make: Make, dtype: mx.Dtype, initial: float) -> None:
     made = elementwise(make("if (i < 2) y[i] = 0;"), arange(dtype, 5), init_value=initial)
     assert mx.array_equal(made, mx.array([0, 0, initial, initial, initial]).astype(dtype))
 
 
-def test_outputs_that_nobody_writes_are_nothing_to_rely_on(make) -> None:
+def test_outputs_that_nobody_writes_are_nothing_to_rely_on(make: Make) -> None:
     made = elementwise(make("if (i < 2) y[i] = 0;"), np.zeros(4, np.float32))
     assert np.isnan(made).tolist() == [False, False, True, True]
 
 
-def test_arrays_come_back_as_they_went_in(make) -> None:
+def test_arrays_come_back_as_they_went_in(make: Make) -> None:
     kernel = make("y[i] = 2 * x[i];")
     numpy, mlx = np.arange(9, dtype=np.float32), arange(mx.float32, 9)
     assert isinstance(elementwise(kernel, numpy), np.ndarray)
@@ -300,12 +314,12 @@ RECORDS = np.array([(1.5, 2), (3.5, 4)] * 5, [("a", np.float32), ("b", np.int8)]
 
 
 @pytest.mark.parametrize("x", [GRID[::2], GRID.T, GRID[:, ::-1], GRID[1:, 2:4], RECORDS["a"]])
-def test_views_of_numpy(make, x) -> None:
+def test_views_of_numpy(make: Make, x: np.ndarray) -> None:
     kernel = make("y[i] = x[elem_to_loc(int(i), x_shape, x_strides, x_ndim)];", ensure_row_contiguous=False)
     np.testing.assert_array_equal(elementwise(kernel, x), x)
 
 
-def test_an_unsigned_index_into_reversed_memory_is_found(make) -> None:
+def test_an_unsigned_index_into_reversed_memory_is_found(make: Make) -> None:
     kernel = make("y[i] = x[elem_to_loc(i, x_shape, x_strides, x_ndim)];", ensure_row_contiguous=False)
     with pytest.raises(DeviceCrash, match="beyond the end of buffer 0 'x'"):
         elementwise(kernel, GRID[::-1])
@@ -314,7 +328,7 @@ def test_an_unsigned_index_into_reversed_memory_is_found(make) -> None:
 # What goes wrong.
 
 
-def test_errors_of_the_compiler_are_told_in_mlxs_words_at_apples_lines(make) -> None:
+def test_errors_of_the_compiler_are_told_in_mlxs_words_at_apples_lines(make: Make) -> None:
     with pytest.raises(RuntimeError) as caught:
         elementwise(make("y[i] = missing;"), np.zeros(9, np.float32))
     first, second, line, caret = str(caught.value).split("\n")[:4]
@@ -328,26 +342,26 @@ def test_errors_of_the_compiler_are_told_in_mlxs_words_at_apples_lines(make) -> 
     assert (line, caret) == ("y[i] = missing;", "       ^")
 
 
-def test_a_threadgroup_larger_than_the_kernel_allows(make) -> None:
+def test_a_threadgroup_larger_than_the_kernel_allows(make: Make) -> None:
     header = "[[max_total_threads_per_threadgroup(64)]]\n"
     message = r"^Thread group size \(128\) is greater than  the maximum allowed threads per threadgroup \(64\)\.$"
     with pytest.raises(ValueError, match=message):  # before it is cut down to the grid
         elementwise(make("y[i] = x[i];", header=header), np.zeros(9, np.float32), threadgroup=(128, 1, 1))
 
 
-def test_too_much_threadgroup_memory(make) -> None:
+def test_too_much_threadgroup_memory(make: Make) -> None:
     source = "threadgroup float all[9000]; all[i] = x[i]; y[i] = all[i];"
     with pytest.raises(RuntimeError, match=r"^\[metal::Device\] Unable to load kernel custom_kernel_f_float_float\n"):
         elementwise(make(source), np.zeros(9, np.float32))
 
 
-def test_an_access_beyond_a_strided_input_is_found(make) -> None:
+def test_an_access_beyond_a_strided_input_is_found(make: Make) -> None:
     kernel = make("y[i] = x[i + 100000];", ensure_row_contiguous=False)
     with pytest.raises(DeviceCrash, match="beyond the end of buffer 0 'x'"):
         elementwise(kernel, np.zeros((8, 8), np.float32).T)
 
 
-def test_the_source_is_printed_as_mlx_prints_it(make, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_source_is_printed_as_mlx_prints_it(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
     elementwise(make("y[i] = x[i];"), np.zeros(9, np.float32), verbose=True)
     printed = capsys.readouterr().out
     assert printed.startswith("Generated source code for `f`:\n```\n[[kernel]] void custom_kernel_f_float_float(\n")

@@ -1,6 +1,7 @@
 """The source that `metal_kernel` builds is MLX's, byte for byte: asked of MLX's own generator."""
 
 import string
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from metalsci.msl.language.parse import parse
 from metalsci.msl.mlx.lower import lower
 from metalsci.msl.mlx.mlx_names import INPUT_SUFFIXES
 
+Template = Sequence[tuple[str, Any]] | None
+Call = tuple[dict[str, Any], Sequence[Any], Sequence[mx.Dtype], Template]
+
 DTYPES = (
     mx.bool_, mx.uint8, mx.uint16, mx.uint32, mx.uint64, mx.int8, mx.int16, mx.int32, mx.int64,
     mx.float16, mx.bfloat16, mx.float32, mx.complex64,
@@ -36,12 +40,12 @@ TEMPLATE_VALUES = st.booleans() | st.integers(-(2**31), 2**31 - 1) | st.sampled_
 
 
 @st.composite
-def calls(draw):
+def calls(draw: st.DrawFn) -> Call:
     """Draw options of `metal_kernel`, and its inputs, dtypes of outputs and template, of any combination."""
     names = draw(st.lists(NAMES, unique=True, min_size=1, max_size=6))
     at = draw(st.integers(0, len(names) - 1))
     words = [*sorted(BUILT_IN), *(name + suffix for name in names for suffix in INPUT_SUFFIXES)]
-    options = {
+    options: dict[str, Any] = {
         "name": draw(NAMES),
         "input_names": names[:at],
         "output_names": names[at:],
@@ -55,7 +59,9 @@ def calls(draw):
     return options, inputs, outputs, template
 
 
-def of_mlx(options, inputs, outputs, template):
+def of_mlx(
+    options: dict[str, Any], inputs: Sequence[Any], outputs: Sequence[mx.Dtype], template: Template
+) -> tuple[str, str]:
     """Return name and source from MLX's generator, which runs without a GPU while it is traced."""
     found: list[Any] = []
     kernel: Any = mx.fast.metal_kernel(**options)
@@ -73,7 +79,9 @@ def of_mlx(options, inputs, outputs, template):
     return tuple(found[0][:2])
 
 
-def of_ours(options, inputs, outputs, template):
+def of_ours(
+    options: dict[str, Any], inputs: Sequence[Any], outputs: Sequence[mx.Dtype], template: Template
+) -> tuple[str, str]:
     writer = KernelWriter(
         options["name"],
         tuple(options["input_names"]),
@@ -93,12 +101,12 @@ def of_ours(options, inputs, outputs, template):
 
 @given(calls())
 @settings(max_examples=400, deadline=None)
-def test_any_signature(call) -> None:
+def test_any_signature(call: Call) -> None:
     assert of_ours(*call) == of_mlx(*call)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_whole_files_as_they_are_lowered(path) -> None:
+def test_whole_files_as_they_are_lowered(path: Path) -> None:
     """The test device runs our text of it, a Mac MLX's."""
     for kernel in lower(parse(path.read_text())).values():
         options = {
@@ -121,7 +129,7 @@ def test_numpys_arrays_become_the_type_that_mlx_makes_of_them(name: str) -> None
     assert of_ours(*call) == of_mlx(*call)
 
 
-def raised(act):
+def raised(act: Callable[[], object]) -> tuple[type[BaseException], str]:
     with pytest.raises((ValueError, TypeError)) as caught:
         act()
     return caught.type, str(caught.value)
@@ -136,7 +144,7 @@ def raised(act):
         {"compile_options": {"fast": "yes"}},
     ],
 )
-def test_options_are_refused_in_mlxs_words(options) -> None:
+def test_options_are_refused_in_mlxs_words(options: dict[str, Any]) -> None:
     given = {"name": "f", "input_names": [], "output_names": ["y"], "source": "", **options}
     assert raised(lambda: metal_kernel(**given)) == raised(lambda: mx.fast.metal_kernel(**given))
 
@@ -155,7 +163,7 @@ def test_options_are_refused_in_mlxs_words(options) -> None:
         {"template": [("T", np.int32(1))]},
     ],
 )
-def test_calls_are_refused_in_mlxs_words(call) -> None:
+def test_calls_are_refused_in_mlxs_words(call: dict[str, Any]) -> None:
     options: dict[str, Any] = {"name": "f", "input_names": ["x"], "output_names": ["y"], "source": "y[0] = x[0];"}
     plain = {"inputs": [mx.zeros(3)], "output_shapes": [(1,)], "output_dtypes": [mx.float32]}
     given = {**plain, "grid": (1, 1, 1), "threadgroup": (1, 1, 1), **call}

@@ -1,11 +1,14 @@
 """A candidate is read once and travels as a unit: by the rules, the compiler and the sanitizer."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
 from metalsci.cpu_metal import CompileError, Device, Dispatch
 from metalsci.msl.language import parse as parsing
-from metalsci.msl.language.parse import parse
+from metalsci.msl.language.parse import Unit, parse
 from metalsci.msl.rules import metal_rules
 
 SOURCE = """#include <metal_stdlib>
@@ -15,12 +18,12 @@ kernel void twice(device float *x [[buffer(0)]], uint i [[thread_position_in_gri
 
 
 @pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch):
+def counted(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Count how often a text was parsed, and how often the rules were checked."""
     calls = {"parse": 0, "rules": 0}
 
-    def counting(name, function):
-        def call(*arguments):
+    def counting(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
             calls[name] += 1
             return function(*arguments)
 
@@ -32,7 +35,9 @@ def counted(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize(("source", "parses"), [(SOURCE, 1), (parse(SOURCE), 0)], ids=["text", "unit"])
-def test_a_source_is_parsed_at_most_once_checked_or_not(device: Device, counted, source, parses: int) -> None:
+def test_a_source_is_parsed_at_most_once_checked_or_not(
+    device: Device, counted: dict[str, int], source: str | Unit, parses: int
+) -> None:
     kernel = device.compile(source, interface=parse(SOURCE).kernels).kernels["twice"]
     x = device.buffer(np.ones(64, np.float32))
     device.run([Dispatch(kernel, {0: x}, (64,), (64,))])

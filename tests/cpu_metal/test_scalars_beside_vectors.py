@@ -1,9 +1,11 @@
 """`half4 * 0.5f`: the scalar becomes one of the vector's element type, wherever it stands."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 
-from metalsci.cpu_metal import CompileError, Device, Dispatch
+from metalsci.cpu_metal import CompileError, Device, Dispatch, Kernel
 
 HEADER = "#include <metal_stdlib>\nusing namespace metal;\n"
 KERNELS = """
@@ -34,11 +36,11 @@ kernel void packed(device packed_float3 *p [[buffer(0)]], constant packed_half3 
 
 
 @pytest.fixture(scope="module")
-def kernels(device: Device):
+def kernels(device: Device) -> Mapping[str, Kernel]:
     return device.compile(HEADER + KERNELS).kernels
 
 
-def test_halves(device: Device, kernels) -> None:
+def test_halves(device: Device, kernels: Mapping[str, Kernel]) -> None:
     h = np.linspace(-4, 4, 32).astype(np.float16).reshape(8, 4)
     a = np.linspace(-2, 2, 8).astype(np.float16)
     bound = device.buffer(h), device.buffer(a)
@@ -49,7 +51,7 @@ def test_halves(device: Device, kernels) -> None:
     np.testing.assert_allclose(bound[1].array, f * 6 + (f - 1.5) * 3.5, rtol=1e-3, atol=1e-3)
 
 
-def test_bytes(device: Device, kernels) -> None:
+def test_bytes(device: Device, kernels: Mapping[str, Kernel]) -> None:
     u, c = np.arange(32, dtype=np.uint8).reshape(8, 4) * 8, np.arange(-8, 8, dtype=np.int8).reshape(8, 2) * 8
     bound = device.buffer(u), device.buffer(c)
     device.run([Dispatch(kernels["bytes"], dict(enumerate(bound)), (8,), (8,))])
@@ -60,7 +62,7 @@ def test_bytes(device: Device, kernels) -> None:
     np.testing.assert_array_equal(bound[1].array, want)
 
 
-def test_elements_of_packed_vectors_are_assigned(device: Device, kernels) -> None:
+def test_elements_of_packed_vectors_are_assigned(device: Device, kernels: Mapping[str, Kernel]) -> None:
     p = np.arange(12, dtype=np.float32).reshape(4, 3)
     bound = device.buffer(p), np.array([1, 0.5, 2], np.float16)
     device.run([Dispatch(kernels["packed"], dict(enumerate(bound)), (4,), (4,))])

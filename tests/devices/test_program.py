@@ -1,8 +1,10 @@
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pytest
 
 from metalsci.devices.buffer_plan import lay_out
-from metalsci.devices.program import Program, Symbol, fit_threadgroup, trace
+from metalsci.devices.program import Host, Kernels, Program, Symbol, fit_threadgroup, trace
 from metalsci.msl.language.parse import parse
 
 STEP = """
@@ -13,7 +15,7 @@ kernel void step(device const float *u_in, device float *u_out, constant uint &N
 
 
 def chain(steps: int, elements: int = 8) -> Program:
-    def host(inputs, kernels):
+    def host(inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
         u = inputs["u"]
         for _ in range(steps):
             (u,) = kernels.step(
@@ -43,7 +45,7 @@ def test_host_code_becomes_calls_with_typed_scalars() -> None:
         (lambda i, k: k.step(8, 8, threads=(1, 1, 1), threadgroup=(1, 1, 1), outputs=[((8,), "f4")]), "u_in"),
     ],
 )
-def test_host_code_that_does_not_fit_the_signature_is_refused(host, message: str) -> None:
+def test_host_code_that_does_not_fit_the_signature_is_refused(host: Host, message: str) -> None:
     with pytest.raises((TypeError, AttributeError), match=message):
         trace(host, {"u": np.zeros(8, np.float32)}, parse(STEP).kernels)
 
@@ -66,8 +68,8 @@ def test_no_call_writes_what_it_reads_and_inputs_stay(steps: int) -> None:
 
 
 def test_a_result_is_kept_while_later_calls_reuse_buffers() -> None:
-    def host(inputs, kernels):
-        def step(u):
+    def host(inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
+        def step(u: Symbol) -> Symbol:
             return kernels.step(u, 8, threads=(8, 1, 1), threadgroup=(4, 1, 1), outputs=[(u.shape, u.dtype)])[0]
 
         early = step(inputs["u"])

@@ -3,11 +3,13 @@
 import json
 import threading
 import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 import psutil
 import pytest
+from composing import Compose
 from hydra.utils import instantiate
 
 from metalsci.evaluation.evaluator import Evaluator, Repeats
@@ -23,7 +25,7 @@ SMALL = ("task=heat2d", "task.sizes=[{NX: 40, NY: 24, steps: 6},{NX: 33, NY: 17,
 
 
 @pytest.fixture(scope="module")
-def evaluator(composed):
+def evaluator(composed: Compose) -> Iterator[Evaluator]:
     cfg = composed(*SMALL, "device.ceilings.bandwidth=10", "device.ceilings.fp32=100")
     problem = instantiate(cfg.task)
     device = instantiate(cfg.device)
@@ -33,18 +35,19 @@ def evaluator(composed):
 
 
 @pytest.fixture(scope="module")
-def seed(evaluator):
+def seed(evaluator: Evaluator) -> str:
     return evaluator.task.seed_kernel
 
 
 STORE = "    u_out[c] = u + alpha * (u_in[c - 1] + u_in[c + 1] + u_in[c - NX] + u_in[c + NX] - 4.0f * u);"
 
 
-def test_the_seed_kernel_is_right_and_scored_at_every_size(evaluator, seed) -> None:
+def test_the_seed_kernel_is_right_and_scored_at_every_size(evaluator: Evaluator, seed: str) -> None:
     evaluation = evaluator.evaluate(seed)
     assert evaluation.outcome is Outcome.SCORED
     assert [s.label for s in evaluation.sizes] == ["40×24·6", "33×17·5"]
     for size in evaluation.sizes:
+        assert size.error is not None and size.timing is not None and size.roofline is not None
         assert size.error < 1
         assert len(size.timing.seconds) == 3
         assert size.roofline.achieved == pytest.approx(size.roofline.fraction * 10)
@@ -52,7 +55,7 @@ def test_the_seed_kernel_is_right_and_scored_at_every_size(evaluator, seed) -> N
     assert {"compile", "kernels"} <= set(evaluation.phases)
 
 
-def test_the_device_says_how_a_kernel_executes(evaluator, seed) -> None:
+def test_the_device_says_how_a_kernel_executes(evaluator: Evaluator, seed: str) -> None:
     assert "vector lanes along x" in evaluator.evaluate(seed).remarks[0]
     barrier = "threadgroup_barrier(mem_flags::mem_none);"
     apart = seed.replace(STORE, f"    if (u_in[c] > 1e30f) {barrier} {barrier}\n" + STORE)
@@ -83,7 +86,7 @@ def test_the_device_says_how_a_kernel_executes(evaluator, seed) -> None:
     ids=["name", "syntax", "kernel name", "type", "physics", "stale", "wild", "threadgroup memory", "endless"],
 )
 def test_a_bad_candidate_is_an_outcome_with_a_message(
-    evaluator, seed, old, new, outcome: Outcome, message: str
+    evaluator: Evaluator, seed: str, old: str, new: str, outcome: Outcome, message: str
 ) -> None:
     assert old in seed
     evaluation = evaluator.evaluate(seed.replace(old, new))
@@ -93,14 +96,14 @@ def test_a_bad_candidate_is_an_outcome_with_a_message(
     assert evaluator.evaluate(seed).outcome is Outcome.SCORED
 
 
-def test_compile_diagnostics_point_into_the_candidate(evaluator, seed) -> None:
+def test_compile_diagnostics_point_into_the_candidate(evaluator: Evaluator, seed: str) -> None:
     broken = seed.replace("4.0f * u)", "4.0f * v)")
     (diagnostic,) = evaluator.evaluate(broken).diagnostics
     line = broken.splitlines()[diagnostic.line - 1]
     assert line[diagnostic.column - 1 :].startswith("v)")
 
 
-def test_an_endless_loop_costs_its_limit_and_its_process(evaluator, seed) -> None:
+def test_an_endless_loop_costs_its_limit_and_its_process(evaluator: Evaluator, seed: str) -> None:
     evaluator.evaluate(seed)
     endless = seed.replace(STORE, "    for (;;) { if (u_in[c] > 1e9f) break; }\n" + STORE)
     me = psutil.Process()
@@ -123,7 +126,7 @@ def test_an_endless_loop_costs_its_limit_and_its_process(evaluator, seed) -> Non
     assert not psutil.wait_procs(watched, timeout=5)[1]
 
 
-def test_a_kernel_that_is_right_only_at_some_sizes_is_wrong(evaluator, seed) -> None:
+def test_a_kernel_that_is_right_only_at_some_sizes_is_wrong(evaluator: Evaluator, seed: str) -> None:
     fits = seed.replace(STORE, "    if (NX != 40) { u_out[c] = u; return; }\n" + STORE)
     evaluation = evaluator.evaluate(fits)
     assert evaluation.outcome is Outcome.WRONG
@@ -131,12 +134,12 @@ def test_a_kernel_that_is_right_only_at_some_sizes_is_wrong(evaluator, seed) -> 
     assert evaluation.sizes[1].label in evaluation.message
 
 
-def test_a_cap_on_the_threadgroup_shrinks_the_dispatch(evaluator, seed) -> None:
+def test_a_cap_on_the_threadgroup_shrinks_the_dispatch(evaluator: Evaluator, seed: str) -> None:
     capped = seed.replace("kernel void", "[[max_total_threads_per_threadgroup(64)]] kernel void")
     assert evaluator.evaluate(capped).outcome is Outcome.SCORED
 
 
-def test_a_kernel_that_is_right_only_at_first_is_wrong(composed) -> None:
+def test_a_kernel_that_is_right_only_at_first_is_wrong(composed: Compose) -> None:
     """It tells by what its output still holds whether it is being verified."""
     cfg = composed("task=saxpy", "task.sizes=[{N: 5000}]", "device.ceilings.bandwidth=10", "device.ceilings.fp32=10")
     problem, device = instantiate(cfg.task), instantiate(cfg.device)
@@ -153,7 +156,7 @@ def test_a_kernel_that_is_right_only_at_first_is_wrong(composed) -> None:
     device.close()
 
 
-def test_an_evaluation_survives_json(evaluator, seed) -> None:
+def test_an_evaluation_survives_json(evaluator: Evaluator, seed: str) -> None:
     for source in (seed, seed.replace("alpha *", "2.0f * alpha *"), "kernel void x("):
         evaluation = evaluator.evaluate(source)
         text = msgspec.json.encode(evaluation)
@@ -162,7 +165,7 @@ def test_an_evaluation_survives_json(evaluator, seed) -> None:
         json.loads(text)
 
 
-def test_a_duel_compares_neighbours_in_time(evaluator, seed) -> None:
+def test_a_duel_compares_neighbours_in_time(evaluator: Evaluator, seed: str) -> None:
     work = (
         "    float s = 0; for (uint k = 0; k < 2000u + NX; ++k) s += sin(u_in[c] + float(k)); if (s > 1e30f) return;\n"
     )
@@ -176,7 +179,7 @@ def test_a_duel_compares_neighbours_in_time(evaluator, seed) -> None:
 
 
 def test_a_slow_kernel_runs_less_often() -> None:
-    def rounds(repeats):
+    def rounds(repeats: Repeats) -> list[bool]:
         rounds = []
         for timed in repeats.rounds():
             time.sleep(0.01)
@@ -188,14 +191,14 @@ def test_a_slow_kernel_runs_less_often() -> None:
     assert rounds(Repeats(1, 2, 0.0)) == [True] * 2
 
 
-def test_a_duel_with_a_wrong_challenger_has_no_speedup(evaluator, seed) -> None:
+def test_a_duel_with_a_wrong_challenger_has_no_speedup(evaluator: Evaluator, seed: str) -> None:
     duels = confirm(evaluator, seed, seed.replace("alpha *", "0.5f * alpha *"))
     assert [d.challenger.outcome for d in duels] == [Outcome.WRONG, Outcome.WRONG]
     assert speedup_of(duels) == 0
 
 
 def test_the_score_is_a_geometric_mean_and_zero_if_any_size_fails() -> None:
-    def result(fraction, outcome=Outcome.SCORED):
+    def result(fraction: float, outcome: Outcome = Outcome.SCORED) -> SizeResult:
         return SizeResult("n", outcome, timing=Timing((1.0,)), roofline=Roofline(fraction, 1.0, "GB/s"))
 
     assert score([result(0.1), result(0.4)]) == pytest.approx(0.2)
@@ -204,12 +207,12 @@ def test_the_score_is_a_geometric_mean_and_zero_if_any_size_fails() -> None:
 
 
 @pytest.fixture
-def bench(composed, tmp_path: Path):
+def bench(composed: Compose, tmp_path: Path) -> Iterator[Callable[[str, Mapping[str, int], int], int]]:
     """Return a bench of a task at a small size, and the number of references it computed; all of them are kept."""
     cfg = composed("device.ceilings.bandwidth=10", "device.ceilings.fp32=10")
     device = instantiate(cfg.device)
 
-    def make(name, extents, inputs_seed):
+    def make(name: str, extents: Mapping[str, int], inputs_seed: int) -> int:
         task = instantiate(composed(f"task={name}").task).task
         references = References(tmp_path, worth=0.0)
         before = len(list(tmp_path.iterdir()))
@@ -227,13 +230,13 @@ def bench(composed, tmp_path: Path):
 SMALL_GRID = {"NX": 40, "NY": 24, "steps": 3}
 
 
-def test_another_inputs_seed_is_another_problem(bench) -> None:
+def test_another_inputs_seed_is_another_problem(bench: Callable[[str, Mapping[str, int], int], int]) -> None:
     assert bench("heat2d", SMALL_GRID, 1) == 3  # the benchmark's inputs, and two probes
     assert bench("heat2d", SMALL_GRID, 1) == 0
     assert bench("heat2d", SMALL_GRID, 2) == 3
 
 
-def test_no_inputs_are_those_of_every_run(bench) -> None:
+def test_no_inputs_are_those_of_every_run(bench: Callable[[str, Mapping[str, int], int], int]) -> None:
     """Compare draws: lbm starts from a bump in the middle, which is moved a little."""
     assert bench("lbm", SMALL_GRID, 1) == 3
     assert bench("lbm", SMALL_GRID, 2) == 3

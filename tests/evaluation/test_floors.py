@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from composing import Compose
 from hydra.utils import instantiate
 
 from metalsci.devices.ceilings import Ceilings, Level
@@ -30,7 +31,9 @@ SHEET = Ceilings(100.0, 3600.0, "data sheet")
         (replace(MEASURED, given=True), Bound.FP32, 1.0, 9e9, False),
     ],
 )
-def test_more_than_the_machine_has(ceilings, bound: Bound, reachable: float, achieved: float, suspect: bool) -> None:
+def test_more_than_the_machine_has(
+    ceilings: Ceilings, bound: Bound, reachable: float, achieved: float, suspect: bool
+) -> None:
     work = Work(1e9, bound, needed=1e9 / reachable)
     told = beyond_the_machine(Roofline(achieved, 1.0, bound.unit, reachable), work, ceilings)
     assert bool(told) == suspect
@@ -47,7 +50,7 @@ def test_faster_than_an_empty_kernel_once_it_was_measured_again() -> None:
     assert "a kernel that does nothing" in below_launch([1e-6], floor, lambda: 3e-6)
 
 
-def test_the_outcome_is_suspect_and_scores_nothing(composed) -> None:
+def test_the_outcome_is_suspect_and_scores_nothing(composed: Compose) -> None:
     overrides = ("task=saxpy", "task.sizes=[{N: 20000}]", "device=cpu", "device.ceilings.bandwidth=10")
     cfg = composed(*overrides, "device.ceilings.fp32=100")
     problem, device = instantiate(cfg.task), instantiate(cfg.device)

@@ -1,14 +1,19 @@
 """A kernel that is right by luck does not win, and one that fails is told why."""
 
+from collections.abc import Iterator
+
 import pytest
+from composing import Compose
 from hydra.utils import instantiate
 
 from metalsci.devices.cpu.cpu_sanitizer import CpuSanitizer, Findings
+from metalsci.devices.program import Program
 from metalsci.evaluation.evaluator import Evaluator, Repeats
 from metalsci.evaluation.results import Outcome
 from metalsci.evaluation.sanitizer_policy import Sanitized, judged
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.msl.diagnostics import Finding
+from metalsci.msl.language.parse import Unit
 from metalsci.search.prompting.feedback import describe
 
 STORE = "    u_out[c] = u + alpha * (u_in[c - 1] + u_in[c + 1] + u_in[c - NX] + u_in[c + NX] - 4.0f * u);"
@@ -16,8 +21,11 @@ STORE = "    u_out[c] = u + alpha * (u_in[c - 1] + u_in[c + 1] + u_in[c - NX] + 
 LUCKY = "    if (c + 1 < NX * NY - NX && i < NX - 2) u_out[c + 1] = u;\n" + STORE
 
 
+Parts = tuple[Evaluator, CpuSanitizer, str]  # with the seed kernel
+
+
 @pytest.fixture(scope="module")
-def parts(composed):
+def parts(composed: Compose) -> Iterator[Parts]:
     cfg = composed(
         "task=heat2d", "task.sizes=[{NX: 40, NY: 24, steps: 6},{NX: 33, NY: 17, steps: 5}]", "device.threads=1",
         "device.ceilings.bandwidth=10", "device.ceilings.fp32=100",
@@ -29,7 +37,7 @@ def parts(composed):
     device.close()
 
 
-def test_the_seed_kernel_has_no_findings(parts) -> None:
+def test_the_seed_kernel_has_no_findings(parts: Parts) -> None:
     evaluator, sanitizer, seed = parts
     evaluation = Sanitized(evaluator, sanitizer).evaluate(seed)
     assert evaluation.outcome is Outcome.SCORED
@@ -37,7 +45,7 @@ def test_the_seed_kernel_has_no_findings(parts) -> None:
     assert evaluation.phases["sanitizer"] > 0
 
 
-def test_a_data_race_whose_results_are_right_is_wrong(parts) -> None:
+def test_a_data_race_whose_results_are_right_is_wrong(parts: Parts) -> None:
     evaluator, sanitizer, seed = parts
     # One worker in lanes of one: thread after thread.
     racy = seed.replace(
@@ -52,7 +60,7 @@ def test_a_data_race_whose_results_are_right_is_wrong(parts) -> None:
     assert "right by luck" in evaluation.message
 
 
-def test_an_access_beyond_a_buffer_is_told_with_its_line(parts) -> None:
+def test_an_access_beyond_a_buffer_is_told_with_its_line(parts: Parts) -> None:
     evaluator, sanitizer, seed = parts
     beyond = seed.replace(STORE, STORE.replace("u_in[c + NX]", "u_in[c + 2 * NX]"))
     evaluation = Sanitized(evaluator, sanitizer).evaluate(beyond)
@@ -64,7 +72,7 @@ def test_an_access_beyond_a_buffer_is_told_with_its_line(parts) -> None:
 
 
 def test_a_candidate_that_does_not_win_is_looked_at_on_small_problems_alone(
-    parts, monkeypatch: pytest.MonkeyPatch
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evaluator, sanitizer, seed = parts
     sanitized = Sanitized(evaluator, sanitizer)
@@ -78,7 +86,7 @@ def test_a_candidate_that_does_not_win_is_looked_at_on_small_problems_alone(
     assert sampled == []
 
 
-def test_an_early_return_before_a_barrier_is_wrong_although_it_does_not_win(parts) -> None:
+def test_an_early_return_before_a_barrier_is_wrong_although_it_does_not_win(parts: Parts) -> None:
     evaluator, sanitizer, seed = parts
     sanitized = Sanitized(evaluator, sanitizer)
     sanitized.evaluate(seed)
@@ -88,7 +96,7 @@ def test_an_early_return_before_a_barrier_is_wrong_although_it_does_not_win(part
     assert "barrier in divergent control flow" in evaluation.message
 
 
-def test_a_finding_condemns_the_sizes_at_which_it_holds(parts) -> None:
+def test_a_finding_condemns_the_sizes_at_which_it_holds(parts: Parts) -> None:
     evaluator, _, seed = parts
     right = evaluator.evaluate(seed)
     race = Finding("a race", "data race", 3, undefined=True)
@@ -99,7 +107,7 @@ def test_a_finding_condemns_the_sizes_at_which_it_holds(parts) -> None:
     assert unfinished.outcome is Outcome.SUSPECT
 
 
-def test_groups_that_wait_for_one_another_are_not_acquitted(parts) -> None:
+def test_groups_that_wait_for_one_another_are_not_acquitted(parts: Parts) -> None:
     """On one worker, in the order of groups, the first has always been there before the others."""
     evaluator, sanitizer, seed = parts
     waits = """    device atomic_uint *seen = (device atomic_uint *)u_out;
@@ -110,11 +118,11 @@ def test_groups_that_wait_for_one_another_are_not_acquitted(parts) -> None:
     assert not evaluation.outcome.correct
 
 
-def test_a_build_that_fails_says_so_and_ends_nothing(parts) -> None:
+def test_a_build_that_fails_says_so_and_ends_nothing(parts: Parts) -> None:
     evaluator, _, seed = parts
 
     class Broken:
-        def check(self, source, program):
+        def check(self, source: str | Unit, program: Program) -> Findings:
             return Findings(failed="no such file")
 
         sample = check

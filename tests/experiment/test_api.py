@@ -3,6 +3,7 @@
 import doctest
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,7 @@ def test_a_kernel_that_does_not_compile_is_a_result_of_a_comparison() -> None:
         (lambda: metalsci.compare("saxpy", [SEED]), "needs two kernels or more, got 1"),
     ],
 )
-def test_a_wrong_argument_is_one_sentence(call, said: str) -> None:
+def test_a_wrong_argument_is_one_sentence(call: Callable[[], object], said: str) -> None:
     with pytest.raises(ConfigError, match=said.replace(".", r"\.")):
         call()
 

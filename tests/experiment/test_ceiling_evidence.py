@@ -17,11 +17,11 @@ TIMING = Timing((1.0, 1.0, 1.0, 1.25))
 ROOF = Roofline(100.0, 50.0, "GB/s", footprint=1 << 20)
 
 
-def gate(verdict):
+def gate(verdict: Verdict) -> GateResult:
     return GateResult(verdict, "1×1", Contender(Outcome.SCORED), Contender(Outcome.SCORED))
 
 
-def found(verdict, task="lbm", roof=ROOF, outcome=Outcome.SCORED):
+def found(verdict: Verdict, task: str = "lbm", roof: Roofline = ROOF, outcome: Outcome = Outcome.SCORED) -> list[str]:
     seed = Evaluation(Outcome.SCORED, sizes=(SizeResult("a", outcome, timing=TIMING, roofline=roof),))
     side = Contender(outcome, timing=TIMING, roofline=roof)
     return [each.kernel for each in evidence(task, seed, [Duel("a", side, side, 1.0)], gate(verdict))]
@@ -31,18 +31,18 @@ SEED = "lbm's seed kernel, a"
 
 
 @pytest.mark.parametrize("verdict", Verdict)
-def test_a_winner_counts_only_if_the_gate_found_it_right_and_sound(verdict):
+def test_a_winner_counts_only_if_the_gate_found_it_right_and_sound(verdict: Verdict) -> None:
     right = verdict in (Verdict.GENERALIZES, Verdict.TIED, Verdict.REGRESSES)
     assert found(verdict) == [SEED, SEED, *["a winner of lbm, a"] * right]
 
 
-def test_nobody_else_counts():
+def test_nobody_else_counts() -> None:
     assert found(Verdict.GENERALIZES, task="my_own") == []
     assert found(Verdict.GENERALIZES, roof=Roofline(100.0, 50.0, "GFLOP/s")) == []
     assert found(Verdict.GENERALIZES, outcome=Outcome.SUSPECT) == []
 
 
-def test_the_rate_is_one_that_slow_runs_reach_too_of_bytes_that_have_to_move():
+def test_the_rate_is_one_that_slow_runs_reach_too_of_bytes_that_have_to_move() -> None:
     seed = Evaluation(Outcome.SCORED, sizes=(SizeResult("a", Outcome.SCORED, timing=TIMING, roofline=ROOF),))
     (one,) = evidence("lbm", seed, [], gate(Verdict.TIED))
     assert one.bandwidth == pytest.approx(100.0 / TIMING.quartiles[1])

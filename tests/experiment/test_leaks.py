@@ -10,19 +10,23 @@ import pickle
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from composing import Compose
 from hydra.utils import instantiate
 
 from metalsci.experiment.certificate import Held, look
 from metalsci.experiment.search_run import run_experiment
 from metalsci.files.locations import cache
 from metalsci.gate.__main__ import main
+from metalsci.search.archive import Archive
 from metalsci.task.input_seeds import held_out
-from metalsci.tracking.protocol import Observer
+from metalsci.tracking.protocol import Observer, RunInfo
+from metalsci.tracking.summary import Summary
 
 HELD_OUT, SEED = 17389, 3
 SETTINGS = (
@@ -42,14 +46,14 @@ class Snapshot(Observer):
         self._folder: Any = None
         self._archive: Any = None
 
-    def start(self, info) -> str:
+    def start(self, info: RunInfo) -> str:
         self._folder = info.folder
         return ""
 
-    def entry(self, archive) -> None:
+    def entry(self, archive: Archive) -> None:
         self._archive = archive
 
-    def step(self, text) -> None:
+    def step(self, text: str) -> None:
         if text != "held-out gate":
             return
         files = [*self._folder.rglob("*"), *cache().rglob("*")]
@@ -58,8 +62,11 @@ class Snapshot(Observer):
         Snapshot.seen["the archive"] = pickle.dumps(list(self._archive.entries))
 
 
+RunAndWhatItSaw = tuple[Path, Summary, dict[str, bytes], Path]  # with the run's cache
+
+
 @pytest.fixture(scope="module")
-def finished(composed, tmp_path_factory: pytest.TempPathFactory):
+def finished(composed: Compose, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunAndWhatItSaw]:
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("METALSCI_PACKAGES", "test_leaks")
@@ -68,7 +75,7 @@ def finished(composed, tmp_path_factory: pytest.TempPathFactory):
         yield folder, summary, dict(sys.modules["test_leaks"].Snapshot.seen), Path(os.environ["METALSCI_CACHE"])
 
 
-def traces(composed):
+def traces(composed: Compose) -> dict[str, bytes]:
     """Say what must not be found, by name: the extent as text and number, pieces of inputs and of the reference."""
     problem = instantiate(composed(*SETTINGS[:3]).task)
     inputs = problem.task.inputs(problem.heldout, held_out(SEED))
@@ -83,7 +90,7 @@ def traces(composed):
     return found
 
 
-def test_nothing_of_the_held_out_size_is_there_before_the_gate(finished, composed) -> None:
+def test_nothing_of_the_held_out_size_is_there_before_the_gate(finished: RunAndWhatItSaw, composed: Compose) -> None:
     _, _, seen, _ = finished
     assert any(name.endswith("_prompt.md") for name in seen) and any(name.endswith("journal.jsonl") for name in seen)
     headers = {
@@ -94,7 +101,7 @@ def test_nothing_of_the_held_out_size_is_there_before_the_gate(finished, compose
         assert found == [], trace
 
 
-def test_the_search_would_find_what_is_there(finished, composed) -> None:
+def test_the_search_would_find_what_is_there(finished: RunAndWhatItSaw, composed: Compose) -> None:
     """The traces are those of the gate's problem: after the gate they are there."""
     folder, _, _, _ = finished
     assert str(HELD_OUT) in (folder / "gate.json").read_text()
@@ -103,12 +110,12 @@ def test_the_search_would_find_what_is_there(finished, composed) -> None:
     assert re.search(traces(composed)["x at 0"], scored["x"].tobytes())
 
 
-def test_the_folder_of_the_run_holds(finished) -> None:
+def test_the_folder_of_the_run_holds(finished: RunAndWhatItSaw) -> None:
     folder, _, _, _ = finished
     assert [claim.held for claim in look(folder)] == [Held.HELD]
 
 
-def test_the_gate_studies_the_run_and_leaves_its_seal(finished) -> None:
+def test_the_gate_studies_the_run_and_leaves_its_seal(finished: RunAndWhatItSaw) -> None:
     folder, summary, _, place = finished
     environment = {**os.environ, "METALSCI_PACKAGES": "test_leaks", "METALSCI_CACHE": str(place)}
     command = [sys.executable, "-m", "metalsci.gate", f"run={folder}", "--rounds", "3"]

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -38,7 +39,7 @@ def serve(folder: Path, talk: Callable[[Client], Awaitable[None]], *settings: st
     return sessions
 
 
-async def call(client: Client, tool: str, /, **arguments) -> tuple[str, bool]:
+async def call(client: Client, tool: str, /, **arguments: Any) -> tuple[str, bool]:
     result = await client.call_tool(tool, arguments)
     texts = [block.text for block in result.content if block.type == "text"]
     return "\n".join(texts), bool(result.is_error)
@@ -48,7 +49,7 @@ def test_an_agent_drives_a_run_and_sees_nothing_held_out(tmp_path: Path) -> None
     heard: list[str] = []
 
     async def talk(client: Client) -> None:
-        async def ask(tool: str, /, **arguments) -> tuple[str, bool]:
+        async def ask(tool: str, /, **arguments: Any) -> tuple[str, bool]:
             text, is_error = await call(client, tool, **arguments)
             heard.append(text)
             return text, is_error

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from composing import Compose
 
 import metalsci
 from metalsci.devices.cpu.cpu_device import CpuDevice
@@ -15,7 +16,7 @@ from metalsci.experiment.scored_by import ScoredBy
 from metalsci.experiment.scoring import forecaster_of, on_the_predicted_gpu, promotion_by
 
 
-def test_predicted_times_come_from_the_virtual_gpu(composed) -> None:
+def test_predicted_times_come_from_the_virtual_gpu(composed: Compose) -> None:
     cfg = on_the_predicted_gpu(composed("score=predicted", "chip=M2 Max", "device=cpu", "device.threads=1"))
     device = make(cfg, "device")
     assert isinstance(device, VirtualDevice) and "M2 Max" in device.name
@@ -23,7 +24,7 @@ def test_predicted_times_come_from_the_virtual_gpu(composed) -> None:
     device.close()
 
 
-def test_a_device_that_cannot_be_counted_has_no_predicted_score(composed) -> None:
+def test_a_device_that_cannot_be_counted_has_no_predicted_score(composed: Compose) -> None:
     with pytest.raises(ConfigError, match="score=predicted counts what cpu_metal executes"):
         on_the_predicted_gpu(composed("score=predicted", "device=apple"))
 
@@ -32,7 +33,7 @@ def test_a_device_that_cannot_be_counted_has_no_predicted_score(composed) -> Non
     ("score", "profile", "predicts"),
     [("measured", "false", False), ("measured", "true", True), ("both", "false", True)],
 )
-def test_nothing_is_counted_for_nobody(composed, score: str, profile: str, predicts: bool) -> None:
+def test_nothing_is_counted_for_nobody(composed: Compose, score: str, profile: str, predicts: bool) -> None:
     cfg = composed(f"score={score}", f"prompt.profile={profile}", "device=cpu", "device.threads=1")
     device = CpuDevice(threads=1)
     assert (forecaster_of(cfg, device) is not None) is predicts

@@ -16,7 +16,7 @@ from metalsci.search.hash_chain import first_broken, last_link, linked
 KERNEL = "kernel void step(device float *x, uint i [[thread_position_in_grid]]) {{ x[i] = {}.0f; }}\n"
 
 
-def honest(folder, number):
+def honest(folder: Path, number: int) -> Path:
     """Make a small folder of a run that has ended."""
     chance = random.Random(number)
     folder.mkdir()
@@ -40,7 +40,7 @@ def honest(folder, number):
     return folder
 
 
-def tamper(folder, number) -> None:
+def tamper(folder: Path, number: int) -> None:
     """Change one file, and in every second folder write a new seal as well."""
     chance = random.Random(number)
     kind = number % 5

@@ -3,8 +3,10 @@
 import dataclasses
 import inspect
 import sys
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra.utils import get_object
@@ -14,7 +16,7 @@ from metalsci.experiment.signature_schemas import documents, schema_of
 from metalsci.files.locations import data
 
 
-def _targets(node):
+def _targets(node: object) -> Iterator[str]:
     if isinstance(node, dict):
         if "_target_" in node:
             yield node["_target_"]
@@ -33,18 +35,20 @@ TARGETS = sorted(
 ONLY_IN_PYTHON = {"catalogue", "command"}  # objects and paths that no yaml can say
 
 
-def _fields(target):
+def _fields(target: str) -> dict[str, dataclasses.Field[Any]]:
     schema = schema_of(target)
     assert schema
     return {field.name: field for field in dataclasses.fields(schema)}
 
 
-def _default(field):
-    made = field.default if field.default is not dataclasses.MISSING else field.default_factory()
+def _default(field: dataclasses.Field[Any]) -> Any:
+    made = field.default
+    if field.default_factory is not dataclasses.MISSING:
+        made = field.default_factory()
     return OmegaConf.to_container(OmegaConf.structured(made)) if dataclasses.is_dataclass(made) else made
 
 
-def _wanted(target, name, default):
+def _wanted(target: str, name: str, default: object) -> Any:
     """Return the default as Python makes it: a dataclass's signature shows only that it has a factory."""
     made = get_object(target)
     if not dataclasses.is_dataclass(made):
@@ -54,7 +58,7 @@ def _wanted(target, name, default):
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_an_option_takes_what_its_class_takes_with_the_same_defaults(target) -> None:
+def test_an_option_takes_what_its_class_takes_with_the_same_defaults(target: str) -> None:
     signature = inspect.signature(get_object(target)).parameters.items()
     # Python gives what inherits from a protocol, and has no __init__, one that takes anything.
     parameters = {name: parameter for name, parameter in signature if name not in ("args", "kwargs")}
@@ -75,7 +79,7 @@ def test_an_option_takes_what_its_class_takes_with_the_same_defaults(target) -> 
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_every_setting_is_explained(target) -> None:
+def test_every_setting_is_explained(target: str) -> None:
     signature = documents(target)
     assert signature and signature.summary
     assert not [parameter.name for parameter in signature.parameters if not parameter.doc]

@@ -12,6 +12,7 @@ import shlex
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,12 +105,12 @@ class Service(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def log_message(self, *_) -> None:
+    def log_message(self, *_: object) -> None:
         pass
 
 
 @pytest.fixture
-def service():
+def service() -> Iterator[http.server.ThreadingHTTPServer]:
     Service.asked = []
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Service)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -117,7 +118,9 @@ def service():
     server.shutdown()
 
 
-def test_the_provider_page_can_be_followed_and_its_key_stays_inside(service, tmp_path: Path) -> None:
+def test_the_provider_page_can_be_followed_and_its_key_stays_inside(
+    service: http.server.ThreadingHTTPServer, tmp_path: Path
+) -> None:
     page = (DOCS / "provider.md").read_text(encoding="utf-8")
     address = f"model.transport.base_url=http://127.0.0.1:{service.server_port}"
     (run,) = follow(page, tmp_path, address, MISTRAL_API_KEY="secret-of-the-page")

@@ -19,7 +19,7 @@ SMALL = (
 
 
 @pytest.fixture
-def home(tmp_path: Path):
+def home(tmp_path: Path) -> Path:
     """Make a folder with the document's files: a task in a package of its own, and its yaml."""
     blocks = dict(re.findall(r"```(metal|python|yaml)\n(.*?)```", DOCUMENT.read_text(), re.DOTALL))
     task = tmp_path / "mypackage" / "mean3"
@@ -44,20 +44,20 @@ def run(module: str, *arguments: str, home: Path) -> subprocess.CompletedProcess
     return subprocess.run(command, cwd=home, env=env, capture_output=True, text=True, timeout=600)
 
 
-def test_its_seed_kernel_is_right_at_every_size(home) -> None:
+def test_its_seed_kernel_is_right_at_every_size(home: Path) -> None:
     done = run("metalsci.evaluate", "gate=true", home=home)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "N=2001·3 *" in done.stdout
 
 
-def test_a_search_runs_on_it(home) -> None:
+def test_a_search_runs_on_it(home: Path) -> None:
     done = run("metalsci.run", "tracker=none", "budget.iterations=2", "gate.repeats=3", home=home)
     assert done.returncode == 0, done.stdout + done.stderr
     (summary,) = home.glob("outputs/runs/mean3/*/*/summary.json")
     assert json.loads(summary.read_text())["task"] == "mean3"
 
 
-def test_a_package_that_is_not_there_is_named(home) -> None:
+def test_a_package_that_is_not_there_is_named(home: Path) -> None:
     done = run("metalsci.evaluate", "task.folder=${metalsci.package:nowhere}", home=home)
     assert done.returncode != 0
     assert "nowhere" in done.stderr

@@ -2,10 +2,11 @@
 
 import ast
 import resource
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Never
+from typing import IO, Never
 
 import pytest
 
@@ -21,7 +22,7 @@ class Point:
 
 
 @contextmanager
-def disk_of_a_hundred_bytes():
+def disk_of_a_hundred_bytes() -> Iterator[None]:
     """Refuse, as a full disk does, everything beyond a hundred bytes, in the middle of a write.
 
     Not a fixture: pytest writes its own output while those are up, which may go into a file.
@@ -53,7 +54,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_scratch(tmp_path: Path) -> None:
 def test_a_writer_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     path = write_bytes(tmp_path / "a", b"old")
 
-    def half(file) -> Never:
+    def half(file: IO[bytes]) -> Never:
         file.write(b"new")
         raise KeyboardInterrupt
 
@@ -74,7 +75,7 @@ def test_a_record_comes_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"x": "one"}', b'{"y": 1}', b"\xff\xfe", bytes(64)])
-def test_an_unreadable_record_counts_as_absent(tmp_path: Path, content) -> None:
+def test_an_unreadable_record_counts_as_absent(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.json").write_bytes(content)
     assert read_json(tmp_path / "a.json", Point) is None
     assert read_json(tmp_path / "nowhere.json", Point) is None

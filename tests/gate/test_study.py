@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
+from composing import Compose
 from hydra.utils import instantiate
 
 from metalsci.evaluation.results import Outcome
@@ -16,7 +17,9 @@ from metalsci.gate.study_plot import plot_study
 SMALL = ("task=heat2d", "task.sizes=[{NX: 40, NY: 24, steps: 3}]", "task.heldout={NX: 33, NY: 17, steps: 3}")
 
 
-def candidate(score, phi, *, winner=False, heldout=Outcome.SCORED, speedup=1.2):
+def candidate(
+    score: float, phi: float | None, *, winner: bool = False, heldout: Outcome = Outcome.SCORED, speedup: float = 1.2
+) -> StudiedCandidate:
     if phi is None:
         return StudiedCandidate(1, score, True, winner, heldout)
     return StudiedCandidate(1, score, True, winner, heldout, phi=phi, speedup=speedup)
@@ -64,7 +67,7 @@ def test_groups_by_task_model_and_strategy() -> None:
     assert picture.startswith("<svg") and picture.count("<circle") == 2 and "study only" in picture
 
 
-def test_candidates_are_judged_at_the_held_out_size(composed) -> None:
+def test_candidates_are_judged_at_the_held_out_size(composed: Compose) -> None:
     cfg = composed(*SMALL, "device=cpu", "device.ceilings.bandwidth=10", "device.ceilings.fp32=100")
     problem, device = instantiate(cfg.task), instantiate(cfg.device)
     seed = problem.task.seed_kernel

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from composing import Compose
 from hydra.utils import instantiate
 
 from metalsci.devices.virtual.prediction import PredictedOrder
@@ -32,7 +33,9 @@ kernel void heat_step(device const float *u_in [[buffer(0)]], device float *u_ou
 """
 
 
-def _judge(composed, *overrides, seed_kernel=None, incumbent=LONE, **settings):
+def _judge(
+    composed: Compose, *overrides: str, seed_kernel: str | None = None, incumbent: str = LONE, **settings: Any
+) -> GateResult:
     cfg = composed(*SETUP, "device.ceilings.bandwidth=10", "device.ceilings.fp32=100", *overrides)
     problem, device = instantiate(cfg.task), instantiate(cfg.device)
     try:
@@ -44,19 +47,21 @@ def _judge(composed, *overrides, seed_kernel=None, incumbent=LONE, **settings):
         device.close()
 
 
-def test_a_cpu_s_kernel_is_predicted_slower(composed) -> None:
+def test_a_cpu_s_kernel_is_predicted_slower(composed: Compose) -> None:
     transfer = _judge(composed).transfer
+    assert transfer is not None and transfer.speedup is not None
     assert transfer.order is PredictedOrder.SLOWER
     assert transfer.speedup < 0.5
     assert "of lanes at work" in transfer.why and transfer.gpu == "M1 Pro"
 
 
-def test_another_chip_or_none_can_be_asked_for(composed) -> None:
-    assert _judge(composed, chip="M2 Max").transfer.gpu == "M2 Max"
+def test_another_chip_or_none_can_be_asked_for(composed: Compose) -> None:
+    transfer = _judge(composed, chip="M2 Max").transfer
+    assert transfer is not None and transfer.gpu == "M2 Max"
     assert _judge(composed, transfer=False).transfer is None
 
 
-def test_the_virtual_gpu_s_verdict_is_predicted(composed) -> None:
+def test_the_virtual_gpu_s_verdict_is_predicted(composed: Compose) -> None:
     result = _judge(composed, "device=virtual")
     assert result.verdict is Verdict.REGRESSES
     assert result.evidence.startswith("predicted 0.") and result.evidence.endswith("on M1 Pro")
@@ -66,7 +71,7 @@ def test_the_virtual_gpu_s_verdict_is_predicted(composed) -> None:
     assert _judge(composed, "device=virtual", seed_kernel=LONE, incumbent=slower).verdict is Verdict.GENERALIZES
 
 
-def _measured(verdict, speedup):
+def _measured(verdict: Verdict, speedup: float) -> GateResult:
     nobody: Any = None
     return GateResult(verdict, "768", nobody, nobody, speedup, evidence=f"{speedup:.2f}x the seed kernel at 768")
 
@@ -89,7 +94,7 @@ def test_faster_here_and_predicted_slower_there_would_not_transfer() -> None:
         (Verdict.WRONG, SLOWER, False),
     ],
 )
-def test_any_other_verdict_stays(verdict: Verdict, transfer, says: bool) -> None:
+def test_any_other_verdict_stays(verdict: Verdict, transfer: Transfer, says: bool) -> None:
     told = with_transfer(_measured(verdict, 1.5), transfer)
     assert told.verdict is verdict and told.transfer is transfer
     assert (" here; predicted" in told.evidence) is says

@@ -1,6 +1,8 @@
 """Folders of runs as a search writes them, made without one: for tests of what reads them."""
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -22,23 +24,23 @@ from metalsci.tracking.summary import Summary
 SEED = "kernel void f() {\n    slow();\n}\n"
 
 
-def sized(fraction, label="N=8"):
+def sized(fraction: float, label: str = "N=8") -> SizeResult:
     timing = Timing((1e-3 / fraction,) * 3)
     return SizeResult(label, Outcome.SCORED, timing=timing, roofline=Roofline(10 * fraction, 10.0, "GB/s", 1.0, 4096))
 
 
 def write_run(
-    folder,
+    folder: Path,
     *,
-    task="lbm",
-    model="rewrite",
-    seed=0,
-    scores=(0.2, None, 0.4),
-    idea="Faster.",
-    done=True,
-    verdict="tied",
-    padding=0,
-):
+    task: str = "lbm",
+    model: str = "rewrite",
+    seed: int = 0,
+    scores: Sequence[float | None] = (0.2, None, 0.4),
+    idea: str = "Faster.",
+    done: bool = True,
+    verdict: str = "tied",
+    padding: int = 0,
+) -> Path:
     """Write a run's folder.
 
     scores: of the candidates, None for one that does not compile; each is made from the best before it.
@@ -77,7 +79,7 @@ def write_run(
     return folder
 
 
-def result(task, model, seed, best, incumbent, iterations, verdict):
+def result(task: str, model: str, seed: int, best: float, incumbent: int, iterations: int, verdict: str) -> Summary:
     side = Contender(Outcome.SCORED, timing=Timing((1e-3, 2e-3)), roofline=Roofline(1.0, 10.0, "GB/s"))
     heldout = None if verdict == "wrong" else 9 * best
     gate = GateResult(Verdict(verdict), "N=4", side, side, heldout, (0.9, 1.1), 0.1, evidence="told in a sentence")

@@ -1,11 +1,11 @@
 """A whole search, except for the device: the score of a candidate is the number that it writes, plus one."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from metalsci.evaluation.promotion.protocol import Promotion
+from metalsci.evaluation.promotion.protocol import Decision, Promotion
 from metalsci.evaluation.promotion.strict import Strict
 from metalsci.evaluation.results import Evaluation, Outcome
 from metalsci.evaluation.stopwatch import Stopwatch
@@ -20,7 +20,7 @@ from metalsci.search.flights import Flights
 from metalsci.search.journal import Journal
 from metalsci.search.loop import Finished, Search
 from metalsci.search.prompting.prompt_builder import PromptBuilder
-from metalsci.search.proposal import Evaluate
+from metalsci.search.proposal import Progress
 from metalsci.search.proposer import Proposer
 from metalsci.search.run_folder import RunFolder
 from metalsci.search.spoken_words import Steering
@@ -45,7 +45,10 @@ def value_of(source: str) -> int:
     return int(number)
 
 
-def judge(source, progress) -> Evaluation:
+Judge = Callable[[str, Progress], Evaluation]
+
+
+def judge(source: str, progress: Progress) -> Evaluation:
     """Judge a source; a negative number is wrong."""
     progress("looking")
     value = value_of(source)
@@ -84,7 +87,7 @@ def search(
     model: Model | LanguageModel,
     budget: Budget,
     steps: Steps | None = None,
-    evaluate: Evaluate = judge,
+    evaluate: Judge = judge,
     prompts: PromptBuilder | None = None,
     strategy: Strategy | None = None,
     promotion: Promotion | None = None,
@@ -126,7 +129,7 @@ def archive_of(seed: Entry, *entries: Entry) -> Archive:
     return archive
 
 
-def with_spelling(entry: Entry, decision=None) -> Entry:
+def with_spelling(entry: Entry, decision: Decision | None = None) -> Entry:
     return Entry(
         entry.iteration,
         entry.source,

@@ -6,6 +6,7 @@ import textwrap
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -36,7 +37,7 @@ class Told:
 
 
 def attempt(
-    folder: Path, script: str, call: ModelCall | None = None, tools: Told | None = None, **settings
+    folder: Path, script: str, call: ModelCall | None = None, tools: Told | None = None, **settings: Any
 ) -> Response:
     """Make one attempt with an agent that is a Python script."""
     agent = Agent(command=[sys.executable, "-c", textwrap.dedent(script)], **settings)
@@ -123,7 +124,9 @@ def test_it_is_told_what_to_do_and_where(tmp_path: Path) -> None:
     ],
     ids=["hangs", "floods", "fills the disk", "dies", "fails", "does nothing", "links out", "pipe"],
 )
-def test_what_goes_wrong_is_an_outcome(tmp_path: Path, script: str, settings, expected: Outcome, message: str) -> None:
+def test_what_goes_wrong_is_an_outcome(
+    tmp_path: Path, script: str, settings: dict[str, Any], expected: Outcome, message: str
+) -> None:
     response = attempt(tmp_path, script, **settings)
     answer = read_answer(response, KERNELS)
     assert (answer.source, answer.outcome) == (None, expected)
@@ -230,7 +233,7 @@ def test_a_command_that_there_is_not_dies_with_its_name(tmp_path: Path) -> None:
         ({"evaluations": -1}, r"model\.evaluations=-1"),
     ],
 )
-def test_settings_that_cannot_be(settings, named: str) -> None:
+def test_settings_that_cannot_be(settings: dict[str, Any], named: str) -> None:
     with pytest.raises(ValueError, match=named):
         Agent(**{"command": ["x"], **settings})
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from composing import Compose
 from hydra.utils import instantiate
-from provider_server import Anthropic, Google, OpenAIResponses, Say
+from provider_server import Anthropic, Google, OpenAIResponses, Say, Serve
 from toy_search import fence, search
 
 from metalsci.models.ensemble import Bandit, Ensemble, Weighted
@@ -102,12 +103,12 @@ def test_a_resumed_bandit_goes_on_as_it_would_have(tmp_path: Path) -> None:
     ("weights", "message"),
     [({"a": 1.0}, "for each of a, b"), ({"a": 1.0, "b": -1.0}, "at least 0"), ({"a": 0.0, "b": 0.0}, "all 0")],
 )
-def test_weights_that_do_not_fit_are_refused(weights, message: str) -> None:
+def test_weights_that_do_not_fit_are_refused(weights: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ensemble(Policy.weights, Offline("a", 0), Offline("b", 0), weights=weights)
 
 
-def test_the_three_providers_together(composed, serve, tmp_path: Path) -> None:
+def test_the_three_providers_together(composed: Compose, serve: Serve, tmp_path: Path) -> None:
     servers = {
         "claude": serve(Anthropic(), Say(fence(1))),
         "gpt": serve(OpenAIResponses(), Say(fence(2))),

@@ -19,7 +19,7 @@ from metalsci.models.http.provider_fault import FaultKind, of_status, retry_afte
         ({"retry-after": "Sun, 06 Nov 1994 08:49:37 GMT"}, 0.0),
     ],
 )
-def test_what_a_server_asks_to_wait(headers, seconds: float | None) -> None:
+def test_what_a_server_asks_to_wait(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(headers) == seconds
 
 

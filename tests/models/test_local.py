@@ -7,18 +7,21 @@ import os
 import re
 import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from composing import Compose
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
-from provider_server import Cut, Fail, Format, Garble, Hang, Say, free_port, pieces, sse
+from omegaconf import DictConfig, OmegaConf
+from provider_server import Cut, Fail, Format, Garble, Hang, Line, ProviderServer, Say, Serve, free_port, pieces, sse
 from toy_search import fence, search
 
 from metalsci.models.errors import ModelError
 from metalsci.models.http.provider import Text, Thought
+from metalsci.models.http.remote import RemoteModel
 from metalsci.models.http.thinking import Thinking
 from metalsci.models.protocol import ModelCall, Prompt, Stop, Usage
 from metalsci.search.budget import Budget
@@ -57,7 +60,7 @@ class Chat:
         thoughts, text = self._parts(line)
         return self._answer("message", {"content": text, **thoughts}, self._STOPS[line.stop], **self._usage(line))
 
-    def stream(self, line: Any):
+    def stream(self, line: Any) -> Iterator[str]:
         thoughts, text = self._parts(line)
         for name, value in thoughts.items():
             for piece in pieces(value):
@@ -78,16 +81,23 @@ class Chat:
 
 
 @pytest.fixture(scope="module")
-def settings(composed):
-    return composed("model=local", "seed=3").model
+def settings(composed: Compose) -> DictConfig:
+    model: DictConfig = composed("model=local", "seed=3").model
+    return model
+
+
+Connect = Callable[..., tuple[RemoteModel, ProviderServer]]  # of a format, a script and settings
 
 
 @pytest.fixture
-def connect(settings, serve):
-    def make(form: Format, *script, overrides=(), base=settings, **transport):
+def connect(settings: DictConfig, serve: Serve) -> Connect:
+    def make(
+        form: Format, *script: Line, overrides: Sequence[str] = (), base: DictConfig = settings, **transport: Any
+    ) -> tuple[RemoteModel, ProviderServer]:
         server = serve(form, *script)
         changes = {"transport": {"base_url": server.url + "/v1", **QUICK, **transport}}
-        return instantiate(OmegaConf.merge(base, OmegaConf.from_dotlist(list(overrides)), changes)), server
+        model: RemoteModel = instantiate(OmegaConf.merge(base, OmegaConf.from_dotlist(list(overrides)), changes))
+        return model, server
 
     return make
 
@@ -95,7 +105,9 @@ def connect(settings, serve):
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 @pytest.mark.parametrize("thoughts_in", ["reasoning_content", "reasoning", "text"])
 @pytest.mark.parametrize("choices_at_end", [True, False])
-def test_an_answer_of_any_of_the_servers(connect, stream: bool, thoughts_in: str, choices_at_end: bool) -> None:
+def test_an_answer_of_any_of_the_servers(
+    connect: Connect, stream: bool, thoughts_in: str, choices_at_end: bool
+) -> None:
     form = Chat(thoughts_in, choices_at_end)
     model, server = connect(form, Say("Hello, this is it.", "Let me think."), stream=stream)
     with model:
@@ -113,7 +125,7 @@ def test_an_answer_of_any_of_the_servers(connect, stream: bool, thoughts_in: str
     assert headers["authorization"] == "Bearer none"
 
 
-def test_templates_without_a_system_message_and_settings_of_a_server_s_own(connect, composed) -> None:
+def test_templates_without_a_system_message_and_settings_of_a_server_s_own(connect: Connect, composed: Compose) -> None:
     base = composed("model=local", "+model.extra.top_k=20").model
     overrides = ["system_role=false", "model=mine", "seed=null", "temperature=null"]
     model, server = connect(Chat(), Say("Hello."), overrides=overrides, base=base)
@@ -125,7 +137,7 @@ def test_templates_without_a_system_message_and_settings_of_a_server_s_own(conne
     assert not {"seed", "temperature"} & set(body)
 
 
-def test_a_key_for_a_server_that_wants_one(connect, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_for_a_server_that_wants_one(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("METALSCI_LOCAL_API_KEY", "local-secret")
     model, server = connect(Chat(), Say("Hello."))
     with model:
@@ -134,11 +146,11 @@ def test_a_key_for_a_server_that_wants_one(connect, monkeypatch: pytest.MonkeyPa
     assert "METALSCI_LOCAL_API_KEY" not in os.environ
 
 
-def test_a_stream_that_ends_without_a_reason_broke_off(connect) -> None:
+def test_a_stream_that_ends_without_a_reason_broke_off(connect: Connect) -> None:
     """mlx_lm.server closes the connection when it is done, so a clean end says nothing."""
 
     class Unfinished(Chat):
-        def stream(self, line):
+        def stream(self, line: Any) -> Iterator[str]:
             return (event for event in super().stream(line) if "finish_reason" in event and '"stop"' not in event)
 
     model, _ = connect(Unfinished(choices_at_end=True), Say("Half of an answ"))
@@ -147,7 +159,7 @@ def test_a_stream_that_ends_without_a_reason_broke_off(connect) -> None:
     assert (response.text, response.stop) == ("Half of an answ", Stop.CUT)
 
 
-def test_what_passes_by_itself_is_tried_again(connect) -> None:
+def test_what_passes_by_itself_is_tried_again(connect: Connect) -> None:
     faults = [Fail(503, message="loading the model"), Garble(), Hang(), Cut("")]
     model, server = connect(Chat(), *faults, Say("Hello."), attempts=5)
     with model:
@@ -155,14 +167,14 @@ def test_what_passes_by_itself_is_tried_again(connect) -> None:
     assert len(server.requests) == 5
 
 
-def test_a_server_that_is_not_there(connect) -> None:
+def test_a_server_that_is_not_there(connect: Connect) -> None:
     url = f"http://127.0.0.1:{free_port()}/v1"
     model, _ = connect(Chat(), Say("nobody hears"), base_url=url)
     with model, pytest.raises(ModelError, match=rf"{url} does not answer after 3 attempts.*refused"):
         model.propose(PROMPT)
 
 
-def test_a_whole_search(connect, tmp_path: Path) -> None:
+def test_a_whole_search(connect: Connect, tmp_path: Path) -> None:
     model, _ = connect(Chat("text"), Say(fence(1), "hm"), Cut(fence(2)[:50], "hm"), Say(fence(2)[50:]))
     with model:
         done = search(tmp_path, model, Budget(2))
@@ -216,7 +228,7 @@ def descendants() -> set[psutil.Process]:
     return set(psutil.Process().children(recursive=True))
 
 
-def test_a_server_is_started_for_the_run_and_gone_after_it(settings, command: list[str]) -> None:
+def test_a_server_is_started_for_the_run_and_gone_after_it(settings: DictConfig, command: list[str]) -> None:
     before = descendants()
     model = instantiate(OmegaConf.merge(settings, {"serve": command, "serve_timeout": 60}))
     with model:
@@ -227,14 +239,14 @@ def test_a_server_is_started_for_the_run_and_gone_after_it(settings, command: li
     assert not psutil.wait_procs(started, timeout=5)[1]
 
 
-def test_a_server_that_dies_says_its_last_words(settings) -> None:
+def test_a_server_that_dies_says_its_last_words(settings: DictConfig) -> None:
     words = [sys.executable, "-c", "import sys; print('no such weights'); sys.exit(3)", "{port}"]
     model = instantiate(OmegaConf.merge(settings, {"serve": words}))
     with pytest.raises(ModelError, match=r"(?s)ended with status 3.*no such weights"), model:
         pass
 
 
-def test_a_server_that_never_answers_is_stopped(settings) -> None:
+def test_a_server_that_never_answers_is_stopped(settings: DictConfig) -> None:
     before = descendants()
     words = [sys.executable, "-c", "import time; print('loading', flush=True); time.sleep(600)", "{port}"]
     model = instantiate(OmegaConf.merge(settings, {"serve": words, "serve_timeout": 0.5}))
@@ -246,7 +258,7 @@ def test_a_server_that_never_answers_is_stopped(settings) -> None:
         time.sleep(0.05)
 
 
-def test_a_server_that_dies_in_the_middle_is_not_asked_again(settings, command: list[str]) -> None:
+def test_a_server_that_dies_in_the_middle_is_not_asked_again(settings: DictConfig, command: list[str]) -> None:
     changes = {"serve": command, "serve_timeout": 60, "transport": QUICK}
     model = instantiate(OmegaConf.merge(settings, changes))
     before = descendants()
@@ -257,24 +269,24 @@ def test_a_server_that_dies_in_the_middle_is_not_asked_again(settings, command: 
             model.propose(PROMPT)
 
 
-def test_a_server_that_is_not_installed(settings) -> None:
+def test_a_server_that_is_not_installed(settings: DictConfig) -> None:
     model = instantiate(OmegaConf.merge(settings, {"serve": ["no-such-server", "{port}"]}))
     with pytest.raises(ModelError, match="is it installed"), model:
         pass
 
 
-def test_a_server_whose_package_is_not_installed_says_what_to_install(settings) -> None:
+def test_a_server_whose_package_is_not_installed_says_what_to_install(settings: DictConfig) -> None:
     model = instantiate(OmegaConf.merge(settings, {"serve": ["{python}", "-m", "no_such.server", "{port}"]}))
     with pytest.raises(ModelError, match="pip install no-such"), model:
         pass
 
 
-def test_mlx_lm_serves_the_named_weights(composed) -> None:
+def test_mlx_lm_serves_the_named_weights(composed: Compose) -> None:
     cfg = composed("model=mlx_lm", "model.model=some/weights").model
     assert re.fullmatch(r"\{python\} -m mlx_lm.server --model some/weights --port \{port\}", " ".join(cfg.serve))
     assert instantiate(cfg).name == "some/weights"
 
 
-def test_a_server_must_be_told_its_port(settings) -> None:
+def test_a_server_must_be_told_its_port(settings: DictConfig) -> None:
     with pytest.raises(Exception, match="port"):
         instantiate(OmegaConf.merge(settings, {"serve": ["llama-server"]}))

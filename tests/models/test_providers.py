@@ -2,12 +2,15 @@
 
 import json
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from composing import Compose
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from provider_server import (
     CACHED,
     INPUT,
@@ -21,8 +24,11 @@ from provider_server import (
     Garble,
     Google,
     Hang,
+    Line,
     OpenAIResponses,
+    ProviderServer,
     Say,
+    Serve,
     free_port,
 )
 from toy_search import Steps, fence, search
@@ -102,16 +108,21 @@ def stream(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture(scope="module")
-def settings(composed):
+def settings(composed: Compose) -> dict[str, DictConfig]:
     """Return the settings of each provider as the command line composes them; composing takes a while."""
     return {kind.option: composed(f"model={kind.option}").model for kind in KINDS}
 
 
+Connect = Callable[..., tuple[RemoteModel, ProviderServer]]  # of a script and settings
+
+
 @pytest.fixture
-def connect(settings, serve, kind: Kind):
+def connect(settings: dict[str, DictConfig], serve: Serve, kind: Kind) -> Connect:
     """Return a model of these settings with `overrides` and another transport, and the server it talks to."""
 
-    def make(*script, stream=True, overrides=(), **transport):
+    def make(
+        *script: Line, stream: bool = True, overrides: Sequence[str] = (), **transport: Any
+    ) -> tuple[RemoteModel, ProviderServer]:
         server = serve(kind.form, *script)
         transport = {"base_url": server.url + kind.prefix, "stream": stream, **QUICK, **transport}
         changes = OmegaConf.merge(OmegaConf.from_dotlist(list(overrides)), {"transport": transport})
@@ -126,7 +137,7 @@ def ask(model: RemoteModel, prompt: Prompt = PROMPT, call: ModelCall | None = No
         return model.propose(prompt, call)
 
 
-def test_an_answer_with_its_reasoning_and_its_tokens(connect, stream: bool) -> None:
+def test_an_answer_with_its_reasoning_and_its_tokens(connect: Connect, stream: bool) -> None:
     model, server = connect(Say("Hello, this is the answer.", "Let me think about it."), stream=stream)
     assert isinstance(model, LanguageModel)
     assert isinstance(model, RemoteModel)
@@ -138,7 +149,7 @@ def test_an_answer_with_its_reasoning_and_its_tokens(connect, stream: bool) -> N
     assert len(server.requests) == 1
 
 
-def test_the_request_says_what_the_config_does(connect, kind: Kind, stream: bool) -> None:
+def test_the_request_says_what_the_config_does(connect: Connect, kind: Kind, stream: bool) -> None:
     model, server = connect(Say("Hello."), stream=stream, overrides=["model=a-model", "effort=low"])
     ask(model, Prompt("Be brief.", "Say hello.", 1, "", said="Hel"))
     path, headers, body = server.requests[0]
@@ -149,12 +160,12 @@ def test_the_request_says_what_the_config_does(connect, kind: Kind, stream: bool
     assert body.get("stream", "stream" in path) == stream
     assert f"secret-of-{kind.variable.lower()}" in " ".join(headers.values())
     assert "secret-of" not in text + path
-    roles = [m["role"] for m in body.get("messages") or body.get("input") or body.get("contents")]
+    roles = [m["role"] for m in body.get("messages") or body.get("input") or body["contents"]]
     assert roles in (["user", "assistant", "user"], ["user", "model", "user"])
     assert "low" in text.lower()
 
 
-def test_pieces_are_heard_as_they_arrive(connect) -> None:
+def test_pieces_are_heard_as_they_arrive(connect: Connect) -> None:
     model, _ = connect(Say("A text that is longer than one piece of it."))
     heard: list[str] = []
     ask(model, call=ModelCall(heard=heard.append))
@@ -162,14 +173,14 @@ def test_pieces_are_heard_as_they_arrive(connect) -> None:
     assert "".join(heard) == "A text that is longer than one piece of it."
 
 
-def test_an_answer_costs_what_the_price_says(connect) -> None:
+def test_an_answer_costs_what_the_price_says(connect: Connect) -> None:
     model, _ = connect(Say("Hello."), overrides=["price=[10,1,100]"])
     assert ask(model).cost == pytest.approx(1e-6 * (10 * (INPUT - CACHED) + 1 * CACHED + 100 * OUTPUT))
     worst = model.worst_case(PROMPT)
     assert worst.dollars == pytest.approx(1e-6 * (10 * (worst.tokens - 64000) + 100 * 64000))
 
 
-def test_a_model_of_unknown_price_is_counted_in_tokens(connect) -> None:
+def test_a_model_of_unknown_price_is_counted_in_tokens(connect: Connect) -> None:
     model, _ = connect(Say("Hello."), overrides=["model=nobody-s"])
     response = ask(model)
     assert response.cost is None
@@ -181,14 +192,14 @@ def test_a_model_of_unknown_price_is_counted_in_tokens(connect) -> None:
     ("line", "stop"),
     [(Say("Hel", stop="length"), Stop.LENGTH), (Say("", stop="refused"), Stop.REFUSED), (Say(""), Stop.END)],
 )
-def test_how_an_answer_may_end(connect, stream: bool, line: Say, stop: Stop) -> None:
+def test_how_an_answer_may_end(connect: Connect, stream: bool, line: Say, stop: Stop) -> None:
     model, server = connect(line, stream=stream)
     response = ask(model)
     assert (response.text, response.stop) == (line.text, stop)
     assert len(server.requests) == 1
 
 
-def test_tokens_that_nobody_counted_are_estimated(connect, stream: bool) -> None:
+def test_tokens_that_nobody_counted_are_estimated(connect: Connect, stream: bool) -> None:
     model, _ = connect(Say("x" * 300, counted=False), stream=stream)
     response = ask(model)
     assert response.usage.estimated
@@ -214,7 +225,7 @@ PASSING = [
 ]
 
 
-def test_what_passes_by_itself_is_tried_again(connect, stream: bool) -> None:
+def test_what_passes_by_itself_is_tried_again(connect: Connect, stream: bool) -> None:
     faults = [fault for fault, _ in PASSING]
     model, server = connect(*faults, Say("Hello."), stream=stream, attempts=len(faults) + 1)
     told: list[str] = []
@@ -226,7 +237,7 @@ def test_what_passes_by_itself_is_tried_again(connect, stream: bool) -> None:
         assert f"attempt {number} of {len(faults) + 1}" in said
 
 
-def test_an_error_at_the_start_of_a_stream_is_tried_again(connect) -> None:
+def test_an_error_at_the_start_of_a_stream_is_tried_again(connect: Connect) -> None:
     model, server = connect(FailWithin("overloaded_error"), Say("Hello."))
     assert ask(model).text == "Hello."
     assert len(server.requests) == 2
@@ -235,7 +246,7 @@ def test_an_error_at_the_start_of_a_stream_is_tried_again(connect) -> None:
 @pytest.mark.parametrize(
     "line", [Cut("What there is of it", "hm"), FailWithin("overloaded_error", "What there is of it")]
 )
-def test_what_has_arrived_of_an_answer_is_kept(connect, line: Cut | FailWithin) -> None:
+def test_what_has_arrived_of_an_answer_is_kept(connect: Connect, line: Cut | FailWithin) -> None:
     model, server = connect(line)
     response = ask(model)
     assert (response.text, response.stop) == ("What there is of it", Stop.CUT)
@@ -245,14 +256,14 @@ def test_what_has_arrived_of_an_answer_is_kept(connect, line: Cut | FailWithin) 
     assert len(server.requests) == 1
 
 
-def test_thoughts_alone_are_paid_for_too(connect) -> None:
+def test_thoughts_alone_are_paid_for_too(connect: Connect) -> None:
     model, _ = connect(Cut("", "a long thought " * 20))
     response = ask(model)
     assert (response.text, response.stop) == ("", Stop.CUT)
     assert response.usage.reasoning == 100
 
 
-def test_waits_are_as_long_as_the_server_asks(connect) -> None:
+def test_waits_are_as_long_as_the_server_asks(connect: Connect) -> None:
     model, _ = connect(Fail(429, headers={"retry-after": "0.3"}), Say("Hello."))
     with model:
         begin = time.perf_counter()
@@ -260,21 +271,21 @@ def test_waits_are_as_long_as_the_server_asks(connect) -> None:
         assert 0.3 <= time.perf_counter() - begin < 30
 
 
-def test_a_wait_that_is_too_long_stops_the_run(connect) -> None:
+def test_a_wait_that_is_too_long_stops_the_run(connect: Connect) -> None:
     model, server = connect(Fail(429, headers={"retry-after": "3600"}))
     with pytest.raises(ModelError, match="asks to wait 3600 s"):
         ask(model)
     assert len(server.requests) == 1
 
 
-def test_no_attempt_starts_after_the_deadline(connect) -> None:
+def test_no_attempt_starts_after_the_deadline(connect: Connect) -> None:
     model, server = connect(Fail(429, headers={"retry-after": "5"}))
     with pytest.raises(DeadlineError):
         ask(model, call=ModelCall(deadline=time.monotonic() + 1))
     assert len(server.requests) == 1
 
 
-def test_attempts_are_counted_and_then_the_run_stops(connect) -> None:
+def test_attempts_are_counted_and_then_the_run_stops(connect: Connect) -> None:
     model, server = connect(Fail(503, message="down for lunch"))
     with pytest.raises(ModelError, match="after 3 attempts: HTTP 503: down for lunch") as caught:
         ask(model)
@@ -282,7 +293,7 @@ def test_attempts_are_counted_and_then_the_run_stops(connect) -> None:
     assert len(server.requests) == 3
 
 
-def test_a_refused_connection_says_where(connect) -> None:
+def test_a_refused_connection_says_where(connect: Connect) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     model, _ = connect(Say("nobody hears"), base_url=url)
     with pytest.raises(ModelError, match=f"{url}.*refused"):
@@ -299,7 +310,7 @@ def test_a_refused_connection_says_where(connect) -> None:
     ],
 )
 def test_what_does_not_pass_says_what_to_do_at_once(
-    connect, kind: Kind, stream: bool, failure: str, advice: str
+    connect: Connect, kind: Kind, stream: bool, failure: str, advice: str
 ) -> None:
     model, server = connect(getattr(kind, failure), stream=stream)
     with pytest.raises(ModelError, match=advice.format(variable=kind.variable)):
@@ -307,14 +318,16 @@ def test_what_does_not_pass_says_what_to_do_at_once(
     assert len(server.requests) == 1
 
 
-def test_a_content_filter_is_an_answer(connect, kind: Kind, stream: bool) -> None:
+def test_a_content_filter_is_an_answer(connect: Connect, kind: Kind, stream: bool) -> None:
     model, server = connect(kind.filtered, stream=stream)
     response = ask(model)
     assert (response.text, response.stop) == ("", Stop.REFUSED)
     assert len(server.requests) == 1
 
 
-def test_a_missing_key_is_named_before_anything_is_sent(connect, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_key_is_named_before_anything_is_sent(
+    connect: Connect, kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for variable in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY"):
         monkeypatch.delenv(variable)
     model, server = connect(Say("Hello."))
@@ -323,7 +336,7 @@ def test_a_missing_key_is_named_before_anything_is_sent(connect, kind: Kind, mon
     assert not server.requests
 
 
-def test_a_server_that_repeats_the_key_does_not_get_it_into_a_message(connect, kind: Kind) -> None:
+def test_a_server_that_repeats_the_key_does_not_get_it_into_a_message(connect: Connect, kind: Kind) -> None:
     secret = f"secret-of-{kind.variable.lower()}"
     model, _ = connect(Fail(401, "authentication_error", f"Incorrect API key: {secret}"))
     with pytest.raises(ModelError, match=r"Incorrect API key: \[key\]") as caught:
@@ -331,7 +344,7 @@ def test_a_server_that_repeats_the_key_does_not_get_it_into_a_message(connect, k
     assert secret not in str(caught.value)
 
 
-def test_a_whole_search(connect, stream: bool, tmp_path: Path) -> None:
+def test_a_whole_search(connect: Connect, stream: bool, tmp_path: Path) -> None:
     model, server = connect(*(Say(fence(i), "Thinking.") for i in (1, 3, 2)), stream=stream)
     steps = Steps()
     with model:
@@ -345,7 +358,7 @@ def test_a_whole_search(connect, stream: bool, tmp_path: Path) -> None:
     assert result["answer"]["usage"]["output"] == OUTPUT
 
 
-def test_a_search_through_everything_that_passes(connect, tmp_path: Path) -> None:
+def test_a_search_through_everything_that_passes(connect: Connect, tmp_path: Path) -> None:
     text = fence(5)
     script = [
         Fail(429, "rate_limit_error", headers={"retry-after": "0"}),
@@ -370,7 +383,9 @@ def test_a_search_through_everything_that_passes(connect, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("failure", ["wrong_key", "no_model", "no_credit", "bad_request"])
-def test_a_search_that_a_permanent_error_stopped_goes_on(connect, kind: Kind, tmp_path: Path, failure: str) -> None:
+def test_a_search_that_a_permanent_error_stopped_goes_on(
+    connect: Connect, kind: Kind, tmp_path: Path, failure: str
+) -> None:
     model, server = connect(Say(fence(1)), getattr(kind, failure), Say(fence(2)))
     with model, pytest.raises(ModelError):
         search(tmp_path, model, Budget(2))
@@ -380,7 +395,7 @@ def test_a_search_that_a_permanent_error_stopped_goes_on(connect, kind: Kind, tm
     assert len(server.requests) == 3
 
 
-def test_a_search_stays_within_its_dollars(connect, tmp_path: Path) -> None:
+def test_a_search_stays_within_its_dollars(connect: Connect, tmp_path: Path) -> None:
     model, _ = connect(*(Say(fence(i)) for i in range(1, 9)), overrides=["max_output_tokens=400", "price=[5,0.5,25]"])
     with model:
         done = search(tmp_path, model, Budget(8, dollars=0.06))
@@ -389,7 +404,7 @@ def test_a_search_stays_within_its_dollars(connect, tmp_path: Path) -> None:
     assert done.spent.dollars <= 0.06
 
 
-def test_a_search_ends_with_its_minutes_even_while_the_provider_is_down(connect, tmp_path: Path) -> None:
+def test_a_search_ends_with_its_minutes_even_while_the_provider_is_down(connect: Connect, tmp_path: Path) -> None:
     model, _ = connect(Say(fence(1)), Fail(503, headers={"retry-after": "30"}))
     with model:
         done = search(tmp_path, model, Budget(8, minutes=0.2))
@@ -398,6 +413,6 @@ def test_a_search_ends_with_its_minutes_even_while_the_provider_is_down(connect,
 
 
 @pytest.mark.parametrize("option", ["claude", "gemini"])
-def test_an_effort_that_the_provider_does_not_take_is_refused(composed, option: str) -> None:
+def test_an_effort_that_the_provider_does_not_take_is_refused(composed: Compose, option: str) -> None:
     with pytest.raises(Exception, match=r"model\.effort=none"):
         instantiate(composed(f"model={option}", "model.effort=none").model)

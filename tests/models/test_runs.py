@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from provider_server import Anthropic, Fail, Google, OpenAIResponses, ProviderServer, Say, Stall
+from provider_server import Anthropic, Fail, Google, OpenAIResponses, ProviderServer, Say, Serve, Stall
 
 from metalsci.files.locations import data
 
@@ -89,7 +89,7 @@ def only_run(folder: Path) -> Path:
     ],
 )
 def test_a_run_with_a_provider_and_no_key_anywhere_it_does_not_belong(
-    serve, tmp_path: Path, option: str, form: Anthropic | Google | OpenAIResponses, prefix: str, tracker: str
+    serve: Serve, tmp_path: Path, option: str, form: Anthropic | Google | OpenAIResponses, prefix: str, tracker: str
 ) -> None:
     """Search for the keys in everything that a run writes or prints, and in the environments of its processes.
 
@@ -127,7 +127,7 @@ def test_a_missing_key_ends_a_run_at_once_with_what_to_do(tmp_path: Path) -> Non
     assert f"resume={only_run(tmp_path).relative_to(tmp_path)}" in done.stderr
 
 
-def test_a_wrong_key_stops_a_run_that_then_goes_on_and_pays_for_nothing_twice(serve, tmp_path: Path) -> None:
+def test_a_wrong_key_stops_a_run_that_then_goes_on_and_pays_for_nothing_twice(serve: Serve, tmp_path: Path) -> None:
     server = serve(OpenAIResponses(), variant(1), Fail(401, "invalid_api_key", f"no: {SECRETS['OPENAI_API_KEY']}"))
     done = metalsci("model=gpt", *reach(server, "/v1"), "tracker=none", cwd=tmp_path)
     assert done.returncode == 1
@@ -146,7 +146,7 @@ def test_a_wrong_key_stops_a_run_that_then_goes_on_and_pays_for_nothing_twice(se
     assert (summary["iterations"], summary["spent"]["tokens"], len(other.requests)) == (2, 2600, 1)
 
 
-def test_a_run_stopped_in_the_middle_of_an_answer_goes_on_in_the_middle(serve, tmp_path: Path) -> None:
+def test_a_run_stopped_in_the_middle_of_an_answer_goes_on_in_the_middle(serve: Serve, tmp_path: Path) -> None:
     text = variant(1).text
     server = serve(OpenAIResponses(), Stall(text[:-60]))
     command = [sys.executable, "-m", "metalsci.run", *SMOKE, "model=gpt", *reach(server, "/v1"), "tracker=none"]
@@ -173,7 +173,7 @@ def test_a_run_stopped_in_the_middle_of_an_answer_goes_on_in_the_middle(serve, t
     assert summary["spent"]["estimated"] == 1
 
 
-def test_a_budget_too_small_for_one_call_ends_a_run_cleanly(serve, tmp_path: Path) -> None:
+def test_a_budget_too_small_for_one_call_ends_a_run_cleanly(serve: Serve, tmp_path: Path) -> None:
     server = serve(Google(), variant(1))
     done = metalsci("model=gemini", *reach(server), "tracker=none", "budget.dollars=0.01", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -181,7 +181,7 @@ def test_a_budget_too_small_for_one_call_ends_a_run_cleanly(serve, tmp_path: Pat
     assert (summary["ended_by"], summary["iterations"], len(server.requests)) == ("dollars", 0, 0)
 
 
-def test_a_budget_in_dollars_for_a_model_without_a_price_says_what_to_set(serve, tmp_path: Path) -> None:
+def test_a_budget_in_dollars_for_a_model_without_a_price_says_what_to_set(serve: Serve, tmp_path: Path) -> None:
     server = serve(Google(), variant(1))
     arguments = ("model=gemini", "model.model=new", *reach(server), "tracker=none", "budget.dollars=1")
     done = metalsci(*arguments, cwd=tmp_path)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from composing import Compose
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from provider_server import Anthropic, Google, OpenAIResponses, Say
+from provider_server import Anthropic, Google, OpenAIResponses, Say, Serve
 
 from metalsci.models.errors import DeadlineError, ModelError
 from metalsci.models.http.remote import RemoteModel
@@ -29,7 +30,7 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(variable, "k")
 
 
-def make(composed, option: str, url: str, **settings) -> RemoteModel:
+def make(composed: Compose, option: str, url: str, **settings: Any) -> RemoteModel:
     cfg = composed(f"model={option}").model
     transport: dict[str, Any] = {"base_url": url, **QUICK}
     changes: dict[str, Any] = {"transport": transport, **settings}
@@ -45,7 +46,7 @@ def make(composed, option: str, url: str, **settings) -> RemoteModel:
     ],
 )
 def test_flex_is_asked_for_and_costs_half(
-    composed, serve, option: str, form: Google | OpenAIResponses, prefix: str, sent
+    composed: Compose, serve: Serve, option: str, form: Google | OpenAIResponses, prefix: str, sent: dict[str, str]
 ) -> None:
     server = serve(form, Say("Hello."), Say("Hello."))
     costs: list[tuple[Any, Any]] = []
@@ -58,7 +59,7 @@ def test_flex_is_asked_for_and_costs_half(
     assert not sent.keys() & bodies[0].keys()
 
 
-def test_what_stays_the_same_is_marked_for_the_cache(composed, serve) -> None:
+def test_what_stays_the_same_is_marked_for_the_cache(composed: Compose, serve: Serve) -> None:
     server = serve(Anthropic(), Say("Hello."), Say("Hello."))
     for cache in (True, False):
         with make(composed, "claude", server.url, cache=cache) as model:
@@ -78,7 +79,7 @@ def test_written_and_read_tokens_have_their_prices() -> None:
     assert price.at(Tier.batch) == Price(2.0, 0.2, 10.0)
 
 
-def test_the_worst_case_counts_what_may_be_written(composed) -> None:
+def test_the_worst_case_counts_what_may_be_written(composed: Compose) -> None:
     with_cache, without = (make(composed, "claude", "http://x", cache=cache) for cache in (True, False))
     dearer, cheaper = (model.worst_case(PROMPT).dollars for model in (with_cache, without))
     assert dearer is not None and cheaper is not None
@@ -94,7 +95,7 @@ class Batches:
         batches = self
 
         class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *_) -> None: ...
+            def log_message(self, *_: object) -> None: ...
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -135,7 +136,9 @@ def succeeded() -> dict[str, Any]:
     return {"type": "succeeded", "message": message}
 
 
-def test_a_batch_is_awaited_and_one_that_was_asked_for_is_not_asked_for_again(composed, tmp_path: Path) -> None:
+def test_a_batch_is_awaited_and_one_that_was_asked_for_is_not_asked_for_again(
+    composed: Compose, tmp_path: Path
+) -> None:
     batches = Batches(3, succeeded())
     call = ModelCall(folder=tmp_path)
     with make(composed, "claude", batches.url, tier="batch", batch_poll=0.01) as model:
@@ -150,7 +153,7 @@ def test_a_batch_is_awaited_and_one_that_was_asked_for_is_not_asked_for_again(co
     batches.server.shutdown()
 
 
-def test_a_batch_that_failed_is_a_sentence_and_can_be_asked_for_again(composed, tmp_path: Path) -> None:
+def test_a_batch_that_failed_is_a_sentence_and_can_be_asked_for_again(composed: Compose, tmp_path: Path) -> None:
     failed = {"type": "errored", "error": {"type": "error", "error": {"type": "api_error", "message": "overloaded"}}}
     batches = Batches(0, failed)
     with (
@@ -170,6 +173,6 @@ def test_a_batch_that_failed_is_a_sentence_and_can_be_asked_for_again(composed, 
         ("gemini", "batch", r"model\.tier=batch: Google takes standard, flex here"),
     ],
 )
-def test_a_tier_that_there_is_not_is_refused(composed, option: str, tier: str, message: str) -> None:
+def test_a_tier_that_there_is_not_is_refused(composed: Compose, option: str, tier: str, message: str) -> None:
     with pytest.raises(Exception, match=message):
         make(composed, option, "http://x", tier=tier)

@@ -11,7 +11,7 @@ kernel void step(device const float *u_in [[buffer(0)]], device float *u_out [[b
 """
 
 
-def found(source):
+def found(source: str) -> list[str]:
     return [str(d) for d in compare(parse(source), parse(SEED).kernels)]
 
 

@@ -1,34 +1,38 @@
 """The exported module: imports MLX and nothing else, and makes the calls that the lowered kernel would."""
 
 import ast
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
 import pytest
+from mlx_generator import Emit
 
 from metalsci.cpu_metal import Device, Dispatch
 from metalsci.msl.language.math_mode import MathMode
 from metalsci.msl.language.parse import parse
-from metalsci.msl.mlx.lower import lower
+from metalsci.msl.mlx.lower import LoweredKernel, lower
 from metalsci.msl.mlx.python_export import CallExample, export_python
 
 FILES = sorted((Path(__file__).parent / "kernels").glob("*.metal"))
 SAXPY = (Path(__file__).parent / "kernels" / "saxpy.metal").read_text()
 
+Shapes = dict[str, tuple[int, ...]]
 
-def load(text):
+
+def load(text: str) -> dict[str, Any]:
     module: dict[str, Any] = {}
     exec(compile(text, "best.py", "exec"), module)
     return module
 
 
-def export(source, **options):
+def export(source: str, **options: Any) -> str:
     return export_python(lower(parse(source)).values(), title="saxpy: a kernel", **options)
 
 
-def primitives(function, *arrays):
+def primitives(function: Callable[..., Any], *arrays: mx.array) -> list[dict[str, Any]]:
     """Return the custom-kernel calls that a function makes, as MLX records them."""
     events = []
     mx.export_function(lambda event: events.append(event), function, *arrays)
@@ -79,21 +83,21 @@ def test_function_converts_its_arguments_and_asks_for_the_outputs() -> None:
 
 
 @pytest.mark.parametrize("mode", MathMode)
-def test_math_mode_is_the_runs(mode) -> None:
+def test_math_mode_is_the_runs(mode: MathMode) -> None:
     assert f'compile_options={{"math_mode": "{mode.value}"}}' in export(SAXPY, math_mode=mode)
 
 
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
-def test_source_is_that_of_the_lowered_kernel(path, emitted) -> None:
+def test_source_is_that_of_the_lowered_kernel(path: Path, emitted: Emit) -> None:
     kernels = lower(parse(path.read_text()))
     module = load(export_python(kernels.values(), title=path.stem))
     for kernel in kernels.values():
         inputs = [mx.zeros(() if b.scalar else (8 * b.elements,), getattr(mx, b.dtype)) for b in kernel.inputs]
-        shapes = {f"{b.parameter.name}_shape": (8 * b.elements,) for b in kernel.outputs}
+        shapes: Shapes = {f"{b.parameter.name}_shape": (8 * b.elements,) for b in kernel.outputs}
         if not inputs:
             continue  # MLX exports only functions of arrays
 
-        def run(*arrays, kernel=kernel, shapes=shapes):
+        def run(*arrays: mx.array, kernel: LoweredKernel = kernel, shapes: Shapes = shapes) -> Any:
             return module[kernel.name](*arrays, **shapes, grid=(8, 1, 1), threadgroup=(8, 1, 1))
 
         (call,) = primitives(run, *inputs)
@@ -105,7 +109,7 @@ def test_source_is_that_of_the_lowered_kernel(path, emitted) -> None:
         assert _squeezed(call["arguments"][1]) == _squeezed(want)
 
 
-def _squeezed(text):
+def _squeezed(text: str) -> list[str]:
     return [line.rstrip() for line in text.splitlines() if line.strip()]
 
 

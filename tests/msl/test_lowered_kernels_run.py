@@ -12,6 +12,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 import pytest
+from mlx_generator import Emit
 
 from metalsci.cpu_metal import Device, Dispatch
 from metalsci.msl.language.parse import parse
@@ -69,7 +70,9 @@ def execute(device: Device, source: str, name: str, run: Run, arguments: Mapping
     return [np.array(bound[index].array) for index in writable]
 
 
-def through_mlx(emitted, kernel: LoweredKernel, run: Run, arrays: Mapping[str, np.ndarray]) -> tuple[str, list[Any]]:
+def through_mlx(
+    emitted: Emit, kernel: LoweredKernel, run: Run, arrays: Mapping[str, np.ndarray]
+) -> tuple[str, list[Any]]:
     """Return MLX's text, and the arrays to bind in the order of its arguments."""
     inputs = {b.name: arrays[b.parameter.name] for b in kernel.inputs}
     outputs = {b.name: arrays[b.parameter.name] for b in kernel.outputs}
@@ -91,7 +94,7 @@ def device() -> Iterator[Device]:
         yield device
 
 
-def compare(device, emitted, source: str, run: Run) -> None:
+def compare(device: Device, emitted: Emit, source: str, run: Run) -> None:
     kernel = lower(parse(source))[run.kernel]
     rng = np.random.default_rng(7)
     arrays = {
@@ -114,7 +117,7 @@ def compare(device, emitted, source: str, run: Run) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
-def test_lowered_kernel_gives_what_the_file_gives(path, device: Device, emitted) -> None:
+def test_lowered_kernel_gives_what_the_file_gives(path: Path, device: Device, emitted: Emit) -> None:
     source = path.read_text()
     unit = parse(source)
     assert check(unit) == ()
@@ -124,7 +127,7 @@ def test_lowered_kernel_gives_what_the_file_gives(path, device: Device, emitted)
 
 
 @pytest.mark.parametrize("path", SEEDS, ids=[path.parent.name for path in SEEDS])
-def test_lowered_seed_kernel_gives_what_the_seed_gives(path, device: Device, emitted) -> None:
+def test_lowered_seed_kernel_gives_what_the_seed_gives(path: Path, device: Device, emitted: Emit) -> None:
     """On a grid of 16 in every direction, with arrays that hold some fields of it."""
     source = path.read_text()
     for kernel in lower(parse(source)).values():

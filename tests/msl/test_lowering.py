@@ -6,28 +6,29 @@ from pathlib import Path
 
 import mlx.core as mx
 import pytest
+from mlx_generator import Emit
 
 from metalsci.msl.diagnostics import CompileError
 from metalsci.msl.language.parse import parse
-from metalsci.msl.mlx.lower import lower
+from metalsci.msl.mlx.lower import LoweredKernel, lower
 from metalsci.msl.text.lexer import SourceText
 
 FILES = sorted((Path(__file__).parent / "kernels").glob("*.metal"))
 
 
-def only(source):
+def only(source: str) -> LoweredKernel:
     (kernel,) = lower(parse(source)).values()
     return kernel
 
 
-def emit(emitted, kernel, size=64):
+def emit(emitted: Emit, kernel: LoweredKernel, size: int = 64) -> str:
     """Return MLX's text for arrays of `size` values of each parameter."""
     inputs = {b.name: mx.zeros(() if b.scalar else (size * b.elements,), getattr(mx, b.dtype)) for b in kernel.inputs}
     outputs = {b.name: ((size * b.elements,), getattr(mx, b.dtype)) for b in kernel.outputs}
     return emitted(kernel, inputs, outputs)
 
 
-def test_worked_example(emitted) -> None:
+def test_worked_example(emitted: Emit) -> None:
     """The one of docs/mlx.md."""
     kernel = only("""\
 #include <metal_stdlib>
@@ -79,7 +80,7 @@ constant float G = 9.81f;
 
 
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
-def test_mlx_declares_each_argument_once_with_the_type_the_prologue_expects(path, emitted) -> None:
+def test_mlx_declares_each_argument_once_with_the_type_the_prologue_expects(path: Path, emitted: Emit) -> None:
     for kernel in lower(parse(path.read_text())).values():
         text = emit(emitted, kernel)
         (generated,) = parse(text).kernels
@@ -92,7 +93,7 @@ def test_mlx_declares_each_argument_once_with_the_type_the_prologue_expects(path
 
 
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
-def test_every_line_of_header_and_body_leads_back_to_the_file(path, emitted) -> None:
+def test_every_line_of_header_and_body_leads_back_to_the_file(path: Path, emitted: Emit) -> None:
     source = path.read_text()
     lines = source.splitlines()
     for kernel in lower(parse(source)).values():
@@ -112,7 +113,7 @@ def test_every_line_of_header_and_body_leads_back_to_the_file(path, emitted) -> 
         assert mapped >= source.encode()[slice(*body)].count(b"\n")
 
 
-def test_text_of_mlx_leads_nowhere(emitted) -> None:
+def test_text_of_mlx_leads_nowhere(emitted: Emit) -> None:
     kernel = only("kernel void f(device float4 *x, uint i [[thread_position_in_grid]]) { x[i] = 0; }")
     text = emit(emitted, kernel)
     lines = text.splitlines()
@@ -123,12 +124,14 @@ def test_text_of_mlx_leads_nowhere(emitted) -> None:
     assert kernel.locate("something else", 1, 1) is None
 
 
-def test_columns_lead_back_too(emitted) -> None:
+def test_columns_lead_back_too(emitted: Emit) -> None:
     source = "// ²\nconstant float A = 1; kernel void f(device float *x) { x[0] = undefined; }\n"
     kernel = only(source)
     text = emit(emitted, kernel)
     offset = text.encode().index(b"undefined")
-    line, column = kernel.locate(text, *SourceText(text.encode()).position(offset))
+    located = kernel.locate(text, *SourceText(text.encode()).position(offset))
+    assert located is not None
+    line, column = located
     assert source.splitlines()[line - 1][column - 1 :].startswith("undefined")
 
 
@@ -235,7 +238,7 @@ def test_bindings_are_in_the_order_of_indices() -> None:
     assert [b.scalar for b in kernel.inputs] == [False, True]
 
 
-def test_the_width_of_a_simdgroup_goes_by_the_name_that_the_body_uses(emitted) -> None:
+def test_the_width_of_a_simdgroup_goes_by_the_name_that_the_body_uses(emitted: Emit) -> None:
     kernel = only(
         "kernel void f(device float *x, uint thread_execution_width [[threads_per_simdgroup]]) "
         "{ x[0] = thread_execution_width; }"
@@ -315,7 +318,7 @@ kernel void step{0}(device const float *u [[buffer(0)]], device float *v [[buffe
 }}
 """
 
-    def seconds(helpers):
+    def seconds(helpers: int) -> float:
         source = "".join(helper.format(i) for i in range(helpers)) + "".join(kernel.format(i) for i in range(3))
         started = time.process_time()
         assert len(lower(parse(source))) == 3

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mlx_generator import Emit
 
 from metalsci.cpu_metal import Device, Dispatch
 from metalsci.msl.language.parse import parse
 from metalsci.msl.language.types import value_type
 from metalsci.msl.mlx.lower import lower
+from metalsci.msl.mlx.prologue import ArgumentBinding
 from metalsci.msl.rules.metal_rules import check
 
 THREADS, GROUP = 24, 8
@@ -118,14 +120,14 @@ def device() -> Iterator[Device]:
 
 @given(sources(), st.integers(0, 1000))
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
-def test_lowering_changes_nothing(device: Device, emitted, made, seed) -> None:
+def test_lowering_changes_nothing(device: Device, emitted: Emit, made: tuple[str, list[Argument]], seed: int) -> None:
     source, _ = made
     unit = parse(source)
     assert check(unit) == ()
     kernel = lower(unit)["step__"]
     rng = np.random.default_rng(seed)
 
-    def array(binding) -> np.ndarray:
+    def array(binding: ArgumentBinding) -> np.ndarray:
         dtype = np.dtype(binding.dtype)
         shape = (
             ()

@@ -1,14 +1,18 @@
 """The assumptions about MLX's generator, checked on MLX itself."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 import pytest
+from mlx_generator import Emit
+from tree_sitter import Node
 
 from metalsci.msl.language.attributes import BUILT_IN, POSITIONS
 from metalsci.msl.language.parse import parse
+from metalsci.msl.language.signature import KernelSignature
 from metalsci.msl.language.syntax import first, parse_metal
 from metalsci.msl.language.types import value_type
 from metalsci.msl.mlx.lower import lower
@@ -19,7 +23,7 @@ HEADERS = Path(mx.__file__).parent / "include/mlx/backend/metal/kernels"
 METALS_OWN = {"simd_shuffle", "simd_shuffle_and_fill_up", "simd_shuffle_down", "simd_shuffle_up"}
 
 
-def signature(emitted, source, **inputs):
+def signature(emitted: Emit, source: str, **inputs: mx.array) -> KernelSignature:
     kernel = lower(parse(source))["f"]
     arrays = {name: inputs[name] for name in kernel.input_names}
     outputs = {b.name: ((8,), getattr(mx, b.dtype)) for b in kernel.outputs}
@@ -27,14 +31,14 @@ def signature(emitted, source, **inputs):
 
 
 @pytest.mark.parametrize("name", sorted(BUILT_IN))
-def test_arguments_are_added_under_their_own_names(name, emitted) -> None:
+def test_arguments_are_added_under_their_own_names(name: str, emitted: Emit) -> None:
     width = "uint3" if name in POSITIONS else "uint"
     kernel = signature(emitted, f"kernel void f(device float *x, {width} i [[{name}]]) {{ x[0] = 0; }}")
     assert [(p.type, p.attribute) for p in kernel.parameters if p.name == name] == [(width, name)]
 
 
 @pytest.mark.parametrize("suffix", INPUT_SUFFIXES)
-def test_arguments_are_added_for_what_looks_like_a_shape(suffix, emitted) -> None:
+def test_arguments_are_added_for_what_looks_like_a_shape(suffix: str, emitted: Emit) -> None:
     run: Any = mx.fast.metal_kernel(
         name="f",
         input_names=["x"],
@@ -53,14 +57,14 @@ def test_arguments_are_added_for_what_looks_like_a_shape(suffix, emitted) -> Non
 
 
 @pytest.mark.parametrize(("size", "space"), [(CONSTANT_BELOW - 1, "constant"), (CONSTANT_BELOW, "device")])
-def test_small_inputs_are_constants(size, space: str, emitted) -> None:
+def test_small_inputs_are_constants(size: int, space: str, emitted: Emit) -> None:
     source = "kernel void f(device const float *x, device float *y) { y[0] = x[0]; }"
     (x, _) = signature(emitted, source, x=mx.zeros((size,))).parameters
     assert (x.address_space, x.indirection) == (space, "pointer")
 
 
 @pytest.mark.parametrize("scalar", sorted(SAME_TYPES))
-def test_types_of_arguments(scalar, emitted) -> None:
+def test_types_of_arguments(scalar: str, emitted: Emit) -> None:
     source = f"kernel void f(device const {scalar} *x, device {scalar} *y) {{ y[0] = x[0]; }}"
     kind = value_type(scalar)
     assert kind
@@ -82,7 +86,7 @@ def test_names_at_file_scope_of_the_preamble() -> None:
     assert found - METALS_OWN == PREAMBLE
 
 
-def _declared(scope):
+def _declared(scope: Node) -> Iterator[str]:
     for node in scope.children:
         if node.type.startswith("preproc_if") or node.type in ("template_declaration", "preproc_else"):
             yield from _declared(node)
@@ -94,9 +98,9 @@ def _declared(scope):
                 yield name
 
 
-def _identifier(node):
+def _identifier(node: Node | None) -> str:
     """Return the name in a declarator; empty for an operator."""
-    found = first(node, "identifier", "type_identifier", "namespace_identifier", "operator_name")
+    found = node and first(node, "identifier", "type_identifier", "namespace_identifier", "operator_name")
     if found is None or found.text is None or found.type == "operator_name":
         return ""
     return found.text.decode()

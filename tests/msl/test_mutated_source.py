@@ -21,7 +21,7 @@ PIECES = [
 EDIT = st.tuples(st.integers(0, 2000), st.integers(0, 60), st.sampled_from(["", *PIECES]))
 
 
-def read(source) -> None:
+def read(source: str) -> None:
     unit = parse(source)
     check(unit, unit.kernels)
     try:
@@ -32,7 +32,7 @@ def read(source) -> None:
 
 @given(st.sampled_from(SOURCES), st.lists(EDIT, min_size=1, max_size=8))
 @settings(max_examples=200, deadline=2000)
-def test_mutated_files(source, edits) -> None:
+def test_mutated_files(source: str, edits: list[tuple[int, int, str]]) -> None:
     for start, length, piece in edits:
         source = source[:start] + piece + source[start + length :]
     read(source)
@@ -40,7 +40,7 @@ def test_mutated_files(source, edits) -> None:
 
 @given(st.text(max_size=300))
 @settings(max_examples=200, deadline=2000)
-def test_any_text(source) -> None:
+def test_any_text(source: str) -> None:
     read(source)
 
 

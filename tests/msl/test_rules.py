@@ -16,17 +16,17 @@ ROOT = Path(__file__).parents[2]
 ACCEPTED = [*sorted((Path(__file__).parent / "kernels").glob("*.metal")), *sorted(ROOT.glob("tasks/*/seed.metal"))]
 
 
-def found(source):
+def found(source: str) -> list[str]:
     return [str(d) for d in check(parse(source))]
 
 
-def in_kernel(parameters):
+def in_kernel(parameters: str) -> list[str]:
     """Return messages about a kernel with these parameters, which begin at 1:15."""
     return found(f"kernel void f({parameters}) {{}}")
 
 
 @pytest.mark.parametrize("path", ACCEPTED, ids=[f"{path.parent.name}-{path.stem}" for path in ACCEPTED])
-def test_nothing_is_said_of_good_files(path) -> None:
+def test_nothing_is_said_of_good_files(path: Path) -> None:
     unit = parse(path.read_text())
     assert check(unit, unit.kernels) == ()
 
@@ -151,7 +151,7 @@ def test_attributes_and_shape_of_a_kernel(source: str, messages: list[str]) -> N
         ),
     ],
 )
-def test_parameters(parameters: str, messages) -> None:
+def test_parameters(parameters: str, messages: list[str]) -> None:
     assert in_kernel(parameters) == messages
 
 
@@ -211,7 +211,7 @@ def test_the_width_of_a_simdgroup_has_two_names_of_which_one_may_be_used() -> No
         ("// restrict\nkernel void f(device float *__restrict x) {}", []),
     ],
 )
-def test_restrict(source: str, messages) -> None:
+def test_restrict(source: str, messages: list[str]) -> None:
     assert found(source) == messages
 
 

@@ -6,19 +6,19 @@ from pathlib import Path
 import pytest
 
 from metalsci.msl.language.parse import parse
-from metalsci.msl.language.signature import AddressSpace, Indirection, TemplateArgument
+from metalsci.msl.language.signature import AddressSpace, Indirection, KernelSignature, Parameter, TemplateArgument
 
 KERNELS = sorted((Path(__file__).parent / "kernels").glob("*.metal"))
 
 
-def only(source):
+def only(source: str) -> KernelSignature:
     unit = parse(source)
     assert [str(d) for d in unit.diagnostics] == []
     (kernel,) = unit.kernels
     return kernel
 
 
-def parameter(declaration, before=""):
+def parameter(declaration: str, before: str = "") -> Parameter:
     (found,) = only(f"{before}\nkernel void f({declaration}) {{}}").parameters
     return found
 
@@ -284,7 +284,7 @@ def test_a_broken_body_does_not_hide_the_signature() -> None:
 
 
 @pytest.mark.parametrize("path", KERNELS, ids=[path.stem for path in KERNELS])
-def test_line_endings_do_not_matter(path) -> None:
+def test_line_endings_do_not_matter(path: Path) -> None:
     source = path.read_text()
     windows = parse(source.replace("\n", "\r\n"))
     assert [(k.name, k.line, k.parameters) for k in windows.kernels] == [

@@ -51,7 +51,7 @@ kernel void step(device const float *x, device float *out, constant uint &n, uin
 """
 
 
-def replaced(*pairs):
+def replaced(*pairs: tuple[str, str]) -> str:
     text = HELPED
     for old, new in pairs:
         assert old in text
@@ -77,7 +77,7 @@ def replaced(*pairs):
     ],
     ids=["parameter", "local", "globals", "position", "same place", "order"],
 )
-def test_names_and_order_make_no_new_source(other) -> None:
+def test_names_and_order_make_no_new_source(other: str) -> None:
     assert spelling(other) == spelling(HELPED)
     assert likeness(structure(other), structure(HELPED)) == 1
 
@@ -97,13 +97,13 @@ def test_names_and_order_make_no_new_source(other) -> None:
         replaced(("void step", "void other_step")),
     ],
 )
-def test_other_programs_are_spelled_otherwise(other) -> None:
+def test_other_programs_are_spelled_otherwise(other: str) -> None:
     assert spelling(other) != spelling(HELPED)
     assert 0.3 < likeness(structure(other), structure(HELPED)) <= 1
 
 
 @pytest.mark.parametrize("task", sorted(path.name for path in data("tasks").iterdir() if path.is_dir()))
-def test_every_seed_kernel_with_other_names_is_the_same(task) -> None:
+def test_every_seed_kernel_with_other_names_is_the_same(task: str) -> None:
     seed = (data("tasks") / task / "seed.metal").read_text()
     name = next(name for name in ("gid", "i", "u", "c", "n") if re.search(rf"\b{name}\b", seed))
     renamed = re.sub(rf"(?<![\w.])(?<!->){name}\b", "somewhere", seed)

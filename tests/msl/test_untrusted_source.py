@@ -8,7 +8,7 @@ from metalsci.msl.rules.source_policy import refuse
 from metalsci.msl.text.lexer import SourceText
 
 
-def found(source):
+def found(source: str) -> list[str]:
     return [str(d) for d in refuse(SourceText(source.encode()))]
 
 

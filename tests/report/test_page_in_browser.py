@@ -2,8 +2,10 @@
 
 import shutil
 import threading
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from filelock import FileLock
@@ -14,13 +16,16 @@ from metalsci.report.serving import serve
 from metalsci.report.writing import write_report
 from metalsci.search.spoken_words import Steering
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine: apt-get install chromium")
 
 
 @pytest.fixture(scope="module")
-def page_of_a_sweep(tmp_path_factory: pytest.TempPathFactory):
+def page_of_a_sweep(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("pages")
     for seed, (score, verdict) in enumerate([(0.4, "generalizes"), (0.9, "tied"), (0.3, "wrong")]):
         write_run(folder / f"{seed}", seed=seed, scores=(0.2, None, score), verdict=verdict)
@@ -29,7 +34,7 @@ def page_of_a_sweep(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.fixture(scope="module")
-def chromium():
+def chromium() -> Iterator["Browser"]:
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
         yield browser
@@ -37,7 +42,7 @@ def chromium():
 
 
 @pytest.fixture
-def opened(chromium, page_of_a_sweep):
+def opened(chromium: "Browser", page_of_a_sweep: str) -> Iterator["Page"]:
     """Open the page; what the console said, and any request, is a failure at the end."""
     page = chromium.new_page(viewport={"width": 1280, "height": 900})
     said, asked = [], []
@@ -51,11 +56,11 @@ def opened(chromium, page_of_a_sweep):
     page.close()
 
 
-def column(page, table, place):
+def column(page: "Page", table: str, place: int) -> list[str]:
     return page.locator(f"#{table} tbody tr td:nth-child({place})").all_inner_texts()
 
 
-def test_a_column_sorts_by_its_figures_both_ways(opened) -> None:
+def test_a_column_sorts_by_its_figures_both_ways(opened: "Page") -> None:
     head = opened.locator("#runs table").first.locator("th", has_text="confirmed")
     head.locator("button").click()
     assert head.get_attribute("aria-sort") == "ascending"
@@ -65,7 +70,7 @@ def test_a_column_sorts_by_its_figures_both_ways(opened) -> None:
     assert column(opened, "runs", 9)[0] == "9.00×"
 
 
-def test_the_keyboard_sorts_and_folds(opened) -> None:
+def test_the_keyboard_sorts_and_folds(opened: "Page") -> None:
     opened.keyboard.press("Tab")
     assert opened.evaluate("document.activeElement.className") == "skip"
     opened.locator("#runs th button").first.focus()
@@ -77,21 +82,21 @@ def test_the_keyboard_sorts_and_folds(opened) -> None:
     assert opened.locator("details.fold").first.get_attribute("open") is not None
 
 
-def test_all_runs_open_at_once_and_a_diff_is_shown(opened) -> None:
+def test_all_runs_open_at_once_and_a_diff_is_shown(opened: "Page") -> None:
     opened.locator("#fold").click()
     assert opened.locator("details.fold[open]").count() == opened.locator("details.fold").count() == 4
     opened.locator("ol.steps summary").first.click()
     assert opened.locator("pre.diff .add").first.is_visible()
 
 
-def test_a_mark_tells_its_figures_under_the_pointer(opened) -> None:
+def test_a_mark_tells_its_figures_under_the_pointer(opened: "Page") -> None:
     mark = opened.locator("#convergence svg.chart .mark").last
     mark.scroll_into_view_if_needed()
     mark.hover()
     assert opened.locator("#tip").inner_text().startswith("rewrite, 2, iteration 3, 3.00×: Faster.")
 
 
-def test_the_data_of_a_figure_are_one_click_away_and_can_be_saved(opened) -> None:
+def test_the_data_of_a_figure_are_one_click_away_and_can_be_saved(opened: "Page") -> None:
     figure = opened.locator("#convergence figure").first
     figure.locator("details.data > summary").click()
     assert figure.locator("table").is_visible()
@@ -103,7 +108,7 @@ def test_the_data_of_a_figure_are_one_click_away_and_can_be_saved(opened) -> Non
 
 
 @pytest.mark.parametrize("width", [360, 820, 1600])
-def test_nothing_is_wider_than_the_window(opened, width: int) -> None:
+def test_nothing_is_wider_than_the_window(opened: "Page", width: int) -> None:
     opened.set_viewport_size({"width": width, "height": 900})
     opened.locator("#fold").click()
     assert opened.evaluate("document.documentElement.scrollWidth") <= width
@@ -111,7 +116,9 @@ def test_nothing_is_wider_than_the_window(opened, width: int) -> None:
 
 @pytest.mark.skipif(find_spec("axe_playwright_python") is None, reason="axe-core is not installed")
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_contrast_and_names_are_accessible(chromium, page_of_a_sweep, theme: str) -> None:
+def test_contrast_and_names_are_accessible(
+    chromium: "Browser", page_of_a_sweep: str, theme: Literal["light", "dark"]
+) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
     # The page's own policy keeps foreign scripts out, axe's included.
@@ -124,16 +131,17 @@ def test_contrast_and_names_are_accessible(chromium, page_of_a_sweep, theme: str
     context.close()
 
 
-def test_the_theme_can_be_chosen(opened) -> None:
-    def background():
-        return opened.evaluate("getComputedStyle(document.body).backgroundColor")
+def test_the_theme_can_be_chosen(opened: "Page") -> None:
+    def background() -> str:
+        color: str = opened.evaluate("getComputedStyle(document.body).backgroundColor")
+        return color
 
     light = background()
     opened.locator("#theme").click()
     assert background() != light
 
 
-def test_a_served_page_follows_a_run_and_passes_a_word_on(chromium, tmp_path: Path) -> None:
+def test_a_served_page_follows_a_run_and_passes_a_word_on(chromium: "Browser", tmp_path: Path) -> None:
     running = write_run(tmp_path / "running", done=False)
     server = serve([tmp_path], 0)
     threading.Thread(target=server.serve_forever, daemon=True).start()

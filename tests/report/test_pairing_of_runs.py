@@ -15,7 +15,7 @@ from metalsci.runs import main as list_runs
 
 
 @pytest.fixture(scope="module")
-def sweeps(tmp_path_factory: pytest.TempPathFactory):
+def sweeps(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write three sweeps over two tasks and three seeds: b is twice as fast as a, c as fast as b but for chance."""
     folder = tmp_path_factory.mktemp("sweeps")
     best = {"a": (0.20, 0.22, 0.21), "b": (0.40, 0.45, 0.41), "c": (0.41, 0.43, 0.42)}
@@ -28,13 +28,13 @@ def sweeps(tmp_path_factory: pytest.TempPathFactory):
     return folder
 
 
-def test_pairs_are_of_one_task_and_seed(sweeps) -> None:
+def test_pairs_are_of_one_task_and_seed(sweeps: Path) -> None:
     pairs = pair(read_runs([sweeps / "a"]), read_runs([sweeps / "b"]))
     assert {(p.task, p.seed) for p in pairs} == {(task, seed) for task in ("lbm", "hmc") for seed in range(3)}
     assert all(p.first.seed == p.second.seed for p in pairs)
 
 
-def test_the_effect_has_an_interval_and_a_word(sweeps) -> None:
+def test_the_effect_has_an_interval_and_a_word(sweeps: Path) -> None:
     a, b, c = (read_runs([sweeps / name]) for name in "abc")
     slower = effect(pair(a, b), confirmed)
     assert slower.sentence.startswith("slower: 0.5")
@@ -42,7 +42,7 @@ def test_the_effect_has_an_interval_and_a_word(sweeps) -> None:
     assert effect(pair(b, c), held_out).sentence.startswith("within noise: ")
 
 
-def test_ranks_say_what_is_not_distinguishable(sweeps) -> None:
+def test_ranks_say_what_is_not_distinguishable(sweeps: Path) -> None:
     found, blocks = ranks({name: read_runs([sweeps / name]) for name in "abc"})
     assert blocks == 6
     assert found[-1].name == "a"
@@ -61,7 +61,7 @@ def test_one_pair_is_judged_by_its_own_rounds(tmp_path: Path) -> None:
     assert effect([], confirmed).sentence == "no pair has both figures"
 
 
-def test_the_command_says_all_of_it(sweeps, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_says_all_of_it(sweeps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     compare([str(sweeps / "a"), str(sweeps / "b"), "--csv", str(tmp_path / "pairs.csv")])
     told = capsys.readouterr().out
     assert "in distribution: slower: 0.5" in told
@@ -71,7 +71,9 @@ def test_the_command_says_all_of_it(sweeps, tmp_path: Path, capsys: pytest.Captu
     assert "average ranks over 6 tasks and seeds" in capsys.readouterr().out
 
 
-def test_what_cannot_be_compared_is_a_sentence(sweeps, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_compared_is_a_sentence(
+    sweeps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     other = write_run(tmp_path / "other", task="morton", seed=9)
     for arguments in ([other, sweeps / "a"], [tmp_path / "empty", other], [other], [other, other]):
         (tmp_path / "empty").mkdir(exist_ok=True)
@@ -82,7 +84,7 @@ def test_what_cannot_be_compared_is_a_sentence(sweeps, tmp_path: Path, capsys: p
 
 
 def test_the_list_names_the_next_command(
-    sweeps, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    sweeps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopped = write_run(tmp_path / "stopped", done=False)
     (stopped / "command.json").write_text(json.dumps({"arguments": ["task=lbm", "model.name=a b"]}))
@@ -96,7 +98,7 @@ def test_the_list_names_the_next_command(
     assert {run["model"] for run in json.loads(capsys.readouterr().out)} == {"b"}
 
 
-def test_a_filter_that_is_none_is_refused(sweeps, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_filter_that_is_none_is_refused(sweeps: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         list_runs([str(sweeps), "colour=red"])
     assert "colour is no filter" in capsys.readouterr().err
@@ -105,7 +107,7 @@ def test_a_filter_that_is_none_is_refused(sweeps, capsys: pytest.CaptureFixture[
     assert "no such run" in capsys.readouterr().err
 
 
-def test_watching_ends_when_nothing_runs(sweeps) -> None:
+def test_watching_ends_when_nothing_runs(sweeps: Path) -> None:
     command = [sys.executable, "-m", "metalsci.runs", str(sweeps / "a"), "--watch"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,30 +14,32 @@ from metalsci.report.chapters.grouping import Columns
 from metalsci.report.chapters.headline import headline
 from metalsci.report.contents import put_together, read_runs
 from metalsci.report.page import as_html
+from metalsci.report.reported_run import ReportedRun
 
 SMALL = Path(__file__).parent / "recorded_small.json"  # the published sweep, and three earlier tries
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory):
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[ReportedRun]:
     folder = tmp_path_factory.mktemp("recorded")
     import_recorded(SMALL, folder)
     return read_runs([folder])
 
 
 @pytest.fixture(scope="module")
-def published():
-    return json.loads(SMALL.read_text())["published_table"]
+def published() -> dict[str, Any]:
+    table: dict[str, Any] = json.loads(SMALL.read_text())["published_table"]
+    return table
 
 
-def printed(value) -> str:
+def printed(value: float | None) -> str:
     """Print as the publication prints it: three digits."""
     if value is None:
         return "–"
     return f"{value:.1f}×" if value >= 10 else f"{value:.2f}×"
 
 
-def test_the_published_table_comes_out_digit_for_digit(runs, published) -> None:
+def test_the_published_table_comes_out_digit_for_digit(runs: list[ReportedRun], published: dict[str, Any]) -> None:
     table = headline(runs, Columns.of(runs)).tables[0]
     rows = {row[0].text: dict(zip(table.head, [cell.text for cell in row], strict=True)) for row in table.rows}
     assert rows.keys() == published.keys()
@@ -48,12 +51,12 @@ def test_the_published_table_comes_out_digit_for_digit(runs, published) -> None:
     assert rows["fft3d"]["gpt-5.5: verdict"] == "regresses"
 
 
-def test_what_was_printed_otherwise_is_said(runs) -> None:
+def test_what_was_printed_otherwise_is_said(runs: list[ReportedRun]) -> None:
     (note,) = headline(runs, Columns.of(runs)).notes
     assert note == "adi3d, gpt-5.5: printed as 2.79×, and the recording gives 2.799×."
 
 
-def test_the_convergence_figure_ends_at_the_recorded_speedups(runs) -> None:
+def test_the_convergence_figure_ends_at_the_recorded_speedups(runs: list[ReportedRun]) -> None:
     recorded = {(r["task"], r["model"]): r for r in json.loads(SMALL.read_text())["runs"] if r["matched_sweep"]}
     charts = {chart.title: chart for chart in convergence(runs, Columns.of(runs)).charts}
     assert len(charts) == 12
@@ -66,7 +69,7 @@ def test_the_convergence_figure_ends_at_the_recorded_speedups(runs) -> None:
             assert reached == pytest.approx(told["speedup"], rel=1e-6)
 
 
-def test_imported_runs_are_marked_and_reported(runs) -> None:
+def test_imported_runs_are_marked_and_reported(runs: list[ReportedRun]) -> None:
     assert {run.status for run in runs} == {"imported"}
     assert len(as_html(put_together(runs))) < 3_000_000
 

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,13 @@ from metalsci.report.contents import put_together, read_runs
 from metalsci.report.page import as_html, as_svg
 
 
-def cells(path):
+def cells(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="module")
-def sweep(tmp_path_factory: pytest.TempPathFactory):
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sweep")
     for seed, speedup in enumerate((0.4, 0.9)):
         write_run(folder / f"{seed}", seed=seed, scores=(0.2, None, speedup), verdict="generalizes")
@@ -28,7 +29,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory):
     return folder / "report"
 
 
-def test_the_headline_puts_seeds_together(sweep) -> None:
+def test_the_headline_puts_seeds_together(sweep: Path) -> None:
     rows = {row["task"]: row for row in cells(sweep / "data" / "headline.csv")}
     assert float(rows["lbm"]["rewrite: in distribution"]) == pytest.approx(6.0)
     assert rows["lbm"]["rewrite: verdict"] == "generalizes 2"
@@ -37,7 +38,7 @@ def test_the_headline_puts_seeds_together(sweep) -> None:
     assert over["generalizes"] == "2"
 
 
-def test_every_chapter_is_in_the_page_and_the_markdown(sweep) -> None:
+def test_every_chapter_is_in_the_page_and_the_markdown(sweep: Path) -> None:
     page, text = (sweep / "index.html").read_text(), (sweep / "report.md").read_text()
     chapters = ("headline", "convergence", "generalization", "roofline", "outcomes", "expenses", "lineage", "gate")
     for name in (*chapters, "runs", "environment"):
@@ -47,13 +48,13 @@ def test_every_chapter_is_in_the_page_and_the_markdown(sweep) -> None:
     assert "://" not in re.sub(r'xmlns="[^"]*"', "", page)  # needs no network
 
 
-def test_each_step_of_the_winner_is_a_diff_with_its_gain(sweep) -> None:
+def test_each_step_of_the_winner_is_a_diff_with_its_gain(sweep: Path) -> None:
     page = (sweep / "index.html").read_text()
     assert '<span class="cut">-    fast1();</span><span class="add">+    fast3();</span>' in page
     assert '<span class="gain">2.00×, to 4.00×</span> iteration 1 → iteration 3: Faster.' in page
 
 
-def test_every_figure_has_its_data_and_a_text(sweep) -> None:
+def test_every_figure_has_its_data_and_a_text(sweep: Path) -> None:
     page = (sweep / "index.html").read_text()
     figures = page.count("<figure")
     assert figures >= 7
@@ -119,7 +120,7 @@ def test_half_written_and_foreign_folders_cost_a_sentence(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("scores", [(), (None,) * 2000, (0.05,)], ids=["none", "thousands that failed", "slower"])
-def test_runs_that_found_nothing_have_a_page(tmp_path: Path, scores) -> None:
+def test_runs_that_found_nothing_have_a_page(tmp_path: Path, scores: Sequence[float | None]) -> None:
     write_run(tmp_path / "run", scores=scores, done=False)
     page = as_html(put_together(read_runs([tmp_path])))
     assert "None of these runs has a result yet." in page

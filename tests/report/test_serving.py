@@ -4,6 +4,7 @@ import json
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from metalsci.search.spoken_words import Steering
 
 
 @pytest.fixture
-def served(tmp_path: Path):
+def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """Serve a run that has ended and one that is running."""
     write_run(tmp_path / "ended")
     running = write_run(tmp_path / "running", done=False)
@@ -27,12 +28,13 @@ def served(tmp_path: Path):
     server.server_close()
 
 
-def get(url, **headers):
+def get(url: str, **headers: str) -> str:
     with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=30) as answer:
-        return answer.read().decode()
+        text: str = answer.read().decode()
+    return text
 
 
-def post(url, word, **headers):
+def post(url: str, word: object, **headers: str) -> tuple[int, str]:
     request = urllib.request.Request(f"{url}/say", json.dumps(word).encode(), headers, method="POST")
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
@@ -41,11 +43,11 @@ def post(url, word, **headers):
         return error.code, error.read().decode()
 
 
-def token(url):
+def token(url: str) -> str:
     return get(url).partition('data-token="')[2].partition('"')[0]
 
 
-def test_a_running_run_has_controls_and_its_words_reach_the_search(served) -> None:
+def test_a_running_run_has_controls_and_its_words_reach_the_search(served: tuple[str, Path]) -> None:
     url, running = served
     page = get(url)
     assert 'data-run="running"' in page
@@ -57,7 +59,7 @@ def test_a_running_run_has_controls_and_its_words_reach_the_search(served) -> No
     assert (word.note, word.iterations, word.stop) == ("Try <b>shuffles</b>.", 30, False)
 
 
-def test_what_is_wrong_is_a_sentence(served) -> None:
+def test_what_is_wrong_is_a_sentence(served: tuple[str, Path]) -> None:
     url, running = served
     header = {"X-Token": token(url)}
     cases = [
@@ -76,7 +78,7 @@ def test_what_is_wrong_is_a_sentence(served) -> None:
     assert Steering(running).waiting()[0].is_empty
 
 
-def test_only_its_own_page_can_speak(served) -> None:
+def test_only_its_own_page_can_speak(served: tuple[str, Path]) -> None:
     url, running = served
     assert post(url, {"run": "running", "stop": True})[0] == 403
     assert post(url, {"run": "running", "stop": True}, **{"X-Token": "guessed"})[0] == 403
@@ -86,7 +88,7 @@ def test_only_its_own_page_can_speak(served) -> None:
     assert Steering(running).waiting()[0].is_empty
 
 
-def test_the_state_changes_when_a_run_goes_on(served) -> None:
+def test_the_state_changes_when_a_run_goes_on(served: tuple[str, Path]) -> None:
     url, running = served
     before = get(f"{url}/state")
     assert get(f"{url}/state") == before

@@ -28,7 +28,7 @@ NEED = frozenset({"step"})
         f"```metal\r\n{KERNEL}\r\n```\r\n",
     ],
 )
-def test_the_kernel_is_found_in_any_honest_format(text) -> None:
+def test_the_kernel_is_found_in_any_honest_format(text: str) -> None:
     answer = read_answer(Response(text), NEED)
     assert answer.source is not None
     assert answer.source.strip() == KERNEL

@@ -24,7 +24,7 @@ def edit(search: str, replacement: str) -> str:
         (edit("a\n", "z\n") + edit("z\nb\n", "q\n"), "q\nc\nb\n"),
     ],
 )
-def test_edits_are_carried_out_in_their_order(text, edited: str) -> None:
+def test_edits_are_carried_out_in_their_order(text: str, edited: str) -> None:
     assert apply_edits(text, PARENT) == edited
 
 
@@ -38,7 +38,7 @@ def test_edits_are_carried_out_in_their_order(text, edited: str) -> None:
         ("<<<<<<< SEARCH\na\n=======\nb\n", "no `>>>>>>> REPLACE`"),
     ],
 )
-def test_what_does_not_apply_is_said_in_a_sentence(text, message: str) -> None:
+def test_what_does_not_apply_is_said_in_a_sentence(text: str, message: str) -> None:
     with pytest.raises(EditError, match=message):
         apply_edits(text, PARENT)
 

@@ -1,5 +1,7 @@
 """An archive's queries, which do not walk over its entries."""
 
+from typing import Any
+
 import pytest
 from toy_search import archive_of
 
@@ -71,7 +73,7 @@ def test_no_answer_costs_more_in_a_long_search() -> None:
     looked = []
 
     class Counted(Evaluation):
-        def __getattribute__(self, name):
+        def __getattribute__(self, name: str) -> Any:
             looked.append(name)
             return super().__getattribute__(name)
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from metalsci.models.protocol import Expense
@@ -15,7 +17,7 @@ from metalsci.search.budget import Budget, BudgetError, Spent
         {"iterations": 3, "dollars": -0.5},
     ],
 )
-def test_an_empty_budget_is_refused(limits) -> None:
+def test_an_empty_budget_is_refused(limits: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=rf"budget\.{list(limits)[-1]}"):
         Budget(**limits)
 

@@ -1,5 +1,6 @@
 """A candidate that compiles to the code of an earlier one is not evaluated, in a resumed search neither."""
 
+from composing import Compose
 from hydra.utils import instantiate
 
 from metalsci.evaluation.evaluator import Evaluator, Repeats
@@ -13,7 +14,7 @@ from metalsci.search.code_twins import CodeTwins
 SMALL = ("task=heat2d", "task.sizes=[{NX: 40, NY: 24, steps: 3}]", "task.heldout={NX: 33, NY: 17, steps: 3}")
 
 
-def test_the_same_code_is_told_and_not_run(composed) -> None:
+def test_the_same_code_is_told_and_not_run(composed: Compose) -> None:
     cfg = composed(*SMALL, "device=cpu", "device.ceilings.bandwidth=10", "device.ceilings.fp32=100")
     problem, device, twins = instantiate(cfg.task), instantiate(cfg.device), CodeTwins()
     seed = problem.task.seed_kernel

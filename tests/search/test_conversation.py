@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from toy_search import fence, judge, search
 
-from metalsci.evaluation.results import Outcome
+from metalsci.evaluation.results import Evaluation, Outcome
 from metalsci.models.errors import DeadlineError, ModelError, OutOfAnswersError
 from metalsci.models.protocol import Expense, LanguageModel, ModelCall, Prompt, Reply, Response, Stop, Usage
 from metalsci.msl.language.parse import parse
 from metalsci.search.budget import Budget, BudgetError
 from metalsci.search.conversation import LONGEST, shortened, wants_more
+from metalsci.search.proposal import Progress
 from metalsci.search.run_folder import RunFolder
 from metalsci.task.definition import TaskView
 
@@ -61,7 +62,7 @@ class Wire:
         self.gains.append(gain)
 
 
-def recorded(folder) -> Iterator[dict[str, Any]]:
+def recorded(folder: Path) -> Iterator[dict[str, Any]]:
     records = map(json.loads, (folder / "journal.jsonl").read_text().splitlines())
     return (r for r in records if r["type"] == "answered")
 
@@ -141,7 +142,7 @@ def test_a_connection_that_keeps_breaking_stops_the_run_which_goes_on_later(tmp_
 
 
 @pytest.mark.parametrize("death", [KeyboardInterrupt, SystemExit])
-def test_what_had_arrived_when_the_process_was_stopped_is_not_lost(tmp_path: Path, death) -> None:
+def test_what_had_arrived_when_the_process_was_stopped_is_not_lost(tmp_path: Path, death: type[BaseException]) -> None:
     text = fence(4)
     model = Wire([death(text[:30], text[30:50]), answer(text[50:])])
     with pytest.raises(death):
@@ -168,7 +169,7 @@ def test_a_piece_that_the_journal_has_is_not_taken_twice(tmp_path: Path) -> None
 
 
 def test_the_response_is_on_disk_before_anything_else_happens_to_it(tmp_path: Path) -> None:
-    def evaluate(source, progress):
+    def evaluate(source: str, progress: Progress) -> Evaluation:
         if "= 4" in source:
             assert next(recorded(tmp_path))["response"]["text"] == fence(4)
         return judge(source, progress)

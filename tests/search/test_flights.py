@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from toy_search import fence, judge, search, value_of
 
+from metalsci.evaluation.results import Evaluation
 from metalsci.models.errors import ModelError
 from metalsci.models.protocol import Expense, ModelCall, Prompt, Response, Stop, Usage
 from metalsci.search.budget import Budget
 from metalsci.search.flights import AsRecorded, SideBySide
 from metalsci.search.journal import read_recording
 from metalsci.search.loop import Finished
+from metalsci.search.proposal import Progress
 from metalsci.search.scheduling import Order, Scheduling
 
 
@@ -47,7 +49,7 @@ def test_eight_answers_are_awaited_at_once(tmp_path: Path, in_order: bool) -> No
 def test_candidates_are_judged_one_at_a_time(tmp_path: Path) -> None:
     busy = threading.Lock()
 
-    def evaluate(source, progress):
+    def evaluate(source: str, progress: Progress) -> Evaluation:
         assert busy.acquire(blocking=False)
         try:
             return judge(source, progress)
@@ -71,7 +73,7 @@ class Backwards:
             assert self.judged[prompt.iteration + 1].wait(60)
         return Response(fence(prompt.iteration))
 
-    def judge(self, source, progress):
+    def judge(self, source: str, progress: Progress) -> Evaluation:
         if value_of(source):
             self.judged[value_of(source)].set()
         return judge(source, progress)
@@ -184,7 +186,7 @@ def test_a_model_that_fails_costs_none_of_the_other_answers(tmp_path: Path) -> N
 def test_a_process_that_is_stopped_loses_no_answer_that_arrived(tmp_path: Path) -> None:
     judged = []
 
-    def evaluate(source, progress):
+    def evaluate(source: str, progress: Progress) -> Evaluation:
         judged.append(source)
         if len(judged) == 3:
             raise KeyboardInterrupt

@@ -103,5 +103,5 @@ def test_a_killed_process_changes_nothing(tmp_path: Path, option: str) -> None:
 
 @pytest.mark.kills
 @pytest.mark.parametrize("option", STRATEGIES)
-def test_many_killed_processes_change_nothing(tmp_path: Path, option) -> None:
+def test_many_killed_processes_change_nothing(tmp_path: Path, option: str) -> None:
     assert killed(tmp_path, option, KILLS) >= KILLS

@@ -2,8 +2,10 @@
 
 import io
 import json
+from pathlib import Path
 
 import msgspec
+import pytest
 from rich.console import Console
 from toy_search import SEED, Scripted, judge, kernel, search
 
@@ -28,14 +30,15 @@ def answer(source: str) -> str:
     return f"An idea.\n```metal\n{source}```\n"
 
 
-def searched(folder):
+def searched(folder: Path) -> Archive:
     answers = [answer(LONG), answer(LONG.replace("* 7.5f", "* 8.5f").replace("= 1;", "= 2;")), f"{answer(kernel(3))}"]
     return search(folder, Scripted(answers), Budget(3)).archive
 
 
-def test_a_near_duplicate_is_told_by_its_structure_everywhere(tmp_path):
+def test_a_near_duplicate_is_told_by_its_structure_everywhere(tmp_path: Path) -> None:
     archive = searched(tmp_path)
     first, near, other = archive.proposals
+    assert first.likeness is not None and near.likeness is not None
     assert first.likeness.iteration == 0 and first.likeness.share < 0.5
     assert near.likeness.iteration == 1 and 0.9 < near.likeness.share < 1
     assert near.near == f"{100 * near.likeness.share:.0f} % like 1"
@@ -56,22 +59,22 @@ def test_a_near_duplicate_is_told_by_its_structure_everywhere(tmp_path):
     assert [near.near in line for line in out.getvalue().splitlines()] == [False, False, False, True, False]
 
 
-def test_a_resumed_run_knows_it_from_its_journal(tmp_path):
+def test_a_resumed_run_knows_it_from_its_journal(tmp_path: Path) -> None:
     archive = searched(tmp_path)
     again = [entry for entry in Journal(tmp_path / "journal.jsonl", "x", 7).events() if isinstance(entry, Entry)]
     assert [entry.likeness for entry in again] == [entry.likeness for entry in archive.entries]
 
 
-def test_the_prompt_s_history_names_it(tmp_path):
+def test_the_prompt_s_history_names_it(tmp_path: Path) -> None:
     model = Scripted([answer(LONG), answer(LONG.replace("* 7.5f", "* 8.5f").replace("= 1;", "= 2;")), "none"])
     archive = search(tmp_path, model, Budget(3)).archive
     assert f"2: scored, 3.00x, {archive[2].near} (`An idea.`)" in model.prompts[2].user
 
 
-def test_an_iteration_costs_the_same_in_a_long_search(monkeypatch):
+def test_an_iteration_costs_the_same_in_a_long_search(monkeypatch: pytest.MonkeyPatch) -> None:
     looked = []
 
-    def counted(source):
+    def counted(source: str) -> frozenset[int]:
         looked.append(source)
         return structure(source)
 

@@ -3,15 +3,16 @@
 from pathlib import Path
 
 import pytest
-from toy_search import SEED, Scripted, fence, judge, kernel
+from toy_search import SEED, Judge, Scripted, fence, judge, kernel
 from toy_search import search as toy_search
 
 from metalsci.evaluation.results import Evaluation, Outcome
 from metalsci.search.budget import Budget
 from metalsci.search.loop import Finished, SeedKernelError
+from metalsci.search.proposal import Progress
 
 
-def search(folder, model, *, iterations=None, evaluate=judge) -> Finished:
+def search(folder: Path, model: Scripted, *, iterations: int | None = None, evaluate: Judge = judge) -> Finished:
     return toy_search(folder, model, Budget(iterations or len(model.answers)), evaluate=evaluate)
 
 
@@ -36,7 +37,7 @@ def test_the_model_improves_on_the_incumbent_and_sees_what_became_of_the_last_at
 def test_an_answer_that_was_tried_is_not_evaluated_again(tmp_path: Path) -> None:
     seen = []
 
-    def evaluate(source, progress):
+    def evaluate(source: str, progress: Progress) -> Evaluation:
         seen.append(source.strip())
         return judge(source, progress)
 
@@ -69,7 +70,7 @@ def test_a_run_that_was_stopped_goes_on_and_asks_for_nothing_twice(tmp_path: Pat
     model = Scripted([fence(1), fence(2), fence(3)])
     calls = []
 
-    def evaluate(source, progress):
+    def evaluate(source: str, progress: Progress) -> Evaluation:
         calls.append(source)
         if len(calls) == 3:  # the seed kernel, iteration 1, and now iteration 2
             raise KeyboardInterrupt

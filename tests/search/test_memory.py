@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from toy_search import TASK, Scripted, archive_of, fence, judge, kernel
 
 from metalsci.evaluation.results import Evaluation, Outcome
 from metalsci.evaluation.stopwatch import Stopwatch
-from metalsci.models.protocol import Expense, ModelCall, Prompt, Reply, Response, Stop
+from metalsci.models.protocol import Expense, LanguageModel, Model, ModelCall, Prompt, Reply, Response, Stop
 from metalsci.msl.language.parse import as_unit
 from metalsci.search.account import Account
 from metalsci.search.archive import Entry
@@ -17,7 +18,7 @@ from metalsci.search.conversation import Conversation
 from metalsci.search.distilling import Distiller, draw_lessons, keep_supported
 from metalsci.search.journal import Journal, Learned, read_recording
 from metalsci.search.lessons import Lessons, parse_lessons
-from metalsci.search.loop import Search
+from metalsci.search.loop import Finished, Search
 from metalsci.search.proposer import Proposer
 from metalsci.search.request import Request
 from metalsci.search.run_folder import RunFolder
@@ -109,7 +110,7 @@ class Talker:
         return Response(text, stop=Stop.CUT)
 
 
-def remembering(folder: Path, model, iterations: int, *, aside: bool, **budget):
+def remembering(folder: Path, model: Model | LanguageModel, iterations: int, *, aside: bool, **budget: Any) -> Finished:
     watch = Stopwatch()
     account, files = Account(lambda: watch.total), RunFolder(folder)
     journal = Journal(folder / "journal.jsonl", "x", 7, lessons=lambda: Lessons(("From before",)))

@@ -124,7 +124,7 @@ def remembering(archive: Archive) -> Archive:
 
 
 @pytest.mark.parametrize("name", situations())
-def test_golden(name) -> None:
+def test_golden(name: str) -> None:
     prompt = PromptBuilder().build(TASK, *situations()[name])
     text = f"# System\n\n{prompt.system.strip()}\n\n# User\n\n{prompt.user.strip()}\n"
     path = GOLDEN / f"{name}.md"
@@ -164,7 +164,7 @@ _PARTS = [
 
 
 @pytest.mark.parametrize("switch", [*_DETAILS, *_PARTS])
-def test_each_part_is_a_switch(switch) -> None:
+def test_each_part_is_a_switch(switch: str) -> None:
     situation, part = SWITCHES[switch]
     with_it = PromptBuilder(edits=True, candidates=2, notes=3, questions=True)
     off: dict[str, Any] = {switch: {"candidates": 1, "history": 0, "lessons": 0, "notes": 0}.get(switch, False)}
@@ -324,7 +324,7 @@ def test_a_flood_of_diagnostics_is_cut_short() -> None:
 
 
 @pytest.mark.parametrize("outcome", [o for o in Outcome if not o.correct])
-def test_every_failure_tells_the_model_something_to_act_on(outcome) -> None:
+def test_every_failure_tells_the_model_something_to_act_on(outcome: Outcome) -> None:
     assert "because of this" in describe(Evaluation(outcome, "because of this"), "x", 1.0)
 
 

@@ -3,16 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Never
+from typing import Any, Never
 
 import pytest
 from toy_search import Scripted, fence, judge, search
 
-from metalsci.evaluation.promotion.protocol import Decision
+from metalsci.evaluation.promotion.protocol import Candidate, Decision
 from metalsci.evaluation.results import Evaluation, Outcome
+from metalsci.models.protocol import Prompt
 from metalsci.search.archive import Archive
 from metalsci.search.budget import Budget
 from metalsci.search.journal import JournalError, read_recording
+from metalsci.search.proposal import Progress
 from metalsci.search.request import Request, StrategyError
 
 
@@ -39,7 +41,7 @@ def answers(count: int) -> list[str]:
     return [fence(value) for value in range(1, count + 1)]
 
 
-def entries(folder):
+def entries(folder: Path) -> list[tuple[object, ...]]:
     return [
         (e.iteration, e.request, e.source, e.score, e.promoted)
         for e in read_recording(folder / "journal.jsonl").entries
@@ -60,7 +62,7 @@ def test_a_population_survives_its_process(tmp_path: Path) -> None:
 
 def test_a_request_is_on_disk_before_a_model_is_asked_and_is_not_made_again(tmp_path: Path) -> None:
     class Dying(Scripted):
-        def propose(self, prompt) -> Never:
+        def propose(self, prompt: Prompt) -> Never:
             assert '"type":"asked"' in (tmp_path / "journal.jsonl").read_text()
             raise KeyboardInterrupt
 
@@ -82,11 +84,12 @@ def test_another_strategy_does_not_go_on_with_a_journal(tmp_path: Path) -> None:
 class Odd:
     """A strategy with one fault."""
 
-    def __init__(self, requests=(), error=None) -> None:
+    def __init__(self, requests: Any = (), error: Exception | None = None) -> None:
         self.requests, self.error = requests, error
 
-    def ask(self, archive, n):
-        return self.requests
+    def ask(self, archive: Archive, n: int) -> Sequence[Request]:
+        asked: Sequence[Request] = self.requests
+        return asked
 
     def tell(self, request: Request, evaluation: Evaluation) -> None:
         if self.error:
@@ -118,7 +121,7 @@ def test_a_strategy_that_fails_is_one_sentence_and_a_run_that_goes_on(
 
 def test_a_parent_without_a_source_is_refused(tmp_path: Path) -> None:
     class LastOne(Odd):
-        def ask(self, archive, n):
+        def ask(self, archive: Archive, n: int) -> Sequence[Request]:
             return [Request((archive.last.iteration,))]
 
     with pytest.raises(StrategyError, match="named entry 1 as a parent, which has no source"):
@@ -131,7 +134,7 @@ class EverySecond:
     def __init__(self) -> None:
         self.asked: list[tuple[float | None, float | None]] = []
 
-    def decide(self, incumbent, challenger, progress):
+    def decide(self, incumbent: Candidate, challenger: Candidate, progress: Progress) -> Decision:
         progress("tossing a coin")
         self.asked.append((incumbent.evaluation.score, challenger.evaluation.score))
         return Decision(len(self.asked) % 2 == 0, "it was its turn", {"turn": len(self.asked)})
@@ -152,7 +155,7 @@ def test_the_rule_that_is_given_decides_and_the_journal_keeps_the_decision(tmp_p
 
 def test_a_run_that_was_stopped_in_a_paired_test_judges_again(tmp_path: Path) -> None:
     class Stopped(EverySecond):
-        def decide(self, incumbent, challenger, progress) -> Never:
+        def decide(self, incumbent: Candidate, challenger: Candidate, progress: Progress) -> Never:
             raise KeyboardInterrupt
 
     model = Scripted(answers(1))
@@ -165,7 +168,7 @@ def test_a_run_that_was_stopped_in_a_paired_test_judges_again(tmp_path: Path) ->
 def test_a_copy_with_other_comments_is_not_evaluated_again(tmp_path: Path) -> None:
     judged = []
 
-    def evaluate(source, progress):
+    def evaluate(source: str, progress: Progress) -> Evaluation:
         judged.append(source)
         return judge(source, progress)
 

@@ -1,36 +1,39 @@
 """A person's words to a search: each is heeded once, journalled, and repeated when the run is resumed."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
 from toy_search import Scripted, fence, search
 
+from metalsci.models.protocol import Prompt, Response
 from metalsci.search.budget import Budget
 from metalsci.search.journal import Asked, Journal, read_recording
+from metalsci.search.loop import Finished
 from metalsci.search.spoken_words import LONGEST_NOTE, Steering, Word, say
 
 
 class Speaking(Scripted):
     """A model during whose first answer somebody speaks."""
 
-    def __init__(self, answers, folder, *words) -> None:
+    def __init__(self, answers: Sequence[str], folder: Path, *words: Word) -> None:
         super().__init__(answers)
         self.folder, self.words = folder, words
 
-    def propose(self, prompt):
+    def propose(self, prompt: Prompt) -> Response:
         if prompt.iteration == 1:
             for word in self.words:
                 say(self.folder, word)
         return super().propose(prompt)
 
 
-def steered(folder, *words, iterations=4):
+def steered(folder: Path, *words: Word, iterations: int = 4) -> tuple[Finished, Speaking]:
     model = Speaking([fence(i) for i in range(1, 9)], folder, *words)
     return search(folder, model, Budget(iterations), steering=Steering(folder)), model
 
 
-def asked(folder):
+def asked(folder: Path) -> list[Asked]:
     return [event for event in Journal(folder / "journal.jsonl", "x", 7).events() if isinstance(event, Asked)]
 
 

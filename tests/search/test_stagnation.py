@@ -23,7 +23,7 @@ from metalsci.search.prompting.stagnation import stagnates
         ([1.0, 0.9, None, 0.9], False),
     ],
 )
-def test_stagnation(scores, expected: bool) -> None:
+def test_stagnation(scores: list[float | None], expected: bool) -> None:
     evaluations = [
         Evaluation(Outcome.WRONG) if score is None else Evaluation(Outcome.SCORED, score=score) for score in scores
     ]

@@ -1,6 +1,7 @@
 """The start of a search, and its ends."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from toy_search import SEED, Scripted, fence, kernel, search
@@ -56,6 +57,6 @@ def test_patience_counts_proposals_since_the_incumbent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("limits", [{"target": 0.0}, {"patience": 0}])
-def test_an_end_that_is_none_is_refused(limits) -> None:
+def test_an_end_that_is_none_is_refused(limits: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=rf"budget\.{next(iter(limits))}"):
         Budget(3, **limits)

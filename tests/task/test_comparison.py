@@ -1,21 +1,27 @@
 """The text of a failure: every kind of mistake, made to a field, in words."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from metalsci.task.comparison import Tolerance, explain, judge
 
 WANT = np.random.default_rng(0).uniform(-1, 1, (48, 64))
 TOLERANCE = Tolerance(absolute=1e-4, relative=1e-5, rms=1e-4)
 
+Change = Callable[[NDArray[Any]], object]  # in place
 
-def spoilt(change):
+
+def spoilt(change: Change) -> NDArray[np.float32]:
     got = WANT.astype(np.float32)
     change(got)
     return got
 
 
-def sentence(got, want=WANT):
+def sentence(got: NDArray[Any], want: NDArray[Any] = WANT) -> str:
     error, deviation = judge(got, want, TOLERANCE)
     assert error > 1
     return explain(got, want, deviation, TOLERANCE, lambda index: f"<{index}>")
@@ -36,7 +42,7 @@ def test_half_precision_fails_where_the_bound_on_elements_does_not_see_it() -> N
 
 
 def test_first_and_worst_element_and_how_many_are_named() -> None:
-    def change(u) -> None:
+    def change(u: NDArray[Any]) -> None:
         u[3, 5] += 0.25
         u[40, 1] -= 0.75
 
@@ -54,8 +60,8 @@ def test_nothing_wrong_is_no_error_with_no_tolerance() -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_what_is_not_finite_never_passes(value) -> None:
-    def change(u) -> None:
+def test_what_is_not_finite_never_passes(value: float) -> None:
+    def change(u: NDArray[Any]) -> None:
         u[7, 7] = value
 
     error, _ = judge(spoilt(change), WANT, Tolerance(absolute=1e9, relative=1e9))
@@ -63,15 +69,15 @@ def test_what_is_not_finite_never_passes(value) -> None:
     assert "1 elements are not finite" in sentence(spoilt(change))
 
 
-def edge(u) -> None:
+def edge(u: NDArray[Any]) -> None:
     u[:, 0] = u[:, -1] = 9.0
 
 
-def tail(u) -> None:
+def tail(u: NDArray[Any]) -> None:
     u.reshape(-1)[3000:] = 9.0
 
 
-def tile_edges(u) -> None:
+def tile_edges(u: NDArray[Any]) -> None:
     u[:, ::16] = 9.0
 
 
@@ -85,7 +91,7 @@ def tile_edges(u) -> None:
         (lambda u: np.negative(u, out=u), "wrong sign"),
     ],
 )
-def test_the_pattern_of_a_mistake_is_named(change, pattern: str) -> None:
+def test_the_pattern_of_a_mistake_is_named(change: Change, pattern: str) -> None:
     assert pattern in sentence(spoilt(change))
 
 
@@ -95,7 +101,7 @@ def test_swapped_axes_are_named() -> None:
 
 
 def test_scattered_mistakes_have_no_pattern() -> None:
-    def change(u) -> None:
+    def change(u: NDArray[Any]) -> None:
         flat = np.random.default_rng(1).permutation(u.size)[:200]
         u.reshape(-1)[flat] = 9.0
 

@@ -1,34 +1,38 @@
 """References on disk: computed once, whole or not at all, and no more of them than the limit."""
 
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from composing import Compose
 from hydra.utils import instantiate
 
-from metalsci.task.definition import Size
+from metalsci.devices.program import Array
+from metalsci.task.definition import Size, Task
 from metalsci.task.references import References
 
 SIZE = Size("small", {"NX": 20, "NY": 20, "steps": 3})
 
 
 @pytest.fixture
-def task(composed):
-    return instantiate(composed("task=heat2d").task).task
+def task(composed: Compose) -> Task:
+    made: Task = instantiate(composed("task=heat2d").task).task
+    return made
 
 
 @pytest.fixture
-def counted(task):
+def counted(task: Task) -> tuple[Task, list[Size]]:
     """Count how often the task's reference was computed."""
-    calls = []
+    calls: list[Size] = []
     compute = type(task).reference
 
     base: Any = type(task)
 
     class Counting(base):  # type: ignore[misc]
-        def reference(self, size, inputs):
+        def reference(self, size: Size, inputs: Mapping[str, Array]) -> Sequence[Array]:
             calls.append(size)
             return compute(self, size, inputs)
 
@@ -36,11 +40,11 @@ def counted(task):
     return task, calls
 
 
-def inputs(task, seed=0):
+def inputs(task: Task, seed: int = 0) -> dict[str, Array]:
     return task.inputs(SIZE, np.random.default_rng(seed))
 
 
-def test_a_reference_is_computed_once(counted, tmp_path: Path) -> None:
+def test_a_reference_is_computed_once(counted: tuple[Task, list[Size]], tmp_path: Path) -> None:
     task, calls = counted
     first = References(tmp_path, worth=0.0).get(task, SIZE, "a", inputs(task))
     second = References(tmp_path, worth=0.0).get(task, SIZE, "a", inputs(task))
@@ -49,7 +53,9 @@ def test_a_reference_is_computed_once(counted, tmp_path: Path) -> None:
     assert second[0].dtype == np.float64
 
 
-def test_another_size_draw_or_physics_is_another_reference(composed, counted, tmp_path: Path) -> None:
+def test_another_size_draw_or_physics_is_another_reference(
+    composed: Compose, counted: tuple[Task, list[Size]], tmp_path: Path
+) -> None:
     task, calls = counted
     references = References(tmp_path, worth=0.0)
     references.get(task, SIZE, "a", inputs(task))
@@ -60,13 +66,15 @@ def test_another_size_draw_or_physics_is_another_reference(composed, counted, tm
     assert len(calls) == 4
 
 
-def test_what_is_quick_to_compute_is_not_kept(task, tmp_path: Path) -> None:
+def test_what_is_quick_to_compute_is_not_kept(task: Task, tmp_path: Path) -> None:
     References(tmp_path, worth=60.0).get(task, SIZE, "a", inputs(task))
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("damage", [lambda p: p.write_bytes(b""), lambda p: p.write_bytes(p.read_bytes()[:100])])
-def test_a_broken_file_is_computed_again(counted, tmp_path: Path, damage) -> None:
+def test_a_broken_file_is_computed_again(
+    counted: tuple[Task, list[Size]], tmp_path: Path, damage: Callable[[Path], object]
+) -> None:
     task, calls = counted
     references = References(tmp_path, worth=0.0)
     want = references.get(task, SIZE, "a", inputs(task))
@@ -79,7 +87,7 @@ def test_a_broken_file_is_computed_again(counted, tmp_path: Path, damage) -> Non
     assert len(calls) == 2
 
 
-def test_what_was_longest_unused_goes_first(counted, tmp_path: Path) -> None:
+def test_what_was_longest_unused_goes_first(counted: tuple[Task, list[Size]], tmp_path: Path) -> None:
     task, calls = counted
     references = References(tmp_path, limit=3 * 20 * 20 * 8 + 2000, worth=0.0)
     for draw in "abc":
@@ -94,13 +102,13 @@ def test_what_was_longest_unused_goes_first(counted, tmp_path: Path) -> None:
     assert len(calls) == 1
 
 
-def test_a_folder_that_cannot_be_written_costs_nothing_but_time(task, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_costs_nothing_but_time(task: Task, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (want,) = References(tmp_path / "file" / "folder", worth=0.0).get(task, SIZE, "a", inputs(task))
     assert want.shape == (20, 20)
 
 
-def fill(folder, first) -> None:
+def fill(folder: Path, first: int) -> None:
     from hydra import compose, initialize_config_dir
 
     from metalsci.experiment.hydra_versions import base

@@ -4,22 +4,31 @@ Each function takes a size, the physics and the inputs, and returns what the tas
 """
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from metalsci.task.definition import Size
+
+Physics = Mapping[str, float]
+Array = NDArray[Any]  # of numbers, whatever their type
+Grid = dict[tuple[int, int], float]
 
 
-def mix(x):
+def mix(x: int) -> int:
     x &= 0xFFFFFFFF
     x = ((x ^ (x >> 16)) * 0x85EBCA6B) & 0xFFFFFFFF
     x = ((x ^ (x >> 13)) * 0xC2B2AE35) & 0xFFFFFFFF
     return x ^ (x >> 16)
 
 
-def saxpy(size, physics, x, y):
+def saxpy(size: Size, physics: Physics, x: Array, y: Array) -> list[Array]:
     return [np.array([physics["a"] * x[i] + y[i] for i in range(size.N)])]
 
 
-def heat2d(size, physics, u):
+def heat2d(size: Size, physics: Physics, u: Array) -> list[Array]:
     u = u.astype(float)
     for _ in range(size.steps):
         new = u.copy()
@@ -31,11 +40,11 @@ def heat2d(size, physics, u):
     return [u]
 
 
-def around3d(u, k, j, i):
+def around3d(u: Array, k: int, j: int, i: int) -> Any:
     return u[k, j, i - 1] + u[k, j, i + 1] + u[k, j - 1, i] + u[k, j + 1, i] + u[k - 1, j, i] + u[k + 1, j, i]
 
 
-def wave3d(size, physics, u_prev, u_curr):
+def wave3d(size: Size, physics: Physics, u_prev: Array, u_curr: Array) -> list[Array]:
     previous, current = u_prev.astype(float), u_curr.astype(float)
     for _ in range(size.steps):
         new = current.copy()
@@ -49,7 +58,7 @@ def wave3d(size, physics, u_prev, u_curr):
     return [current]
 
 
-def nbody(size, physics, pos, vel, mass):
+def nbody(size: Size, physics: Physics, pos: Array, vel: Array, mass: Array) -> list[Array]:
     r, v, m = pos[:, :3].astype(float), vel[:, :3].astype(float), mass.astype(float)
     for _ in range(size.steps):
         a = np.zeros_like(r)
@@ -63,7 +72,7 @@ def nbody(size, physics, pos, vel, mass):
     return [r, v]
 
 
-def lbm(size, physics, f):
+def lbm(size: Size, physics: Physics, f: Array) -> list[Array]:
     c = [(0, 0), (1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, 1), (-1, -1), (1, -1)]
     w = [4 / 9, 1 / 9, 1 / 9, 1 / 9, 1 / 9, 1 / 36, 1 / 36, 1 / 36, 1 / 36]
     f = f.astype(float)
@@ -83,7 +92,7 @@ def lbm(size, physics, f):
     return [f]
 
 
-def ising(size, physics, spins, p_accept):
+def ising(size: Size, physics: Physics, spins: Array, p_accept: Array) -> list[Array]:
     s = spins.astype(int)
     for step in range(2 * size.steps):
         new = s.copy()
@@ -99,7 +108,7 @@ def ising(size, physics, spins, p_accept):
     return [s]
 
 
-def gradshaf(size, physics, psi):
+def gradshaf(size: Size, physics: Physics, psi: Array) -> list[Array]:
     psi = psi.astype(float)
     dr = (physics["Rmax"] - physics["Rmin"]) / (size.NR - 1)
     dz = (physics["Zmax"] - physics["Zmin"]) / (size.NZ - 1)
@@ -119,10 +128,10 @@ def gradshaf(size, physics, psi):
     return [psi]
 
 
-def morton(size, physics, u):
+def morton(size: Size, physics: Physics, u: Array) -> list[Array]:
     bits = int(math.log2(size.N))
 
-    def index(x, y, z):
+    def index(x: int, y: int, z: int) -> int:
         return int("".join(f"{z >> b & 1}{y >> b & 1}{x >> b & 1}" for b in reversed(range(bits))), 2)
 
     u = u.astype(float)
@@ -138,14 +147,14 @@ def morton(size, physics, u):
     return [u]
 
 
-def hmc(size, physics, q, accept, **rest):
+def hmc(size: Size, physics: Physics, q: Array, accept: Array, **rest: Array) -> list[Array]:
     """Return the states that the program returns: after step 0, and around each further step that is checked."""
 
-    def energy(q, p):
+    def energy(q: Array, p: Array) -> Any:
         d = range(size.d)
         return sum(0.5 * q[i] * a[i, j] * q[j] for i in d for j in d) + sum(0.5 * x * x for x in p)
 
-    def uniform(chain, counter):
+    def uniform(chain: int, counter: int) -> float:
         return (mix(mix((int(physics["seed"]) + chain * 0x9E3779B9 & 0xFFFFFFFF) ^ counter)) >> 8) / 2**24
 
     q, accept, a = q.astype(float), accept.copy(), rest["A"].astype(float)
@@ -177,7 +186,7 @@ def hmc(size, physics, q, accept, **rest):
     return [array for state in chosen for array in state]
 
 
-def lj(size, physics, pos, vel):
+def lj(size: Size, physics: Physics, pos: Array, vel: Array) -> list[Array]:
     r, v = pos[:, :3].astype(float), vel[:, :3].astype(float)
     for _ in range(size.steps):
         a = np.zeros_like(r)
@@ -192,7 +201,7 @@ def lj(size, physics, pos, vel):
     return [r, v]
 
 
-def fft3d(size, physics, x):
+def fft3d(size: Size, physics: Physics, x: Array) -> list[Array]:
     n = np.arange(size.N)
     matrix = np.array([[complex(math.cos(2 * math.pi * a * b / size.N), -math.sin(2 * math.pi * a * b / size.N))
                         for a in n] for b in n])  # fmt: skip
@@ -202,7 +211,7 @@ def fft3d(size, physics, x):
     return [np.stack([field.real, field.imag], axis=-1)]
 
 
-def tridiagonal(u, mu):
+def tridiagonal(u: Array, mu: float) -> Array:
     """Solve the dense system by Gaussian elimination, ends held."""
     n = len(u)
     matrix = [[(1 + 2 * mu) * (a == b) - mu * (abs(a - b) == 1) for b in range(n)] for a in range(n)]
@@ -211,7 +220,7 @@ def tridiagonal(u, mu):
     return np.linalg.solve(np.array(matrix), u)
 
 
-def adi3d(size, physics, u):
+def adi3d(size: Size, physics: Physics, u: Array) -> list[Array]:
     u = u.astype(float)
     for _ in range(size.steps):
         for axis in (2, 1, 0):
@@ -222,7 +231,7 @@ def adi3d(size, physics, u):
     return [u]
 
 
-def qsim(size, physics, state, gates):
+def qsim(size: Size, physics: Physics, state: Array, gates: Array) -> list[Array]:
     """Apply every gate as the full 2^n × 2^n matrix."""
     psi = state[:, 0].astype(float) + 1j * state[:, 1]
     u = (gates[:, 0].astype(float) + 1j * gates[:, 1]).reshape(-1, 2, 2)
@@ -241,7 +250,7 @@ def qsim(size, physics, state, gates):
     return [np.stack([psi.real, psi.imag], axis=-1)]
 
 
-def spmv(size, physics, row_start, column, value, x):
+def spmv(size: Size, physics: Physics, row_start: Array, column: Array, value: Array, x: Array) -> list[Array]:
     matrix = np.zeros((size.rows, size.rows))
     for i in range(size.rows):
         for e in range(row_start[i], row_start[i + 1]):
@@ -252,30 +261,30 @@ def spmv(size, physics, row_start, column, value, x):
     return [x]
 
 
-def compact(size, physics, x):
+def compact(size: Size, physics: Physics, x: Array) -> list[Array]:
     kept = [v for v in x.tolist() if v > physics["threshold"]]
     return [np.array(kept + [0.0] * (size.N - len(kept))), np.array([len(kept)])]
 
 
-def mgvcycle(size, physics, u, f, zero):
+def mgvcycle(size: Size, physics: Physics, u: Array, f: Array, zero: Array) -> list[Array]:
     """Run the cycle on grids that are dictionaries from points to values."""
 
-    def minus_laplacian(u, i, j, n):
+    def minus_laplacian(u: Grid, i: int, j: int, n: int) -> float:
         return (4 * u[i, j] - u[i - 1, j] - u[i + 1, j] - u[i, j - 1] - u[i, j + 1]) * n * n
 
-    def smooth(n, u, f):
+    def smooth(n: int, u: Grid, f: Grid) -> Grid:
         inner = [(i, j) for i in range(1, n) for j in range(1, n)]
         changed = {p: u[p] + physics["omega"] / (4 * n * n) * (f[p] - minus_laplacian(u, *p, n)) for p in inner}
         return {**u, **changed}
 
-    def interpolated(e, i, j):
+    def interpolated(e: Grid, i: int, j: int) -> float:
         if i % 2:
             return (interpolated(e, i - 1, j) + interpolated(e, i + 1, j)) / 2
         if j % 2:
             return (interpolated(e, i, j - 1) + interpolated(e, i, j + 1)) / 2
         return e[i // 2, j // 2]
 
-    def cycle(n, u, f):
+    def cycle(n: int, u: Grid, f: Grid) -> Grid:
         if n % 2 or n == 2:
             for _ in range(int(physics["coarsest"])):
                 u = smooth(n, u, f)

@@ -1,11 +1,15 @@
 """Checks that discriminate: wrong results are rejected, by a probe or by the benchmark's own inputs."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pytest
+from composing import Compose
 from hydra.utils import instantiate
 from spoil import SPOILS, right
 
-from metalsci.task.definition import Size
+from metalsci.devices.program import Array
+from metalsci.task.definition import Size, Task
 from metalsci.task.references import References
 
 SMALL: dict[str, dict[str, float]] = {
@@ -27,7 +31,7 @@ SMALL: dict[str, dict[str, float]] = {
 }
 
 
-def problems(task, size):
+def problems(task: Task, size: Size) -> list[tuple[Task, Size, Mapping[str, Array], Sequence[Array]]]:
     """Yield probes first, as a bench does it, each with the right results."""
     rng = np.random.default_rng(11)
     inputs = task.inputs(size, rng)
@@ -37,7 +41,7 @@ def problems(task, size):
     return [(t, s, i, references.get(t, s, f"discrimination {n}", i)) for n, (t, s, i) in enumerate(given)]
 
 
-def assert_discriminates(task, size) -> None:
+def assert_discriminates(task: Task, size: Size) -> None:
     stated = problems(task, size)
     for variant, extents, _, want in stated:
         check = variant.check(extents, right(variant, extents, want), want)
@@ -54,14 +58,14 @@ def assert_discriminates(task, size) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SMALL))
-def test_what_is_not_the_answer_is_rejected(composed, name) -> None:
+def test_what_is_not_the_answer_is_rejected(composed: Compose, name: str) -> None:
     task = instantiate(composed(f"task={name}").task).task
     assert_discriminates(task, Size("small", SMALL[name]))
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("name", sorted(SMALL))
-def test_what_is_not_the_answer_is_rejected_at_every_size(composed, name) -> None:
+def test_what_is_not_the_answer_is_rejected_at_every_size(composed: Compose, name: str) -> None:
     problem = instantiate(composed(f"task={name}").task)
     for size in (*problem.sizes, problem.heldout):
         assert_discriminates(problem.task, size)

@@ -1,15 +1,17 @@
 """hmc's check: single steps again from the candidate's own states, then the statistics of the last one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 import scalar
+from composing import Compose
 from hydra.utils import instantiate
 
 from metalsci.task.definition import Size
 
+Hmc = Any  # the class of tasks/hmc/task.py, which is loaded by the name of its file
 SIZE = Size("small", {"d": 6, "K": 40, "steps": 6})
 LENIENT = (
     "task=hmc",
@@ -21,7 +23,7 @@ LENIENT = (
 
 
 @pytest.fixture
-def run(composed):
+def run(composed: Compose) -> tuple[Hmc, list[scalar.Array], list[scalar.Array]]:
     """Return a task that judges steps alone, and a run of it by scalar loops."""
     task = instantiate(composed(*LENIENT).task).task
     inputs = task.inputs(SIZE, np.random.default_rng(5))
@@ -30,14 +32,16 @@ def run(composed):
     return task, got, task.reference(SIZE, inputs)
 
 
-def test_steps_of_scalar_loops_are_right(run) -> None:
+def test_steps_of_scalar_loops_are_right(run: tuple[Hmc, list[scalar.Array], list[scalar.Array]]) -> None:
     task, got, want = run
     check = task.check(SIZE, got, want)
     assert check.correct, check.detail
 
 
 @pytest.mark.parametrize("state", [0, 4, 8])
-def test_one_wrong_coordinate_of_one_chain_is_found(run, state: int) -> None:
+def test_one_wrong_coordinate_of_one_chain_is_found(
+    run: tuple[Hmc, list[scalar.Array], list[scalar.Array]], state: int
+) -> None:
     task, got, want = run
     got[state][17, 3] += 0.05
     check = task.check(SIZE, got, want)
@@ -46,7 +50,7 @@ def test_one_wrong_coordinate_of_one_chain_is_found(run, state: int) -> None:
 
 
 @pytest.mark.parametrize("state", [1, 5, 9])
-def test_one_wrong_count_is_found(run, state: int) -> None:
+def test_one_wrong_count_is_found(run: tuple[Hmc, list[scalar.Array], list[scalar.Array]], state: int) -> None:
     task, got, want = run
     got[state] = got[state].copy()
     got[state][11] += 1
@@ -55,12 +59,14 @@ def test_one_wrong_count_is_found(run, state: int) -> None:
     assert "chain 11" in check.detail
 
 
-def test_a_step_too_few_is_found(run) -> None:
+def test_a_step_too_few_is_found(run: tuple[Hmc, list[scalar.Array], list[scalar.Array]]) -> None:
     task, got, want = run
     assert not task.check(SIZE, [*got[:-2], *got[-4:-2]], want).correct
 
 
-def test_the_benchmark_s_statistics_are_asked_of_the_last_state(composed, run) -> None:
+def test_the_benchmark_s_statistics_are_asked_of_the_last_state(
+    composed: Compose, run: tuple[Hmc, list[scalar.Array], list[scalar.Array]]
+) -> None:
     _, got, want = run
     task = instantiate(composed("task=hmc").task).task
     check = task.check(SIZE, got, want)
@@ -68,7 +74,9 @@ def test_the_benchmark_s_statistics_are_asked_of_the_last_state(composed, run) -
     assert "acceptance rate" in check.detail
 
 
-def trajectory(task, size, inputs, precision=np.float32):
+def trajectory(
+    task: Hmc, size: Size, inputs: Mapping[str, scalar.Array], precision: type[np.floating[Any]] = np.float32
+) -> list[scalar.Array]:
     """Return the results of a candidate that keeps matrix and state in `precision`, by the check's own step."""
     q, accept = inputs["q"].astype(float), inputs["accept"]
     matrix = inputs["A"].astype(precision).astype(float)
@@ -94,7 +102,7 @@ SPOILS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def assert_discriminates(task, size) -> None:
+def assert_discriminates(task: Hmc, size: Size) -> None:
     inputs = task.inputs(size, np.random.default_rng(5))
     want = task.reference(size, inputs)
     got = trajectory(task, size, inputs)
@@ -110,12 +118,12 @@ def assert_discriminates(task, size) -> None:
     assert not task.check(size, fewer, want).correct, "one step fewer"
 
 
-def test_what_is_not_the_answer_is_rejected(composed) -> None:
+def test_what_is_not_the_answer_is_rejected(composed: Compose) -> None:
     assert_discriminates(instantiate(composed("task=hmc").task).task, Size("small", {"d": 8, "K": 1024, "steps": 20}))
 
 
 @pytest.mark.full
-def test_what_is_not_the_answer_is_rejected_at_every_size(composed) -> None:
+def test_what_is_not_the_answer_is_rejected_at_every_size(composed: Compose) -> None:
     problem = instantiate(composed("task=hmc").task)
     for size in (*problem.sizes, problem.heldout):
         assert_discriminates(problem.task, size)

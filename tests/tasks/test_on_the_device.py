@@ -1,13 +1,16 @@
 """Kernels of the tasks on the software device: seed kernels and examples are right, races and refusals are not."""
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 import pytest
+from composing import Compose
 from hydra.utils import instantiate
 from races import RACES
 
 from metalsci.devices.cpu.cpu_sanitizer import CpuSanitizer
 from metalsci.evaluation.evaluator import Evaluator, Repeats
-from metalsci.evaluation.results import Outcome
+from metalsci.evaluation.results import Evaluation, Outcome
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.files.locations import data
 
@@ -33,12 +36,15 @@ SIZES = {  # small and, where a task allows it, odd, so that groups at the edges
 SMALLER = {"hmc": "{d: 10, K: 150, steps: 2}"}
 
 
+Evaluate = Callable[..., Evaluation]  # of a task, a source and a size; by default the seed kernel at the small size
+
+
 @pytest.fixture(scope="module")
-def evaluate(composed):
+def evaluate(composed: Compose) -> Iterator[Evaluate]:
     """Return a function that judges a source at a task's small size."""
     device = instantiate(composed("device=cpu", "device.ceilings.bandwidth=10", "device.ceilings.fp32=100").device)
 
-    def run(task, source=None, size=None):
+    def run(task: str, source: str | None = None, size: str | None = None) -> Evaluation:
         problem = instantiate(composed(f"task={task}", f"task.sizes=[{size or SIZES[task]}]").task)
         with Evaluator(problem.task, problem.sizes, device, 0, Repeats(1, 1), Stopwatch()) as evaluator:
             return evaluator.evaluate(source or problem.task.seed_kernel)
@@ -47,7 +53,7 @@ def evaluate(composed):
     device.close()
 
 
-def text(task, *names):
+def text(task: str, *names: str) -> str:
     return data("tasks").joinpath(task, *names).read_text()
 
 
@@ -56,7 +62,7 @@ def test_every_task_is_tried() -> None:
 
 
 @pytest.mark.parametrize("task", sorted(SIZES))
-def test_the_seed_kernel_is_right(evaluate, task) -> None:
+def test_the_seed_kernel_is_right(evaluate: Evaluate, task: str) -> None:
     evaluation = evaluate(task)
     assert evaluation.outcome is Outcome.SCORED, evaluation.message
 
@@ -66,7 +72,7 @@ EXAMPLES = ["fast", "gpu"]
 
 @pytest.mark.parametrize("example", EXAMPLES)
 @pytest.mark.parametrize("task", sorted(SIZES))
-def test_the_example_is_right(evaluate, task, example) -> None:
+def test_the_example_is_right(evaluate: Evaluate, task: str, example: str) -> None:
     source = text(task, "examples", f"{example}.metal")
     assert source.startswith("// Idea: ")
     evaluation = evaluate(task, source)
@@ -75,7 +81,7 @@ def test_the_example_is_right(evaluate, task, example) -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES)
 @pytest.mark.parametrize("task", sorted(SIZES))
-def test_the_sanitizer_finds_nothing_in_the_example(composed, task, example) -> None:
+def test_the_sanitizer_finds_nothing_in_the_example(composed: Compose, task: str, example: str) -> None:
     problem = instantiate(composed(f"task={task}", f"task.sizes=[{SMALLER.get(task, SIZES[task])}]").task)
     (size,) = problem.sizes
     program = problem.task.trace(size, problem.task.inputs(size, np.random.default_rng(7)))
@@ -93,7 +99,7 @@ BARRIER = "threadgroup_barrier(mem_flags::mem_threadgroup);"
     [("fft3d", "{N: 64}"), ("gradshaf", None), ("compact", None)],
     ids=["fft3d", "gradshaf", "compact"],
 )
-def test_a_barrier_that_is_missing_between_simdgroups_shows(evaluate, task: str, size: str | None) -> None:
+def test_a_barrier_that_is_missing_between_simdgroups_shows(evaluate: Evaluate, task: str, size: str | None) -> None:
     """Not guaranteed by the check, but by this device, which runs no two simdgroups in step.
 
     A line of fft3d takes two of them from 64 on; one of 16 is a single vector where vectors are that long.
@@ -104,7 +110,7 @@ def test_a_barrier_that_is_missing_between_simdgroups_shows(evaluate, task: str,
 
 
 @pytest.mark.parametrize("task", sorted(RACES))
-def test_a_race_is_wrong_each_time(evaluate, task) -> None:
+def test_a_race_is_wrong_each_time(evaluate: Evaluate, task: str) -> None:
     """By the check, in any order in which threads run: races.py says why."""
     source = RACES[task].made(text(task, "seed.metal"))
     for _ in range(3):
@@ -115,7 +121,7 @@ def test_a_race_is_wrong_each_time(evaluate, task) -> None:
 @pytest.mark.full
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("task", sorted(RACES))
-def test_a_race_is_wrong_at_every_size(composed, task) -> None:
+def test_a_race_is_wrong_at_every_size(composed: Compose, task: str) -> None:
     ceilings = ("device.ceilings.bandwidth=10", "device.ceilings.fp32=100")
     cfg = composed("device=cpu", *ceilings, "device.time_limit=600", f"task={task}")
     problem, device = instantiate(cfg.task), instantiate(cfg.device)
@@ -128,9 +134,9 @@ def test_a_race_is_wrong_at_every_size(composed, task) -> None:
 
 @pytest.mark.parametrize(("task", "kernel", "least"), [("fft3d", "fft3d_y", 16), ("adi3d", "adi_z", 32)])
 def test_a_threadgroup_that_must_not_shrink_is_refused_with_what_to_do(
-    evaluate, task: str, kernel: str, least: int
+    evaluate: Evaluate, task: str, kernel: str, least: int
 ) -> None:
-    def capped(n):
+    def capped(n: int) -> str:
         declared = f"[[max_total_threads_per_threadgroup({n})]] kernel void {kernel}("
         return text(task, "seed.metal").replace(f"kernel void {kernel}(", declared)
 
@@ -141,7 +147,7 @@ def test_a_threadgroup_that_must_not_shrink_is_refused_with_what_to_do(
     assert f"groups of {least}" in refused.message
 
 
-def test_a_cell_that_overflows_is_named(composed) -> None:
+def test_a_cell_that_overflows_is_named(composed: Compose) -> None:
     device = instantiate(composed("device=cpu", "device.ceilings.bandwidth=10", "device.ceilings.fp32=100").device)
     problem = instantiate(composed("task=lj", f"task.sizes=[{SIZES['lj']}]", "task.physics.max_per_cell=20").task)
     with Evaluator(problem.task, problem.sizes, device, 0, Repeats(1, 1), Stopwatch()) as evaluator:
@@ -151,7 +157,7 @@ def test_a_cell_that_overflows_is_named(composed) -> None:
     assert "MAX_PER_CELL is 20" in message
 
 
-def test_a_step_too_few_is_named(evaluate) -> None:
+def test_a_step_too_few_is_named(evaluate: Evaluate) -> None:
     """A kernel that leaves its input as it is where it should step."""
     seed = text("heat2d", "seed.metal")
     frozen = seed.replace("u_out[c] = u + alpha", "u_out[c] = u + 0.0f * alpha")

@@ -1,18 +1,19 @@
 """The two incumbents of the published sweeps that a held-out size finds out, right and fast where they were scored."""
 
 import pytest
+from composing import Compose
 from hydra.utils import instantiate
 
 from metalsci.evaluation.evaluator import Evaluator, Repeats
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.files.locations import data
 from metalsci.gate.heldout import HeldOutGate
-from metalsci.gate.verdicts import Verdict
+from metalsci.gate.verdicts import GateResult, Verdict
 
 CEILINGS = ("device=cpu", "device.ceilings.bandwidth=10", "device.ceilings.fp32=100", "device.time_limit=200")
 
 
-def in_distribution_and_gate(composed, source, *overrides, repeats):
+def in_distribution_and_gate(composed: Compose, source: str, *overrides: str, repeats: int) -> GateResult:
     """Return True if the kernel is right at every scored size, and the gate's verdict on it."""
     cfg = composed(*CEILINGS, *overrides)
     problem, device = instantiate(cfg.task), instantiate(cfg.device)
@@ -29,7 +30,7 @@ def in_distribution_and_gate(composed, source, *overrides, repeats):
         device.close()
 
 
-def failure(task, name):
+def failure(task: str, name: str) -> str:
     return (data("tasks") / task / "failures" / name).read_text()
 
 
@@ -39,14 +40,14 @@ HMC_SIZES = (
 )
 
 
-def test_an_hmc_kernel_that_rounds_dimensions_up_is_wrong_at_another(composed) -> None:
+def test_an_hmc_kernel_that_rounds_dimensions_up_is_wrong_at_another(composed: Compose) -> None:
     source = failure("hmc", "rounded_up.metal")
     result = in_distribution_and_gate(composed, source, "task=hmc", *HMC_SIZES, repeats=1)
     assert result.verdict is Verdict.WRONG
     assert result.seed.outcome.correct
 
 
-def test_an_fft_by_definition_at_sizes_that_nobody_scored_regresses(composed) -> None:
+def test_an_fft_by_definition_at_sizes_that_nobody_scored_regresses(composed: Compose) -> None:
     source = failure("fft3d", "definition.metal")
     assert source.count("N == 64 || ") == 1
     source = source.replace("N == 64 || ", "")  # so that a small size will do for the held-out one
@@ -61,6 +62,8 @@ def test_an_fft_by_definition_at_sizes_that_nobody_scored_regresses(composed) ->
     ("task", "name", "verdict"),
     [("hmc", "rounded_up.metal", Verdict.WRONG), ("fft3d", "definition.metal", Verdict.REGRESSES)],
 )
-def test_they_are_caught_at_the_benchmark_s_own_sizes(composed, task: str, name: str, verdict: Verdict) -> None:
+def test_they_are_caught_at_the_benchmark_s_own_sizes(
+    composed: Compose, task: str, name: str, verdict: Verdict
+) -> None:
     result = in_distribution_and_gate(composed, failure(task, name), f"task={task}", repeats=1)
     assert result.verdict is verdict

@@ -1,11 +1,14 @@
 """References against a second implementation, at small and odd sizes; sizes, tolerances and work against TASKS.md."""
 
+from collections.abc import Iterator, Mapping, Sequence
+
 import numpy as np
 import pytest
 import scalar
+from composing import Compose
 from hydra.utils import instantiate
 
-from metalsci.task.definition import Size
+from metalsci.task.definition import Size, Task
 
 SIZES: dict[str, dict[str, float]] = {
     "adi3d": {"NX": 9, "NY": 6, "NZ": 5, "steps": 2},
@@ -32,11 +35,12 @@ TRAJECTORIES = sorted(SIZES.keys() - {"hmc"})
 
 
 @pytest.fixture(params=sorted(SIZES))
-def name(request: pytest.FixtureRequest):
-    return request.param
+def name(request: pytest.FixtureRequest) -> str:
+    param: str = request.param
+    return param
 
 
-def problems(task, size):
+def problems(task: Task, size: Size) -> Iterator[tuple[Task, Size, Mapping[str, scalar.Array]]]:
     """Yield the benchmark's inputs and every probe, with the task that has its physics, and its size."""
     rng = np.random.default_rng(3)
     yield task, size, task.inputs(size, rng)
@@ -45,17 +49,17 @@ def problems(task, size):
 
 
 @pytest.mark.parametrize("name", TRAJECTORIES)
-def test_the_reference_agrees_with_scalar_loops(composed, name) -> None:
+def test_the_reference_agrees_with_scalar_loops(composed: Compose, name: str) -> None:
     task = instantiate(composed(f"task={name}").task).task
     for variant, size, inputs in problems(task, Size("small", SIZES[name])):
-        want = variant.reference(size, inputs)
+        want: Sequence[scalar.Array] = variant.reference(size, inputs)
         second = getattr(scalar, name)(size, variant.physics, **inputs)
         assert len(want) == len(second) or name == "lj"  # which says besides what cells may count
         for a, b in zip(want, second, strict=False):
             np.testing.assert_allclose(a, b, rtol=1e-6 if name == "saxpy" else 1e-10, atol=1e-12)
 
 
-def test_lbm_conserves_mass_and_momentum(composed) -> None:
+def test_lbm_conserves_mass_and_momentum(composed: Compose) -> None:
     task = instantiate(composed("task=lbm").task).task
     size = Size("small", SIZES["lbm"])
     inputs = task.inputs(size, np.random.default_rng(0))
@@ -91,7 +95,7 @@ FACTS = {
 }
 
 
-def test_sizes_and_tolerances_are_the_benchmark_s(composed, name) -> None:
+def test_sizes_and_tolerances_are_the_benchmark_s(composed: Compose, name: str) -> None:
     cfg = composed(f"task={name}").task
     problem = instantiate(cfg)
     sizes, heldout, iterations, tolerance = FACTS[name]
@@ -118,21 +122,21 @@ WORK = {  # TASKS.md, at the small size above
 }
 
 
-def test_the_model_is_told_of_every_tolerance(composed, name) -> None:
+def test_the_model_is_told_of_every_tolerance(composed: Compose, name: str) -> None:
     problem = instantiate(composed(f"task={name}").task)
     rms = problem.task.tolerance.rms
     assert rms is None or f"{rms:g}" in problem.task.view(problem.sizes).brief
 
 
 @pytest.mark.parametrize("name", WORK)
-def test_work_counts_the_bytes_or_operations_of_the_benchmark(composed, name) -> None:
+def test_work_counts_the_bytes_or_operations_of_the_benchmark(composed: Compose, name: str) -> None:
     task = instantiate(composed(f"task={name}").task).task
     size = Size("small", SIZES[name])
     work = task.work(size, task.inputs(size, np.random.default_rng(3)))
     assert (work.amount, work.bound.unit) == WORK[name]
 
 
-def test_pairs_that_the_cells_of_lj_hold_are_counted(composed) -> None:
+def test_pairs_that_the_cells_of_lj_hold_are_counted(composed: Compose) -> None:
     """Against a count over all pairs, cell by cell."""
     task = instantiate(composed("task=lj").task).task
     size = Size("small", {"N": 216, "M": 4, "L": 10.4, "steps": 3})
@@ -150,7 +154,7 @@ def test_pairs_that_the_cells_of_lj_hold_are_counted(composed) -> None:
 
 
 @pytest.mark.parametrize("name", ["nbody", "hmc", "lj"])
-def test_a_perfect_kernel_of_a_compute_task_stays_below_the_peak(composed, name: str) -> None:
+def test_a_perfect_kernel_of_a_compute_task_stays_below_the_peak(composed: Compose, name: str) -> None:
     """Rejected pairs, square roots and lone additions take slots that could hold a multiply-add."""
     problem = instantiate(composed(f"task={name}").task)
     for size in problem.sizes:

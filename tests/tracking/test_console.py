@@ -11,6 +11,7 @@ from metalsci.evaluation.results import Evaluation, Outcome
 from metalsci.models.protocol import Reply, Usage
 from metalsci.search.archive import Archive, Entry
 from metalsci.search.budget import Budget
+from metalsci.search.loop import Watcher
 from metalsci.tracking.console import ConsoleView
 from metalsci.tracking.live_screen import LiveScreen, sparkline
 
@@ -18,7 +19,7 @@ SECONDS = {"model": 60.0, "total": 61.5}
 FASTER = Decision(True, "faster", {"speedup": 1.234, "pairs": 8})
 
 
-def follow(watcher) -> Archive:
+def follow(watcher: Watcher) -> Archive:
     """Follow a run of two iterations: one better kernel, one wrong one."""
     archive = Archive(Entry(0, "seed", Evaluation(Outcome.SCORED, score=0.5), seconds={"total": 2.0}))
     watcher.entry(archive)

@@ -13,19 +13,19 @@ class Recorder(Observer):
     def __init__(self) -> None:
         self.told: list[str] = []
 
-    def start(self, info) -> str:
+    def start(self, info: RunInfo) -> str:
         self.told.append("start")
         return "figures go to a list"
 
-    def step(self, text) -> None:
+    def step(self, text: str) -> None:
         self.told.append(text)
 
-    def close(self, failed) -> None:
+    def close(self, failed: bool) -> None:
         self.told.append(f"failed={failed}")
 
 
 class Broken(Recorder):
-    def step(self, text) -> Never:
+    def step(self, text: str) -> Never:
         raise RuntimeError("the disk of the observer is full")
 
 

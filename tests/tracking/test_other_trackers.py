@@ -17,10 +17,10 @@ from metalsci.models.protocol import Reply, Usage
 from metalsci.search.archive import Archive, Entry
 from metalsci.tracking.csv_file import CsvFile
 from metalsci.tracking.mlflow import MlflowTracker
-from metalsci.tracking.protocol import RunInfo
+from metalsci.tracking.protocol import Observer, RunInfo
 
 
-def follow(tracker, folder) -> None:
+def follow(tracker: Observer, folder: Path) -> None:
     """Tell a run of two candidates to a tracker from beginning to end."""
     info = RunInfo("name", "lbm", "rewrite", "group", folder, {"task": {"name": "lbm"}}, tags=["mine"], notes="why")
     tracker.start(info)

@@ -58,7 +58,7 @@ def summary(path: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def sweep(tmp_path_factory):
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], list[Path]]:
     """Run a sweep of two smoke runs; return their .wandb files and their run folders, in order."""
     folder = tmp_path_factory.mktemp("wandb")
     env = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")} | {"HOME": str(folder)}
@@ -92,7 +92,7 @@ def artifacts(path: Path) -> tuple[list[Any], list[Any]]:
     return [a for a in found if a.use_after_commit], [a for a in found if not a.use_after_commit]
 
 
-def test_every_iteration_is_logged_with_its_figures(sweep) -> None:
+def test_every_iteration_is_logged_with_its_figures(sweep: tuple[list[Path], list[Path]]) -> None:
     files, folders = sweep
     for file, folder in zip(files, folders, strict=True):
         rows = [r for r in history(file) if "outcome" in r]
@@ -114,7 +114,7 @@ def test_every_iteration_is_logged_with_its_figures(sweep) -> None:
             assert bool(row.get("idea")) == (row["iteration"] > 0)
 
 
-def test_the_gate_s_result_is_in_the_summary(sweep) -> None:
+def test_the_gate_s_result_is_in_the_summary(sweep: tuple[list[Path], list[Path]]) -> None:
     files, folders = sweep
     for file, folder in zip(files, folders, strict=True):
         gate = json.loads((folder / "gate.json").read_text())
@@ -129,7 +129,7 @@ def test_the_gate_s_result_is_in_the_summary(sweep) -> None:
         assert logged["outcomes/scored"] == ended["outcomes"]["scored"]
 
 
-def test_goals_are_named(sweep) -> None:
+def test_goals_are_named(sweep: tuple[list[Path], list[Path]]) -> None:
     files, _ = sweep
     metrics = [r.metric for r in records(files[0]) if r.WhichOneof("record_type") == "metric"]
     goals = {metric.name or metric.glob_name: metric for metric in metrics}
@@ -138,7 +138,7 @@ def test_goals_are_named(sweep) -> None:
     assert goals["*"].step_metric == "iteration"
 
 
-def test_candidates_are_a_table_and_figures_are_pictures(sweep) -> None:
+def test_candidates_are_a_table_and_figures_are_pictures(sweep: tuple[list[Path], list[Path]]) -> None:
     files, _ = sweep
     for file in files:
         logged = {name: value for row in history(file) for name, value in row.items()}
@@ -150,7 +150,7 @@ def test_candidates_are_a_table_and_figures_are_pictures(sweep) -> None:
         assert logged["charts/convergence/_type"] == logged["charts/roofline/_type"] == "image-file"
 
 
-def test_a_sweep_has_a_run_of_its_own(sweep) -> None:
+def test_a_sweep_has_a_run_of_its_own(sweep: tuple[list[Path], list[Path]]) -> None:
     files, folders = sweep
     (file,) = files_by_kind(folders[0].parent)["sweep"]
     assert run_of(file).run_group == run_of(files[0]).run_group
@@ -159,7 +159,7 @@ def test_a_sweep_has_a_run_of_its_own(sweep) -> None:
     assert logged["seeds/nrows"] == 1
 
 
-def test_the_gate_has_a_run_in_the_group_of_its_search(sweep) -> None:
+def test_the_gate_has_a_run_in_the_group_of_its_search(sweep: tuple[list[Path], list[Path]]) -> None:
     files, folders = sweep
     for search, folder in zip(files, folders, strict=True):
         (file,) = files_by_kind(folder)["gate"]
@@ -174,7 +174,7 @@ def test_the_gate_has_a_run_in_the_group_of_its_search(sweep) -> None:
         assert not [name for name in logged if name.startswith("confirmed/")]
 
 
-def test_artifacts_lead_from_the_seed_kernel_to_the_winner(sweep) -> None:
+def test_artifacts_lead_from_the_seed_kernel_to_the_winner(sweep: tuple[list[Path], list[Path]]) -> None:
     files, folders = sweep
     for file, folder in zip(files, folders, strict=True):
         verdict = json.loads((folder / "gate.json").read_text())["verdict"]
@@ -208,7 +208,7 @@ def test_a_bad_verdict_is_an_alert(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert told == [(f"{verdict}: lbm-rewrite-0", "told in a sentence", "WARN")] * alarms
 
 
-def test_the_runs_of_a_sweep_share_a_group_and_carry_tags(sweep) -> None:
+def test_the_runs_of_a_sweep_share_a_group_and_carry_tags(sweep: tuple[list[Path], list[Path]]) -> None:
     files, _ = sweep
     runs = [next(r.run for r in records(f) if r.WhichOneof("record_type") == "run") for f in files]
     assert runs[0].run_group

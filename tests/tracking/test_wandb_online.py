@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,12 @@ def server() -> Iterator[StandIn]:
     stand_in.close()
 
 
-def start(*arguments, cwd, env):
+def start(*arguments: str, cwd: Path, env: Mapping[str, str]) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "metalsci.run", "experiment=smoke", *arguments]
     return subprocess.Popen(command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def wait_for(pattern, cwd, process):
+def wait_for(pattern: str, cwd: Path, process: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 120
     while not list(cwd.glob(pattern)):
         assert time.monotonic() < deadline
@@ -37,7 +37,7 @@ def wait_for(pattern, cwd, process):
         time.sleep(0.02)
 
 
-def service(process):
+def service(process: subprocess.Popen[str]) -> psutil.Process:
     """Return W&B's own process of a run, as soon as there is one."""
     while process.poll() is None:
         for child in psutil.Process(process.pid).children(recursive=True):

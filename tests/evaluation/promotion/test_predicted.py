@@ -1,12 +1,13 @@
 """Promotion by predictions: what is undecided is not promoted by them, and what is predicted slower not at all."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
 from metalsci.devices.virtual.forecast import Forecast, PredictedSize
 from metalsci.evaluation.promotion.predicted import NotPredictedSlower, PredictedFaster
-from metalsci.evaluation.promotion.protocol import Decision
+from metalsci.evaluation.promotion.protocol import Candidate, Decision, Promotion
 from metalsci.evaluation.results import Evaluation, Outcome
 
 
@@ -17,20 +18,20 @@ class _Candidate:
 
 
 class _Always:
-    def decide(self, incumbent, challenger, progress):
+    def decide(self, incumbent: Candidate, challenger: Candidate, progress: Callable[[str], None]) -> Decision:
         return Decision(True, "measured faster", {"speedup": 2.0})
 
 
-def _foreseen(*seconds, unknown=""):
+def _foreseen(*seconds: float, unknown: str = "") -> Forecast:
     sizes = tuple(PredictedSize(str(i), s, s) for i, s in enumerate(seconds))
     return Forecast("M1 Pro", sizes, why="3 % of lanes at work", unknown=unknown)
 
 
-def _candidate(forecast):
+def _candidate(forecast: Forecast) -> _Candidate:
     return _Candidate(Evaluation(Outcome.SCORED, score=0.5, forecast=forecast))
 
 
-def _decide(rule, one, other):
+def _decide(rule: Promotion, one: Forecast, other: Forecast) -> Decision:
     return rule.decide(_candidate(other), _candidate(one), lambda _: None)
 
 
@@ -46,7 +47,7 @@ def test_the_sizes_count_alike() -> None:
     assert not _decide(PredictedFaster(), _foreseen(1.0, 1.0), _foreseen(1.5, 0.8)).promoted
 
 
-def _both(seed):
+def _both(seed: Forecast | None) -> NotPredictedSlower:
     return NotPredictedSlower(_Always(), lambda: seed)
 
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -45,6 +46,6 @@ def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyP
     ("settings", "name"),
     [({"islands": 0}, "islands=0"), ({"exploration": 0.8}, "exploration=0.8"), ({"inspirations": -1}, "inspirations")],
 )
-def test_settings_that_make_no_sense_are_refused(settings, name: str) -> None:
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], name: str) -> None:
     with pytest.raises(ValueError, match=name):
         OpenEvolve(**settings)

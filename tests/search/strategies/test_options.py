@@ -3,6 +3,7 @@
 import random
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra.utils import instantiate
@@ -14,7 +15,7 @@ from metalsci.models.protocol import Prompt, Response
 from metalsci.search.archive import Archive
 from metalsci.search.budget import Budget
 from metalsci.search.flights import SideBySide
-from metalsci.search.journal import Journal, read_recording
+from metalsci.search.journal import Journal, Record, read_recording
 from metalsci.search.landscapes.ladder import Ladder
 from metalsci.search.landscapes.landscape import Landscape
 from metalsci.search.strategies.protocol import Strategy
@@ -24,7 +25,7 @@ OPTIONS = sorted(path.stem for path in (data("conf") / "strategy").glob("*.yaml"
 KILLS = 200
 
 
-def make(option: str, seed: int = 0, **settings) -> Strategy:
+def make(option: str, seed: int = 0, **settings: Any) -> Strategy:
     if option == "openevolve":
         pytest.importorskip("openevolve")  # an extra
     loaded = OmegaConf.merge(OmegaConf.load(data("conf") / "strategy" / f"{option}.yaml"), settings)
@@ -33,7 +34,7 @@ def make(option: str, seed: int = 0, **settings) -> Strategy:
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_it_finds_better_kernels_and_does_the_same_again(option) -> None:
+def test_it_finds_better_kernels_and_does_the_same_again(option: str) -> None:
     first, again = (climb(make(option), Landscape(Ladder(), 1), 60) for _ in range(2))
     assert first == again
     assert len(first) == 61
@@ -41,7 +42,7 @@ def test_it_finds_better_kernels_and_does_the_same_again(option) -> None:
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_it_keeps_several_answers_under_way(option) -> None:
+def test_it_keeps_several_answers_under_way(option: str) -> None:
     worths = climb(make(option), Landscape(Ladder(), 1), 60, SideBySide(5, in_order=True))
     assert len(worths) == 61
     assert worths[-1] > 0.5
@@ -66,7 +67,7 @@ class Fatal(Journal):
         self.records, self.before = records, before
         super().__init__(path, "x", 7)
 
-    def _append(self, record) -> None:
+    def _append(self, record: Record) -> None:
         self.records -= 1
         if self.records < 0 or (self.records == 0 and self.before):
             raise KeyboardInterrupt
@@ -87,7 +88,7 @@ def live(folder: Path, option: str, journal: Journal | None = None) -> Archive:
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_a_run_that_is_killed_anywhere_asks_and_keeps_what_it_would_have(tmp_path: Path, option) -> None:
+def test_a_run_that_is_killed_anywhere_asks_and_keeps_what_it_would_have(tmp_path: Path, option: str) -> None:
     """200 kills over all strategies: the resumed run has the requests and the archive of the uninterrupted one."""
     (whole := tmp_path / "whole").mkdir()
     (parts := tmp_path / "parts").mkdir()
@@ -130,7 +131,7 @@ def test_a_run_that_is_killed_anywhere_asks_and_keeps_what_it_would_have(tmp_pat
         ("map_elites", {"greed": 2.0}, r"strategy\.greed=2\.0"),
     ],
 )
-def test_nonsense_is_refused_with_the_setting(option: str, settings, message: str) -> None:
+def test_nonsense_is_refused_with_the_setting(option: str, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(Exception, match=message) as caught:
         make(option, **settings)
     assert isinstance(caught.value.__cause__ or caught.value, ValueError)

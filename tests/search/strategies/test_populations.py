@@ -9,6 +9,7 @@ from metalsci.search.strategies.beam import Beam
 from metalsci.search.strategies.islands import Islands
 from metalsci.search.strategies.map_elites import MapElites
 from metalsci.search.strategies.pareto import Pareto
+from metalsci.search.strategies.protocol import Strategy
 from metalsci.search.strategies.repair import Repair
 from metalsci.search.strategies.restarts import Restarts
 
@@ -24,7 +25,7 @@ def _predicted(lanes: float) -> Forecast:
 class Play:
     """A strategy and an archive, told by hand."""
 
-    def __init__(self, strategy) -> None:
+    def __init__(self, strategy: Strategy) -> None:
         self.strategy = strategy
         self.archive = Archive(Entry(0, PLAIN.format(0), Evaluation(Outcome.SCORED, score=1.0)))
 
