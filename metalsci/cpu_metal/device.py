@@ -15,7 +15,7 @@ import numpy.typing as npt
 from metalsci.cpu_metal.compile.architecture import Architecture
 from metalsci.cpu_metal.compile.compiler import CheckedKernel, Compiler, CountedKernel
 from metalsci.cpu_metal.compile.kernel_cache import Cache, default_folder
-from metalsci.cpu_metal.compile.library import FileKernels, Kernel, Library
+from metalsci.cpu_metal.compile.library import MAX_THREADS_PER_THREADGROUP, FileKernels, Kernel, Library
 from metalsci.cpu_metal.compile.toolchain import Toolchain
 from metalsci.cpu_metal.errors import DeviceCrash, DeviceTimeout, DispatchError
 from metalsci.cpu_metal.execute.buffer import Buffer, SharedRegion
@@ -46,6 +46,8 @@ class Device:
     The process starts with the first run and again after a crash or a timeout; buffers and libraries outlive it.
 
     threads: workers, one a processor by default.
+    max_threads_per_threadgroup: limit of every kernel. A GPU has fewer than 1,024 threads for a kernel that needs many
+        registers (an M1 down to 384), which this device does not know: set it to try such a host.
     architecture: the target of kernels, as Clang's -march names it; METALSCI_ARCHITECTURE or this processor by default.
 
     Raises ArchitectureError for an architecture that is unknown, or that this processor cannot run.
@@ -56,9 +58,15 @@ class Device:
         threads: int | None = None,
         *,
         architecture: str | None = None,
+        max_threads_per_threadgroup: int = MAX_THREADS_PER_THREADGROUP,
         cache: Cache | None = None,
         toolchain: Toolchain | None = None,
     ) -> None:
+        if not 1 <= max_threads_per_threadgroup <= MAX_THREADS_PER_THREADGROUP:
+            raise ValueError(
+                f"max_threads_per_threadgroup={max_threads_per_threadgroup}: 1 to {MAX_THREADS_PER_THREADGROUP}"
+            )
+        self._most_threads = max_threads_per_threadgroup
         self.threads = threads or processors()
         toolchain = toolchain or Architecture.chosen(architecture).toolchain()
         self._compiler = Compiler(cache or Cache(default_folder()), toolchain)
@@ -83,7 +91,7 @@ class Device:
         Raises CompileError.
         """
         compiled, later, warnings = self._compiler.compile(source, MathMode(math_mode), interface)
-        return Library(FileKernels(compiled, later), warnings)
+        return Library(FileKernels(compiled, later, self._most_threads), warnings)
 
     def buffer(self, array: npt.ArrayLike) -> Buffer:
         """Make a buffer that starts as a copy of `array`, row-major."""

@@ -53,6 +53,7 @@ def written(buffer: Buffer) -> Buffer:
     return buffer
 
 
+MASKED = np.repeat(np.array([1, -np.inf, 2, 3], np.float32), 4).repeat(16)[np.arange(256) // 4 % 4 * 64]
 SIMDGROUP = Launch(threads=(32,), threadgroup=(32,))
 LAUNCHES = {
     "writes_past_the_end": Launch(arguments={"out": ramp(100), "n": 256}),
@@ -93,6 +94,9 @@ LAUNCHES = {
     "steps": Launch(dispatches=3),
     "infinity_as_a_start": Launch(arguments={"x": np.full(256, 5, np.float32)}),
     "inputs_not_finite": Launch(arguments={"x": np.tile(np.array([np.inf, np.nan, 1, 0], np.float32), 64)}),
+    "all_masked": Launch(arguments={"masked": MASKED}),
+    "zero_times_infinity": Launch(arguments={"masked": MASKED}),
+    "nan_of_an_input": Launch(arguments={"x": np.tile(np.array([1, np.nan, 2, 0], np.float32), 64)}),
     "overflow_of_half": Launch(arguments={"x": np.full(256, 300, np.float16)}),
 }  # fmt: skip
 

@@ -11,8 +11,10 @@ import numpy as np
 import psutil
 import pytest
 
-from metalsci.cpu_metal import Device, DeviceCrash, DeviceTimeout, Dispatch, Kernel, PipelineError
+from metalsci.cpu_metal import Device, DeviceCrash, DeviceTimeout, Dispatch, DispatchError, Kernel, PipelineError
 from metalsci.cpu_metal.compile.kernel_cache import Cache
+from metalsci.msl.diagnostics import Severity
+from metalsci.msl.language.math_mode import MathMode
 
 SOURCE = """#include <metal_stdlib>
 using namespace metal;
@@ -201,6 +203,8 @@ import threading, time, os, psutil
 from pathlib import Path
 from metalsci.cpu_metal import Device, Dispatch
 from metalsci.cpu_metal.compile.kernel_cache import Cache
+from metalsci.msl.diagnostics import Severity
+from metalsci.msl.language.math_mode import MathMode
 device = Device(cache=Cache(Path({str(cache.folder)!r})))
 kernel = device.compile({SOURCE!r}).kernels["spin"]
 run = threading.Thread(target=device.run, args=([Dispatch(kernel, {{}}, (1,), (1,))],), daemon=True)
@@ -216,3 +220,60 @@ os._exit(1)
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+STANDARD = "#include <metal_stdlib>\nusing namespace metal;\n"
+
+
+def test_threadgroup_memory_comes_in_multiples_of_16_bytes(device: Device) -> None:
+    head = "kernel void f(device float *out, threadgroup float *t, uint i [[thread_index_in_threadgroup]])"
+    (kernel,) = device.compile(STANDARD + head + " { t[i] = i; out[i] = t[i]; }").kernels.values()
+    out = device.empty((4,), np.float32)
+    device.run([Dispatch(kernel, {0: out}, (4,), (4,), {0: 32})])
+    with pytest.raises(
+        ValueError, match=r"^threadgroup memory 0 't' of 'f' has 20 bytes: Metal takes multiples of 16$"
+    ):
+        device.run([Dispatch(kernel, {0: out}, (4,), (4,), {0: 20})])
+
+
+def test_an_access_that_the_processor_refuses_has_no_address(device: Device) -> None:
+    source = "#include <metal_stdlib>\nusing namespace metal;\nkernel void f(device float *out) {\n"
+    (kernel,) = device.compile(
+        source + "*(device float4 *)(out + 1) = 2 * *(device float4 *)(out + 5); }"
+    ).kernels.values()
+    dispatch = Dispatch(kernel, {0: device.buffer(np.ones(32, np.float32))}, (1,), (1,))
+    with pytest.raises(DeviceCrash, match=r"^f, dispatch 0: an access that the processor refuses: of a vector at an"):
+        device.run([dispatch])
+    with pytest.raises(DispatchError, match=r"line 4: misaligned"):
+        device.run([dispatch], check=True)
+
+
+def test_a_device_may_have_pipelines_of_fewer_threads() -> None:
+    source = STANDARD + "kernel void f(device float *out, uint i [[thread_position_in_grid]]) { out[i] = i; }"
+    with Device(threads=1, max_threads_per_threadgroup=384) as device:
+        (kernel,) = device.compile(source).kernels.values()
+        assert kernel.max_total_threads_per_threadgroup == 384
+        out = device.empty((512,), np.float32)
+        device.run([Dispatch(kernel, {0: out}, (512,), (384,))])
+        with pytest.raises(PipelineError, match=r"\(512\) is greater than  the maximum allowed .* \(384\)"):
+            device.run([Dispatch(kernel, {0: out}, (512,), (512,))])
+    with pytest.raises(ValueError, match="max_threads_per_threadgroup=2000: 1 to 1024"):
+        Device(max_threads_per_threadgroup=2000)
+
+
+COMPARISONS = """#include <metal_stdlib>
+using namespace metal;
+kernel void f(device const float *x, device float *y, uint i [[thread_position_in_grid]]) {
+    float v = x[i];
+    y[i] = v != v ? 0.0f : 1.0f;
+    if (x[i] == x[i] && x[i] == y[i]) y[i] = 2.0f;
+}
+"""
+
+
+def test_a_comparison_with_itself_is_a_warning_under_fast_math(device: Device) -> None:
+    fast = device.compile(COMPARISONS).warnings
+    assert [(warning.severity, warning.line) for warning in fast] == [(Severity.WARNING, 5), (Severity.WARNING, 6)]
+    assert "Apple's compiler may take 'v != v' to be false" in fast[0].message
+    assert "'x[i] == x[i]' to be true" in fast[1].message
+    assert device.compile(COMPARISONS, MathMode.safe).warnings == ()

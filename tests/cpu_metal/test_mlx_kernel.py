@@ -437,3 +437,15 @@ def test_without_mlx() -> None:
     assert done.returncode == 0, done.stderr
     line = fallback_preamble().text.count("\n") + 3
     assert f"\nprogram_source:{line}:8: error: use of undeclared identifier 'missing'\n" in done.stdout
+
+
+def test_derivatives_are_refused_as_mlx_refuses_those_of_its_kernels(make: Make) -> None:
+    double = make("y[i] = 2 * x[i];")
+    x = mx.array([1.0, 2.0])
+    assert elementwise(double, x).tolist() == [2.0, 4.0]
+    with pytest.raises(ValueError, match=r"^\[Primitive::vjp\] Not implemented for CustomKernel\.$"):
+        mx.grad(lambda x: elementwise(double, x).sum())(x)
+    with pytest.raises(ValueError, match=r"^\[Primitive::jvp\] Not implemented for CustomKernel\.$"):
+        mx.jvp(lambda x: elementwise(double, x), [x], [x])
+    # what does not pass through the kernel has a derivative
+    assert mx.grad(lambda x: (x * elementwise(double, mx.stop_gradient(x))).sum())(x).tolist() == [2.0, 4.0]

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from metalsci.cpu_metal.compile.elf import Variable
+from metalsci.cpu_metal.compile.fast_math_warnings import check_fast_math
 from metalsci.cpu_metal.compile.fingerprint import fingerprint
 from metalsci.cpu_metal.compile.kernel_cache import Cache, digest
 from metalsci.cpu_metal.compile.language_rules import check_language
@@ -113,6 +114,8 @@ class Compiler:
         found = (*forbidden, *rules, *check_language(parsed.text), *_check_parameters(parsed))
         if forbidden:
             raise CompileError(found)  # Clang is not to see it
+        if math_mode is MathMode.fast:
+            found = (*found, *check_fast_math(parsed.text))
         if any(d.severity is Severity.ERROR for d in found):
             raise CompileError(_merged(found, self._build(parsed, math_mode).diagnostics()))
         wanted = _at_once(parsed, {signature.name for signature in interface})

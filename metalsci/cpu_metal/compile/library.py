@@ -50,8 +50,14 @@ class FileKernels(Mapping[str, Kernel]):
     Asking for one raises CompileError if it cannot be compiled.
     """
 
-    def __init__(self, compiled: Sequence[CompiledKernel], later: Mapping[str, Callable[[], CompiledKernel]]) -> None:
-        self._compiled = {each.signature.name: kernel(each) for each in compiled}
+    def __init__(
+        self,
+        compiled: Sequence[CompiledKernel],
+        later: Mapping[str, Callable[[], CompiledKernel]],
+        most_threads: int = MAX_THREADS_PER_THREADGROUP,
+    ) -> None:
+        self._most_threads = most_threads
+        self._compiled = {each.signature.name: kernel(each, most_threads) for each in compiled}
         self._later = {name: build for name, build in later.items() if name not in self._compiled}
 
     @property
@@ -60,7 +66,7 @@ class FileKernels(Mapping[str, Kernel]):
 
     def __getitem__(self, name: str) -> Kernel:
         if name not in self._compiled and name in self._later:
-            self._compiled[name] = kernel(self._later[name]())
+            self._compiled[name] = kernel(self._later[name](), self._most_threads)
         return self._compiled[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -78,13 +84,14 @@ class Library:
     warnings: tuple[Diagnostic, ...]
 
 
-def kernel(compiled: CompiledKernel) -> Kernel:
+def kernel(compiled: CompiledKernel, most_threads: int = MAX_THREADS_PER_THREADGROUP) -> Kernel:
+    """Make a kernel for the host. most_threads: of a threadgroup, unless the kernel's own attribute allows fewer."""
     signature = compiled.signature
-    limit = signature.max_total_threads_per_threadgroup or MAX_THREADS_PER_THREADGROUP
+    limit = signature.max_total_threads_per_threadgroup or most_threads
     return Kernel(
         name=signature.name,
         arguments=tuple(_argument(signature.parameters[i]) for i in slots(signature)),
-        max_total_threads_per_threadgroup=min(limit, MAX_THREADS_PER_THREADGROUP),
+        max_total_threads_per_threadgroup=min(limit, most_threads),
         threadgroup_memory=compiled.built.threadgroup_memory,
         mode=compiled.built.mode,
         code=compiled.code,

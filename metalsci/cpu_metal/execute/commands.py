@@ -31,6 +31,7 @@ _VALUE_ALIGNMENT = 64
 _LARGEST_TILE = 8192
 _CHUNKS_PER_WORKER = 8
 _MAX_THREADS = 2**31
+_LENGTHS = 16  # bytes: Metal takes multiples of this for threadgroup memory that the host provides
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,11 @@ def _bindings(index: int, dispatch: Dispatch, values: _Values, limit: int) -> It
         if argument.kind == "threadgroup":
             used = -(-used // 16) * 16
             size = dispatch.threadgroup_memory[argument.index]
+            if size % _LENGTHS:
+                raise ValueError(
+                    f"threadgroup memory {argument.index} '{argument.name}' of '{kernel.name}' has {size} bytes: Metal "
+                    f"takes multiples of {_LENGTHS}"
+                )
             yield Binding(index, slot, argument, None, used, size)
             used += size
             continue

@@ -12,6 +12,7 @@ from metalsci.msl.diagnostics import Finding
 _SIGNALS = {signal.value: signal.name for signal in Signals}
 _ACCESS = {0: "access", 1: "read", 2: "write"}
 _DIVERGENT_BARRIER = 1
+_REFUSED = 2**64 - 1  # in place of an address
 # enum Finding of runtime/runtime.h.
 _FINDINGS = {
     2: "a thread's own variables need more than its stack of 48 KB",
@@ -68,6 +69,11 @@ def _divergence(status: Status) -> str:
 
 def _access(commands: CommandBuffer, status: Status, addresses: Callable[[SharedRegion], Sequence[int]]) -> str:
     """Name the buffer whose guard was hit, those of the faulting dispatch first."""
+    if status.address == _REFUSED:
+        return (
+            "an access that the processor refuses: of a vector at an address that is not a multiple of its size, or "
+            "through a pointer that is none; a checked run names the line"
+        )
     kind = _ACCESS.get(status.access, _ACCESS[0])
     bindings = sorted(commands.bindings, key=lambda b: b.dispatch != status.dispatch)
     for binding in bindings:

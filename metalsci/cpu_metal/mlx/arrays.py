@@ -1,6 +1,7 @@
 """Arrays of MLX and of NumPy, seen as memory with strides; MLX need not be installed."""
 
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,3 +86,23 @@ def _numpy(value: object) -> npt.NDArray[Any]:
                 return values.astype(_NARROWED[values.dtype.name])
             return values
     raise ValueError(f"an input must be an array or a number, not {type(value).__name__}")
+
+
+def without_derivatives(inputs: Sequence[Any], outputs: Sequence[Any]) -> list[Any]:
+    """Return outputs that depend on the inputs for MLX, which refuses their derivatives as those of its own kernels.
+
+    Outputs that depend on nothing would have derivatives of zero.
+    """
+    if not inputs:
+        return list(outputs)
+    kernel = sys.modules["mlx.core"].custom_function(lambda *_: list(outputs))
+
+    def refuse(transformation: str) -> Callable[..., Any]:
+        def refused(*_: Any) -> Any:
+            raise ValueError(f"[Primitive::{transformation}] Not implemented for CustomKernel.")
+
+        return refused
+
+    kernel.vjp(refuse("vjp"))
+    kernel.jvp(refuse("jvp"))
+    return list(kernel(*inputs))

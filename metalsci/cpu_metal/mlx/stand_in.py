@@ -17,7 +17,7 @@ from metalsci.cpu_metal.device import Device
 from metalsci.cpu_metal.errors import DispatchError, PipelineError
 from metalsci.cpu_metal.execute.buffer import Buffer, BufferSlice
 from metalsci.cpu_metal.execute.commands import Dispatch, check_threadgroup
-from metalsci.cpu_metal.mlx.arrays import StridedArray, is_mlx, mlx_array, strided
+from metalsci.cpu_metal.mlx.arrays import StridedArray, is_mlx, mlx_array, strided, without_derivatives
 from metalsci.cpu_metal.mlx.dtypes import ElementType, element_type
 from metalsci.cpu_metal.mlx.emitted_source import GeneratedKernel, Input, KernelWriter, template_argument
 from metalsci.cpu_metal.mlx.preamble import Preamble, installed_preamble
@@ -132,7 +132,8 @@ class MetalKernel:
         except DispatchError as error:
             raise type(error)([self._retold(finding, generated) for finding in error.findings]) from None
         if any(is_mlx(value) for value in (*inputs, *output_dtypes)):
-            return [mlx_array(buffer.array, kind) for buffer, kind in zip(made, kinds, strict=True)]
+            outputs = [mlx_array(buffer.array, kind) for buffer, kind in zip(made, kinds, strict=True)]
+            return without_derivatives([value for value in inputs if is_mlx(value)], outputs)
         return [buffer.array.view(np.dtype(dtype)) for buffer, dtype in zip(made, output_dtypes, strict=True)]
 
     @property

@@ -113,11 +113,12 @@ __attribute__((visibility("default"))) u32 metal_unset(u32 site) {
     return disturbs(site) ? 0x5b : 0;
 }
 
-// `made`: of finite values has come an infinity (1) or a NaN (3).
+// `made`: of finite values has come an infinity (1) or a NaN (3), or of infinities a NaN (5).
 __attribute__((visibility("default"))) void metal_made(u32 made, u32 site) {
     if (!made) return;
     checker.made = 1;
-    bring(site, made == 3 ? VALUE_NAN : VALUE_INFINITY);
+    if (made == 5) bring(site | OF_INFINITIES, VALUE_NAN);
+    else bring(site, made == 3 ? VALUE_NAN : VALUE_INFINITY);
 }
 
 // Where the kernel's own constants lie.

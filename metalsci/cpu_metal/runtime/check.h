@@ -56,6 +56,7 @@ enum FindingFlag {
     FOUND_BARRIER = 16,        // threads waited for one another between the two, but for other memory
     FOUND_GROUPS = 32,         // the threads are of two threadgroups
     FOUND_STACK = 64,          // the pointer leads into another thread's own variables
+    FOUND_OF_INFINITIES = 256, // CHECK_NON_FINITE: the values at `site` were infinities, not finite
     FOUND_APART = 128,         // CHECK_RETURNED: no thread has returned, but the other one waits at another barrier
 };
 

@@ -30,7 +30,8 @@ enum { ACCESS_WRITE = 1, ACCESS_ATOMIC = 2, ACCESS_SILENT = 4 };
 
 struct Cell { struct Access write, reads[2]; };
 
-// Where a thread first made an infinity and a NaN, as sites: 0 where it has not.
+// Where a thread first made an infinity and a NaN, as sites: 0 where it has not. A NaN's may be marked as one OF_INFINITIES.
+#define OF_INFINITIES 0x80000000
 struct Origins { u32 infinity, nan; };
 
 // Where an address lies.

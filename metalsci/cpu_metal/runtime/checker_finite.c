@@ -29,7 +29,8 @@ void bring(u32 origin, int value) {
 
 static void report_non_finite(const struct Place *place, u32 at, u32 size, int value, u32 site) {
     const u32 origin = origin_of(value);
-    struct CheckFinding *finding = origin ? find(CHECK_NON_FINITE, origin, site, 0) : 0;
+    const u32 flags = origin & OF_INFINITIES ? FOUND_OF_INFINITIES : 0;
+    struct CheckFinding *finding = origin ? find(CHECK_NON_FINITE, origin & ~OF_INFINITIES, site, flags) : 0;
     if (!finding) return;
     finding->extent = place->extent;
     finding->offset = place->offset + at;

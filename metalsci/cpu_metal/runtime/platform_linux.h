@@ -14,6 +14,10 @@ struct SignalStack { void *base; int flags; uptr size; };
 
 static inline u64 fault_address(const void *info) { return ((const u64 *)info)[2]; }
 
+// Whether the processor refused an access without looking for memory, as a vector's at an address that is no multiple of its
+// size. The system knows no address then.
+static inline int fault_is_of_the_processor(const void *info) { return ((const int *)info)[2] == 0x80; }
+
 // Of a ucontext: the stack pointer, and whether the access was a read (1), a write (2) or is not known (0).
 #if defined(__x86_64__)
 enum { SYS_FUTEX = 202 };

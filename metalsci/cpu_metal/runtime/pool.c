@@ -146,6 +146,10 @@ static void crashed(int signal, void *info, void *context) {
     }
     status->address = fault_address(info);
     status->access = context_access(context);
+    if (fault_is_of_the_processor(info)) {
+        status->address = ~(u64)0;
+        status->access = 0;
+    }
     status->dispatch = worker && worker->dispatch ? (u32)(worker->dispatch - worker->commands) : status->finished;
     __atomic_store_n(&status->signal, signal, __ATOMIC_SEQ_CST);
     _exit(128 + signal);

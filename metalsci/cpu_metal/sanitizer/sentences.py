@@ -38,6 +38,7 @@ class _Flag(IntFlag):
     GROUPS = 32
     STACK = 64
     APART = 128
+    OF_INFINITIES = 256
 
 
 ATOMIC = int(_Flag.ATOMIC)
@@ -320,6 +321,8 @@ def _non_finite(finding: Found) -> str:
     else:
         line = f" in line {finding.other_line}"
     outcome = f"{_VALUES[min(finding.value, 2)]} is stored in {_place(finding)}{line}, by {finding.thread}"
+    if finding.flags & _Flag.OF_INFINITIES:
+        return f"{operation} of infinities, or of one and zero, gives a NaN, and {outcome}"
     return f"{operation} of finite values gives one that is not finite, and {outcome}"
 
 

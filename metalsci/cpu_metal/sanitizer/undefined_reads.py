@@ -12,34 +12,41 @@ import numpy as np
 import numpy.typing as npt
 
 from metalsci.cpu_metal.errors import DeviceCrash, DeviceTimeout
-from metalsci.cpu_metal.execute.buffer import SharedRegion
 from metalsci.cpu_metal.execute.commands import CommandBuffer
 from metalsci.cpu_metal.sanitizer.checked_commands import EVERY_SITE, CheckedCommands, Records
 
 _MOST = 8  # places that are looked at one by one
-Contents = Sequence[npt.NDArray[np.uint8]]
+Bytes = npt.NDArray[np.uint8]
 
 
 class WritableMemory:
-    """All buffers that commands may write."""
+    """All buffers that commands may write. What nobody has written yet is no content, and copies of it cost time."""
 
     def __init__(self, commands: CommandBuffer) -> None:
-        bound = (binding for binding in commands.bindings if binding.buffer and binding.argument.writable)
-        self._regions: list[SharedRegion] = list(dict.fromkeys(b.buffer.region for b in bound if b.buffer))
-        self._views = [np.frombuffer(region.memory, np.uint8) for region in self._regions]
+        bound = [b.buffer for b in commands.bindings if b.buffer is not None and b.argument.writable]
+        regions = list(dict.fromkeys(buffer.region for buffer in bound))
+        self._written = [any(b.initialised for b in bound if b.region is region) for region in regions]
+        self._views = [np.frombuffer(region.memory, np.uint8) for region in regions]
 
-    def contents(self) -> Contents:
+    def contents(self) -> Sequence[Bytes | None]:
+        """Copy what has been written before the commands run."""
+        pairs = zip(self._views, self._written, strict=True)
+        return [view.copy() if written else None for view, written in pairs]
+
+    def everything(self) -> Sequence[Bytes]:
         return [view.copy() for view in self._views]
 
-    def holds(self, contents: Contents) -> bool:
+    def holds(self, contents: Sequence[Bytes]) -> bool:
         return all(np.array_equal(view, held) for view, held in zip(self._views, contents, strict=True))
 
-    def put_back(self, contents: Contents) -> None:
+    def put_back(self, contents: Sequence[Bytes | None]) -> None:
         for view, held in zip(self._views, contents, strict=True):
-            view[:] = held
+            view[:] = 0 if held is None else held
 
 
-def settled(checked: CheckedCommands, memory: WritableMemory, before: Contents, run: Callable[[], object]) -> Records:
+def settled(
+    checked: CheckedCommands, memory: WritableMemory, before: Sequence[Bytes | None], run: Callable[[], object]
+) -> Records:
     """Return the findings of a run that is over, without the undefined values that nothing depends on.
 
     before: contents of the memory before that run. run: runs the commands again. It is left as that run left it.
@@ -48,7 +55,11 @@ def settled(checked: CheckedCommands, memory: WritableMemory, before: Contents, 
     sites = records.doubtful_sites
     if not sites:
         return records
-    after = memory.contents()
+    after = memory.everything()
+    memory.put_back(before)
+    checked.disturb(0)
+    run()
+    same = memory.everything()
 
     def matters(site: int) -> bool:
         memory.put_back(before)
@@ -57,7 +68,7 @@ def settled(checked: CheckedCommands, memory: WritableMemory, before: Contents, 
             run()
         except (DeviceCrash, DeviceTimeout):
             return True
-        return not memory.holds(after) or checked.records().certain != records.certain
+        return not memory.holds(same) or checked.records().certain != records.certain
 
     kept = {site for site in sites[:_MOST] if matters(site)}
     if not kept and len(sites) > 1 and matters(EVERY_SITE):

@@ -29,6 +29,7 @@ _TYPE_NAME = re.compile(r"^(@[\w.]+) = .*\{ i16, i16, \[\d+ x i8\] \} \{.* c\"(.
 _OF_LANES = re.compile(r"@\S*(?:simd|quad)_")
 # As llvm.is.fpclass counts them: signalling and quiet NaN, and these with both infinities.
 _NAN, _NOT_FINITE = 0b11, 0b1000000111
+_OF_INFINITIES = 5  # runtime/check.c
 _DECLARATIONS = """
 declare void @metal_divided(i32, i32)
 declare void @metal_made(i32, i32)
@@ -120,23 +121,30 @@ class _Values:
                 yield from self._made(match["name"], type_of(call["type"]), given, place, _function_name(called))
 
     def _made(self, result: str, kind: Type, given: list[tuple[str, str]], place: Place, what: str) -> Iterator[str]:
-        """Report a result that is not finite if all operands are."""
+        """Report a result that is not finite if all operands are, and a NaN if none of them is one."""
         if not kind.is_float:
             return
+        variable = [(type_of(text), value) for text, value in given if value.startswith("%")]
+        operands_ = [(operand, value) for operand, value in variable if operand.is_float]
         bad = yield from self._is(_NOT_FINITE, result, kind)
         nan = yield from self._is(_NAN, result, kind)
-        for text, value in given:
-            operand = type_of(text)
-            if operand.is_float and value.startswith("%"):
-                before = yield from self._is(_NOT_FINITE, value, operand)
-                fine, both = self._name(), self._name()
-                yield f"  {fine} = xor i1 {before}, true"
-                yield f"  {both} = and i1 {bad}, {fine}"
-                bad = both
-        which, made = self._name(), self._name()
+        bad = yield from self._and_none(bad, _NOT_FINITE, operands_)
+        new = yield from self._and_none(nan, _NAN, operands_)
+        which, other, made = self._name(), self._name(), self._name()
         yield f"  {which} = select i1 {nan}, i32 3, i32 1"
-        yield f"  {made} = select i1 {bad}, i32 {which}, i32 0"
+        yield f"  {other} = select i1 {new}, i32 {_OF_INFINITIES}, i32 0"
+        yield f"  {made} = select i1 {bad}, i32 {which}, i32 {other}"
         yield f"  call void @metal_made(i32 {made}, i32 {self._sites.number(place, what)})"
+
+    def _and_none(self, condition: str, classes: int, given: list[tuple[Type, str]]) -> Generator[str, None, str]:
+        """Test if a condition holds and no operand is of one of these classes."""
+        for operand, value in given:
+            found = yield from self._is(classes, value, operand)
+            other, both = self._name(), self._name()
+            yield f"  {other} = xor i1 {found}, true"
+            yield f"  {both} = and i1 {condition}, {other}"
+            condition = both
+        return condition
 
     def _is(self, classes: int, value: str, kind: Type) -> Generator[str, None, str]:
         """Test if an element of a value is of one of these classes."""

@@ -103,3 +103,17 @@ kernel void least_integer_by_minus_one(device const int *n, device long *out, ui
     const long wide = (-9223372036854775807L - 1) / long(divisor) + (-9223372036854775807L - 1) % long(divisor);
     out[i] = least / divisor + least % divisor + wide * 0 + (n[i] > 0 ? 100 / n[i] : 0);
 }
+
+// Infinities that come from inputs are no fault; a NaN made of them is what nobody means.
+kernel void all_masked(device const float *masked, device float *out, uint i [[thread_position_in_grid]]) {
+    float largest = -INFINITY;
+    for (uint k = 0; k < 4; ++k) largest = max(largest, masked[i / 4 * 4 + k]);
+    out[i] = exp(masked[i] - largest);  //! all_masked: '-' of infinities, or of one and zero, gives a NaN, and a NaN is stored in out[4], by thread 4 of threadgroup 0
+}
+kernel void zero_times_infinity(device const float *masked, device float *out, uint i [[thread_position_in_grid]]) {
+    const float weight = float(i % 2);
+    out[i] = masked[i] > 0 ? 1.0f : masked[i] * weight;  //! zero_times_infinity: '*' of infinities, or of one and zero, gives a NaN, and a NaN is stored in out[4]
+}
+kernel void nan_of_an_input(device const float *x, device float *out, uint i [[thread_position_in_grid]]) {
+    out[i] = (x[i] - 1.0f) * (i % 4 == 1 ? 0.0f : 1.0f);
+}
