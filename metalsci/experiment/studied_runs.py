@@ -54,7 +54,7 @@ def studied(folder: Path, rounds: int, progress: Callable[[str], None]) -> Studi
         raise GateError(f"{folder}: {error}") from error
     finally:
         device.close()
-    strategy = str(cfg.strategy.get("_target_", "")).rpartition(".")[2]
+    strategy = str(cfg.strategy.get("_target_", "")).rpartition(".")[0].rpartition(".")[2]  # its module
     return StudiedRun(str(folder), problem.task.name, str(summary.get("model", "")), strategy, found)
 
 

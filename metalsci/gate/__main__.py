@@ -20,6 +20,7 @@ from metalsci.files.locations import shown
 from metalsci.files.whole_files import write_json, write_text
 from metalsci.gate.study_figures import Estimate, StudiedGroup, groups
 
+_WIDTH = 120  # of a table whose figures have intervals
 _NO_SLOWER = 0.95  # self-speedup from which a kernel is no slower, as the gate has it
 _NOTE = "study only: judged after the runs had ended; no search has read this, and no verdict rests on it"
 
@@ -62,11 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _show(found: Sequence[StudiedGroup]) -> None:
     table = Table(box=SIMPLE_HEAD)
     for name in ("by", "", "runs", "candidates", "winners that hold", "score against Φ", "difficulty in bits"):
-        table.add_column(name, justify="left" if len(name) < 3 else "right")
+        table.add_column(name, justify="left" if len(name) < 3 else "right", no_wrap=True)
     for group in found:
         figures = (_told(group.winners), _told(group.correlation), _told(group.difficulty))
         table.add_row(group.kind, group.name, str(group.runs), str(group.candidates), *figures)
-    Console(highlight=False, width=max(100, Console().width)).print(table)
+    Console(highlight=False, width=max(_WIDTH, Console().width)).print(table)
 
 
 def _told(estimate: Estimate) -> str:
@@ -75,7 +76,7 @@ def _told(estimate: Estimate) -> str:
     if math.isinf(estimate.value):
         return f"> {estimate.low:.2f}"
     high = "∞" if math.isinf(estimate.high) else f"{estimate.high:.2f}"
-    return f"{estimate.value:.2f} ({estimate.low:.2f} to {high})"
+    return f"{estimate.value:.2f} ({estimate.low:.2f}…{high})"
 
 
 def _say(sentence: str) -> None:
