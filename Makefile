@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run tasks examples bench test test-full kills attacks conformance lint test-apple test-hydra clean help
+.PHONY: browser run tasks examples bench test test-full kills attacks conformance lint test-apple test-hydra clean help
 
 help:           ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -21,8 +21,20 @@ bench: $(VENV)/.installed         ## the software device beside PoCL, Intel's Op
 	$(BIN)/python benchmarks/bench.py
 
 # worksteal: a worker that has nothing left takes tests from the end of another's, so that files mostly stay together.
-test: $(VENV)/.installed-dev lint ## everything that CI checks, on every core
+test: $(VENV)/.installed-dev lint browser ## everything that CI checks, on every core
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+# The report's page is tested in a real browser. In CI it is installed where Debian's packages can be; elsewhere it is
+# left to you, and without one these tests are skipped.
+BROWSERS := chromium chromium-browser google-chrome
+
+browser:        ## Chromium, for the tests of pages
+	@for name in $(BROWSERS); do if command -v $$name >/dev/null; then exit 0; fi; done; \
+	if [ -n "$$CI" ] && command -v apt-get >/dev/null; then \
+	  $$(test $$(id -u) = 0 || echo sudo) timeout 600 sh -c \
+	    'apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y chromium >/dev/null' && exit 0; \
+	fi; \
+	echo "no Chromium: the tests of pages will be skipped (apt-get install chromium)"
 
 lint: $(VENV)/.installed-dev      ## style, types, the direction of imports
 	$(BIN)/ruff check .

@@ -11,7 +11,6 @@ import metalsci.cli.quiet_start  # noqa: F401  (first: what follows takes most o
 import gc
 import logging
 import logging.config
-import math
 import os
 import sys
 from collections.abc import Callable
@@ -58,8 +57,11 @@ GROUPS = (
 )
 
 
-def _job(cfg: DictConfig) -> float:
-    """Run one experiment. Return its objective, for a sweeper; NaN if a job of a sweep has no result."""
+def _job(cfg: DictConfig) -> float | None:
+    """Run one experiment. Return its objective, for a sweeper; None if a job of a sweep has no result.
+
+    Optuna's sweeper counts None as a failed trial and goes on; at NaN it ends with a traceback.
+    """
     # Only a command that runs something imports what running takes: --help and --cfg stay quick.
     from metalsci.cli.failures import EXPECTED, advice
     from metalsci.experiment.search_run import run_experiment
@@ -82,7 +84,8 @@ def _job(cfg: DictConfig) -> float:
     try:
         check_settings(cfg)
         if cfg.dry_run:
-            return _estimate(cfg, folder)
+            _estimate(cfg, folder)
+            return None
         if sweep is not None:
             finished = _finished(folder, hydra_cfg)
             if finished:
@@ -99,7 +102,7 @@ def _job(cfg: DictConfig) -> float:
         if sweep is None:
             sys.exit(EXIT_FAILED if is_accepted else EXIT_USAGE)
         # the rest of a sweep goes on; its table counts the runs without a result, and fails at the end
-        return math.nan
+        return None
     except KeyboardInterrupt as interrupt:
         if isinstance(interrupt, Terminated):
             how = "terminated"
@@ -114,16 +117,16 @@ def _job(cfg: DictConfig) -> float:
         if sweep is None:
             raise
         complain(f"a fault of metalsci itself, in {shown(folder)}: {type(error).__name__}: {error}")
-        return math.nan  # an exception would cost the other jobs their table
+        return None  # an exception would cost the other jobs their table
     summary = read_json(folder / "summary.json", dict[str, Any])
     if cfg.json and summary and not is_sweep:
         sys.stdout.write((folder / "summary.json").read_text(encoding="utf-8").rstrip() + "\n")
     if summary:
         return objective(summary, cfg.optimized_metric)
-    return math.nan
+    return None
 
 
-def _estimate(cfg: DictConfig, folder: Path) -> float:
+def _estimate(cfg: DictConfig, folder: Path) -> None:
     """Print what a run may cost, without running it."""
     from metalsci.experiment.cost_estimate import estimate_cost
 
@@ -135,7 +138,6 @@ def _estimate(cfg: DictConfig, folder: Path) -> float:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(estimated), indent=2).decode() + "\n")
     else:
         sys.stdout.write("\n".join(estimated.sentences()) + "\n")
-    return math.nan
 
 
 def _begin(folder: Path, cfg: DictConfig, hydra_cfg: HydraConf) -> None:

@@ -14,13 +14,16 @@ from metalsci.report.chapters.headline import all_runs, headline
 from metalsci.report.chapters.lineage import lineage
 from metalsci.report.chapters.outcomes import outcomes
 from metalsci.report.chapters.populations import populations
+from metalsci.report.chapters.profiles import profiles
 from metalsci.report.chapters.roofs import rooflines
 from metalsci.report.charts import Chapter
 from metalsci.report.reported_run import ReportedRun
 from metalsci.report.run_reading import find_runs, read_run
 from metalsci.report.scales import counted
 
-MOST_LINEAGES = 40  # runs whose trees and diffs one page holds; of more, the best of each task and model come first
+MOST_LINEAGES = (
+    40  # runs whose trees, diffs and counters one page holds; of more, the best of each task and model come first
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ def put_together(runs: Sequence[ReportedRun]) -> Report:
         expenses(runs, columns),
         _lineages(runs),
         populations(runs),
+        profiles(runs, MOST_LINEAGES),
         gate_evidence(runs),
         all_runs(runs),
         environments(runs),

@@ -21,6 +21,10 @@ from metalsci.report.tabular import escaped
 # Okabe and Ito's colours, told apart by colour-blind readers, darkened or lightened to a contrast of 3 with the page.
 LIGHT = ("#0072B2", "#C94F00", "#00845F", "#A8558A", "#8A6D00", "#2F7FA8", "#5B5B66", "#7A4FBF")
 DARK = ("#56B4E9", "#FF9A4D", "#3FCF9F", "#E69AC6", "#E0C24A", "#8CC8E8", "#B9B9C4", "#BBA0F0")
+_LIGHT_PAGE = (
+    " --back: #fff; --text: #1b1b1f; --soft: #595963; --rule: #d9d9de; --panel: #f6f6f8; --link: #0a58a8; "
+    "--good: #0b6b3a; --bad: #b3261e; --add: #e2f4e6; --cut: #fbe5e3;"
+)
 _DARK_PAGE = (
     " --back: #17171b; --text: #ececf1; --soft: #a9a9b6; --rule: #3a3a44; --panel: #202027; --link: #7db8f5; "
     "--good: #6fd39b; --bad: #ff8a80; --add: #17351f; --cut: #401d1b;"
@@ -107,8 +111,9 @@ def template_source(name: str) -> str:
 
 
 def _css() -> str:
-    dark = _DARK_PAGE + _colours(DARK)
-    return _environment().from_string(template_source("page.css")).render(light=LIGHT, dark_rules=Markup(dark))
+    light, dark = Markup(_LIGHT_PAGE + _colours(LIGHT)), Markup(_DARK_PAGE + _colours(DARK))
+    template = _environment().from_string(template_source("page.css"))
+    return template.render(light=LIGHT, light_rules=light, dark_rules=dark)
 
 
 def _colours(values: Sequence[str]) -> str:

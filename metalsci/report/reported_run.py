@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from metalsci.devices.ceilings import Ceilings
+from metalsci.devices.virtual.forecast import Forecast
 from metalsci.evaluation.paired import Duel
 from metalsci.evaluation.results import Outcome
 from metalsci.gate.verdicts import GateResult
@@ -27,7 +28,10 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class Iteration:
-    """One candidate. sizes: of the seed kernel and of those that became the incumbent. kind: of a failure, in words."""
+    """One candidate. kind: of a failure, in words.
+
+    sizes, forecast: of the seed kernel and of those that became the incumbent.
+    """
 
     number: int
     outcome: Outcome
@@ -43,6 +47,7 @@ class Iteration:
     cost: float | None
     note: Mapping[str, Any]
     sizes: tuple[Reached, ...] = ()
+    forecast: Forecast | None = None
 
     @property
     def name(self) -> str:
@@ -102,6 +107,11 @@ class ReportedRun:
         return tuple(i for i in self.iterations if i.number)
 
     @property
+    def last_incumbent(self) -> Iteration:
+        """The last candidate that became the incumbent; the seed kernel if none did. Of a run that has iterations."""
+        return max((i for i in self.iterations if i.promoted), key=lambda i: i.number, default=self.iterations[0])
+
+    @property
     def base(self) -> float:
         """The score of the seed kernel as the search saw it; 0 if it is not known."""
         if self.iterations:
@@ -119,8 +129,7 @@ class ReportedRun:
         """The last incumbent's speedup, by the search's own scores, which luck may have raised."""
         if not self.iterations:
             return None
-        best = max((i for i in self.iterations if i.promoted), key=lambda i: i.number, default=self.iterations[0])
-        return self.speedup(best)
+        return self.speedup(self.last_incumbent)
 
     @property
     def told_speedup(self) -> float | None:

@@ -201,6 +201,7 @@ def _iteration(entry: Entry) -> Iteration:
         cost=reply.cost,
         note=entry.request.note if entry.request else {},
         sizes=tuple(_reached(evaluation)) if kept else (),
+        forecast=evaluation.forecast if kept else None,
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from metalsci.devices.ceilings import Ceilings
+from metalsci.devices.virtual.forecast import Forecast, PredictedSize
 from metalsci.evaluation.paired import Contender, Duel
 from metalsci.evaluation.promotion.protocol import Decision
 from metalsci.evaluation.results import Evaluation, Outcome, Roofline, SizeResult, Timing
@@ -29,6 +30,17 @@ def sized(fraction: float, label: str = "N=8") -> SizeResult:
     return SizeResult(label, Outcome.SCORED, timing=timing, roofline=Roofline(10 * fraction, 10.0, "GB/s", 1.0, 4096))
 
 
+def foreseen(seconds: float, **shares: float) -> Forecast:
+    """Make a forecast of one kernel. shares: of its time, by term."""
+    figures = {
+        "lanes": 0.5,
+        "registers": 12.0,
+        **{f"share/{name.replace('_', ' ')}": of for name, of in shares.items()},
+    }
+    advice = (f"f: {max(shares, key=lambda name: shares[name])} comes first",)
+    return Forecast("M1 Pro", (PredictedSize("N=8", seconds, seconds),), "most is traffic", "", advice, (), figures)
+
+
 def write_run(
     folder: Path,
     *,
@@ -49,7 +61,8 @@ def write_run(
     folder.mkdir(parents=True)
     journal = Journal(folder / "journal.jsonl", "made", 0)
     base = SEED.replace("    slow();\n", "    slow();\n" + "    float more = x[i] * 2.0f + y[i];\n" * padding)
-    first = Evaluation(Outcome.SCORED, sizes=(sized(0.1),), score=0.1)
+    forecast = foreseen(4e-3, traffic=0.75, issue=0.25)
+    first = Evaluation(Outcome.SCORED, sizes=(sized(0.1),), score=0.1, forecast=forecast)
     journal.judge(Entry(0, base, first, seconds={"total": 1.0}, spelling=spelling(base)), None)
     best, incumbent = 0.1, 0
     for number, score in enumerate(scores, start=1):
@@ -63,7 +76,8 @@ def write_run(
             told = Diagnostic(Severity.ERROR, 2, 5, f"use of undeclared identifier 'fast{number}'")
             evaluation, decision = Evaluation(Outcome.COMPILE_ERROR, told.message, (told,)), None
         else:
-            evaluation = Evaluation(Outcome.SCORED, sizes=(sized(score),), score=score)
+            forecast = foreseen(1e-3, traffic=0.5, bank_turns=0.5)
+            evaluation = Evaluation(Outcome.SCORED, sizes=(sized(score),), score=score, forecast=forecast)
             decision = Decision(score > best)
         entry = Entry(number, source, evaluation, request, response.reply, seconds, decision, spelling(source))
         journal.judge(entry, response.text)

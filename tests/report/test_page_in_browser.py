@@ -84,7 +84,8 @@ def test_the_keyboard_sorts_and_folds(opened: "Page") -> None:
 
 def test_all_runs_open_at_once_and_a_diff_is_shown(opened: "Page") -> None:
     opened.locator("#fold").click()
-    assert opened.locator("details.fold[open]").count() == opened.locator("details.fold").count() == 4
+    # four lineages, and three profiles: of one run no candidate became the incumbent
+    assert opened.locator("details.fold[open]").count() == opened.locator("details.fold").count() == 7
     opened.locator("ol.steps summary").first.click()
     assert opened.locator("pre.diff .add").first.is_visible()
 
@@ -129,6 +130,23 @@ def test_contrast_and_names_are_accessible(
     found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa"]}).response["violations"]
     assert [(each["id"], each["nodes"][0]["html"][:200]) for each in found] == []
     context.close()
+
+
+def test_paper_is_light_unfolded_and_as_wide_as_a_page(chromium: "Browser", page_of_a_sweep: str) -> None:
+    page = chromium.new_page(viewport={"width": 700, "height": 1000}, color_scheme="dark")  # A4 without its margins
+    page.goto(page_of_a_sweep)
+    page.locator("#theme").click()
+    page.locator("#theme").click()  # dark by choice
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.locator("nav").is_hidden()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 700
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details.fold:not([open])").count() == 0
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("details.fold[open]").count() == 0
+    assert page.pdf(format="A4").startswith(b"%PDF")
+    page.close()
 
 
 def test_the_theme_can_be_chosen(opened: "Page") -> None:

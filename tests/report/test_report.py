@@ -1,6 +1,7 @@
 """A report over run folders: what stands in it, what hostile and broken folders do to it."""
 
 import csv
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,7 +42,7 @@ def test_the_headline_puts_seeds_together(sweep: Path) -> None:
 def test_every_chapter_is_in_the_page_and_the_markdown(sweep: Path) -> None:
     page, text = (sweep / "index.html").read_text(), (sweep / "report.md").read_text()
     chapters = ("headline", "convergence", "generalization", "roofline", "outcomes", "expenses", "lineage", "gate")
-    for name in (*chapters, "runs", "environment"):
+    for name in (*chapters, "profiles", "runs", "environment"):
         assert f'id="{name}"' in page
     assert "| lbm | 6.00× |" in text
     assert "compile error: use of undeclared identifier" in page
@@ -52,6 +53,44 @@ def test_each_step_of_the_winner_is_a_diff_with_its_gain(sweep: Path) -> None:
     page = (sweep / "index.html").read_text()
     assert '<span class="cut">-    fast1();</span><span class="add">+    fast3();</span>' in page
     assert '<span class="gain">2.00×, to 4.00×</span> iteration 1 → iteration 3: Faster.' in page
+
+
+def test_counters_of_seed_kernel_and_winner_stand_side_by_side(sweep: Path) -> None:
+    rows = {row["counter"]: row for row in cells(sweep / "data" / "counters-0.csv")}
+    assert rows["time: traffic"] == {"counter": "time: traffic", "seed kernel": "0.75", "winner": "0.5"}
+    assert rows["time: bank turns"] == {"counter": "time: bank turns", "seed kernel": "", "winner": "0.5"}
+    assert rows["lanes at work"]["winner"] == "0.5"
+    said = {row["what"]: row["kernel"] for row in cells(sweep / "data" / "advice-0.csv")}
+    assert said["f: traffic comes first"] == "seed kernel and winner"  # of equal shares the first
+
+
+def test_predicted_times_stand_next_to_measured_ones(sweep: Path) -> None:
+    row = cells(sweep / "data" / "predicted.csv")[0]
+    assert row["size"] == "N=8"
+    assert float(row["speedup: predicted"]) == pytest.approx(4.0)
+    assert float(row["speedup: measured"]) == pytest.approx(4.0)  # confirmed: of the duel, not of the medians
+    assert float(row["winner, ms: predicted"]) == pytest.approx(1.0)
+    assert "**Seed kernel and winner at each size" in (sweep / "report.md").read_text()
+
+
+def test_a_run_without_predictions_has_no_profile(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run")
+    journal = folder / "journal.jsonl"
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    for line in lines:
+        _forget(line, "forecast")
+    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert 'id="profiles"' not in as_html(put_together(read_runs([tmp_path])))
+
+
+def _forget(value: object, name: str) -> None:
+    if isinstance(value, dict):
+        value.pop(name, None)
+        for child in value.values():
+            _forget(child, name)
+    if isinstance(value, list):
+        for child in value:
+            _forget(child, name)
 
 
 def test_every_figure_has_its_data_and_a_text(sweep: Path) -> None:

@@ -8,7 +8,7 @@ from metalsci.devices.ceilings import Ceilings
 from metalsci.report.charts import Chapter
 from metalsci.report.reported_run import ReportedRun
 from metalsci.report.scales import figure
-from metalsci.report.tabular import Cell, number, table, text
+from metalsci.report.tabular import Cell, DataTable, number, table, text
 
 _MOST_VALUES = 6  # of one setting that are listed
 _PLACES = ("paths.", "run", "json")  # settings that say where, not what
@@ -19,7 +19,7 @@ def environments(runs: Sequence[ReportedRun]) -> Chapter:
     for run in runs:
         versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
         groups.setdefault((run.device, _origin(run.ceilings), versions), []).append(run)
-    rows, levels = [], []
+    rows, measured = [], []
     for (device, _, versions), members in groups.items():
         ceilings = next((run.ceilings for run in members if run.ceilings), None)
         rows.append(
@@ -31,11 +31,12 @@ def environments(runs: Sequence[ReportedRun]) -> Chapter:
                 *_rates(ceilings),
             ]
         )
-        levels += [[text(device), *cells] for cells in _levels(ceilings)]
+        if ceilings is not None and ceilings.levels:
+            measured.append((device, ceilings))
     head = ["device", "ceilings", "versions", "runs", "GB/s", "GFLOP/s", "load"]
     tables = [table("environment", "Devices, ceilings and versions", head, rows, 4)]
-    if levels:
-        tables.append(table("levels", "Bandwidth by footprint", ["device", "MiB", "GB/s"], levels, 2))
+    if measured:
+        tables.append(_levels(measured))
     differing = [[text(name), text(values)] for name, values in differences(runs)]
     if differing:
         tables.append(table("settings", "Settings in which these runs differ", ["setting", "values"], differing))
@@ -54,11 +55,16 @@ def _rates(ceilings: Ceilings | None) -> list[Cell]:
     return [number(rate, figure(rate)) for rate in (ceilings.bandwidth, ceilings.fp32, ceilings.load)]
 
 
-def _levels(ceilings: Ceilings | None) -> Iterator[list[Cell]]:
-    if ceilings is not None:
-        for level in ceilings.levels:
-            mebibytes = level.footprint / 2**20
-            yield [number(mebibytes, figure(mebibytes)), number(level.bandwidth, figure(level.bandwidth))]
+def _levels(measured: Sequence[tuple[str, Ceilings]]) -> DataTable:
+    """Give a row each device and measurement, a column each footprint."""
+    footprints = sorted({level.footprint for _, ceilings in measured for level in ceilings.levels})
+    rows = []
+    for device, ceilings in measured:
+        known = {level.footprint: level.bandwidth for level in ceilings.levels}
+        rates = [known.get(footprint) for footprint in footprints]
+        rows.append([text(device), *(text("") if rate is None else number(rate, figure(rate)) for rate in rates)])
+    head = ["device", *(f"{figure(footprint / 2**20)} MiB" for footprint in footprints)]
+    return table("levels", "GB/s by footprint", head, rows, len(footprints))
 
 
 def differences(runs: Sequence[ReportedRun]) -> Iterator[tuple[str, str]]:

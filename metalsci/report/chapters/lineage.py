@@ -31,8 +31,7 @@ def lineage(run: ReportedRun, *, is_open: bool = False) -> Fold:
 def ancestry(run: ReportedRun) -> list[Iteration]:
     """Trace the line from the start to the last incumbent, each the first parent of the next."""
     by_number = {iteration.number: iteration for iteration in run.iterations}
-    winner = max((i for i in run.iterations if i.promoted), key=lambda i: i.number, default=run.iterations[0])
-    line = [winner]
+    line = [run.last_incumbent]
     while line[0].parents and line[0].parents[0] in by_number and line[0].parents[0] < line[0].number:
         line.insert(0, by_number[line[0].parents[0]])
     if line[0].number:

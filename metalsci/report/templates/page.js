@@ -47,3 +47,10 @@ document.addEventListener("click", event => {
   link.click();
   URL.revokeObjectURL(link.href);
 });
+// Paper cannot be unfolded: what is folded is printed open, and folded again afterwards.
+let folded = [];
+addEventListener("beforeprint", () => {
+  folded = [...document.querySelectorAll("details.fold:not([open])")];
+  for (const fold of folded) fold.open = true;
+});
+addEventListener("afterprint", () => { for (const fold of folded) fold.open = false; });
