@@ -56,7 +56,7 @@ def test_the_seed_kernel_is_right_and_scored_at_every_size(evaluator: Evaluator,
 
 
 def test_the_device_says_how_a_kernel_executes(evaluator: Evaluator, seed: str) -> None:
-    assert "vector lanes along x" in evaluator.evaluate(seed).remarks[0]
+    assert "in the lanes of vectors" in evaluator.evaluate(seed).remarks[0]
     barrier = "threadgroup_barrier(mem_flags::mem_none);"
     apart = seed.replace(STORE, f"    if (u_in[c] > 1e30f) {barrier} {barrier}\n" + STORE)
     remark = evaluator.evaluate(apart).remarks[0]

@@ -29,8 +29,6 @@ class Needs:
 
     waits: bool
     group: bool
-    loops: bool
-    arrays: bool
     wide_division: bool
 
     @property
@@ -45,11 +43,6 @@ class Needs:
     @property
     def mode_in_lanes(self) -> Mode:
         return min(self.mode, Mode.GROUP)
-
-    @property
-    def deserves_lanes(self) -> bool:
-        """False if LLVM vectorises a loop over such threads as well, and sooner."""
-        return self.waits or self.loops or self.arrays
 
 
 def wrappers(
@@ -88,7 +81,7 @@ class Front:
     wrappers: Sequence[Wrapper]
     found: Sequence[Diagnostic]
     simple: SplitModule | None = field(default=None)
-    """The same simplified, with the wrappers in lanes of the kernels that deserve lanes."""
+    """The same simplified, with the wrappers in lanes alone."""
 
     @cached_property
     def parts(self) -> SplitModule:
@@ -98,17 +91,15 @@ class Front:
     @cached_property
     def needs(self) -> Mapping[KernelSignature, Needs]:
         """Facts about the code of each kernel."""
-        return {each.signature: self._needs(each.signature) for each in self.wrappers}
+        signatures = {each.signature.name: each.signature for each in self.wrappers}
+        return {signature: self._needs(signature) for signature in signatures.values()}
 
     def _needs(self, signature: KernelSignature) -> Needs:
         own = [each for each in self.wrappers if each.signature is signature]
         names = self.parts.reached(f"@{own[0].symbol}")
-        functions = names & self.parts.functions.keys() - {f"@{each.symbol}" for each in own}
         return Needs(
             waits=not names.isdisjoint({f"@{name}" for name in WAITS}),
             group=needs_group(signature) or self.parts.in_section(THREADGROUP_SECTION, names),
-            loops=any(self.parts.repeats(name) for name in functions),
-            arrays=any(self.parts.has_arrays(name) for name in functions),
             wide_division=any(_WIDE_DIVISION.match(name) for name in names),
         )
 

@@ -58,6 +58,8 @@ _ELEMENTS = re.compile(r"^@metal_elements = .*?\[(?P<values>i32 [^\]]*)\]", re.M
 _MOST_REPAIRS = 8  # of operands within operands
 _Made = TypeVar("_Made")
 _NOT_VECTORISED = ("-fno-vectorize", "-fno-slp-vectorize")
+# Vectors of threads have been through LLVM before they were that: -O3 takes up to twice as long, for no faster kernel.
+_IN_LANES = ("-O1", "-funroll-loops", *_NOT_VECTORISED)
 # Seconds of processor time that LLVM may take for vectors of threads, and for all else before it is to do less.
 _LANES_SECONDS, _FULL_SECONDS = 2.0, 3.0
 _LESS = ("-O1", *_NOT_VECTORISED, "-fno-unroll-loops")
@@ -191,7 +193,7 @@ class _Scratch:
         (path / _FILE).write_bytes(source.text)
 
     def fronts(self, signatures: Sequence[KernelSignature]) -> Sequence[Front]:
-        """Run Clang once for all kernels, and its simplifier for those that deserve lanes. Return each kernel's module.
+        """Run Clang once for all kernels, and its simplifier for their code in lanes. Return each kernel's module.
 
         Raises CompileError.
         """
@@ -221,16 +223,12 @@ class _Scratch:
         return Front((self.path / f"{name}.ll").read_text(encoding="utf-8"), kinds, found)
 
     def _simplified(self, front: Front) -> Front:
-        """Simplify the code of kernels that are to run in lanes, all at once if that is possible."""
+        """Simplify the code of kernels in lanes, all at once if that is possible."""
         execution = self._build.toolchain.execution
         if execution not in (ThreadExecution.LANES, ThreadExecution.FASTEST) or not _lanes(front.text):
             return front
-        symbols = [
-            front.symbol(signature, needs.mode_in_lanes, lanes=True)
-            for signature, needs in front.needs.items()
-            if needs.deserves_lanes or execution is ThreadExecution.LANES
-        ]
-        symbols = [symbol for symbol in symbols if symbol]
+        made = (front.symbol(signature, needs.mode_in_lanes, lanes=True) for signature, needs in front.needs.items())
+        symbols = [symbol for symbol in made if symbol]
         if not symbols:
             return front
         try:
@@ -281,8 +279,6 @@ class _Scratch:
         if toolchain.execution not in (ThreadExecution.LANES, ThreadExecution.FASTEST):
             raise RefusedError("")
         forced = toolchain.execution is ThreadExecution.LANES
-        if not (forced or needs.deserves_lanes):
-            raise RefusedError("")
         width, mode = _lanes(front.text), needs.mode_in_lanes
         if not width:
             raise RefusedError("this processor has no masks for vectors")
@@ -297,7 +293,7 @@ class _Scratch:
             if forced:
                 how_long = math.inf
             self._ran(
-                lambda: toolchain.optimise(self.path, f"{name}.ll", f"{index}.o", math_mode, _NOT_VECTORISED, how_long),
+                lambda: toolchain.optimise(self.path, f"{name}.ll", f"{index}.o", math_mode, _IN_LANES, how_long),
                 place,
             )
         except _TooLateCompileError as error:

@@ -58,11 +58,11 @@ def fresh(tmp_path: Path) -> Iterator[Device]:
 @pytest.mark.parametrize(
     "kernels, wanted",
     [
-        ((PLAIN,), {"compile_metal": 1, "optimise": 1, "link": 1}),
+        ((PLAIN,), {"compile_metal": 1, "simplify": 1, "optimise": 1, "link": 1}),
         ((PLAIN, LOOP, WAITS), {"compile_metal": 1, "simplify": 1, "optimise": 3, "link": 3}),
-        ((PLAIN, ATOMIC), {"compile_metal": 1, "optimise": 2, "link": 2}),
+        ((PLAIN, ATOMIC), {"compile_metal": 1, "simplify": 1, "optimise": 2, "link": 2}),
     ],
-    ids=["one", "loops, barriers and neither", "without loops"],
+    ids=["one", "loops, barriers and neither", "without vectors"],
 )
 def test_nothing_is_compiled_twice(
     fresh: Device, steps: Counter[str], kernels: tuple[str, ...], wanted: Mapping[str, int]
@@ -142,8 +142,6 @@ def test_parts_of_a_module() -> None:
     parts = SplitModule.parse(MODULE)
     assert parts.reached("@first") == {"@first", "@helper", "@table", "@outside"}
     assert parts.reached("@second") == {"@second"}
-    assert [parts.repeats(name) for name in ("@first", "@helper")] == [True, False]
-    assert [parts.has_arrays(name) for name in ("@first", "@helper")] == [False, True]
     assert parts.in_section("here", parts.reached("@first"))
     assert not parts.in_section("here", parts.reached("@second"))
     alone = SplitModule.parse(parts.renamed("@second", "@run").only(["@run"]))

@@ -14,7 +14,7 @@ from metalsci.cpu_metal.compile.lanes.steps import EXCHANGE, SIMDGROUP, SIMDGROU
 from metalsci.cpu_metal.compile.lanes.values import MOST_VECTORS, OwnVariable, Values
 from metalsci.cpu_metal.compile.lanes.variables import shapes_of, variables
 from metalsci.cpu_metal.compile.lanes.widen import widen
-from metalsci.cpu_metal.compile.lanes.worth import gathers_too_much
+from metalsci.cpu_metal.compile.lanes.worth import gathers_too_much, scatters_too_much
 from metalsci.cpu_metal.compile.llvm.function import Function, definitions, with_types_spelled_out
 from metalsci.cpu_metal.compile.llvm.value_types import layout
 
@@ -120,8 +120,8 @@ class _Writer:
         """Refuse threads that run faster one after the other. They must not wait for one another."""
         if len(self.heads) > 1:
             return
-        if not self._in_general.loops and all(each.shared for each in self._variables.values()):
-            raise RefusedError("")  # LLVM vectorises the loop over such threads as well, and sooner
+        if scatters_too_much(self._graph, self._in_rows):
+            raise RefusedError("")  # LLVM's loop over threads knows better, and says what it made of them
         if gathers_too_much(self._graph, self._in_rows):
             raise RefusedError("threads leave a loop at different times in which each loads from places of its own")
 

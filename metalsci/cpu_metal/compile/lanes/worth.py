@@ -1,33 +1,60 @@
 """A guess of whether a vector of threads is faster than one thread after the other."""
 
-from metalsci.cpu_metal.compile.lanes.flow import Graph, Loop
+from collections.abc import Callable, Iterable
+
+from metalsci.cpu_metal.compile.lanes.flow import Graph
 from metalsci.cpu_metal.compile.lanes.shapes import Divergence
 from metalsci.cpu_metal.compile.llvm.instruction import Instruction
+from metalsci.cpu_metal.compile.llvm.value_types import layout, type_of
 
 # Operations for which lanes must do work, for each element that is gathered, to make up for it. Measured: a sparse
 # product has 3 and takes 8 times as long in lanes, a count of what comes before has 5 and takes 6 times as long, forces
 # of neighbours in a list have 9 and take as long; escape times have no gather and take a tenth.
 _FEWEST = 8
+_NOTHING = ("llvm.lifetime", "llvm.assume")
 _FREE = frozenset({"phi", "getelementptr", "zext", "sext", "trunc", "bitcast", "freeze", "br", "switch"})
 
 
 def gathers_too_much(graph: Graph, known: Divergence) -> bool:
     """Find loops that threads leave at different times and that do little but load, each from its own places."""
-    return any(_is_slow(graph, known, loop) for loop in known.loops if loop.header in known.divergent)
+    return any(_is_slow(graph, known, loop.nodes, _gathered) for loop in known.loops if loop.header in known.divergent)
 
 
-def _is_slow(graph: Graph, known: Divergence, loop: Loop) -> bool:
-    gathered = operations = 0
-    for label in loop.nodes:
+def scatters_too_much(graph: Graph, known: Divergence) -> bool:
+    """Find threads without loops that do little but access places that do not lie next to those of other threads."""
+    return not known.loops and _is_slow(graph, known, graph.nodes, _scattered)
+
+
+def _is_slow(
+    graph: Graph, known: Divergence, labels: Iterable[str], dear: Callable[[Instruction, Divergence, str], int]
+) -> bool:
+    elements = operations = 0
+    for label in labels:
         for each in graph.nodes[label].body:
-            if _gathers(each, known, label):
-                gathered += 1
-            elif each.opcode not in _FREE and not each.callee.startswith(("llvm.lifetime", "llvm.assume")):
+            count = dear(each, known, label)
+            elements += count
+            if not count and each.opcode not in _FREE and not each.callee.startswith(_NOTHING):
                 operations += 1
-    return gathered > 0 and operations < _FEWEST * gathered
+    return elements > 0 and operations < _FEWEST * elements
 
 
-def _gathers(each: Instruction, known: Divergence, label: str) -> bool:
-    if each.opcode != "load":
-        return False
-    return known.shape(each.operands[0], label).kind in ("varying", "strided")
+def _gathered(each: Instruction, known: Divergence, label: str) -> int:
+    """Count a load from a thread's own places as one."""
+    return int(each.opcode == "load" and known.shape(each.operands[0], label).kind in ("varying", "strided"))
+
+
+def _scattered(each: Instruction, known: Divergence, label: str) -> int:
+    """Count elements that are accessed one by one; those that are written twice, since AVX2 has no scatter."""
+    if each.opcode in ("atomicrmw", "cmpxchg"):
+        return 2
+    if each.opcode == "load":
+        kind, factor = each.type, 1
+    elif each.opcode == "store":
+        kind, factor = each.operands[0].type, 2
+    else:
+        return 0
+    size, shape = layout(kind), known.shape(each.operands[-1], label)
+    lies_next = size is not None and shape.stride == size.size
+    if shape.kind == "varying" or (shape.kind == "strided" and not lies_next):
+        return factor * max(1, type_of(kind).count)
+    return 0

@@ -9,8 +9,6 @@ from typing import Self
 _DEFINED = re.compile(r"^define .*?(@(?:\"[^\"]+\"|[\w.$-]+))\(")
 _GLOBAL = re.compile(r"^(@(?:\"[^\"]+\"|[\w.$-]+)) = ")
 _MENTIONED = re.compile(r"@(?:\"[^\"]+\"|[\w.$-]+)")
-_LABEL = re.compile(r"^(\"[^\"]+\"|[\w.$-]+):", re.MULTILINE)
-_TARGET = re.compile(r"label %(\"[^\"]+\"|[\w.$-]+)")
 
 
 @dataclass(frozen=True)
@@ -73,16 +71,6 @@ class SplitModule:
         own = self.functions[name].replace(f"{name}(", f"{new}(", 1)
         others = {each: text for each, text in self.functions.items() if each != name}
         return replace(self, functions={new: own, **others})
-
-    def repeats(self, name: str) -> bool:
-        """Return True if a function has a loop."""
-        text = self.functions[name]
-        places = {match[1]: match.start() for match in _LABEL.finditer(text)}
-        return any(places.get(match[1], len(text)) < match.start() for match in _TARGET.finditer(text))
-
-    def has_arrays(self, name: str) -> bool:
-        """Return True if a function has variables that are arrays."""
-        return "= alloca [" in self.functions[name]
 
     def in_section(self, section: str, names: frozenset[str]) -> bool:
         """Return True if one of the names is of a variable in that section."""

@@ -333,7 +333,8 @@ kernel void k(device int *o, uint i [[thread_position_in_grid]]) {
 @pytest.mark.parametrize(
     "body, says",
     [
-        ("o[i] += 1;", "in vector lanes along x"),
+        ("o[i] += 1;", "in the lanes of vectors"),
+        ("o[i] += o[i ^ 5];", "in vector lanes along x"),
         (
             "o[atomic_fetch_add_explicit(count, 1, memory_order_relaxed)] = 1;",
             "one after the other: an operation has no",
@@ -343,6 +344,27 @@ kernel void k(device int *o, uint i [[thread_position_in_grid]]) {
 def test_a_kernel_says_what_llvm_made_of_its_loop_over_threads(device: Device, body: str, says: str) -> None:
     head = "kernel void k(device int *o, device atomic_int *count, uint i [[thread_position_in_grid]])"
     assert says in device.compile(f"{HEADER}{head} {{ {body} }}").kernels["k"].built.how
+
+
+SCATTERED = """
+kernel void k(device float2 *s, constant uint &bit, uint i [[thread_position_in_grid]]) {
+ uint a = ((i >> bit) << (bit + 1)) | (i & ((1u << bit) - 1)), b = a | (1u << bit);
+ float2 p = s[a], q = s[b]; s[a] = p + q; s[b] = p - q; }
+"""
+
+
+def test_threads_that_scatter_more_than_they_compute_are_left_to_llvm(device: Device, lanes: Device) -> None:
+    """A gate on qubits took three times as long in lanes."""
+    n = 1 << 10
+    given = np.arange(2 * n, dtype=np.float32).reshape(n, 2)
+    results = []
+    for each in (device, lanes):
+        kernel = each.compile(HEADER + SCATTERED).kernels["k"]
+        assert ("lanes of vectors" in kernel.built.how) is (each is lanes)
+        s = each.buffer(given.copy())
+        each.run([Dispatch(kernel, {0: s, 1: 3}, threads=(n // 2,), threadgroup=(256,))])
+        results.append(np.array(s.array))
+    np.testing.assert_array_equal(results[0], results[1])
 
 
 def test_a_loop_in_which_each_thread_reads_its_own_list_runs_thread_by_thread(device: Device) -> None:
