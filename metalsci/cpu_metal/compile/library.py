@@ -30,7 +30,10 @@ class Argument:
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """A kernel of a library. `threadgroup_memory` counts the bytes of its own variables there."""
+    """A kernel of a library. `threadgroup_memory` counts the bytes of its own variables there.
+
+    declared: threads of a threadgroup that the source says it has at most; None if it says nothing.
+    """
 
     name: str
     arguments: tuple[Argument, ...]
@@ -42,6 +45,7 @@ class Kernel:
     built: BuiltKernel = field(repr=False)
     origin: Origin = field(repr=False)
     thread_execution_width: int = SIMD_WIDTH
+    declared: int | None = None
 
 
 class FileKernels(Mapping[str, Kernel]):
@@ -98,6 +102,7 @@ def kernel(compiled: CompiledKernel, most_threads: int = MAX_THREADS_PER_THREADG
         stack=compiled.built.stack,
         built=compiled.built,
         origin=compiled.origin,
+        declared=signature.max_total_threads_per_threadgroup or None,
     )
 
 

@@ -56,6 +56,8 @@ _OPTIMISATION = (
 )
 # Loops of few rounds are unrolled whole before threads become lanes, as -O3 does it: tables in them become constants.
 _WHOLE_LOOPS = ("-mllvm", "-unroll-threshold=300")
+# A loop whose rounds are not known is unrolled only if its source asks for it: a GPU's compiler keeps registers free.
+_AS_WRITTEN = ("-mllvm", "-unroll-runtime=false")
 _MATH: dict[MathMode, tuple[str, ...]] = {
     # Kernels in the wild test for infinities under fast math and are right on Apple's GPUs, so those stay.
     # (Without `__FAST_MATH__`, then, which Metal defines all the same.)
@@ -162,7 +164,8 @@ class Toolchain:
 
     def optimise_text(self, folder: Path, module: str, output: str, math_mode: MathMode) -> "Run":
         """Optimise `module`, LLVM's text in `folder`, for one thread and without vectors, and write it to `output`."""
-        how = [*self._machine, *_OPTIMISATION, *_MATH[math_mode], "-fno-vectorize", "-fno-slp-vectorize"]
+        flags = (*_OPTIMISATION, *_MATH[math_mode], "-fno-vectorize", "-fno-slp-vectorize", *_AS_WRITTEN)
+        how = [*self._machine, *flags]
         return self._run(["clang", *how, "-S", "-emit-llvm", "-x", "ir", module, "-o", output], folder)
 
     def inline(self, folder: Path, module: str, output: str) -> "Run":

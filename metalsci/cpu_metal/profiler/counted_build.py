@@ -11,7 +11,7 @@ from metalsci.cpu_metal.compile.llvm.function import definitions
 from metalsci.cpu_metal.profiler.block_paths import BlockPath, path_of, threadgroup_pointers
 from metalsci.cpu_metal.profiler.counted_text import CountedBody, CountedInstruction, read_body
 from metalsci.cpu_metal.profiler.cycles import Cost, CostKind, Costs, code_size
-from metalsci.cpu_metal.profiler.instrument import MOST_SITES, AccessSite, instrument
+from metalsci.cpu_metal.profiler.instrument import MOST_SITES, AccessSite, accesses, instrument
 from metalsci.cpu_metal.profiler.kept_calls import function_name, is_priced
 from metalsci.cpu_metal.profiler.liveness import BUDGETS, alive_at_ends, crowded_words, most_alive, spilled_words
 from metalsci.cpu_metal.profiler.loops import in_loop_order
@@ -45,7 +45,8 @@ class BlockCost:
 
     kinds: cycles of an issue slot by kind of instruction. chain, near, own: see block_paths.py. alive: most words of 32
     bits that a thread holds. spilled, crowded: see liveness.py. barriers, private: instructions that wait for the
-    threadgroup, and accesses to a thread's own arrays. branch: line of the branch at its end, 0 for none.
+    threadgroup, and words of a thread's own arrays that it reads or writes. branch: line of the branch at its end, 0
+    for none.
     """
 
     chain: int
@@ -155,11 +156,16 @@ def _block(
         crowded=crowded,
         instructions=sum(counts.values()),
         barriers=of_kind.count(CostKind.BARRIER),
-        private=of_kind.count(CostKind.PRIVATE),
+        private=sum(_words(i) for i in instructions if prices[i.index].kind is CostKind.PRIVATE),
         branch=last.line if last.operation in ("br", "switch") and last.operands and last.counted else 0,
         kinds=dict(kinds),
         lines=tuple(LineCost(line, cycles[line], counts[line]) for line in sorted(counts)),
     )
+
+
+def _words(instruction: CountedInstruction) -> int:
+    """Return the words of 32 bits that an access moves for each lane."""
+    return sum(-(-access.bytes // 4) for access in accesses(instruction))
 
 
 def _check_calls(module: str, body: CountedBody) -> None:

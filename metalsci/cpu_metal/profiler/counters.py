@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from metalsci.cpu_metal.profiler.cycles import COMPLEX
+
 
 @dataclass(frozen=True)
 class WaitPath:
@@ -43,11 +45,11 @@ class Counters:
     lanes at work in an executed block, on the average, weighted by its cycles. lane_cycles: cycles times lanes at work.
     unique: bytes of lines of device memory that are touched at all. near_issues, turns: accesses to threadgroup memory
     and turns of its busiest bank. atomics, collisions: atomic instructions, and lanes at their most wanted address.
-    private: accesses to a thread's own arrays. divergent: branches after which lanes went apart. critical: of the
-    slowest simdgroup of a threadgroup, on the average. total: of all simdgroups. alive: executions of blocks by the
-    words of 32 bits that a thread holds in them. hot_code: bytes of code that runs often. spilled: words that
-    simdgroups store and load again for want of registers, if a thread had as many as each of `liveness.BUDGETS`.
-    crowded: the same, if all loads of a block came first.
+    private: words of a thread's own arrays that simdgroups read and write. divergent: branches after which lanes went
+    apart. critical: of the slowest simdgroup of a threadgroup, on the average. total: of all simdgroups. alive:
+    executions of blocks by the words of 32 bits that a thread holds in them. hot_code: bytes of code that runs often.
+    spilled: words that simdgroups store and load again for want of registers, if a thread had as many as each of
+    `liveness.BUDGETS`. crowded: the same, if all loads of a block came first.
     """
 
     instructions: float
@@ -76,8 +78,14 @@ class Counters:
 
     @property
     def issue(self) -> float:
-        """Cycles of issue slots, of all kinds."""
+        """Cycles of issue slots, of all kinds, one after the other."""
         return sum(self.cycles.values())
+
+    @property
+    def busy(self) -> float:
+        """Cycles of the busier of two pipelines: the complex one, whose instructions take 4 or more, and the others."""
+        complicated = sum(self.cycles.get(kind.value, 0.0) for kind in COMPLEX)
+        return max(complicated, self.issue - complicated * (1 - 1 / 4))
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,11 @@ class CostKind(StrEnum):
     FREE = "free"
 
 
+COMPLEX = frozenset((CostKind.MULTIPLY, CostKind.SHIFT, CostKind.SPECIAL, CostKind.CONVERSION))
+"""What the integer and complex pipeline does while the others go on: 'IMUL32 + 2 FMUL32' and 'Fast EXP2_32 + 2 FMUL32'
+take 4 cycles, as the first alone."""
+
+
 @dataclass(frozen=True)
 class Cost:
     """Cost of an instruction. cycles: of an issue slot.
@@ -48,8 +53,11 @@ class Cost:
     latency: float
 
 
-# "6 cycles a dependent operation of a lone simdgroup": 4 simdgroups a core, no parallelism between instructions.
-DEPENDENT = 6.0
+# Raw latencies of a lone simdgroup on each of a core's four schedulers: FADD32, FFMA32 and IADD32 3.9, comparisons with
+# a choice, minima and maxima 6.4, reductions of a simdgroup 25 to 29. Those of RSQRT32, IMUL32 and EXP2 (10.7, 5.7, 6)
+# are about 3 more than their throughputs. A product of 8 by 8 matrices takes 36.
+DEPENDENT, CHOOSING, REDUCING, MULTIPLYING = 3.9, 6.4, 27.0, 36.0
+DEPENDENT_HALF = 3.3  # FADD16, FMUL16, FFMA16, FCMPSEL16
 BYTES = 8
 """Of an instruction's code, assumed: G13's take 2 to 12, most of them 6 to 10."""
 _FREE = Cost(CostKind.FREE, 0, 0)
@@ -79,7 +87,8 @@ _ONE = frozenset(
 )  # fmt: skip
 _FOUR = frozenset(("ctpop", "ctlz", "bitreverse", "bswap", "fptosi", "fptoui"))
 _EIGHT = frozenset(("cttz", "fshl", "fshr", "smul", "umul"))
-_SHUFFLE, _REDUCTION, _MATRIX = 2.0, 10.0, 18.0  # shuffles: 256 bytes a cycle and core; the others assumed
+_SHUFFLE, _REDUCTION, _PREFIX, _MATRIX = 2.0, 14.5, 12.0, 18.0
+_CHOICES = frozenset(("minnum", "maxnum", "minimum", "maximum", "smin", "smax", "umin", "umax"))
 _DIVISION, _CONSTANT_DIVISION, _LONG_DIVISION = 40.0, 12.0, 120.0  # assumed
 _CALLED = re.compile(r"@(\"[^\"]+\"|[\w.$]+)\(")
 _LANES = re.compile(r"(?:simd|quad)_")
@@ -149,10 +158,12 @@ class Costs:
         if instruction.name and instruction.name in self.uniform:
             return _FREE
         count = _elements(instruction)
+        if operation in _FLOATS and "half" in instruction.text and operation != "fdiv":
+            return Cost(CostKind.FLOAT, _FLOATS[operation] * count, DEPENDENT_HALF)
         if operation in _FLOATS:
             return _cost(CostKind.FLOAT if operation != "fdiv" else CostKind.SPECIAL, self._float(instruction) * count)
         if operation == "select":
-            return _cost(CostKind.INTEGER, count)
+            return Cost(CostKind.INTEGER, count, CHOOSING)
         if operation in _BITS:
             return _cost(CostKind.INTEGER, count)
         if operation == "mul":
@@ -202,7 +213,7 @@ class Costs:
         name, _ = function_name(called) if called.startswith("_ZN5metal") else (called.removesuffix("f"), "")
         name = name.lstrip("_")
         if _LANES.match(name) or name.startswith("simdgroup_multiply"):
-            return _cost(CostKind.SIMDGROUP, _lanes(name))
+            return _lanes(name)
         if name in _SPECIAL:
             # Of constants the compiler computes it.
             if instruction.operands:
@@ -216,6 +227,8 @@ def _cost(kind: CostKind, cycles: float) -> Cost:
 
 
 def _intrinsic(name: str, count: int, instruction: CountedInstruction) -> Cost:
+    if name in _CHOICES:
+        return Cost(CostKind.FLOAT if "float" in instruction.text else CostKind.INTEGER, count, CHOOSING)
     if name in _ONE:
         return _cost(CostKind.FLOAT if "float" in instruction.text else CostKind.INTEGER, count)
     if name in _SPECIAL and name != "trunc":
@@ -233,12 +246,14 @@ def _intrinsic(name: str, count: int, instruction: CountedInstruction) -> Cost:
     return _FREE
 
 
-def _lanes(name: str) -> float:
+def _lanes(name: str) -> Cost:
     if name.startswith("simdgroup_multiply"):
-        return _MATRIX
-    if re.search(r"_(?:sum|product|min|max|and|or|xor|prefix)", name):
-        return _REDUCTION
-    return _SHUFFLE
+        return Cost(CostKind.SIMDGROUP, _MATRIX, MULTIPLYING)
+    if "_prefix" in name:
+        return Cost(CostKind.SIMDGROUP, _PREFIX, REDUCING)
+    if re.search(r"_(?:sum|product|min|max|and|or|xor)", name):
+        return Cost(CostKind.SIMDGROUP, _REDUCTION, REDUCING)
+    return _cost(CostKind.SIMDGROUP, _SHUFFLE)
 
 
 def _called(instruction: CountedInstruction) -> str:

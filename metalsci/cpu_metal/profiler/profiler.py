@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from metalsci.cpu_metal.compile.compiler import CountedKernel
-from metalsci.cpu_metal.compile.library import MAX_THREADS_PER_THREADGROUP, Kernel
+from metalsci.cpu_metal.compile.library import Kernel
 from metalsci.cpu_metal.execute.commands import Dispatch
 from metalsci.cpu_metal.profiler.counters import Counters, DispatchProfile, Profile
 from metalsci.cpu_metal.profiler.planning import Alike, plan
@@ -93,7 +93,6 @@ class Profiler:
         other, other_lines = tally(build, again, _groups(dispatch))
         if _work(other) > DOUBTFUL * _work(counters):
             here, counters, lines = again, other, other_lines
-        limit = kernel.max_total_threads_per_threadgroup
         return DispatchProfile(
             kernel=kernel.name,
             dispatches=len(group.indices),
@@ -106,7 +105,7 @@ class Profiler:
             code=build.code,
             private=build.private,
             threadgroup_memory=build.threadgroup_memory + sum(dispatch.threadgroup_memory.values()),
-            limit=limit if limit < MAX_THREADS_PER_THREADGROUP else None,
+            limit=kernel.declared,
             steered=group.steered,
             counters=counters,
             lines=lines,
