@@ -51,12 +51,17 @@ class _Counted:
     cpu: float | None = None
 
 
-def read_recordings(recorded: Path, counts: Path | None, tasks: Sequence[str]) -> Iterator[Recording]:
-    """Read every candidate that was right on the M1 Pro and that this machine can run, at three sizes."""
+def read_recordings(
+    recorded: Path, counts: Path | None, tasks: Sequence[str], *, timed: bool = False
+) -> Iterator[Recording]:
+    """Read every candidate that was right on the M1 Pro and that this machine can run, at three sizes.
+
+    timed: whether to time them on this machine, which is kept with the counts too.
+    """
     with _patient_device() as device:
         for task in tasks:
             for result in sorted((recorded / "results").glob(f"{task}_*/[0-9][0-9]_result.json")):
-                yield from _one(task, result, counts, device)
+                yield from _one(task, result, counts, device, timed=timed)
 
 
 def read_heldout(recorded: Path, counts: Path | None, tasks: Sequence[str]) -> Iterator[Recording]:
@@ -87,29 +92,38 @@ def _patient_device() -> Iterator[cpu_metal.Device]:
         yield device
 
 
-def _one(task: str, result: Path, counts: Path | None, device: cpu_metal.Device) -> Iterator[Recording]:
+def _one(task: str, result: Path, counts: Path | None, device: cpu_metal.Device, *, timed: bool) -> Iterator[Recording]:
     source = result.with_name(f"{result.name[:2]}_candidate.metal")
     told = json.loads(result.read_text())
     if not told.get("correct") or not source.exists():
         return
     run = f"{result.parent.name}/{result.name[:2]}"
     seconds = {size["label"]: float(size["gpu_seconds"]) for size in told["sizes"]}
-    found = _counted(task, source.read_text(), list(seconds), run, counts, device)
+    found = _counted(task, source.read_text(), list(seconds), run, counts, device, timed=timed)
     for size, (label, counted) in enumerate(zip(seconds, found, strict=False)):
         yield Recording(task, run, size, seconds[label], counted.profile, counted.cpu)
 
 
 def _counted(
-    task: str, source: str, labels: Sequence[str], run: str, counts: Path | None, device: cpu_metal.Device
+    task: str,
+    source: str,
+    labels: Sequence[str],
+    run: str,
+    counts: Path | None,
+    device: cpu_metal.Device,
+    *,
+    timed: bool = False,
 ) -> list[_Counted]:
     """Count at each of the sizes; of a candidate that this machine cannot run, none."""
     kept = counts / f"{run.replace('/', '__')}.pkl" if counts else None
     if kept and kept.exists():
-        return [_Counted(*each) for each in pickle.loads(kept.read_bytes()).values()]
+        known = [_Counted(*each) for each in pickle.loads(kept.read_bytes()).values()]
+        if not timed or known[SIZE_OF_CPU_TIME].cpu is not None:
+            return known
     try:
         kernels = device.compile(source).kernels
         found = {
-            label: _at_size(task, device, kernels, label, timed=size == SIZE_OF_CPU_TIME)
+            label: _at_size(task, device, kernels, label, timed=timed and size == SIZE_OF_CPU_TIME)
             for size, label in enumerate(labels)
         }
     except (cpu_metal.CompileError, cpu_metal.DispatchError) as error:

@@ -1,8 +1,9 @@
 """The order that the virtual GPU gives kernels that were timed on an M1 Pro: `--recorded FOLDER`.
 
 FOLDER holds the public recordings of github.com/vicgalle/metal-sci-kernels (its `results/` and `seeds/`), which the
-user fetches. None of their code is in this repository. Counting all of it takes about half an hour of processor time;
-`--counts FOLDER` keeps the counts, so that another model can be tried in a minute.
+user fetches. None of their code is in this repository. Counting all of it takes about half an hour of processor time,
+`--time`, which also runs every candidate by this machine's clock, an hour more. `--counts FOLDER` keeps the counts, so
+that another model can be tried in a minute; empty it when the profiler changes.
 
     python benchmarks/virtual_gpu.py --recorded metal-sci-kernels --counts /tmp/counts
 """
@@ -51,14 +52,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recorded", type=Path, required=True, help="a clone of the repository of the recordings")
     parser.add_argument("--counts", type=Path, help="a folder in which counts are kept")
+    parser.add_argument("--time", action="store_true", help="time the candidates on this machine's processors too")
     parser.add_argument("--tasks", nargs="*", default=sorted(BUILDERS), choices=sorted(BUILDERS))
     parser.add_argument("--chip", default="M1 Pro")
     arguments = parser.parse_args()
-    recordings = list(read_recordings(arguments.recorded, arguments.counts, arguments.tasks))
+    recordings = list(read_recordings(arguments.recorded, arguments.counts, arguments.tasks, timed=arguments.time))
     gpu = facts_of(arguments.chip).values()
     model = predictor(gpu)
     for size, name in enumerate(_SIZES):
         _show(f"{name} size", recordings, model, size)
+    _show_repeatability(recordings)
     timed = [r for r in recordings if r.cpu is not None]
     _show("middle size, by processor time of this machine", timed, cpu_time, SIZE_OF_CPU_TIME)
     _show("middle size, without what was held out", [r for r in recordings if not r.held_out], model, 1)
@@ -123,6 +126,18 @@ def _show(title: str, recordings: Sequence[Recording], predict_seconds: Predicto
         _say(f"{task:10} {o.spearman:+8.2f} {o.pairs:6.0%} {o.best:9.2f} {o.regret:6.0%} {o.ratio:6.2f} {o.count:7}")
     spearman, pairs, best, regret = _means(orderings)
     _say(f"{'mean':10} {spearman:+8.3f} {pairs:6.1%} {best:9.2f} {regret:6.0%}")
+
+
+def _show_repeatability(recordings: Sequence[Recording]) -> None:
+    """Print how well one size's recorded times foretell the order at the next: what is left of it is noise and size."""
+    seconds = {(r.run, r.size): r.seconds for r in recordings}
+
+    def previous(recording: Recording) -> float:
+        return seconds[recording.run, recording.size - 1]
+
+    for size in (1, 2):
+        spearman, pairs, *_ = _means(by_task((r for r in recordings if (r.run, size - 1) in seconds), previous, size))
+        _say(f"\n{_SIZES[size]} size, by the times recorded at the {_SIZES[size - 1]}: {spearman:+.3f} {pairs:.1%}")
 
 
 def _show_confidence(recordings: Sequence[Recording], gpu: GpuValues) -> None:

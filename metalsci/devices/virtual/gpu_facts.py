@@ -37,9 +37,8 @@ class GpuFacts:
     which groups that are resident together make one another's cache smaller. bank_turn: cycles of one turn of
     threadgroup memory. system_cache, system_bandwidth, memory_bandwidth: of the chip. launch: seconds of a dispatch in
     a command buffer. collision: cycles of each lane at one address. spill, private: cycles of a word of 32 lanes stored
-    or loaded. spill_wait: for each such word of a simdgroup. register_budget: values of 32 bits that a thread can hold,
-    whatever it declares. crowding: share of a block's loads that are moved before all else. reserved: registers of 32
-    bits that a thread needs besides its values.
+    or loaded. own_cache: bytes of own arrays of a core that are read as fast as cached lines. crowding: share of a
+    block's loads that are moved before all else. reserved: registers of 32 bits that a thread needs besides its values.
     """
 
     name: str
@@ -66,12 +65,9 @@ class GpuFacts:
     launch: Fact = Fact(2.2e-6, _GUESS, published=False)
     collision: Fact = Fact(24, _GUESS, published=False)
     spill: Fact = Fact(4, "assumed: 128 bytes at 32 bytes a cycle", published=False)
-    spill_wait: Fact = Fact(10, "assumed: most of a cached load's wait is hidden", published=False)
-    register_budget: Fact = Fact(
-        80, "assumed: values of LLVM's text that fit beside what a compiler adds", published=False
-    )
     private: Fact = Fact(4, "assumed: 128 bytes at 32 bytes a cycle", published=False)
-    crowding: Fact = Fact(0.25, _GUESS, published=False)
+    own_cache: Fact = Fact(256 << 10, _GUESS, published=False)
+    crowding: Fact = Fact(0.5, "assumed: half way between no load moved and all", published=False)
     reserved: Fact = Fact(8, _GUESS, published=False)
 
     def facts(self) -> Mapping[str, Fact]:

@@ -2,7 +2,7 @@
 
     seconds = launch + latency-bound part + throughput-bound part, one term each:
 
-    issue        max(issue slots of the busiest core, chain of dependent operations x rounds) x instruction cache
+    issue        max(busy pipelines of the busiest core, chain of dependent operations x rounds) x instruction cache
     memory wait  rounds x waits for device memory, of which those that the line cache holds are shorter
     own arrays   rounds x waits for a thread's own arrays, and their traffic
     near wait    rounds x waits for threadgroup memory
@@ -72,16 +72,17 @@ def dispatch_time(profile: DispatchProfile, gpu: GpuValues) -> DispatchTime:
     missed = _held(path.far, path.misses, cache_lines(gpu, place))
     spilled = _spilled(profile, gpu)
     code = math.sqrt(max(1.0, counters.hot_code / gpu.instruction_cache))  # what is fetched again is in part hidden
-    own_wait = gpu.cached_wait if _own_bytes(profile, place) <= gpu.line_cache else gpu.memory_wait
+    own_wait = gpu.cached_wait if _own_bytes(profile, place) <= gpu.own_cache else gpu.memory_wait
+    spill_wait = gpu.cached_wait / 2 / (profile.groups * place.simdgroups)  # nobody waits for the half that are stores
     cycles = {
-        "issue": max(counters.issue * share / gpu.issues, path.chain * rounds) * code,
+        "issue": max(counters.busy * share / gpu.issues, path.chain * rounds) * code,
         "memory wait": rounds * (missed * gpu.memory_wait + (path.far - missed) * gpu.cached_wait),
         "own arrays": rounds * path.own * own_wait + counters.private * share * gpu.private,
         "near wait": rounds * path.near * gpu.threadgroup_wait,
         "barriers": rounds * counters.barriers / (profile.groups * place.simdgroups) * gpu.barrier_wait,
         "traffic": max(traffic(profile, gpu, place).values()),
         "bank turns": counters.turns * share * gpu.bank_turn,
-        "spills": spilled * (share * gpu.spill + rounds * gpu.spill_wait / (profile.groups * place.simdgroups)),
+        "spills": spilled * (share * gpu.spill + rounds * spill_wait),
         "collisions": counters.collisions * share * gpu.collision,
     }
     terms = {name: value / gpu.clock for name, value in cycles.items()} | {"launch": gpu.launch}
@@ -107,13 +108,19 @@ def occupancy(profile: DispatchProfile, gpu: GpuValues) -> Occupancy:
     )
 
 
+# Registers of 32 bits, and the threads of a group for which a core has as many: Mesa, src/asahi/compiler, "relationship
+# between registers pressure and thread count".
+_REGISTERS = (
+    (128, 384), (116, 448), (104, 512), (92, 576), (80, 640), (72, 704), (68, 768), (64, 832), (56, 896), (52, 1024),
+)  # fmt: skip
+
+
 def register_limit(declared: int | None) -> int:
-    """Return the registers of 32 bits that the compiler may use, assumed from the threads that a kernel declares."""
-    if declared is None or declared <= 416:
-        return 128
-    if declared > 768:
-        return 52
-    return 104
+    """Return the registers of 32 bits that the compiler may use for a kernel that declares so many threads."""
+    for registers, threads in _REGISTERS:
+        if declared is None or declared <= threads:
+            return registers
+    return _REGISTERS[-1][0]
 
 
 def traffic(profile: DispatchProfile, gpu: GpuValues, place: Occupancy) -> dict[str, float]:
@@ -165,13 +172,13 @@ def _between(places: Sequence[float], values: Sequence[float], place: float) -> 
 def _spilled(profile: DispatchProfile, gpu: GpuValues) -> float:
     """Return the words that simdgroups store or load for want of registers.
 
-    The order of instructions is LLVM's or all loads first, whichever needs more: Apple's compiler moves loads as far up
-    as it can.
+    Between what LLVM's order of instructions needs and what all loads first would need: Apple's compiler moves loads
+    up, and how far is not known.
     """
-    budget = min(gpu.register_budget, register_limit(profile.limit) - gpu.reserved)
     counters = profile.counters
-    crowded = gpu.crowding * _between(BUDGETS, counters.crowded, budget)
-    return max(_between(BUDGETS, counters.spilled, budget), crowded)
+    budget = register_limit(profile.limit) - gpu.reserved
+    crowded, spilled = _between(BUDGETS, counters.crowded, budget), _between(BUDGETS, counters.spilled, budget)
+    return gpu.crowding * crowded + (1 - gpu.crowding) * spilled
 
 
 def _own_bytes(profile: DispatchProfile, place: Occupancy) -> float:
@@ -181,7 +188,7 @@ def _own_bytes(profile: DispatchProfile, place: Occupancy) -> float:
 def _floor(profile: DispatchProfile, gpu: GpuValues) -> float:
     """Return the seconds that the counts need on perfectly busy cores. No dispatch can be faster."""
     counters = profile.counters
-    issue = counters.issue / (gpu.cores * gpu.issues * gpu.clock)
+    issue = counters.busy / (gpu.cores * gpu.issues * gpu.clock)
     turns = counters.turns / (gpu.cores * gpu.clock)
     memory = counters.unique / gpu.system_bandwidth
     if counters.unique > gpu.system_cache:
@@ -193,7 +200,7 @@ def _throughput(profile: DispatchProfile, gpu: GpuValues, place: Occupancy) -> f
     """Return the seconds if every wait were hidden: those of the busiest of a core's units."""
     counters = profile.counters
     busy = [
-        counters.issue * place.share / gpu.issues,
+        counters.busy * place.share / gpu.issues,
         counters.turns * place.share * gpu.bank_turn,
         (counters.private * gpu.private + _spilled(profile, gpu) * gpu.spill) * place.share,
         counters.collisions * place.share * gpu.collision,

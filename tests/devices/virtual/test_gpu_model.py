@@ -7,7 +7,7 @@ import pytest
 
 from metalsci import cpu_metal
 from metalsci.devices.virtual.gpu_facts import GPUS, UnknownGpuError, facts_of
-from metalsci.devices.virtual.model import dispatch_time
+from metalsci.devices.virtual.model import dispatch_time, register_limit
 from metalsci.devices.virtual.prediction import PredictedComparison, PredictedOrder, Prediction, compare, predict
 
 _M1_PRO = facts_of("M1 Pro")
@@ -56,9 +56,28 @@ def test_a_promise_of_many_threads_leaves_few_registers(device: cpu_metal.Device
         "float s = 0; for (int j = 0; j < 24; ++j) s += a[j];\ny[i] = s;"
     )
     free = _predicted(device, body)
-    promised = _predicted(device, body, "[[max_total_threads_per_threadgroup(1023)]]")
+    promised = _predicted(device, body, "[[max_total_threads_per_threadgroup(1024)]]")
+    assert promised.dispatches[0].profile.limit == 1024
     assert promised.dispatches[0].time.occupancy.registers <= 52
+    assert free.dispatches[0].profile.limit is None
     assert free.dispatches[0].time.occupancy.registers <= 128
+
+
+def test_values_that_a_promise_leaves_no_registers_for_are_spilled(device: cpu_metal.Device) -> None:
+    """Recorded kernels that promised 1,024 threads and held 70 values took two to six times as long as others."""
+    loads = "".join(f"float4 v{j} = *(device float4 *)(x + 4 * ({j} * 64 + i));\n" for j in range(16))
+    sums = " + ".join(f"v{j} * v{(j + 5) % 16} * v{(j + 11) % 16}" for j in range(16))
+    body = f"float4 s = 0;\n{{\n{loads}s += {sums};\n}}\ny[i] = s.x + s.y + s.z + s.w;"
+    free = _predicted(device, body)
+    promised = _predicted(device, body, "[[max_total_threads_per_threadgroup(1024)]]")
+    assert free.terms["spills"] == 0
+    assert promised.terms["spills"] > 0
+    assert promised.seconds > free.seconds
+
+
+@pytest.mark.parametrize(("declared", "registers"), [(None, 128), (384, 128), (385, 116), (512, 104), (1024, 52)])
+def test_registers_by_what_is_declared_are_those_of_mesa_s_table(declared: int | None, registers: int) -> None:
+    assert register_limit(declared) == registers
 
 
 def test_threadgroup_memory_limits_what_is_resident(device: cpu_metal.Device) -> None:
