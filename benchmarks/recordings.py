@@ -52,24 +52,26 @@ class _Counted:
 
 
 def read_recordings(
-    recorded: Path, counts: Path | None, tasks: Sequence[str], *, timed: bool = False
+    recorded: Path, counts: Path | None, tasks: Sequence[str], *, timed: bool = False, kept: bool = False
 ) -> Iterator[Recording]:
     """Read every candidate that was right on the M1 Pro and that this machine can run, at three sizes.
 
-    timed: whether to time them on this machine, which is kept with the counts too.
+    timed: whether to time them on this machine, which is kept with the counts too. kept: leave out what is not there.
     """
-    with _patient_device() as device:
+    with _patient_device(kept) as device:
         for task in tasks:
             for result in sorted((recorded / "results").glob(f"{task}_*/[0-9][0-9]_result.json")):
                 yield from _one(task, result, counts, device, timed=timed)
 
 
-def read_heldout(recorded: Path, counts: Path | None, tasks: Sequence[str]) -> Iterator[Recording]:
+def read_heldout(
+    recorded: Path, counts: Path | None, tasks: Sequence[str], *, kept: bool = False
+) -> Iterator[Recording]:
     """Read the seed kernel and each model's best at the held-out size, where they were right."""
     published = recorded / "results/_run_logs/three_held_out.json"
     if not published.exists():
         return
-    with _patient_device() as device:
+    with _patient_device(kept) as device:
         for row in json.loads(published.read_text()):
             task, label = row["task"], row["held"]
             if task not in tasks:
@@ -85,8 +87,14 @@ def read_heldout(recorded: Path, counts: Path | None, tasks: Sequence[str]) -> I
 
 
 @contextmanager
-def _patient_device() -> Iterator[cpu_metal.Device]:
-    """Open a device for candidates that unroll everything, which take more than a minute to compile."""
+def _patient_device(kept: bool) -> Iterator[cpu_metal.Device | None]:
+    """Open a device for candidates that unroll everything, which take more than a minute to compile.
+
+    None if nothing is to be counted.
+    """
+    if kept:
+        yield None
+        return
     toolchain = replace(Architecture.chosen(None).toolchain(), timeout=600.0, patience=1200.0)
     with cpu_metal.Device(toolchain=toolchain) as device:
         yield device
@@ -110,7 +118,7 @@ def _counted(
     labels: Sequence[str],
     run: str,
     counts: Path | None,
-    device: cpu_metal.Device,
+    device: cpu_metal.Device | None,
     *,
     timed: bool = False,
 ) -> list[_Counted]:
@@ -118,8 +126,10 @@ def _counted(
     kept = counts / f"{run.replace('/', '__')}.pkl" if counts else None
     if kept and kept.exists():
         known = [_Counted(*each) for each in pickle.loads(kept.read_bytes()).values()]
-        if not timed or known[SIZE_OF_CPU_TIME].cpu is not None:
+        if device is None or not timed or known[SIZE_OF_CPU_TIME].cpu is not None:
             return known
+    if device is None:
+        return []
     try:
         kernels = device.compile(source).kernels
         found = {

@@ -53,10 +53,15 @@ def main() -> None:
     parser.add_argument("--recorded", type=Path, required=True, help="a clone of the repository of the recordings")
     parser.add_argument("--counts", type=Path, help="a folder in which counts are kept")
     parser.add_argument("--time", action="store_true", help="time the candidates on this machine's processors too")
+    parser.add_argument("--kept", action="store_true", help="count nothing, and leave out what is not in --counts")
     parser.add_argument("--tasks", nargs="*", default=sorted(BUILDERS), choices=sorted(BUILDERS))
     parser.add_argument("--chip", default="M1 Pro")
     arguments = parser.parse_args()
-    recordings = list(read_recordings(arguments.recorded, arguments.counts, arguments.tasks, timed=arguments.time))
+    recordings = list(
+        read_recordings(
+            arguments.recorded, arguments.counts, arguments.tasks, timed=arguments.time, kept=arguments.kept
+        )
+    )
     gpu = facts_of(arguments.chip).values()
     model = predictor(gpu)
     for size, name in enumerate(_SIZES):
@@ -67,7 +72,7 @@ def main() -> None:
     _show("middle size, without what was held out", [r for r in recordings if not r.held_out], model, 1)
     _show("middle size, what was held out alone", [r for r in recordings if r.held_out], model, 1)
     _show_confidence(recordings, gpu)
-    _show_heldout(list(read_heldout(arguments.recorded, arguments.counts, arguments.tasks)), model)
+    _show_heldout(list(read_heldout(arguments.recorded, arguments.counts, arguments.tasks, kept=arguments.kept)), model)
     _show_ablation(recordings, gpu)
 
 
@@ -76,7 +81,8 @@ def cpu_time(recording: Recording) -> float:
 
 
 def predictor(gpu: GpuValues) -> Predictor:
-    return lambda recording: predict(recording.profile, gpu).seconds
+    without_doubts = gpu.changed()
+    return lambda recording: predict(recording.profile, without_doubts).seconds
 
 
 def order(recordings: Sequence[Recording], predict_seconds: Predictor) -> Ordering:
@@ -143,7 +149,7 @@ def _show_repeatability(recordings: Sequence[Recording]) -> None:
 def _show_confidence(recordings: Sequence[Recording], gpu: GpuValues) -> None:
     """Print how many pairs more than 10 % apart at the middle size are right, by the predicted difference."""
     bins = {"under 1.1": (1.0, 1.1), "1.1 to 1.2": (1.1, 1.2), "1.2 to 1.5": (1.2, 1.5), "over 1.5": (1.5, math.inf)}
-    right: dict[str, list[bool]] = {name: [] for name in [*bins, "decided"]}
+    right: dict[str, list[bool]] = {name: [] for name in [*bins, "decided", "over 1.5 and decided"]}
     middle = [(r, predict(r.profile, gpu)) for r in recordings if r.size == 1]
     for (one, a), (other, b) in combinations(middle, 2):
         apart = max(one.seconds, other.seconds) / min(one.seconds, other.seconds)
@@ -154,10 +160,12 @@ def _show_confidence(recordings: Sequence[Recording], gpu: GpuValues) -> None:
         right[next(name for name, (low, high) in bins.items() if low <= ratio < high)].append(correct)
         if compare(a, b).order is not PredictedOrder.UNDECIDED:
             right["decided"].append(correct)
+            if ratio > 1.5:
+                right["over 1.5 and decided"].append(correct)
     _say("\npairs by their predicted ratio, middle size")
     for name, found in right.items():
         if found:
-            _say(f"{name:10} {sum(found) / len(found):6.1%} of {len(found):,}")
+            _say(f"{name:20} {sum(found) / len(found):6.1%} of {len(found):,}")
 
 
 def _show_heldout(recordings: Sequence[Recording], predict_seconds: Predictor) -> None:

@@ -18,11 +18,16 @@ _IDLE = 0.75  # of the lanes at work, below which that is told
 
 @dataclass(frozen=True)
 class PredictedSize:
-    """Seconds of one run at a size; throughput: by the second model, for which every wait is hidden."""
+    """Seconds of one run at a size.
+
+    throughput: by the second model, for which every wait is hidden. doubts: with each assumed constant halved, and
+    doubled.
+    """
 
     label: str
     seconds: float
     throughput: float
+    doubts: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ def predicted_gain(one: Forecast | None, other: Forecast | None) -> PredictedGai
 
 def forecast(gpu: str, predictions: Mapping[str, Prediction]) -> Forecast:
     """Sum up a candidate's predictions by the labels of sizes, the largest size last."""
-    sizes = tuple(PredictedSize(label, p.seconds, p.throughput) for label, p in predictions.items())
+    sizes = tuple(PredictedSize(label, p.seconds, p.throughput, p.doubts) for label, p in predictions.items())
     largest = list(predictions.values())[-1]
     slowest = max(largest.dispatches, key=lambda dispatch: dispatch.seconds)
     return Forecast(
@@ -115,8 +120,12 @@ def compare_forecasts(one: Forecast, other: Forecast) -> PredictedComparison | N
     if not one.sizes or [s.label for s in one.sizes] != [s.label for s in other.sizes]:
         return None
     pairs = list(zip(one.sizes, other.sizes, strict=True))
+    # Forecasts of a journal that another version wrote may have other doubts, or none.
+    kinds = min(len(size.doubts) for pair in pairs for size in pair)
     return PredictedComparison(
-        _mean([b.seconds / a.seconds for a, b in pairs]), _mean([b.throughput / a.throughput for a, b in pairs])
+        _mean([b.seconds / a.seconds for a, b in pairs]),
+        _mean([b.throughput / a.throughput for a, b in pairs]),
+        tuple(_mean([b.doubts[kind] / a.doubts[kind] for a, b in pairs]) for kind in range(kinds)),
     )
 
 

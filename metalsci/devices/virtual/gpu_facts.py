@@ -1,6 +1,6 @@
 """Constants of Apple's GPUs for the model, each with its source and marked as published or assumed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 
 from metalsci.devices.errors import DeviceError
@@ -75,14 +75,17 @@ class GpuFacts:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "name"}
 
     def values(self) -> "GpuValues":
-        return GpuValues(self.name, {name: fact.value for name, fact in self.facts().items()})
+        facts = self.facts()
+        assumed = tuple(name for name, fact in facts.items() if not fact.published)
+        return GpuValues(self.name, {name: fact.value for name, fact in facts.items()}, assumed)
 
 
 class GpuValues:
-    """The numbers alone, as attributes, for formulas to read well."""
+    """The numbers alone, as attributes, for formulas to read well. assumed: names of those that no source measured."""
 
-    def __init__(self, name: str, values: Mapping[str, float]) -> None:
+    def __init__(self, name: str, values: Mapping[str, float], assumed: tuple[str, ...] = ()) -> None:
         self.name = name
+        self.assumed = assumed
         self._values = dict(values)
 
     def __getattr__(self, name: str) -> float:
@@ -92,8 +95,14 @@ class GpuValues:
             raise AttributeError(f"the model has no constant {name!r}") from None
 
     def changed(self, **values: float) -> "GpuValues":
-        """Return a copy with other values for some constants, to see how much they matter."""
+        """Return a copy with other values for some constants, to see how much they matter; it has no doubts."""
         return GpuValues(self.name, {**self._values, **values})
+
+    def doubts(self) -> Iterator["GpuValues"]:
+        """Yield what else the chip may be: with each assumed constant halved, and doubled."""
+        for name in self.assumed:
+            for factor in (0.5, 2.0):
+                yield self.changed(**{name: factor * self._values[name]})
 
 
 class UnknownGpuError(DeviceError):

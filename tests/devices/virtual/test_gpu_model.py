@@ -101,19 +101,40 @@ def test_predictions_repeat_to_the_letter(device: cpu_metal.Device) -> None:
 
 
 @pytest.mark.parametrize(
-    ("latency", "throughput", "order"),
+    ("latency", "throughput", "doubted", "order"),
     [
-        (1.15, 1.15, PredictedOrder.UNDECIDED),
-        (1.3, 1.25, PredictedOrder.FASTER),
-        (0.5, 0.6, PredictedOrder.SLOWER),
-        (2.0, 0.9, PredictedOrder.UNDECIDED),
-        (3.0, 1.1, PredictedOrder.FASTER),
+        (1.15, 1.15, (), PredictedOrder.UNDECIDED),
+        (1.3, 1.25, (), PredictedOrder.FASTER),
+        (0.5, 0.6, (), PredictedOrder.SLOWER),
+        (2.0, 0.8, (), PredictedOrder.UNDECIDED),
+        (0.8, 1.25, (), PredictedOrder.UNDECIDED),
+        (2.0, 0.9, (), PredictedOrder.FASTER),  # within 1.2 a model has no opinion
+        (3.0, 1.1, (1.2, 4.0), PredictedOrder.FASTER),
+        (3.0, 1.1, (1.05, 4.0), PredictedOrder.UNDECIDED),
+        (0.5, 0.6, (0.7, 0.95), PredictedOrder.UNDECIDED),
+        (0.5, 0.6, (0.7, 0.85), PredictedOrder.SLOWER),
     ],
 )
-def test_close_predictions_and_those_that_two_models_order_differently_are_undecided(
-    latency: float, throughput: float, order: PredictedOrder
+def test_what_is_close_or_hangs_on_an_assumption_or_is_opposed_is_undecided(
+    latency: float, throughput: float, doubted: tuple[float, ...], order: PredictedOrder
 ) -> None:
-    assert PredictedComparison(latency, throughput).order is order
+    assert PredictedComparison(latency, throughput, doubted).order is order
+
+
+def test_an_order_that_an_assumed_constant_decides_is_undecided(device: cpu_metal.Device) -> None:
+    """One kernel waits for device memory, the other for its operations, and how long a wait is was assumed."""
+    waiting = _predicted(
+        device, "uint at = i;\nfor (uint j = 0; j < n; ++j) at = uint(x[at * 32 % 131072]) + i;\ny[i] = at;", n=16
+    )
+    for steps in range(8, 400, 8):
+        operations = _predicted(device, "float s = x[i];\n" + "s = sin(s);\n" * steps + "y[i] = s;")
+        found = compare(waiting, operations)
+        if found.speedup > 1.25:
+            break
+    assert 1.25 < found.speedup < 1.6
+    assert len(found.doubted) == 2 * sum(not fact.published for fact in _M1_PRO.facts().values())
+    assert PredictedComparison(found.speedup, found.speedup).order is PredictedOrder.FASTER
+    assert PredictedComparison(found.speedup, found.speedup, found.doubted).order is PredictedOrder.UNDECIDED
 
 
 def test_more_cores_are_faster(device: cpu_metal.Device) -> None:
