@@ -100,7 +100,9 @@ def _patient_device(kept: bool) -> Iterator[cpu_metal.Device | None]:
         yield device
 
 
-def _one(task: str, result: Path, counts: Path | None, device: cpu_metal.Device, *, timed: bool) -> Iterator[Recording]:
+def _one(
+    task: str, result: Path, counts: Path | None, device: cpu_metal.Device | None, *, timed: bool
+) -> Iterator[Recording]:
     source = result.with_name(f"{result.name[:2]}_candidate.metal")
     told = json.loads(result.read_text())
     if not told.get("correct") or not source.exists():

@@ -91,7 +91,7 @@ class PredictedComparison:
 
     @property
     def _opposed(self) -> bool:
-        """Whether the model without waits has an opinion, and it is the other one."""
+        """True if the model without waits has an opinion, and it is the other one."""
         low, high = sorted((self.speedup, self.throughput_speedup))
         told = not 1 / CLOSEST < self.throughput_speedup < CLOSEST
         return told and low < 1 < high and high / low > APART

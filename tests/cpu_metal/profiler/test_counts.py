@@ -175,9 +175,8 @@ def test_the_complex_pipeline_works_beside_the_others() -> None:
 
 def _busy(cycles: Mapping[str, float]) -> float:
     traffic, path = Traffic(), WaitPath()
-    return Counters(
-        *(1, cycles, 32, 0, traffic, traffic, *[0] * 11, path, path, (), 0, (), ())  # only the cycles count here
-    ).busy
+    others: list[Any] = [*[0] * 11, path, path, (), 0, (), ()]  # only the cycles count here
+    return Counters(1, cycles, 32, 0, traffic, traffic, *others).busy
 
 
 def test_lines_of_the_source_add_up_to_the_whole(device: cpu_metal.Device) -> None:
