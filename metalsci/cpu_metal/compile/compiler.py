@@ -139,11 +139,11 @@ class Compiler:
         kernels = [
             CompiledKernel(
                 parsed.kernels[place],
-                BuiltKernel(Mode(mode), threadgroup_memory, stack, why, how),
+                BuiltKernel(Mode(mode), threadgroup_memory, stack, why, how, remark),
                 (folder / f"{index}.so").read_bytes(),
                 origin,
             )
-            for index, (place, (mode, threadgroup_memory, stack, why, how)) in enumerate(
+            for index, (place, (mode, threadgroup_memory, stack, why, how, remark)) in enumerate(
                 zip(wanted, facts["kernels"], strict=True)
             )
         ]
@@ -240,7 +240,7 @@ def _write(build: Build, folder: Path, wanted: Sequence[int]) -> None:
     """Fill a cache entry."""
     kernels, warnings = build.kernels(folder, wanted)
     facts = {
-        "kernels": [(k.mode, k.threadgroup_memory, k.stack, k.why, k.how) for k in kernels],
+        "kernels": [(k.mode, k.threadgroup_memory, k.stack, k.why, k.how, k.remark) for k in kernels],
         "warnings": [(d.severity, d.line, d.column, d.message) for d in warnings],
     }
     (folder / _FACTS).write_text(json.dumps(facts), encoding="utf-8")

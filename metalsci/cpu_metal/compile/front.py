@@ -20,6 +20,7 @@ from metalsci.msl.language.signature import KernelSignature
 _WAIT_WORDS = re.compile(rb"_barrier\b|\b(?:simd|quad)_|\bsimdgroup_")
 _WIDE_DIVISION = re.compile(r"@metal\.[us](?:div|rem)\.(?:v\d+)?i64")
 _RUN = f"@{RUN}"
+_UNROLLED = re.compile(r'!"llvm\.loop\.unroll\.(?:full|enable|count)"')
 _LOOP = re.compile(r", !llvm\.loop !\d+")
 
 
@@ -82,6 +83,10 @@ class Front:
     found: Sequence[Diagnostic]
     simple: SplitModule | None = field(default=None)
     """The same simplified, with the wrappers in lanes alone."""
+    is_rolled: bool = False
+    """True if the user's orders to unroll loops were left out, since LLVM takes too long over what comes of them."""
+    too_long: bool = False
+    """True if its only kernel takes too long to simplify, loops rolled or not."""
 
     @cached_property
     def parts(self) -> SplitModule:
@@ -121,6 +126,9 @@ class Front:
         """Return the module with wrappers in lanes, by their own names."""
         return self.parts.only(symbols)
 
+    def rolled(self) -> "Front":
+        return replace(self, text=rolled(self.text), is_rolled=True)
+
     def simplified(self, module: str) -> "Front":
         return replace(self, simple=SplitModule.parse(module))
 
@@ -129,3 +137,8 @@ class Front:
         if self.simple is None or symbol not in self.simple.functions:
             return ""
         return self.simple.renamed(symbol, _RUN).only([_RUN])
+
+
+def rolled(module: str) -> str:
+    """Return a module without the user's orders to unroll loops, which LLVM obeys whatever comes of them."""
+    return _UNROLLED.sub('!"llvm.loop.unroll.disable"', module)

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from metalsci.cpu_metal.compile.clang_diagnostics import diagnostics, files_read
 from metalsci.cpu_metal.compile.elf import ObjectFile, Variable, read_object, read_variables
-from metalsci.cpu_metal.compile.front import Front, wrapper, wrappers
+from metalsci.cpu_metal.compile.front import Front, rolled, wrapper, wrappers
 from metalsci.cpu_metal.compile.lanes.flow import RefusedError
 from metalsci.cpu_metal.compile.lanes.kernel import in_lanes
 from metalsci.cpu_metal.compile.llvm.conversions import saturating
@@ -60,8 +60,11 @@ _Made = TypeVar("_Made")
 _NOT_VECTORISED = ("-fno-vectorize", "-fno-slp-vectorize")
 # Vectors of threads have been through LLVM before they were that: -O3 takes up to twice as long, for no faster kernel.
 _IN_LANES = ("-O1", "-funroll-loops", *_NOT_VECTORISED)
-# Seconds of processor time that LLVM may take for vectors of threads, and for all else before it is to do less.
-_LANES_SECONDS, _FULL_SECONDS = 2.0, 3.0
+# Seconds of processor time that LLVM may take to simplify, which is a tenth of that for most kernels, for vectors of
+# threads, and for all else before it is to do less.
+_SIMPLE_SECONDS, _LANES_SECONDS, _FULL_SECONDS = 1.0, 2.0, 3.0
+_ROLLED = f"no loop is unrolled as it asks, since LLVM needed more than {_SIMPLE_SECONDS:g} s of processor time"
+_TOO_LONG = "the compiler takes too long to make vectors of it"
 _LESS = ("-O1", *_NOT_VECTORISED, "-fno-unroll-loops")
 # Printed by Clang just before it vectorises: threads' own variables still live in memory.
 _BEFORE_VECTORISING = ("-mllvm", "-print-before=loop-vectorize", "-mllvm", "-filter-print-funcs=metal_run")
@@ -73,8 +76,8 @@ class BuiltKernel:
     """A compiled kernel.
 
     It says how a dispatch is cut up, the kernel's own threadgroup memory in bytes, and the bytes of stack that a thread
-    needs (0 if unknown). why: the reason why it is not run in lanes; how: the way it is; empty if there is nothing to
-    report.
+    needs (0 if unknown). why: the reason why it is not run in lanes; how: the way it is; remark: on its code; empty if
+    there is nothing to report.
     """
 
     mode: Mode
@@ -82,6 +85,7 @@ class BuiltKernel:
     stack: int
     why: str = ""
     how: str = ""
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,12 @@ class Build:
     math_mode: MathMode
     prelude: Path | None
     """Metal's headers precompiled, for a source that includes them."""
+
+    def limit(self, seconds: float) -> float:
+        """Return the processor time that a step on the way to lanes may take: any, if there is no other way."""
+        if self.toolchain.execution is ThreadExecution.LANES:
+            return math.inf
+        return seconds
 
     def diagnostics(self) -> Sequence[Diagnostic]:
         """Return Clang's findings in the file itself, whether or not it has kernels."""
@@ -233,13 +243,18 @@ class _Scratch:
             return front
         try:
             return front.simplified(self._simple(f"{symbols[0][1:]}.simple", front.module_in_lanes(symbols)))
+        except _TooLateCompileError:
+            if front.is_rolled:
+                return replace(front, too_long=len(symbols) == 1)
+            return self._simplified(front.rolled())
         except CompileError:  # each kernel alone says what it is
             return front
 
     def _simple(self, name: str, module: str, place: tuple[int, int] = (0, 0)) -> str:
         (self.path / f"{name}.0.ll").write_text(module, encoding="utf-8")
         toolchain, math_mode = self._build.toolchain, self._build.math_mode
-        self._ran(lambda: toolchain.simplify(self.path, f"{name}.0.ll", f"{name}.1.ll", math_mode), place)
+        how_long = self._build.limit(_SIMPLE_SECONDS)
+        self._ran(lambda: toolchain.simplify(self.path, f"{name}.0.ll", f"{name}.1.ll", math_mode, how_long), place)
         return (self.path / f"{name}.1.ll").read_text(encoding="utf-8")
 
     def kernel(self, index: int, signature: KernelSignature, front: Front) -> tuple[BuiltKernel, Sequence[Diagnostic]]:
@@ -267,7 +282,7 @@ class _Scratch:
         memory = compiled.object.sections.get(THREADGROUP_SECTION, 0)
         if compiled.is_less:
             why = f"it is optimised less, since LLVM needed more than {_FULL_SECONDS:g} s of processor time for it"
-        return BuiltKernel(mode, memory, _stack(compiled.object), why, compiled.how), front.found
+        return BuiltKernel(mode, memory, _stack(compiled.object), why, compiled.how, _remark(front)), front.found
 
     def _link(self, index: int, signature: KernelSignature) -> None:
         link = self._build.toolchain.link
@@ -282,6 +297,8 @@ class _Scratch:
         width, mode = _lanes(front.text), needs.mode_in_lanes
         if not width:
             raise RefusedError("this processor has no masks for vectors")
+        if front.too_long:
+            raise RefusedError(_TOO_LONG)
         name, place = f"{index}.lanes", _place(signature)
         try:
             module = front.simple_module(front.symbol(signature, mode, lanes=True))
@@ -289,15 +306,13 @@ class _Scratch:
                 module = self._simple(name, self._module(signature, front, mode, lanes=True), place)
             made = in_lanes(module, RUN, width, is_row=mode is Mode.GRID, if_faster=not forced)
             (self.path / f"{name}.ll").write_text(made.module, encoding="utf-8")
-            how_long = _LANES_SECONDS
-            if forced:
-                how_long = math.inf
+            how_long = self._build.limit(_LANES_SECONDS)
             self._ran(
                 lambda: toolchain.optimise(self.path, f"{name}.ll", f"{index}.o", math_mode, _IN_LANES, how_long),
                 place,
             )
         except _TooLateCompileError as error:
-            raise RefusedError("the compiler takes too long to make vectors of it") from error
+            raise RefusedError(_TOO_LONG) from error
         except CompileError as error:
             if forced:
                 raise
@@ -310,7 +325,7 @@ class _Scratch:
         else:
             parts = ""
         how = f"{made.width} threads run at a time, in the lanes of vectors{parts}"
-        return BuiltKernel(mode, compiled.sections.get(THREADGROUP_SECTION, 0), 0, "", how)
+        return BuiltKernel(mode, compiled.sections.get(THREADGROUP_SECTION, 0), 0, "", how, _remark(front))
 
     def _module(
         self,
@@ -421,6 +436,7 @@ class _Scratch:
             )
         except _TooLateCompileError:  # better slow than refused
             is_less = True
+            module.write_text(rolled(module.read_text(encoding="utf-8")), encoding="utf-8")
             messages = self._ran(lambda: toolchain.optimise(self.path, *names, math_mode, _LESS), _place(signature))
         compiled = read_object((self.path / f"{index}.o").read_bytes())
         if is_less:
@@ -456,6 +472,12 @@ class _Scratch:
         else:
             name = signature.name
         return f"{name}<{', '.join(argument.value for argument in signature.template_arguments)}>"
+
+
+def _remark(front: Front) -> str:
+    if front.is_rolled:
+        return _ROLLED
+    return ""
 
 
 def _place(signature: KernelSignature) -> tuple[int, int]:

@@ -183,13 +183,14 @@ class Toolchain:
                 raise ToolchainError(run.messages)
             return (folder / "macros").read_text(encoding="utf-8")
 
-    def simplify(self, folder: Path, module: str, output: str, math_mode: MathMode) -> "Run":
+    def simplify(self, folder: Path, module: str, output: str, math_mode: MathMode, seconds: float = math.inf) -> "Run":
         """Simplify `module`, LLVM's text in `folder`, and write it to `output`.
 
-        Functions are inlined. Nothing is vectorised, and only whole loops are unrolled.
+        Functions are inlined. Nothing is vectorised, and only whole loops are unrolled. seconds: of processor time.
+        Raises TooLateError if those are not enough.
         """
         how = [*self._machine, "-O2", "-flto=thin", *_WHOLE_LOOPS, "-fPIC", *_MATH[math_mode], "-S", "-emit-llvm"]
-        return self._run(["clang", *how, "-x", "ir", module, "-o", output], folder)
+        return self._run(["clang", *how, "-x", "ir", module, "-o", output], folder, seconds=seconds)
 
     def build_prelude(self, output: Path, math_mode: MathMode) -> None:
         """Precompile Metal's headers, which are ten times as long as most kernels."""

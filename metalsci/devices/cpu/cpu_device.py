@@ -327,5 +327,7 @@ def _execution(kernel: cpu_metal.Kernel) -> str:
     how = kernel.built.how or how
     if kernel.built.why:
         how += f" (not in the lanes of vectors: {kernel.built.why})"
+    if kernel.built.remark:
+        how += f"; {kernel.built.remark}"
     memory = kernel.threadgroup_memory
     return how + (f"; {memory:,} bytes of threadgroup memory" if memory else "")

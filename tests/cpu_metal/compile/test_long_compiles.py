@@ -1,0 +1,99 @@
+"""Kernels that LLVM takes a minute over, as models write them: orders to unroll, within loops that are unrolled too."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from metalsci.cpu_metal import Device, Dispatch, Kernel
+from metalsci.cpu_metal.compile.kernel_cache import Cache
+from metalsci.cpu_metal.compile.toolchain import Run, TooLateError, Toolchain
+from metalsci.cpu_metal.compile.wrapper import ThreadExecution
+
+THREADS, SIDE = 64, 16
+ORDER = re.compile(r"llvm\.loop\.unroll\.(full|count|enable)")
+SOURCE = """#include <metal_stdlib>
+using namespace metal;
+kernel void steps(device const float *a, device float *y, constant uint &n, uint i [[thread_position_in_grid]]) {
+    float q[16], f[16];
+    #pragma unroll
+    for (int k = 0; k < 16; ++k) q[k] = y[i * 16 + k];
+    for (uint s = 0; s < n; ++s) {
+        #pragma unroll(4)
+        for (int t = 0; t < 4; ++t) {
+            #pragma unroll
+            for (int r = 0; r < 16; ++r) {
+                f[r] = 0;
+                #pragma unroll
+                for (int c = 0; c < 16; ++c) f[r] += a[r * 16 + c] * q[c];
+            }
+            #pragma unroll
+            for (int k = 0; k < 16; ++k) q[k] -= 0.125f * f[k];
+        }
+    }
+    #pragma unroll
+    for (int k = 0; k < 16; ++k) y[i * 16 + k] = q[k];
+}
+"""
+
+
+def result(device: Device, kernel: Kernel) -> np.ndarray:
+    rng = np.random.default_rng(5)
+    a = device.buffer(rng.integers(0, 2, (SIDE, SIDE)).astype(np.float32))
+    y = device.buffer(rng.integers(0, 9, (THREADS, SIDE)).astype(np.float32))
+    device.run([Dispatch(kernel, {0: a, 1: y, 2: 1}, threads=(THREADS,), threadgroup=(THREADS,))])
+    return y.array.copy()
+
+
+@pytest.fixture
+def want(tmp_path: Path) -> np.ndarray:
+    with Device(cache=Cache(tmp_path / "plain")) as device:
+        return result(device, device.compile(SOURCE.replace("#pragma unroll", "//")).kernels["steps"])
+
+
+@pytest.mark.parametrize("steps", [["simplify"], ["simplify", "optimise"]], ids=lambda steps: steps[-1])
+def test_a_kernel_that_is_unrolled_for_too_long_is_compiled_as_loops(
+    steps: list[str], want: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The compiler is late whenever it is to unroll; how late a real one is depends on the processor."""
+    late: list[str] = []
+
+    def limited(step: str) -> Callable[..., Run]:
+        original = getattr(Toolchain, step)
+
+        def call(self: Toolchain, folder: Path, module: str, *rest: Any) -> Run:
+            if ORDER.search((folder / module).read_text(encoding="utf-8")):
+                late.append(step)
+                raise TooLateError("the compiler needed more than 1 s of processor time")
+            made: Run = original(self, folder, module, *rest)
+            return made
+
+        return call
+
+    for step in steps:
+        monkeypatch.setattr(Toolchain, step, limited(step))
+    with Device(cache=Cache(tmp_path / "late")) as device:
+        kernel = device.compile(SOURCE).kernels["steps"]
+        assert late == ["simplify"]
+        assert "no loop is unrolled as it asks" in kernel.built.remark
+        assert np.array_equal(result(device, kernel), want)
+
+
+def test_code_that_takes_too_long_without_lanes_is_compiled_as_loops(
+    want: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Toolchain.optimise
+
+    def limited(self: Toolchain, folder: Path, module: str, *rest: Any) -> Run:
+        if ORDER.search((folder / module).read_text(encoding="utf-8")):
+            raise TooLateError("the compiler needed more than 3 s of processor time")
+        return original(self, folder, module, *rest)
+
+    monkeypatch.setattr(Toolchain, "optimise", limited)
+    with Device(cache=Cache(tmp_path / "late"), toolchain=Toolchain(execution=ThreadExecution.LOOPS)) as device:
+        kernel = device.compile(SOURCE).kernels["steps"]
+        assert "it is optimised less" in kernel.built.why
+        assert np.array_equal(result(device, kernel), want)
