@@ -10,6 +10,7 @@ likes. So host code never runs in the process that runs candidates, and it is th
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -19,7 +20,7 @@ from metalsci.msl.language.signature import Indirection, KernelSignature
 
 Shape = tuple[int, ...]
 Extent = tuple[int, int, int]
-Array = NDArray[np.generic]
+Array = NDArray[Any]
 
 # Metal's scalar types as NumPy's; vectors are arrays with a trailing axis of the scalar.
 SCALARS: Mapping[str, np.dtype[np.generic]] = {

@@ -47,7 +47,7 @@ class HamiltonianMonteCarlo(Task):
 
     def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
         """Return the state before and after each step that is checked, then the last state."""
-        states = [(inputs["q"], inputs["accept"])]
+        states: list[Sequence[Symbol]] = [(inputs["q"], inputs["accept"])]
         for step in range(size.steps):
             q, accept = states[-1]
             states.append(
@@ -174,4 +174,5 @@ def _checked(size: Size) -> list[int]:
 
 
 def _energy(q: Array, p: Array, A: Array) -> Array:
-    return 0.5 * (np.sum(q * (q @ A), axis=1) + np.sum(p * p, axis=1))
+    energy: Array = 0.5 * (np.sum(q * (q @ A), axis=1) + np.sum(p * p, axis=1))
+    return energy

@@ -34,6 +34,7 @@ class MultigridVCycle(Task):
 
     def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
         def call(kernel: str, n: int, points: int, a: Symbol, b: Symbol, *more: float) -> Symbol:
+            out: Symbol
             (out,) = getattr(kernels, kernel)(
                 a, b, n, *more,
                 threads=(points, points, 1), threadgroup=(16, 16, 1), outputs=[((points, points), np.float32)],

@@ -36,7 +36,8 @@ class QuantumCircuit(Task):
             return [(int(target), int(control)) for target, control in pairs]
         single = [(q, q) for q in range(size.n)]
         controlled = [(q, (q + 1) % size.n) for q in range(size.n)]
-        return (single + controlled) * size.layers
+        gates: list[tuple[int, int]] = (single + controlled) * size.layers
+        return gates
 
     def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
         state = inputs["state"]

@@ -50,8 +50,9 @@ class SparseProduct(Task):
         return [x]
 
     def reference(self, size: Size, inputs: Mapping[str, Array]) -> Sequence[Array]:
-        x = inputs["x"].astype(np.float64)
-        row = np.repeat(np.arange(size.rows), np.diff(inputs["row_start"].astype(np.int64)))
+        x: Array = inputs["x"].astype(np.float64)
+        lengths: Array = np.diff(inputs["row_start"].astype(np.int64))
+        row = np.repeat(np.arange(size.rows), lengths)
         for _ in range(size.steps):
             x = np.bincount(row, inputs["value"] * x[inputs["column"]], size.rows)
         return [x]
