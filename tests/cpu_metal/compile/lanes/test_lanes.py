@@ -374,3 +374,21 @@ kernel void k(device const int *start, device const int *s, device int *o, uint 
  o[i] = sum; }
 """
     assert "places of its own" in device.compile(HEADER + source).kernels["k"].built.why
+
+
+@pytest.mark.parametrize("body", ["y[i] = pow(x[i], y[i]);", "for (uint k = 0; k < 3; ++k) y[i] = pow(x[i], y[i]);"])
+def test_a_question_whether_a_value_is_constant_is_answered_before_threads_become_lanes(
+    lanes: Device, body: str
+) -> None:
+    """The headers ask so whether a power is one of few multiplications; else it is a function that no library has."""
+    source = f"""{HEADER}kernel void k(device const float *x, device float *y, uint i [[thread_position_in_grid]]) {{
+        {body} }}"""
+    x, y = np.linspace(0.5, 2, 256, dtype=np.float32), np.linspace(-1, 1, 256, dtype=np.float32)
+    out = lanes.buffer(y)
+    built = lanes.compile(source).kernels["k"]
+    assert "in the lanes of vectors" in built.built.how
+    lanes.run([Dispatch(built, {0: lanes.buffer(x), 1: out}, threads=(256,), threadgroup=(64,))])
+    want = y.astype(np.float64)
+    for _ in range(body.count("for") * 2 + 1):
+        want = x.astype(np.float64) ** want
+    np.testing.assert_allclose(out.array, want, rtol=1e-5)
