@@ -49,8 +49,10 @@ def test_a_run_prints_a_line_an_iteration_a_table_a_verdict_and_its_files(smoke:
     summary = json.loads((folder / "summary.json").read_text())
     for iteration in range(3):
         assert any(line.split()[:1] == [str(iteration)] for line in out.splitlines())
-    for part in ("ceilings:", "128×128·10", "seed", "incumbent", "self-speedup", "held-out gate:", "best.metal"):
+    for part in ("ceilings:", "seed", "self-speedup", "held-out gate:", "best.metal"):
         assert part in out
+    if summary["best_iteration"]:  # a seed kernel that nothing beats is compared with nothing
+        assert "128×128·10" in out and "incumbent" in out
     assert summary["gate"]["verdict"] in out
 
 
@@ -75,7 +77,9 @@ def test_a_run_folder_tells_the_whole_story(smoke: tuple[Path, str]) -> None:
     assert gate["heldout_speedup"] > 0
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["schema"] == 1
-    assert summary["self_speedup"] == pytest.approx(summary["duels"][0]["speedup"])
+    speedups = [duel["speedup"] for duel in summary["duels"]] or [1.0]
+    assert summary["self_speedup"] == pytest.approx(speedups[0])
+    assert bool(summary["best_iteration"]) == bool(summary["duels"])
     assert summary["best_score"] > 0
     assert summary["iterations"] == 2
     assert {"compile", "kernels", "reference", "model", "framework", "total"} <= set(summary["seconds"])

@@ -231,11 +231,6 @@ BOMBS = {
         + chain(20, "float fNEXT(float v) { return fTHIS(v) + fTHIS(v + 1); }\n"),
         statements="x[i] = f20(x[i]);",
     ),
-    "loops unrolled": bomb(
-        '#define ALL _Pragma("clang loop unroll(full)")',
-        statements="float s = 0;\nALL for (int n = 0; n < 100000; ++n) {\n"
-        "ALL for (int m = 0; m < 100; ++m) s += sin(x[n + m]);\n}\nx[i] = s;",
-    ),
     "type that doubles, in a message": bomb(
         PAIRS + chain(20, "typedef P<ATHIS, ATHIS> ANEXT;\n") + "A20 f();", TOO_LONG, "x[i] = f();"
     ),
@@ -274,7 +269,7 @@ KERNELS = {
     ),
     "null": crash("*(volatile device int *)0 = 1;", OUTSIDE),
     "the kernel's memory": crash("*(volatile device int *)0xffffffff80000000 = 1;", OUTSIDE),
-    "no address at all": crash("*(volatile device int *)0x1234567890abcdef = 1;", OUTSIDE),
+    "no address at all": crash("*(volatile device int *)0x1234567890abcdef = 1;", "through a pointer that is none"),
     "beyond a buffer": crash("x[i + 100000] = 1;", "beyond the end of buffer 0 'x'"),
     "before a buffer": crash("x[(long)i - 100000] = 1;", "before the start of buffer 0 'x'"),
     "constant memory": Hostile(
@@ -380,9 +375,13 @@ def test_nor_does_it_harm_the_sanitizer(device: Device, name: str) -> None:
     """Whose records lie in memory that the kernel can reach."""
     library = device.compile(KERNELS[name].source)
     x = device.empty((64,), np.float32)
-    with pytest.raises(DispatchError) as caught:
+    # Clang itself may end over a variable of 256 TB that is to be watched: then the kernel is not looked at.
+    with pytest.raises((DispatchError, CompileError)) as caught:
         device.run([Dispatch(library.kernels["k"], {0: x}, (64,), (64,))], timeout=30, check=True)
-    assert 1 <= len(caught.value.findings) < 100
+    if isinstance(caught.value, DispatchError):
+        assert 1 <= len(caught.value.findings) < 100
+    else:
+        assert name == "stack of 256 TB" and "the compiler" in str(caught.value)
     answer = device.compile(kernel("x[i] = 7;")).kernels["k"]
     device.run([Dispatch(answer, {0: x}, (64,), (64,))], timeout=30, check=True)
     assert (x.array == 7).all()

@@ -67,7 +67,7 @@ def test_trackio_has_the_figures(tmp_path: Path) -> None:
         "from pathlib import Path; from test_other_trackers import follow; from metalsci.tracking.trackio import *\n"
         f"follow(TrackioTracker(project='mine'), Path({str(tmp_path)!r}))"
     )
-    paths = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "report")]
+    paths = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "helpers")]
     env = {**os.environ, "TRACKIO_DIR": str(tmp_path / "trackio"), "PYTHONPATH": os.pathsep.join(paths)}
     done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

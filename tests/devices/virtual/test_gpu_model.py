@@ -126,7 +126,7 @@ def test_an_order_that_an_assumed_constant_decides_is_undecided(device: cpu_meta
     waiting = _predicted(
         device, "uint at = i;\nfor (uint j = 0; j < n; ++j) at = uint(x[at * 32 % 131072]) + i;\ny[i] = at;", n=16
     )
-    for steps in range(8, 400, 8):
+    for steps in range(328, 800, 8):
         operations = _predicted(device, "float s = x[i];\n" + "s = sin(s);\n" * steps + "y[i] = s;")
         found = compare(waiting, operations)
         if found.speedup > 1.25:

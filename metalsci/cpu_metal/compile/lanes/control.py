@@ -74,7 +74,7 @@ class Flow:
             for group in {id(g): g for name in region if (g := self._groups.get(name))}.values():
                 region |= group.nodes
             merged = _Group(region, self.values.code.name(), self.values.code.name())
-            for name in region:
+            for name in self.values.graph.ordered(region):
                 self._groups[name] = merged
 
     def _target(self, label: str) -> str:
@@ -198,7 +198,7 @@ class Flow:
 
     def _clear(self, group: _Group) -> None:
         code = self.values.code
-        for label in group.nodes:
+        for label in self.values.graph.ordered(group.nodes):
             code.do(f"store {code.mask} zeroinitializer, ptr {self._mask(label)}")
 
     # Nodes under masks.
@@ -284,7 +284,7 @@ class Flow:
         outer = [loop for loop in within if not any(loop.nodes < other.nodes for other in within)]
         owner = {label: loop.header for loop in outer for label in loop.nodes}
         follows: dict[str, list[str]] = {}
-        for label in nodes:
+        for label in graph.ordered(nodes):
             own = owner.get(label, label)
             follows.setdefault(own, [])
             for target in graph.nodes[label].targets:
@@ -343,7 +343,7 @@ class Flow:
         entering = code.any(code.new(f"load {code.mask}, ptr {self._mask(loop.header)}"))
         code.do(f"br i1 {entering}, label {top}, label {following}")
         code.label(top)
-        for label in loop.nodes - {loop.header}:
+        for label in values.graph.ordered(loop.nodes - {loop.header}):
             code.do(f"store {code.mask} zeroinitializer, ptr {self._mask(label)}")
         self._line(loop.items, end)
         code.label(end)

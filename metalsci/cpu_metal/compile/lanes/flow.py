@@ -1,6 +1,6 @@
 """Control flow of the threads' code: nodes, loops, and the nodes that a branch decides about."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from metalsci.cpu_metal.compile.llvm.function import Block
@@ -54,6 +54,10 @@ class Graph:
 
     entry: str
     nodes: dict[str, FlowNode] = field(default_factory=dict)
+
+    def ordered(self, labels: Container[str]) -> list[str]:
+        """Return labels as they stand in the text: the order of a set is another one in each process."""
+        return [label for label in self.nodes if label in labels]
 
     def predecessors(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {label: [] for label in [*self.nodes, END]}
@@ -218,13 +222,13 @@ def postdominators(graph: Graph) -> dict[str, str]:
     return found
 
 
-def end_early(graph: Graph, varying: Iterable[str]) -> bool:
+def end_early(graph: Graph, varying: Container[str]) -> bool:
     """End threads that return early where they do, so that the path of the others need not be one of two.
 
     `if (i >= n) return;` would turn all the code after it into one arm of a branch. varying: labels of nodes whose
     branches threads take differently. Returns True if anything was changed.
     """
-    for label in varying:
+    for label in graph.ordered(varying):
         node = graph.nodes[label]
         if len(node.edges) != 2 or any(edge.ends for edge in node.edges):
             continue
@@ -305,7 +309,7 @@ def _own_arm(graph: Graph, start: str, side: int, arm: set[str]) -> set[str]:
     if graph.nodes[start].edges[side].target not in shared and not shared:
         return arm
     own = arm - shared
-    labels = {label: f"{label}.{start[1:]}.own" for label in shared}
+    labels = {label: f"{label}.{start[1:]}.own" for label in graph.ordered(shared)}
     names = {
         each.result: f"{each.result}.{start[1:]}.own"
         for label in shared

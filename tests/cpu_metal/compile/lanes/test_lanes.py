@@ -1,5 +1,8 @@
 """Kernels with barriers, loops and simdgroup functions in lanes; and faults put into the passes, which show."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +18,7 @@ from metalsci.cpu_metal.compile.lanes.values import Values
 from metalsci.cpu_metal.compile.llvm.instruction import Instruction
 from metalsci.cpu_metal.compile.toolchain import Toolchain
 from metalsci.cpu_metal.compile.wrapper import Mode, ThreadExecution
+from metalsci.files.locations import data
 
 HEADER = "#include <metal_stdlib>\nusing namespace metal;\n"
 KERNELS = {
@@ -392,3 +396,22 @@ def test_a_question_whether_a_value_is_constant_is_answered_before_threads_becom
     for _ in range(body.count("for") * 2 + 1):
         want = x.astype(np.float64) ** want
     np.testing.assert_allclose(out.array, want, rtol=1e-5)
+
+
+def test_the_code_is_the_same_in_every_process(tmp_path: Path) -> None:
+    """Equal code is how duplicates are found; the order of a set is another one in each process."""
+    program = (
+        "import hashlib, sys; from pathlib import Path; from metalsci.cpu_metal import Device\n"
+        "from metalsci.cpu_metal.compile.kernel_cache import Cache\n"
+        "with Device(cache=Cache(Path(sys.argv[1]))) as device:\n"
+        "    for task in ('heat2d', 'fft3d', 'compact'):\n"
+        "        kernels = device.compile((Path(sys.argv[2]) / task / 'seed.metal').read_text()).kernels\n"
+        "        print([hashlib.sha256(kernels[name].code).hexdigest() for name in kernels])\n"
+    )
+    said = []
+    for seed in ("1", "2"):
+        command = [sys.executable, "-c", program, str(tmp_path / seed), str(data("tasks"))]
+        env = {**os.environ, "PYTHONHASHSEED": seed}
+        said.append(subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=300).stdout)
+    assert said[0] == said[1]
+    assert said[0].count("[") == 3
