@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from metalsci.cpu_metal.compile.llvm.conversions import saturating
-from metalsci.cpu_metal.compile.llvm.division import without_traps
+from metalsci.cpu_metal.compile.llvm.division import divides_wide, without_traps
 from metalsci.cpu_metal.compile.llvm.split_module import SplitModule
 from metalsci.cpu_metal.compile.symbols import THREADGROUP_SECTION, WAITS
 from metalsci.cpu_metal.compile.wrapper import RUN, Mode, ThreadExecution, Wrapper, needs_group
@@ -18,7 +18,6 @@ from metalsci.msl.diagnostics import Diagnostic
 from metalsci.msl.language.signature import KernelSignature
 
 _WAIT_WORDS = re.compile(rb"_barrier\b|\b(?:simd|quad)_|\bsimdgroup_")
-_WIDE_DIVISION = re.compile(r"@metal\.[us](?:div|rem)\.(?:v\d+)?i64")
 _RUN = f"@{RUN}"
 _UNROLLED = re.compile(r'!"llvm\.loop\.unroll\.(?:full|enable|count)"')
 _LOOP = re.compile(r", !llvm\.loop !\d+")
@@ -90,8 +89,7 @@ class Front:
 
     @cached_property
     def parts(self) -> SplitModule:
-        module, _ = without_traps(saturating(self.text))
-        return SplitModule.parse(module)
+        return SplitModule.parse(without_traps(saturating(self.text)))
 
     @cached_property
     def needs(self) -> Mapping[KernelSignature, Needs]:
@@ -105,7 +103,7 @@ class Front:
         return Needs(
             waits=not names.isdisjoint({f"@{name}" for name in WAITS}),
             group=needs_group(signature) or self.parts.in_section(THREADGROUP_SECTION, names),
-            wide_division=any(_WIDE_DIVISION.match(name) for name in names),
+            wide_division=any(map(divides_wide, names)),
         )
 
     def symbol(self, signature: KernelSignature, mode: Mode, *, lanes: bool = False) -> str:

@@ -361,7 +361,7 @@ class _Scratch:
         toolchain, math_mode = self._build.toolchain, self._build.math_mode
         self._ran(lambda: toolchain.inline(self.path, "1.ll", "2.ll"), _place(signature))
         inlined = (self.path / "2.ll").read_text(encoding="utf-8")
-        checked, _ = without_traps(saturating(check_accesses(inlined, _FILE, "metal_run", sites)))
+        checked = without_traps(saturating(check_accesses(inlined, _FILE, "metal_run", sites)))
         (self.path / "3.ll").write_text(checked, encoding="utf-8")
         flags = (*_CHECKED, *_NOT_VECTORISED)
         self._ran(lambda: toolchain.optimise(self.path, "3.ll", "0.o", math_mode, flags), _place(signature))

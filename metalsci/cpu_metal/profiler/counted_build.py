@@ -125,7 +125,7 @@ def count(
         compiler=version[1] if version else "",
         digest=_digest(body),
     )
-    return without_traps(_bare(text))[0], build
+    return without_traps(_bare(text)), build
 
 
 def _block(

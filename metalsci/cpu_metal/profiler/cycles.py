@@ -37,7 +37,7 @@ class CostKind(StrEnum):
 
 
 COMPLEX = frozenset((CostKind.MULTIPLY, CostKind.SHIFT, CostKind.SPECIAL, CostKind.CONVERSION))
-"""What the integer and complex pipeline does while the others go on: 'IMUL32 + 2 FMUL32' and 'Fast EXP2_32 + 2 FMUL32'
+"""Work of the integer and complex pipeline, while the others go on: 'IMUL32 + 2 FMUL32' and 'Fast EXP2_32 + 2 FMUL32'
 take 4 cycles, as the first alone."""
 
 

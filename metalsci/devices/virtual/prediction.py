@@ -12,7 +12,7 @@ from metalsci.devices.virtual.model import DispatchTime, dispatch_time
 CLOSEST = 1.2
 """Predictions nearer than this are no better than a coin: within 10 % half of the recorded pairs were right."""
 APART = 1.5
-"""Where two models name different winners and their ratios are further apart than this, neither is believed."""
+"""Ratio past which neither of two models is believed, if they name different winners."""
 STEADY = 1.1
 """The least ratio that must be left with any assumed constant halved or doubled. Of the recorded pairs without it 8 in
 10 were right at the largest size, with it 93 in 100."""

@@ -17,6 +17,7 @@ _DIVISION = re.compile(
     r"(?P<rest>,.*)?$",
     re.MULTILINE,
 )
+_WIDTH = re.compile(r"@metal\.[us](?:div|rem)\.(?:v\d+)?i(?P<bits>\d+)$")  # of a function's name, as written here
 
 _NARROW = """
 define internal {type} @metal.{sign}div.{name}({type} %a, {type} %b) alwaysinline nounwind {{
@@ -50,12 +51,14 @@ define internal {type} @metal.{sign}rem.{name}({type} %a, {type} %b) alwaysinlin
 """
 
 
-def without_traps(module: str) -> tuple[str, bool]:
-    """Replace every division of integers in LLVM's text that might trap.
+def divides_wide(function: str) -> bool:
+    """Return True if a function divides more than 32 bits, which no double holds: it must not be vectorised."""
+    found = _WIDTH.match(function)
+    return found is not None and int(found["bits"]) > 32
 
-    Also return True if some are of more than 32 bits, which a double cannot hold, so that the module must not be
-    vectorised.
-    """
+
+def without_traps(module: str) -> str:
+    """Replace every division of integers in LLVM's text that might trap."""
     used: set[tuple[str, int, int]] = set()
 
     def call(found: re.Match[str]) -> str:
@@ -66,7 +69,7 @@ def without_traps(module: str) -> tuple[str, bool]:
         return f"{found['result']}call {kind} {function}{operands}{found['rest'] or ''}"
 
     text = _DIVISION.sub(call, module)
-    return text + "".join(_functions(*each) for each in sorted(used)), any(bits > 32 for _, _, bits in used)
+    return text + "".join(_functions(*each) for each in sorted(used))
 
 
 def _functions(sign: str, lanes: int, bits: int) -> str:
