@@ -207,7 +207,7 @@ def profile(
         'traffic'
 
     Raises ConfigError and TaskError as `evaluate`, DeviceError for a chip without facts, CompileError for a kernel that
-    does not compile, DispatchError for one that cannot be counted.
+    does not compile, KernelFailure for one that cannot be counted.
     """
     gpu = facts_of(chip)
     problem: Problem = make(_evaluate_config(task, settings), "task")

@@ -16,7 +16,7 @@ _TIME_LIMIT = 60.0  # seconds of processor time; counted code is slower
 def predict_kernel(problem: Problem, size: Size, source: str, gpu: GpuFacts) -> Prediction:
     """Run the task's program at one size with every instruction counted, and predict its time.
 
-    Raises CompileError, and DispatchError for a kernel that cannot be counted.
+    Raises CompileError, and KernelFailure for a kernel that cannot be counted.
     """
     inputs = problem.task.inputs(size, in_distribution(_INPUTS, 0))
     with closing(CpuDevice(time_limit=_TIME_LIMIT)) as device:
