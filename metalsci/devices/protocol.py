@@ -145,7 +145,7 @@ class Correctable(Protocol):
 class Preparing(Protocol):
     """A device that can do a part of `compile` ahead, from any thread and while it runs another candidate."""
 
-    def prepare(self, source: str, signatures: Sequence[KernelSignature]) -> None:
+    def prepare(self, source: str | Unit, signatures: Sequence[KernelSignature]) -> None:
         """Compile into the device's cache. Raises nothing for a candidate's fault."""
 
 

@@ -33,6 +33,7 @@ from metalsci.gate.verdicts import GateResult
 from metalsci.models.http.keys import key_ring
 from metalsci.models.protocol import LanguageModel, Model, UsesTools
 from metalsci.models.replay import Replay
+from metalsci.msl.language.parse import Unit
 from metalsci.search.account import Account
 from metalsci.search.archive import Entry
 from metalsci.search.code_twins import CodeTwins
@@ -264,11 +265,11 @@ class _Run:
             record=self.folder.result,
         ).run()
 
-    def _prepare(self, source: str) -> None:
+    def _prepare(self, unit: Unit) -> None:
         """Compile a candidate while another one is timed, if several answers are under way."""
         device, signatures = self.parts.device, self.parts.problem.task.signatures
         if self.parts.search.in_flight > 1 and isinstance(device, Preparing):
-            device.prepare(source, signatures)
+            device.prepare(unit, signatures)
 
     def _gate(self, seed_kernel: str, incumbent: str) -> GateResult:
         """Judge the incumbent once and write the result once: a resumed run reads it.

@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from metalsci.msl.language.parse import Unit
 from metalsci.msl.language.spelling import spelling
 from metalsci.msl.text.quoting import visible
 
@@ -41,7 +42,7 @@ class Tried:
         ordinals = {spelled: ordinal for ordinal, spelled in enumerate(spellings)}
         return cls(ordinals, len(spellings), hashlib.sha256(" ".join(spellings).encode()).hexdigest())
 
-    def __contains__(self, source: str) -> bool:
+    def __contains__(self, source: str | Unit) -> bool:
         return self.ordinals.get(spelling(source), self.count) < self.count
 
     def __len__(self) -> int:

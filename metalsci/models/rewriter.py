@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from metalsci.models.protocol import Prompt, Response
+from metalsci.msl.language.parse import parse
 from metalsci.msl.language.spelling import spelling
 from metalsci.optimizer.bottlenecks import weighted
 from metalsci.optimizer.catalogue import Catalogue, CatalogueEntry, adjusted, default_catalogue
@@ -64,7 +65,10 @@ class Rewriter:
         unchanged = spelling(prompt.parent)
         composer = Composer(weighted(self.catalogue, prompt.figures), rng)
         for draft in self._drafts(Draft(Source(prompt.parent)), composer, rng):
-            if draft.sentences and spelling(draft.text) != unchanged and draft.text not in prompt.tried:
+            if not draft.sentences:
+                continue
+            unit = parse(draft.text)
+            if unit.form.spelling != unchanged and unit not in prompt.tried:
                 return draft
         return None
 

@@ -24,16 +24,18 @@ _AGENT_FAILURES = {
 
 @dataclass(frozen=True)
 class Answer:
-    """A candidate with its parsed unit, or the outcome that explains why there is none, with a message for the model.
+    """A candidate, or the outcome that explains why there is none, with a message for the model."""
 
-    An unfenced answer is stripped of its prose after parsing, so it has no unit.
-    """
-
-    source: str | None
-    unit: Unit | None = None
+    unit: Unit | None
     outcome: Outcome | None = None
     message: str = ""
-    others: tuple[str, ...] = ()
+    others: tuple[Unit, ...] = ()
+
+    @property
+    def source(self) -> str | None:
+        if self.unit is None:
+            return None
+        return self.unit.source
 
 
 def read_answer(response: Response, kernels: frozenset[str], most: int = 1) -> Answer:
@@ -42,13 +44,13 @@ def read_answer(response: Response, kernels: frozenset[str], most: int = 1) -> A
     most: candidates that one answer may hold; those after the first are its `others`.
     """
     if response.stop is Stop.REFUSED:
-        return Answer(None, None, Outcome.REFUSED, "the model, or its provider's content filter, declined to answer")
+        return Answer(None, Outcome.REFUSED, "the model, or its provider's content filter, declined to answer")
     if response.stop in _AGENT_FAILURES:
-        return Answer(None, None, _AGENT_FAILURES[response.stop], response.text)
+        return Answer(None, _AGENT_FAILURES[response.stop], response.text)
     if not response.text.strip():
-        return Answer(None, None, Outcome.EMPTY, "the answer is empty")
+        return Answer(None, Outcome.EMPTY, "the answer is empty")
     if response.stop is not Stop.END and not complete(response.text):
-        return Answer(None, None, Outcome.TRUNCATED, "the answer was cut off at the limit of its length")
+        return Answer(None, Outcome.TRUNCATED, "the answer was cut off at the limit of its length")
     return _choose(response.text, kernels, most)
 
 
@@ -61,20 +63,20 @@ def _choose(text: str, kernels: frozenset[str], most: int) -> Answer:
     found = blocks(text)
     candidates = [unit for unit in (parse(block.content) for block in found) if unit.kernels]
     if not candidates and not any(b.type == "fence" for b in found) and parse(text).kernels:
-        return Answer(_code(text))
+        return Answer(parse(_code(text)))
     if not candidates:
-        return Answer(None, None, Outcome.NO_CODE, "the answer holds no code block with a `kernel void` function")
+        return Answer(None, Outcome.NO_CODE, "the answer holds no code block with a `kernel void` function")
     if len(candidates) == 1:
-        return Answer(candidates[0].source, candidates[0])
+        return Answer(candidates[0])
     whole = [unit for unit in candidates if kernels <= {kernel.name for kernel in unit.kernels}]
-    different = list(dict.fromkeys(unit.source for unit in whole))
+    different = list({unit.source: unit for unit in whole}.values())
     if 0 < len(different) <= most:
-        return Answer(different[0], whole[0], others=tuple(different[1:]))
+        return Answer(different[0], others=tuple(different[1:]))
     told = f"{len(candidates)} code blocks define kernels"
     wanted = "exactly one block that holds"
     if most > 1:
         wanted = f"at most {most} blocks that each hold"
-    return Answer(None, None, Outcome.AMBIGUOUS, f"{told}; answer with {wanted} the whole file")
+    return Answer(None, Outcome.AMBIGUOUS, f"{told}; answer with {wanted} the whole file")
 
 
 def _code(text: str) -> str:

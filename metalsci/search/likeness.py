@@ -5,7 +5,8 @@ costs the same however long the search is: some 10 ms for the candidate's own st
 one.
 """
 
-from metalsci.msl.language.spelling import likeness, structure
+from metalsci.msl.language.program_form import likeness
+from metalsci.msl.language.spelling import structure
 from metalsci.search.archive import Archive, Entry, Likeness
 
 _RECENT = 64  # candidates that one is compared with
@@ -17,11 +18,11 @@ class Neighbours:
     def __init__(self) -> None:
         self._known: dict[int, frozenset[int]] = {}
 
-    def nearest(self, entry: Entry, archive: Archive) -> Likeness | None:
-        """Return the nearest candidate of an archive; of equally near ones the earliest. None without a source."""
-        if entry.source is None:
-            return None
-        own = structure(entry.source)
+    def nearest(self, entry: Entry, own: frozenset[int], archive: Archive) -> Likeness | None:
+        """Return the candidate of an archive that is nearest to an entry; of equally near ones the earliest.
+
+        own: structure of the entry's source.
+        """
         recent = (earlier.iteration for earlier in archive.recent(_RECENT))
         compared = sorted({archive.seed.iteration, archive.incumbent.iteration, *entry.parents, *recent})
         sources = {number: archive[number].source for number in compared}

@@ -12,8 +12,7 @@ from metalsci.evaluation.results import Evaluation, Outcome
 from metalsci.models.protocol import Chooser, Learner
 from metalsci.models.record import Answered
 from metalsci.msl.diagnostics import render
-from metalsci.msl.language.parse import Unit
-from metalsci.msl.language.spelling import spelling
+from metalsci.msl.language.parse import Unit, as_unit
 from metalsci.search.account import Account
 from metalsci.search.archive import Archive, Entry
 from metalsci.search.asking import CheckedStrategy
@@ -183,7 +182,7 @@ class Search:
         begin = time.perf_counter()
         evaluation = self.evaluate(source, self._progress(name))
         seconds = {**evaluation.phases, "total": time.perf_counter() - begin}
-        entry = Entry(0, source, evaluation, seconds=seconds, decision=decision, spelling=spelling(source))
+        entry = Entry(0, source, evaluation, seconds=seconds, decision=decision, spelling=as_unit(source).form.spelling)
         return self._keep(entry, None)
 
     def _ask(self, archive: Archive) -> None:
@@ -254,13 +253,8 @@ class Search:
 
     def _judge(self, landed: Landed, proposal: Proposal, archive: Archive) -> Entry:
         begin = time.perf_counter()
-        request, source = landed.request, proposal.source
-        progress = self._progress(f"iteration {request.id}")
-        spelled = spelling(source) if source is not None else ""
-        evaluation = proposal.failure or self._evaluate(proposal.unit or source or "", spelled, archive, progress)
-        entry = Entry(request.id, source, evaluation, request, proposal.reply, spelling=spelled)
-        entry = self._best_of(entry, proposal.others, archive, progress)
-        entry = replace(entry, likeness=self._neighbours.nearest(entry, archive))
+        progress = self._progress(f"iteration {landed.request.id}")
+        entry = self._best_of(landed.request, proposal, archive, progress)
         evaluation = entry.evaluation
         judged = time.perf_counter()
         if entry.correct:
@@ -274,27 +268,32 @@ class Search:
         }
         return self._keep(replace(entry, seconds=seconds), proposal.text)
 
-    def _evaluate(self, source: str | Unit, spelled: str, archive: Archive, progress: Progress) -> Evaluation:
+    def _best_of(self, request: Request, proposal: Proposal, archive: Archive, progress: Progress) -> Entry:
+        """Judge the candidates of an answer. The best one becomes the entry, with a line on each other."""
+        if proposal.source is None:
+            failure = proposal.failure or Evaluation(Outcome.NO_CODE, "the answer holds no candidate")
+            return Entry(request.id, None, failure, request, proposal.reply)
+        judged: dict[str, tuple[Entry, Unit]] = {}
+        for number, candidate in enumerate((proposal.unit or proposal.source, *proposal.others), start=1):
+            unit = as_unit(candidate)
+            if number > 1:
+                progress(f"candidate {number} of the answer")
+            if unit.form.spelling in judged:
+                continue
+            evaluation = self._evaluate(candidate, unit.form.spelling, archive, progress)
+            entry = Entry(request.id, unit.source, evaluation, request, proposal.reply, spelling=unit.form.spelling)
+            judged[unit.form.spelling] = (entry, unit)
+        entries = [entry for entry, _ in judged.values()]
+        best = max(entries, key=lambda each: (each.correct, each.score, each.evaluation.outcome is Outcome.WRONG))
+        also = [f"candidate {i}: {_told(each)}" for i, each in enumerate(entries, start=1) if each is not best]
+        _, unit = judged[best.spelling]
+        return replace(best, also=tuple(also), likeness=self._neighbours.nearest(best, unit.form.structure, archive))
+
+    def _evaluate(self, candidate: str | Unit, spelled: str, archive: Archive, progress: Progress) -> Evaluation:
         twin = archive.twin(spelled)
         if twin is not None:
             return Evaluation(Outcome.DUPLICATE, _same_program(twin))
-        return self.evaluate(source, progress)
-
-    def _best_of(self, entry: Entry, others: Sequence[str], archive: Archive, progress: Progress) -> Entry:
-        """Judge the other candidates of an answer too. The best one becomes the entry, with a line on each other."""
-        if not others:
-            return entry
-        judged = [entry]
-        for number, source in enumerate(others, start=2):
-            spelled = spelling(source)
-            progress(f"candidate {number} of the answer")
-            if spelled in {other.spelling for other in judged}:
-                continue
-            evaluation = self._evaluate(source, spelled, archive, progress)
-            judged.append(replace(entry, source=source, evaluation=evaluation, spelling=spelled))
-        best = max(judged, key=lambda each: (each.correct, each.score, each.evaluation.outcome is Outcome.WRONG))
-        also = [f"candidate {i}: {_told(each)}" for i, each in enumerate(judged, start=1) if each is not best]
-        return replace(best, also=tuple(also))
+        return self.evaluate(candidate, progress)
 
     def _keep(self, entry: Entry, answer: str | None) -> Entry:
         self.journal.judge(entry, answer)

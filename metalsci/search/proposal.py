@@ -32,7 +32,7 @@ class Proposal:
     reply: Reply | None = None
     seconds: float = 0.0
     unit: Unit | None = None
-    others: tuple[str, ...] = ()
+    others: tuple[Unit, ...] = ()
 
 
 Job = Callable[[Progress], Proposal]

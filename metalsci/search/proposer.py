@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from metalsci.evaluation.results import Evaluation, Outcome
 from metalsci.models.protocol import Prompt, Response, Stop
 from metalsci.models.record import Answered
+from metalsci.msl.language.parse import Unit, parse
 from metalsci.search.answer import Answer, read_answer
 from metalsci.search.answer_edits import EditError, apply_edits, has_edits
 from metalsci.search.archive import Archive
@@ -29,7 +30,7 @@ class Proposer:
         conversation: Conversation,
         folder: RunFolder,
         prompts: PromptBuilder | None = None,
-        prepare: Callable[[str], None] = lambda source: None,
+        prepare: Callable[[Unit], None] = lambda unit: None,
     ) -> None:
         self._task = task
         self._conversation = conversation
@@ -46,13 +47,13 @@ class Proposer:
         response, seconds = self._conversation.answer(prompt, heard, progress)
         self._folder.response(prompt.iteration, response)
         answer = self._read(response, prompt)
-        if answer.source is None:
+        if answer.unit is None:
             failure = Evaluation(answer.outcome or Outcome.NO_CODE, answer.message)
             return Proposal(None, failure, response.text, response.reply, seconds)
-        self._folder.candidate(prompt.iteration, answer.source)
-        for candidate in (answer.source, *answer.others):
-            if candidate not in prompt.tried:
-                self._prepare(candidate)
+        self._folder.candidate(prompt.iteration, answer.unit.source)
+        for unit in (answer.unit, *answer.others):
+            if unit not in prompt.tried:
+                self._prepare(unit)
         return Proposal(answer.source, None, response.text, response.reply, seconds, answer.unit, answer.others)
 
     def _read(self, response: Response, prompt: Prompt) -> Answer:
@@ -60,6 +61,6 @@ class Proposer:
         if response.stop is not Stop.END or not has_edits(response.text):
             return read_answer(response, self._kernels, prompt.candidates)
         try:
-            return Answer(apply_edits(response.text, prompt.parent, prompt.shown))
+            return Answer(parse(apply_edits(response.text, prompt.parent, prompt.shown)))
         except EditError as error:
             return Answer(None, outcome=Outcome.BAD_EDIT, message=str(error))

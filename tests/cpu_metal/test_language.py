@@ -8,11 +8,11 @@ import pytest
 from metalsci.cpu_metal import Device
 from metalsci.cpu_metal.compile.language_rules import check_language
 from metalsci.cpu_metal.mlx.preamble import fallback_preamble, installed_preamble
-from metalsci.msl.text.lexer import SourceText
+from metalsci.msl.language.parse import parse
 
 
 def found(source: str) -> list[str]:
-    return [str(d) for d in check_language(SourceText(source.encode(errors="surrogatepass")))]
+    return [str(d) for d in check_language(parse(source))]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from metalsci.files.locations import data
-from metalsci.msl.language.spelling import likeness, spelling, structure
+from metalsci.msl.language.program_form import likeness
+from metalsci.msl.language.spelling import spelling, structure
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_several_candidates_are_taken_if_they_are_asked_for() -> None:
     text = f"```metal\n{KERNEL}\n```\nor\n```metal\n{OTHER}\n```\nor again\n```metal\n{OTHER}\n```"
     answer = read_answer(Response(text), NEED, 2)
     assert answer.source is not None
-    assert (answer.source.strip(), [other.strip() for other in answer.others]) == (KERNEL, [OTHER])
+    assert (answer.source.strip(), [other.source.strip() for other in answer.others]) == (KERNEL, [OTHER])
     third = f"{text}\n```metal\n{OTHER.replace('2.0f', '3.0f')}\n```"
     too_many = read_answer(Response(third), NEED, 2)
     assert (too_many.outcome, "at most 2 blocks" in too_many.message) == (Outcome.AMBIGUOUS, True)

@@ -1,4 +1,4 @@
-"""How like an earlier candidate one is: measured by structure, recorded, and shown to a person and to the model."""
+"""Likeness to earlier candidates: measured by structure, recorded, and shown to a person and to the model."""
 
 import io
 import json
@@ -9,7 +9,10 @@ import pytest
 from rich.console import Console
 from toy_search import SEED, Scripted, judge, kernel, search
 
+from metalsci.msl.language import parse
+from metalsci.msl.language.kernel_heads import find_kernels
 from metalsci.msl.language.spelling import structure
+from metalsci.msl.text.lexer import SourceText
 from metalsci.search import likeness
 from metalsci.search.archive import Archive, Entry, Likeness
 from metalsci.search.budget import Budget
@@ -83,8 +86,20 @@ def test_an_iteration_costs_the_same_in_a_long_search(monkeypatch: pytest.Monkey
     archive, neighbours = Archive(Entry(0, SEED, evaluation)), Neighbours()
     for number in range(1, 200):
         entry = Entry(number, kernel(number), evaluation)
-        found = neighbours.nearest(entry, archive)
+        found = neighbours.nearest(entry, structure(kernel(number)), archive)
         assert isinstance(found, Likeness) and found.share < 1
         archive.add(entry)
         assert len(neighbours._known) <= 66
-    assert len(looked) == 200  # each source once
+    assert looked == [SEED]  # the others are known from when they were new
+
+
+def test_a_candidate_is_parsed_once_from_answer_to_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = []
+
+    def counted(text: SourceText) -> object:
+        texts.append(text.data.decode())
+        return find_kernels(text)
+
+    monkeypatch.setattr(parse, "find_kernels", counted)
+    search(tmp_path, Scripted([answer(LONG)]), Budget(1))
+    assert texts.count(LONG) == 1

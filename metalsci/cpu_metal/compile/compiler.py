@@ -111,11 +111,11 @@ class Compiler:
         parsed = _read(source)
         forbidden = tuple(refuse(parsed.text))
         rules = check_signatures(parsed, interface)
-        found = (*forbidden, *rules, *check_language(parsed.text), *_check_parameters(parsed))
+        found = (*forbidden, *rules, *check_language(parsed), *_check_parameters(parsed))
         if forbidden:
             raise CompileError(found)  # Clang is not to see it
         if math_mode is MathMode.fast:
-            found = (*found, *check_fast_math(parsed.text))
+            found = (*found, *check_fast_math(parsed))
         if any(d.severity is Severity.ERROR for d in found):
             raise CompileError(_merged(found, self._build(parsed, math_mode).diagnostics()))
         wanted = _at_once(parsed, {signature.name for signature in interface})

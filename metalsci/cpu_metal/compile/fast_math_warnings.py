@@ -3,21 +3,19 @@
 from collections.abc import Iterator
 
 from metalsci.msl.diagnostics import Diagnostic, Severity
-from metalsci.msl.language.syntax import parse_metal, walk
-from metalsci.msl.text.lexer import SourceText
-from metalsci.msl.text.preprocessed import live_code
+from metalsci.msl.language.parse import Unit
+from metalsci.msl.language.syntax import walk
 
 _SAYS = {"!=": "false", "==": "true"}
 _NAMES = ("identifier", "field_expression", "subscript_expression")
 
 
-def check_fast_math(text: SourceText) -> Iterator[Diagnostic]:
+def check_fast_math(unit: Unit) -> Iterator[Diagnostic]:
     """Yield a warning for each comparison of a value with itself, which asks if it is a NaN.
 
     Metal's fast math assumes that there are none. Of integers nobody asks that.
     """
-    live = live_code(text)
-    for node in walk(parse_metal(live.data).root_node):
+    for node in walk(unit.root):
         if node.type != "binary_expression":
             continue
         left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
@@ -28,7 +26,7 @@ def check_fast_math(text: SourceText) -> Iterator[Diagnostic]:
             spelled = (node.text or b"").decode(errors="replace")
             yield Diagnostic(
                 Severity.WARNING,
-                *text.position(node.start_byte),
+                *unit.text.position(node.start_byte),
                 f"fast math assumes that no value is a NaN: Apple's compiler may take '{spelled}' to be "
                 f"{_SAYS[operator.type]}; compare the bits (as_type<uint>), or compile with math mode safe",
             )

@@ -8,10 +8,10 @@ import tree_sitter
 
 from metalsci.cpu_metal.compile.recursion import recursive_calls
 from metalsci.msl.diagnostics import Diagnostic, Severity
+from metalsci.msl.language.parse import Unit
 from metalsci.msl.language.pointers import KnownTypes
-from metalsci.msl.language.syntax import first, parse_metal, walk
+from metalsci.msl.language.syntax import first, walk
 from metalsci.msl.text.lexer import SourceText, Token
-from metalsci.msl.text.preprocessed import live_code
 
 _KEYWORDS = {
     **{
@@ -56,10 +56,9 @@ _MISSING_TYPES = {
 _WIDE = re.compile(r"(?:unsigned |signed )?long long|long double")
 
 
-def check_language(text: SourceText) -> Iterator[Diagnostic]:
+def check_language(unit: Unit) -> Iterator[Diagnostic]:
     """Yield an error for each use."""
-    live = live_code(text)
-    root = parse_metal(live.data).root_node
+    text, live, root = unit.text, unit.live, unit.root
     found = [*_words(live), *_constructs(live, root)]
     for node, message in (*KnownTypes(text, live).unqualified(root), *recursive_calls(live.data, root)):
         found.append((node.start_byte, message))

@@ -115,7 +115,7 @@ class CpuDevice:
     def compile(self, source: str | Unit, signatures: Sequence[KernelSignature]) -> "CpuModule":
         return CpuModule(self._device, self._device.compile(source, self._math_mode, interface=signatures))
 
-    def prepare(self, source: str, signatures: Sequence[KernelSignature]) -> None:
+    def prepare(self, source: str | Unit, signatures: Sequence[KernelSignature]) -> None:
         """Compile into the kernel cache, which takes no device process."""
         with suppress(CompileError):  # the evaluation of the candidate will report it
             self._device.compile(source, self._math_mode, interface=signatures)

@@ -56,7 +56,7 @@ OTHER_STAGES: frozenset[str] = frozenset(
         "vertex_id",
     }
 )
-"""What vertex, fragment and other functions receive and kernels do not."""
+"""Inputs of vertex, fragment and other functions that kernels do not have."""
 
 ON_PARAMETERS = BUILT_IN | frozenset(RESOURCES) | OTHER_STAGES | {"function_constant", "stage_in", "maybe_unused"}
 

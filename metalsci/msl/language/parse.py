@@ -12,6 +12,7 @@ from metalsci.msl.language.attributes import LIMIT
 from metalsci.msl.language.constants import evaluate
 from metalsci.msl.language.file_names import FileNames
 from metalsci.msl.language.kernel_heads import Declaration, find_kernels
+from metalsci.msl.language.program_form import ProgramForm
 from metalsci.msl.language.signature import (
     AddressSpace,
     Attribute,
@@ -20,8 +21,9 @@ from metalsci.msl.language.signature import (
     Parameter,
     TemplateArgument,
 )
-from metalsci.msl.language.syntax import attribute_name, attributes, first, walk
+from metalsci.msl.language.syntax import attribute_name, attributes, first, parse_metal, walk
 from metalsci.msl.text.lexer import SourceText
+from metalsci.msl.text.preprocessed import live_code
 
 _SPACES = {space.value: space for space in AddressSpace}
 
@@ -38,6 +40,21 @@ class Unit:
     diagnostics: tuple[Diagnostic, ...]
     text: SourceText = field(repr=False, compare=False)
     declarations: tuple[Declaration, ...] = field(repr=False, compare=False)
+
+    @cached_property
+    def live(self) -> SourceText:
+        """The part that the compiler reads; the rest is blank."""
+        return live_code(self.text)
+
+    @cached_property
+    def root(self) -> tree_sitter.Node:
+        """The syntax tree of the live part."""
+        return parse_metal(self.live.data).root_node
+
+    @cached_property
+    def form(self) -> ProgramForm:
+        """The program without its comments and names, to be compared with others."""
+        return ProgramForm(self.text, [kernel.name for kernel in self.kernels])
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -212,7 +229,7 @@ class _Shape:
     qualifiers: tuple[str, ...]
     """Those of the object itself, or of what the pointer or reference leads to."""
     suffix: str
-    """What stands between base type and outermost declarator: ` device*` in `float device* device* x`."""
+    """Text between base type and outermost declarator: ` device*` in `float device* device* x`."""
 
     @property
     def address_space(self) -> AddressSpace:

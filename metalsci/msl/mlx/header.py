@@ -29,7 +29,7 @@ class Outline:
     unit: Unit
     directives: tuple[Token, ...]
     last_code: int
-    """Where the last token stands that is neither in a kernel nor a directive; -1 if none is."""
+    """Place of the last token that is neither in a kernel nor a directive; -1 if none is."""
 
     @classmethod
     def of(cls, unit: Unit) -> "Outline":

@@ -23,7 +23,7 @@ class ArgumentBinding:
 
     parameter: Parameter
     name: str
-    """Of the input or output."""
+    """Name of the input or output that it is bound to."""
     type: ValueType
     output: bool
 

@@ -65,7 +65,7 @@ class _Branch:
     state: bool | None
     taken: bool | None
     inside: tuple[bool, bool]
-    """Whether the text around it is live, and whether that is undecided."""
+    """The state of the text around it: live, and undecided."""
 
     @property
     def live(self) -> bool:

@@ -83,7 +83,7 @@ _AMONG = 20  # of the best, to choose other kernels from
 
 
 class _Attempts(IntEnum):
-    """How much of the attempts is shown next to the kernel to improve on."""
+    """Extent to which attempts are shown next to the kernel to improve on."""
 
     NONE = 0
     RESULTS = 1
