@@ -130,13 +130,13 @@ class Evaluator:
             return Evaluation(Outcome.COMPILE_ERROR, failure.diagnostics[0].message, failure.diagnostics)
         code = module.code if isinstance(module, Encoded) else ""
         if code and (told := self._twin(code)):
-            module.close()
+            self._close(module)
             return Evaluation(Outcome.DUPLICATE, told, code=code)
         return replace(self._judge(module, progress), code=code)
 
     def _judge(self, module: Module, progress: Progress) -> Evaluation:
         with ExitStack() as cleanup:
-            cleanup.callback(module.close)
+            cleanup.callback(self._close, module)
             results: list[SizeResult] = []
             executions: list[Attempt] = []
             for bench in self.benches:
@@ -178,6 +178,10 @@ class Evaluator:
                 forecast=forecast,
             )
 
+    def _close(self, module: Module) -> None:
+        with self.stopwatch.phase("staging"):
+            module.close()
+
     def forecast(self, source: str) -> Forecast | None:
         """Predict a candidate's times on a GPU. Raises CANDIDATE_FAULTS if it does not compile."""
         module = self.compile(source)
@@ -202,7 +206,8 @@ class Evaluator:
             return after
         result = bench.timed(execution, verified, timing)
         if len(self.task.signatures) > 1 and result.outcome.correct:
-            result = replace(result, kernels=execution.kernel_shares())
+            with self.stopwatch.phase("kernels"):
+                result = replace(result, kernels=execution.kernel_shares())
         return result
 
     def __enter__(self) -> Self:

@@ -108,7 +108,9 @@ class Bench:
 
     def bind(self, module: Module) -> Attempt:
         vigil = Vigil(self._checks, self._fresh(), repeatable=self.task.repeatable)
-        return Attempt(module, [trial.stage.bind(module) for trial in self._trials], vigil)
+        with self._watch.phase("staging"):
+            executions = [trial.stage.bind(module) for trial in self._trials]
+        return Attempt(module, executions, vigil)
 
     def programs(self) -> dict[str, Program]:
         """Return each problem's program by the problem's name. The timed one is last, and its name is empty."""
@@ -163,7 +165,8 @@ class Bench:
 
     def timed(self, attempt: Attempt, verified: SizeResult, timing: Timing) -> SizeResult:
         """Add its timing to a result; it is suspect if no kernel could have it."""
-        launch = launch_floor(attempt.launch)
+        with self._watch.phase("kernels"):
+            launch = launch_floor(attempt.launch)
         result = replace(verified, timing=timing, roofline=self.roofline(timing), launch=launch)
         suspicion = self.suspicion(attempt, timing, launch)
         if suspicion:
@@ -194,7 +197,9 @@ class Bench:
             for problem in self.task.drawn(self.size, self._fresh()):
                 trial = self._stage(problem, None)
                 cleanup.callback(trial.stage.close)
-                wrong = self._try(trial, trial.stage.bind(attempt.module))
+                with self._watch.phase("staging"):
+                    execution = trial.stage.bind(attempt.module)
+                wrong = self._try(trial, execution)
                 if wrong:
                     return wrong
         return None
