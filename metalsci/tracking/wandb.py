@@ -198,12 +198,18 @@ class WandbTracker(Observer):
         self._log_candidates(run)
 
     def sweep(self, folder: Path, tables: Mapping[str, Sequence[Sequence[str]]], group: str) -> str:
+        lost = self._log_sweep(folder, tables, group)
+        if lost:
+            return f"W&B did not take the sweep's table, which is in sweep.csv: {lost}"
+        return ""
+
+    def _log_sweep(self, folder: Path, tables: Mapping[str, Sequence[Sequence[str]]], group: str) -> str:
         from metalsci.tracking.wandb_sweep import log_sweep
 
         try:
             mode = self._end.within(_END, self._decide)
         except Exception as error:  # a server that does not answer a login
-            return f"W&B did not take the sweep's table, which is in sweep.csv: {first_line(error)}"
+            return first_line(error)
         if mode == "disabled":
             return ""
         setting = RunSetting(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from metalsci.tracking.patience import Allowance
 from metalsci.tracking.summary import Summary
 from metalsci.tracking.wandb_figures import final_figures, gate_figures, tags_of
-from metalsci.tracking.wandb_session import RunSetting, first_line, forget_service, open_run, run_id, use
+from metalsci.tracking.wandb_session import RunSetting, open_run, run_id, tell_at_once, use
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -39,24 +39,15 @@ def log_gate(
     )
     identity = run_id(setting.folder, "gate")
     opened = partial(open_run, told, identity=identity, name=f"{name} gate", job_type="gate", timeout=end.left)
-    try:
-        run = end.within(end.left, opened)
-        end.within(end.left, partial(_tell, run, setting.folder, task, search, summary, files))
-    except Exception as error:  # whatever became of the server: the search's run has been told
-        forget_service()
-        return first_line(error)
-    return ""
+    return tell_at_once(opened, lambda run: _tell(run, setting.folder, task, search, summary, files), end)
 
 
 def _tell(run: "Run", folder: Path, task: str, search: str, summary: Summary, files: Sequence[Path]) -> None:
     from metalsci.tracking.wandb_media import candidates_artifact, seed_artifact, winner_artifact
 
     verdict = str(summary.gate.verdict).replace(" ", "-")
-    try:
-        run.summary.update({**gate_figures(summary.gate), "best_iteration": summary.best_iteration})
-        use(run, seed_artifact(folder, task))
-        use(run, candidates_artifact(folder, task, search))
-        winner = winner_artifact(task, search, files, final_figures(summary))
-        run.log_artifact(winner, aliases=["best", verdict])
-    finally:
-        run.finish()
+    run.summary.update({**gate_figures(summary.gate), "best_iteration": summary.best_iteration})
+    use(run, seed_artifact(folder, task))
+    use(run, candidates_artifact(folder, task, search))
+    winner = winner_artifact(task, search, files, final_figures(summary))
+    run.log_artifact(winner, aliases=["best", verdict])

@@ -4,12 +4,13 @@ import hashlib
 import logging
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metalsci.tracking.patience import within
+from metalsci.tracking.patience import Allowance, within
 
 if TYPE_CHECKING:
     from wandb import Artifact, Run
@@ -68,6 +69,24 @@ def open_run(setting: RunSetting, *, identity: str, name: str, job_type: str, ti
             finish_timeout=FINISH_TIMEOUT,
         ),
     )
+
+
+def tell_at_once(opened: Callable[[], "Run"], tell: Callable[["Run"], None], end: Allowance) -> str:
+    """Open a run, tell it and end it, in the time that is left. Return the first line of what went wrong, else ""."""
+
+    def told(run: "Run") -> None:
+        try:
+            tell(run)
+        finally:
+            run.finish()
+
+    try:
+        run = end.within(end.left, opened)
+        end.within(end.left, partial(told, run))
+    except Exception as error:  # whatever became of the server: what is told is on disk too
+        forget_service()
+        return first_line(error)
+    return ""
 
 
 def use(run: "Run", artifact: "Artifact") -> None:
