@@ -27,7 +27,7 @@ from metalsci.cli.profile_source import Profiled, profile_file, profile_task
 from metalsci.cli.profile_view import page, show, show_both
 from metalsci.cpu_metal import ArchitectureError
 from metalsci.cpu_metal.errors import DispatchError, PipelineError
-from metalsci.devices.errors import DeviceError
+from metalsci.devices.errors import DeviceError, KernelFailure
 from metalsci.devices.virtual.gpu_facts import facts_of
 from metalsci.experiment.instantiation import ConfigError
 from metalsci.files.locations import ensure_cache
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found = _profiled(_settings(told.settings))
     except CompileError as error:
         parser.exit(EXIT_FAILED, render(error.diagnostics) + "\n")
-    except DispatchError as error:
+    except (DispatchError, KernelFailure) as error:
         parser.exit(EXIT_FAILED, f"{error}\n")
     except _EXPECTED as error:
         parser.error(explain(error))

@@ -78,7 +78,7 @@ _WORDS = """
     Within Without Yes
 """
 NO_VERBS = frozenset(_WORDS.split())
-CLAUSES = ("What", "Whether", "Where", "Of")
+CLAUSES = ("What", "Whether", "Where", "Of", "Who", "How")
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,18 @@ def first_word(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunc
 
 def test_no_docstring_begins_with_a_clause() -> None:
     assert [str(docstring) for docstring in docstrings() if docstring.word in CLAUSES] == []
+
+
+def test_no_docstring_of_a_value_begins_with_a_clause() -> None:
+    """Strings below constants and fields are docstrings too."""
+    found = []
+    for room in ("metalsci", "tasks", "tests", "benchmarks", "examples"):
+        for path in sorted((PACKAGE.parent / room).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                    word = str(node.value.value).split(" ")[0].rstrip(",")
+                    found += [f"{path}:{node.lineno}"] * (word in CLAUSES)
+    assert found == []
 
 
 def test_the_docstring_of_a_function_begins_with_an_imperative_verb() -> None:

@@ -111,18 +111,20 @@ class Ceilings:
 
     def with_higher(self, other: "Ceilings") -> "Ceilings":
         """Return the higher bandwidth of two measurements at each footprint."""
-        by_rate = sorted((*self.levels, *other.levels), key=lambda level: level.bandwidth)
-        levels = {level.footprint: level for level in by_rate}
-        ordered = tuple(levels[footprint] for footprint in sorted(levels))
-        return replace(self, levels=ordered, bandwidth=ordered[-1].bandwidth, runs=self.runs + other.runs)
+        return replace(self._raised(other.levels), runs=self.runs + other.runs)
 
     def raised(self, evidence: Sequence[Evidence]) -> "Ceilings":
         """Raise the level of each footprint at which a kernel is faster, and mark it with the kernel."""
-        levels = {level.footprint: level for level in self.levels}
-        for each in sorted(self.refuted_by(evidence), key=lambda each: each.bandwidth):
-            levels[each.footprint] = Level(each.footprint, each.bandwidth, each.kernel)
+        return self._raised([Level(e.footprint, e.bandwidth, e.kernel) for e in self.refuted_by(evidence)])
+
+    def _raised(self, found: Sequence[Level]) -> "Ceilings":
+        """Take the highest bandwidth at each footprint, of these levels and of those found."""
+        if not found:
+            return self
+        by_rate = sorted((*self.levels, *found), key=lambda level: level.bandwidth)
+        levels = {level.footprint: level for level in by_rate}
         ordered = tuple(levels[footprint] for footprint in sorted(levels))
-        return replace(self, levels=ordered, bandwidth=ordered[-1].bandwidth if ordered else self.bandwidth)
+        return replace(self, levels=ordered, bandwidth=ordered[-1].bandwidth)
 
 
 @dataclass(frozen=True)

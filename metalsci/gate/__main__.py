@@ -1,4 +1,4 @@
-"""How well do the kernels of finished runs generalise? `python -m metalsci.gate run=outputs/2026-11-29/10-00-00`.
+"""A study of how well kernels of finished runs generalise: `python -m metalsci.gate run=outputs/2026-11-29/10-00-00`.
 
 Judges every candidate of a run or of a sweep's runs at the held-out size, for study only: no search reads it, and no
 verdict changes. Prints a table by task, model and strategy, each figure with its 95 % interval, and writes

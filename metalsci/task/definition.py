@@ -122,7 +122,7 @@ class TaskView:
     numbers: tuple[str, ...] = ()
     """Lines with the values that the host holds: extents of each size, physical constants."""
     machine: Machine = field(default_factory=Machine)
-    """Where it runs."""
+    """Machine on which kernels run."""
 
 
 _ARGUMENTS = (
@@ -135,7 +135,7 @@ class Task(ABC):
     """A task; subclassed once per task, in tasks/NAME/task.py. All data comes from conf/task/NAME.yaml."""
 
     repeatable = True
-    """Whether runs on the same inputs must give the same bits. False where the order of atomic operations shows."""
+    """True if runs on the same inputs must give the same bits; False where the order of atomic operations shows."""
 
     def __init__(
         self, *, name: str, brief: str, seed_kernel: str, physics: Mapping[str, float], tolerance: Tolerance

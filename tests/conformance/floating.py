@@ -15,7 +15,7 @@ Tolerance = Callable[[Doubles, Doubles, Doubles], Doubles]
 """The absolute error allowed: of the first argument, the value wanted and the unit in its last place."""
 
 SLACK = 2.0**-28
-"""What a reference in double precision adds to an error in units of a float."""
+"""Share of a reference in double precision in an error, in units of a float."""
 
 
 def ulps(count: float) -> Tolerance:

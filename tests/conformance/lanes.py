@@ -36,7 +36,7 @@ class Group:
 
 
 Model = Callable[[Group, int], Value | None]
-"""Of a group and a lane's place in it: the lane's value, None where it is undefined."""
+"""From a group and a lane's place in it to the lane's value, None where it is undefined."""
 
 
 @dataclass(frozen=True)

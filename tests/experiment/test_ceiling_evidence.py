@@ -1,4 +1,4 @@
-"""Who may say that a ceiling is too low."""
+"""Kernels that show a ceiling to be too low, and those that may not."""
 
 from pathlib import Path
 

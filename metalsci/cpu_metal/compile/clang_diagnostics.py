@@ -27,7 +27,7 @@ class _Message:
     severity: Severity
     text: str
     includes: tuple[tuple[str, int], ...]
-    """Where the file that the message is about was included, innermost first."""
+    """Places at which the file that the message is about was included, innermost first."""
 
 
 def files_read(output: str) -> Iterator[tuple[int, str]]:

@@ -6,7 +6,7 @@ thread. Which of these a kernel runs by is read from what it calls; the others a
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from metalsci.cpu_metal.compile.llvm.conversions import saturating
@@ -80,7 +80,7 @@ class Front:
     text: str
     wrappers: Sequence[Wrapper]
     found: Sequence[Diagnostic]
-    simple: SplitModule | None = field(default=None)
+    simple: SplitModule | None = None
     """The same simplified, with the wrappers in lanes alone."""
     is_rolled: bool = False
     """True if the user's orders to unroll loops were left out, since LLVM takes too long over what comes of them."""

@@ -26,7 +26,7 @@ class _Function:
     name: str
     definition: tree_sitter.Node
     parameters: str
-    """Of the template that it is, as arguments: `<T, N>`."""
+    """Arguments of the template that it is: `<T, N>`."""
 
 
 def recursive_calls(text: bytes, root: tree_sitter.Node) -> Iterator[tuple[tree_sitter.Node, str]]:

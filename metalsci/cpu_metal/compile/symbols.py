@@ -18,6 +18,6 @@ ALLOWED = WAITS | HELPERS | {f"__start_{THREADGROUP_SECTION}", "_GLOBAL_OFFSET_T
 _ACCESSES = ("read", "write", "atomic", "copy", "fill", "index", "out_of_bounds")
 _CHECKS = (*_ACCESSES, "divided", "made", "image", "source", "unset")
 CHECKS = frozenset(f"metal_{name}" for name in _CHECKS) | {"__ehdr_start", "_end"}
-"""What an instrumented kernel calls too, for the sanitizer."""
+"""Functions that an instrumented kernel calls too, for the sanitizer."""
 COUNTS = frozenset(f"metal_profile_{name}" for name in ("block", "touch", "change"))
-"""What a counted kernel calls too, for the profiler."""
+"""Functions that a counted kernel calls too, for the profiler."""

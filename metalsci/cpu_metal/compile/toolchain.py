@@ -104,9 +104,9 @@ class Toolchain:
     target: str = field(default_factory=this_machine)
     """Clang's name of the machine that kernels run on."""
     architecture: str = "native"
-    """What Clang's -march takes."""
+    """Value of Clang's -march."""
     execution: ThreadExecution = ThreadExecution.FASTEST
-    """How kernels are run; tests compare the ways."""
+    """Way in which kernels are run; tests compare the ways."""
     launcher: Path | None = None
 
     def isolated(self, launcher: Path) -> Self:

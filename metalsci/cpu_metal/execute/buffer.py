@@ -33,7 +33,7 @@ class Buffer:
     """
 
     initialised = False
-    """Whether its content may be anybody's: the sanitizer reports reads of what nobody has written."""
+    """False if its content may be anybody's: the sanitizer reports reads of what nobody has written."""
 
     def __init__(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
         dtype = np.dtype(dtype)
@@ -41,7 +41,7 @@ class Buffer:
         aligned = -(-max(self.nbytes, 1) // _ALIGNMENT) * _ALIGNMENT
         self.region = SharedRegion(aligned)
         self.start = self.region.size - aligned
-        """Where in the region the buffer's first byte lies."""
+        """Place of the buffer's first byte in the region."""
         self._array: npt.NDArray[Any] = np.ndarray(shape, dtype, self.region.memory, self.start)
 
     @property

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MOST_WORKERS = 255
-"""Of one device process: MAX_WORKERS of runtime/pool.c, less the place of its first thread."""
+"""Limit of one device process: MAX_WORKERS of runtime/pool.c, less the place of its first thread."""
 
 
 @dataclass(frozen=True)

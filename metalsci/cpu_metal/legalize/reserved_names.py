@@ -10,7 +10,7 @@ from metalsci.msl.text.edits import Edit
 from metalsci.msl.text.lexer import Token
 
 PREFIX = b"_metal_"
-"""Of every name that the rewriting makes out of one of the user's."""
+"""Beginning of every name that the rewriting makes out of one of the user's."""
 
 _OPENCL = re.compile(
     rb"global|local|generic|pipe|vec_step|addrspace_cast|(?:read|write)_only|read_write"

@@ -85,7 +85,7 @@ class MetalKernel:
         self._check = check
         self._count = count
         self.profile: Profile | None = None
-        """Of the last call, if the kernel was made with `profile=True`."""
+        """Profile of the last call, if the kernel was made with `profile=True`."""
         self._compiled: dict[GeneratedKernel, Kernel] = {}
 
     def __call__(

@@ -34,7 +34,7 @@ class CountedInstruction:
     line: int
     counted: bool
     index: int
-    """Of its line in the module."""
+    """Number of its line in the module."""
 
     @property
     def rest(self) -> str:

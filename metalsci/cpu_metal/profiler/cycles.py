@@ -59,7 +59,7 @@ class Cost:
 DEPENDENT, CHOOSING, REDUCING, MULTIPLYING = 3.9, 6.4, 27.0, 36.0
 DEPENDENT_HALF = 3.3  # FADD16, FMUL16, FFMA16, FCMPSEL16
 BYTES = 8
-"""Of an instruction's code, assumed: G13's take 2 to 12, most of them 6 to 10."""
+"""Length of an instruction's code, assumed: G13's take 2 to 12, most of them 6 to 10."""
 _FREE = Cost(CostKind.FREE, 0, 0)
 _FLOATS = {"fadd": 1, "fsub": 1, "fmul": 1, "fdiv": 6, "frem": 20, "fcmp": 1}  # frem: assumed
 _BITS = {"and": 1, "or": 1, "xor": 1, "add": 1, "sub": 1, "icmp": 1}

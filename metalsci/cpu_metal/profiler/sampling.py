@@ -13,7 +13,7 @@ STOPS = 1_000_000
 """Blocks that lanes go through, after which no further threadgroup of a kernel is counted: a tenth of a second."""
 _SEED = 20_261_129
 SECOND_SHARE = 4
-"""Of the threads and stops of a sample, one in so many for the second sample."""
+"""Divisor of the threads and stops of a sample, for the second sample."""
 DOUBTFUL = 2.0
 """Times as much work in the second sample, from which that one counts."""
 _TRIES = 16

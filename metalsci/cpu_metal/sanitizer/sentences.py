@@ -126,7 +126,7 @@ class Found:
     other_thread: Thread
     count: int
     other_lines: tuple[int, ...] = ()
-    """Where else the same mistake shows."""
+    """Other places at which the same mistake shows."""
 
     @property
     def line(self) -> int:

@@ -8,7 +8,7 @@ from metalsci.cpu_metal.compile.llvm.instruction import Instruction, Operand
 from metalsci.cpu_metal.compile.llvm.text import NAME
 
 END = "%end"
-"""Where threads end."""
+"""Label at which threads end."""
 
 
 _DOUBLED = 64  # instructions of a shared end that is written twice

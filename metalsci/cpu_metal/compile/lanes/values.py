@@ -56,9 +56,9 @@ class Values:
     tile: str = "0"
     mask: str = ""
     full: bool = False
-    """Whether all lanes are active, for certain."""
+    """True if all lanes are active, for certain."""
     full_or_dead: bool = True
-    """Whether lanes that are not active have ended."""
+    """True if lanes that are not active have ended."""
     scalars: dict[str, str] = field(default_factory=dict)
     vectors: dict[str, list[str]] = field(default_factory=dict)
     left: dict[str, list[str]] = field(default_factory=dict)
