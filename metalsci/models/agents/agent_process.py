@@ -40,7 +40,7 @@ class Confinement:
 
 @dataclass(frozen=True)
 class AgentEnding:
-    """Result of an agent's process. stop: Stop.END if it ended by itself. said: what it wrote to its standard output, the end of it."""
+    """Result of an agent's process. stop: Stop.END if it ended by itself. said: the end of its standard output."""
 
     stop: Stop
     status: int
