@@ -86,6 +86,10 @@ class Code:
         """Test whether any lane is set, as an i1."""
         return self.new(f"icmp ne {self.bits} {self.as_bits(mask)}, 0")
 
+    def all(self, mask: str) -> str:
+        """Test whether all lanes are set, as an i1."""
+        return self.new(f"icmp eq {self.bits} {self.as_bits(mask)}, -1")
+
     def first(self, mask: str) -> str:
         """Find the first lane that is set, as an i64."""
         return self._lane("cttz", mask)

@@ -2,6 +2,10 @@
 
 Nodes that only some lanes may run are laid out one after the other; each runs for the lanes in its mask, and is skipped
 if there are none. A loop among them goes on as long as a lane is left in it.
+
+Most vectors have all of their lanes everywhere: few threads return early, and few are at an edge. Nodes are written
+once more for them, whole, without a mask (see whole.py). A vector leaves the whole copy where its lanes part. It comes
+back where all have come together again.
 """
 
 from collections.abc import Sequence
@@ -10,6 +14,7 @@ from dataclasses import dataclass, field
 from metalsci.cpu_metal.compile.lanes.flow import END, Edge, FlowNode, RefusedError, order
 from metalsci.cpu_metal.compile.lanes.steps import step, touches_memory
 from metalsci.cpu_metal.compile.lanes.values import Values
+from metalsci.cpu_metal.compile.lanes.whole import copied_arms
 from metalsci.cpu_metal.compile.llvm.instruction import Operand
 
 _CHEAP = 24  # instructions that run without asking first if a lane needs them
@@ -38,6 +43,7 @@ class Flow:
     done: where a vector of threads goes at the region's end.
     exits: where it goes for each further region.
     live: where the mask of the threads that have not ended is kept, empty if all are there.
+    twice: write what all lanes run once more for whole vectors, though some may have ended.
     """
 
     values: Values
@@ -45,23 +51,43 @@ class Flow:
     done: str
     exits: dict[str, str]
     live: str
-    _labels: dict[str, str] = field(default_factory=dict)
+    twice: bool = False
+    _labels: dict[tuple[str, bool], str] = field(default_factory=dict)
+    _pending: list[tuple[str, bool]] = field(default_factory=list)
+    _is_whole: bool = False
+    """True while the copy for whole vectors is written."""
     _masks: dict[tuple[str, str], str] = field(default_factory=dict)
     _groups: dict[str, _Group] = field(default_factory=dict)
     _loops: list[_Loop] = field(default_factory=list)
+    _copied: frozenset[str] = frozenset()
+    """Nodes under masks that whole vectors run without one."""
 
-    def write(self, head: str) -> None:
-        """Write the region that begins with the node `head`."""
+    def write(self, head: str, *, whole: str = "", part: str = "") -> None:
+        """Write the region that begins with the node `head`.
+
+        whole, part: places to begin at, if the caller knows whether all lanes are there.
+        """
         self._find_groups()
-        code = self.values.code
+        code, groups = self.values.code, list({id(group): group for group in self._groups.values()}.values())
         if head in self._groups:
             raise RefusedError("a barrier where threads may go different ways")
-        code.do(f"br label {self._target(head)}")
-        for label in self.inside:
-            if label not in self._groups:
-                self._uniform(self.values.graph.nodes[label])
-        for group in {id(group): group for group in self._groups.values()}.values():
+        if self.twice or not self.live:
+            nodes = [group.nodes for group in groups]
+            self._copied = copied_arms(self.values.graph, self.values.known, self.inside, nodes)
+        if whole:
+            for place, is_whole in ((whole, True), (part, False)):
+                code.label(place)
+                code.do(f"br label {self._target(head, is_whole)}")
+        else:
+            self._go_on(head)
+        self._write_pending()
+        for group in groups:
             self._write_group(group)
+            self._write_pending()
+
+    def _write_pending(self) -> None:
+        while self._pending:
+            self._whole_or_live(*self._pending.pop(0))
 
     def _find_groups(self) -> None:
         known = self.values.known
@@ -77,13 +103,23 @@ class Flow:
             for name in self.values.graph.ordered(region):
                 self._groups[name] = merged
 
-    def _target(self, label: str) -> str:
-        """Return the place that a branch to a node goes to if all lanes take it."""
+    def _target(self, label: str, is_whole: bool) -> str:
+        """Return the place that a branch to a node goes to if all lanes take it, all there are or all that are left."""
         if label == END:
             return self.done
         if label in self.exits:
             return self.exits[label]
-        return self._labels.setdefault(label, self.values.code.name())
+        key = label, is_whole
+        if key not in self._labels:
+            self._labels[key] = self.values.code.name()
+            self._pending.append(key)
+        return self._labels[key]
+
+    def _has_copy(self, label: str) -> bool:
+        """Return True if a vector with all of its lanes can go on at a node."""
+        if label in self._groups:
+            return label in self._copied
+        return self.twice or not self.live
 
     def _mask(self, label: str, purpose: str = "") -> str:
         key = (label, purpose)
@@ -99,14 +135,16 @@ class Flow:
 
     # Nodes that all lanes run.
 
-    def _uniform(self, node: FlowNode) -> None:
-        values, code = self.values, self.values.code
-        code.label(self._target(node.label))
-        values.enter(node.label)
-        values.mask = code.new(f"load {code.mask}, ptr {self.live}") if self.live else "splat (i1 true)"
-        values.full, values.full_or_dead = not self.live, True
+    def _whole_or_live(self, label: str, is_whole: bool) -> None:
+        """Write a node for a vector with all of its lanes, or for those lanes that have not ended."""
+        values, code, node = self.values, self.values.code, self.values.graph.nodes[label]
+        self._is_whole = is_whole
+        code.label(self._target(label, is_whole))
+        values.enter(label)
+        values.mask = "splat (i1 true)" if is_whole else code.new(f"load {code.mask}, ptr {self.live}")
+        values.full, values.full_or_dead = is_whole, True
         self._begin(node)
-        if node.label in values.known.branches:
+        if label in values.known.branches:
             self._part(node)
         elif node.condition is None:
             self._go(node, node.edges[0])
@@ -121,12 +159,10 @@ class Flow:
             code.do(f"switch {condition.type} {scalar}, label {ways[0]} [ {cases} ]")
         else:
             code.do(f"br i1 {scalar}, label {ways[0]}, label {ways[1]}")
-        # Values that are computed on one way are missing on the other.
-        scalars, vectors, left = dict(self.values.scalars), dict(self.values.vectors), dict(self.values.left)
         for way, edge in zip(ways, node.edges, strict=True):
-            self.values.scalars, self.values.vectors, self.values.left = dict(scalars), dict(vectors), dict(left)
-            code.label(way)
-            self._go(node, edge)
+            with self.values.on_one_way():
+                code.label(way)
+                self._go(node, edge)
 
     def _go(self, node: FlowNode, edge: Edge) -> None:
         """Write an edge that all lanes take."""
@@ -138,8 +174,8 @@ class Flow:
         for name, kind, value in self._incoming(node, edge):
             self.values.keep_phi(name, kind, value)
         group = self._groups.get(edge.target)
-        if group is None:
-            code.do(f"br label {self._target(edge.target)}")
+        if group is None or (self._is_whole and edge.target in self._copied):
+            code.do(f"br label {self._target(edge.target, self._is_whole)}")
         else:
             self._clear(group)
             code.do(f"store {code.mask} {self.values.mask}, ptr {self._mask(edge.target)}")
@@ -159,6 +195,8 @@ class Flow:
     def _part(self, node: FlowNode) -> None:
         """Write the edges of a node whose lanes take different ones."""
         values, code = self.values, self.values.code
+        if self._is_whole:
+            self._stay_whole(node)
         # Not that of any target: where they come together may be another group's, if they part again there.
         group = next((self._groups[label] for label in values.known.influenced[node.label]), None)
         if group is not None:
@@ -171,6 +209,24 @@ class Flow:
         self._rejoin(targets)
         values.enter(node.label)
 
+    def _stay_whole(self, node: FlowNode) -> None:
+        """Branch past what follows if all lanes take one edge, and can go on along it without masks."""
+        values, code = self.values, self.values.code
+        influenced = values.known.influenced[node.label]
+        if node.condition is None or node.cases or (influenced and not influenced & self._copied):
+            return
+        condition = values.vector(node.condition)[0]
+        for mask, edge in zip((condition, self._not(condition)), node.edges, strict=True):
+            leads_out = edge.target == END or edge.target in self.exits
+            if edge.ends or not (leads_out or self._has_copy(edge.target)):
+                continue
+            way, otherwise = code.name(), code.name()
+            code.do(f"br i1 {code.all(mask)}, label {way}, label {otherwise}")
+            with values.on_one_way():
+                code.label(way)
+                self._go(node, edge)
+            code.label(otherwise)
+
     def _rejoin(self, targets: set[str]) -> None:
         """Continue where lanes come together again, if there are any."""
         code = self.values.code
@@ -179,22 +235,31 @@ class Flow:
         node = next(iter(targets), END)
         group = self._groups.get(node)
         if group is None:
-            way = self._target(node)
-        else:
+            self._go_on(node)
+            return
+        # They part there again, such as in a loop that all of them come to.
+        all_of_them = "splat (i1 true)"
+        if self.live:
+            all_of_them = code.new(f"load {code.mask}, ptr {self.live}")
             way = code.name()
-        if self.live and way != self.done:
-            alive = code.any(code.new(f"load {code.mask}, ptr {self.live}"))
-            code.do(f"br i1 {alive}, label {way}, label {self.done}")
-        else:
-            code.do(f"br label {way}")
-        if group is not None:  # they part there again, such as in a loop that all of them come to
+            code.do(f"br i1 {code.any(all_of_them)}, label {way}, label {self.done}")
             code.label(way)
-            self._clear(group)
-            all_of_them = "splat (i1 true)"
-            if self.live:
-                all_of_them = code.new(f"load {code.mask}, ptr {self.live}")
-            code.do(f"store {code.mask} {all_of_them}, ptr {self._mask(node)}")
-            code.do(f"br label {group.start}")
+        self._clear(group)
+        code.do(f"store {code.mask} {all_of_them}, ptr {self._mask(node)}")
+        code.do(f"br label {group.start}")
+
+    def _go_on(self, label: str) -> None:
+        """Continue at a node with the lanes that are left, without a mask if those are all."""
+        code = self.values.code
+        if not self.live or self._target(label, is_whole=False) == self.done:
+            code.do(f"br label {self._target(label, is_whole=True)}")
+            return
+        left = code.new(f"load {code.mask}, ptr {self.live}")
+        if self._has_copy(label):
+            some = code.name()
+            code.do(f"br i1 {code.all(left)}, label {self._target(label, is_whole=True)}, label {some}")
+            code.label(some)
+        code.do(f"br i1 {code.any(left)}, label {self._target(label, is_whole=False)}, label {self.done}")
 
     def _clear(self, group: _Group) -> None:
         code = self.values.code
@@ -237,20 +302,22 @@ class Flow:
             return [mask]
         condition = values.vector(node.condition)[0]
         if not node.cases:
-            other = code.new(f"xor {code.mask} {condition}, splat (i1 true)")
-            return [self._both(mask, condition), self._both(mask, other)]
+            return [self._both(mask, condition), self._both(mask, self._not(condition))]
         rest, found = mask, list[str]()
         vector = code.vector(node.condition.type)
         for case in node.cases:
             same = code.new(f"icmp eq {vector} {condition}, splat ({case})")
             found.append(self._both(mask, same))
-            rest = self._both(rest, code.new(f"xor {code.mask} {same}, splat (i1 true)"))
+            rest = self._both(rest, self._not(same))
         return [rest, *found]
 
     def _both(self, mask: str, condition: str) -> str:
         """Return the lanes of `mask` that meet a condition; in the others it may be poison."""
         code = self.values.code
         return code.new(f"select {code.mask} {mask}, {code.mask} {condition}, {code.mask} zeroinitializer")
+
+    def _not(self, condition: str) -> str:
+        return self.values.code.new(f"xor {self.values.code.mask} {condition}, splat (i1 true)")
 
     def _goes_back(self, label: str, target: str) -> bool:
         return any(loop.header == target and label in loop.nodes for loop in self._loops)

@@ -13,6 +13,7 @@ from metalsci.cpu_metal.compile.lanes.shapes import UNIFORM, VARYING, Divergence
 from metalsci.cpu_metal.compile.lanes.steps import EXCHANGE, SIMDGROUP, SIMDGROUP_BARRIER, exchanges
 from metalsci.cpu_metal.compile.lanes.values import MOST_VECTORS, OwnVariable, Values
 from metalsci.cpu_metal.compile.lanes.variables import shapes_of, variables
+from metalsci.cpu_metal.compile.lanes.whole import can_all_be_copied
 from metalsci.cpu_metal.compile.lanes.widen import widen
 from metalsci.cpu_metal.compile.lanes.worth import gathers_too_much, scatters_too_much
 from metalsci.cpu_metal.compile.llvm.function import Function, definitions, with_types_spelled_out
@@ -298,8 +299,11 @@ class _Writer:
         storage = self._storage_of(where)
         one.do(f"br i1 {one.new(f'and i1 {enough}, {self._in_row}')}, label {rows}, label {joined}")
         ways = {target: one.name() for target in exits}
-        self._version(0, head, inside, rows, where, storage, latch, ways)
-        self._version(1, head, inside, joined, where, storage, latch, ways)
+        if self._is_row and self._ends_early:  # masks are the same for threads that have ended and that are not there
+            self._version(0, head, inside, rows, where, storage, latch, ways, joined)
+        else:
+            self._version(0, head, inside, rows, where, storage, latch, ways)
+            self._version(1, head, inside, joined, where, storage, latch, ways)
         for number, target in enumerate(exits):
             one.label(ways[target])
             one.do(f"store i32 {number}, ptr {following}")
@@ -346,20 +350,30 @@ class _Writer:
         storage: dict[str, str],
         latch: str,
         ways: Mapping[str, str],
+        part: str = "",
     ) -> None:
-        """Write the region for a vector that lies in a row (0) or for any (1)."""
+        """Write the region for a vector that lies in a row (0) or for any (1).
+
+        start: where it begins. part: where a vector that is not whole begins, if this is for both.
+        """
         code, one = self._slots[number], self._one
         known: Divergence = self._in_general if number else self._in_rows
         values = Values(code, self._graph, known, self._crossing, self._variables, tile=where.wide)
         values.widen = lambda each: widen(values, each)
         values.slots = self._kept[number]
-        code.label(start)
         done = code.name()
-        live = self._live(code, number, head, where, done)
         values.fixed_scalars |= storage | dict.fromkeys(self._own_lanes, "0")
-        self._places(code, number, values, where)
         exits = {target: code.name() for target in ways}
-        Flow(values, inside, done, exits, live).write(head)
+        if part:
+            live, whole, masked = self._live_or_there(code, start, part, where)
+            self._places(code, number, values, where)
+            Flow(values, inside, done, exits, live, twice=True).write(head, whole=whole, part=masked)
+        else:
+            code.label(start)
+            live = self._live(code, number, head, where, done)
+            self._places(code, number, values, where)
+            twice = number == 0 and can_all_be_copied(self._graph)
+            Flow(values, inside, done, exits, live, twice).write(head)
         for place, following in [(done, latch), *((exits[target], ways[target]) for target in ways)]:
             code.label(place)
             self._remember(code, live, where)
@@ -374,6 +388,26 @@ class _Writer:
             place = code.new(f"getelementptr {code.bits}, ptr {self._alive}, i64 {where.wide}")
             code.do(f"store {code.bits} {bits}, ptr {place}")
 
+    def _live_or_there(self, code: Code, start: str, part: str, where: "_Tile") -> tuple[str, str, str]:
+        """Begin in both ways: with all lanes, or with those that are threads.
+
+        Return the place of their mask, and where each way goes on.
+        """
+        live, whole, masked = code.alloca(code.mask), code.name(), code.name()
+        code.label(start)
+        code.do(f"store {code.mask} splat (i1 true), ptr {live}")
+        code.do(f"br label {whole}")
+        code.label(part)
+        self._store_there(code, live, where)
+        code.do(f"br label {masked}")
+        return live, whole, masked
+
+    def _store_there(self, code: Code, live: str, where: "_Tile") -> None:
+        lane = code.ramp("i32", where.first, 1)
+        limit = code.splat("i32", self._threads)
+        there = code.new(f"icmp ult {code.vector('i32')} {lane}, {limit}")
+        code.do(f"store {code.mask} {there}, ptr {live}")
+
     def _live(self, code: Code, number: int, head: str, where: "_Tile", done: str) -> str:
         """Return the place of the mask of the threads that have not ended; empty if all are there."""
         if not number and not self._ends_early:
@@ -386,10 +420,7 @@ class _Writer:
             code.do(f"br i1 {code.new(f'icmp ne {code.bits} {bits}, 0')}, label {some}, label {done}")
             code.label(some)
         elif number:
-            lane = code.ramp("i32", where.first, 1)
-            limit = code.splat("i32", self._threads)
-            there = code.new(f"icmp ult {code.vector('i32')} {lane}, {limit}")
-            code.do(f"store {code.mask} {there}, ptr {live}")
+            self._store_there(code, live, where)
         else:
             code.do(f"store {code.mask} splat (i1 true), ptr {live}")
         return live

@@ -5,7 +5,8 @@ behind a barrier is kept in an array with a place for each vector of threads.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from metalsci.cpu_metal.compile.lanes.code import Code, constant_elements, constant_vector
@@ -100,6 +101,13 @@ class Values:
         """Begin the node `label`: values that were computed in others are in memory."""
         self.at = label
         self.scalars, self.vectors, self.left = {}, {}, {}
+
+    @contextmanager
+    def on_one_way(self) -> Iterator[None]:
+        """Forget afterwards what is computed meanwhile: values that are computed on one way are missing on another."""
+        scalars, vectors, left = dict(self.scalars), dict(self.vectors), dict(self.left)
+        yield
+        self.scalars, self.vectors, self.left = scalars, vectors, left
 
     def shape(self, operand: Operand) -> Shape:
         return self.known.shape(operand, self.at)

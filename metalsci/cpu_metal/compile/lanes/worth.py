@@ -40,7 +40,7 @@ def _is_slow(
 
 def _gathered(each: Instruction, known: Divergence, label: str) -> int:
     """Count a load from a thread's own places as one."""
-    return int(each.opcode == "load" and known.shape(each.operands[0], label).kind in ("varying", "strided"))
+    return int(each.opcode == "load" and _is_apart(each, each.type, known, label))
 
 
 def _scattered(each: Instruction, known: Divergence, label: str) -> int:
@@ -53,8 +53,14 @@ def _scattered(each: Instruction, known: Divergence, label: str) -> int:
         kind, factor = each.operands[0].type, 2
     else:
         return 0
-    size, shape = layout(kind), known.shape(each.operands[-1], label)
-    lies_next = size is not None and shape.stride == size.size
-    if shape.kind == "varying" or (shape.kind == "strided" and not lies_next):
+    if _is_apart(each, kind, known, label):
         return factor * max(1, type_of(kind).count)
     return 0
+
+
+def _is_apart(access: Instruction, kind: str, known: Divergence, label: str) -> bool:
+    """Return True if the places that lanes access do not lie next to each other."""
+    size, shape = layout(kind), known.shape(access.operands[-1], label)
+    if shape.kind == "strided":
+        return size is None or shape.stride != size.size
+    return shape.kind == "varying"

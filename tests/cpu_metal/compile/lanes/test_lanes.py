@@ -1,18 +1,22 @@
 """Kernels with barriers, loops and simdgroup functions in lanes; and faults put into the passes, which show."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from metalsci.cpu_metal import Device, Dispatch
+from metalsci.cpu_metal.compile import pipeline
 from metalsci.cpu_metal.compile.kernel_cache import Cache
 from metalsci.cpu_metal.compile.lanes import choices, flow, kernel, shapes
+from metalsci.cpu_metal.compile.lanes.code import Code
 from metalsci.cpu_metal.compile.lanes.control import Flow
 from metalsci.cpu_metal.compile.lanes.values import Values
 from metalsci.cpu_metal.compile.llvm.instruction import Instruction
@@ -181,6 +185,31 @@ kernel void k(device const int *s, device int *o, constant int &n, uint i [[thre
 """,
         (64,),
     ),
+    "an edge, and threads that are too many": (
+        """
+kernel void k(device const int *s, device int *o, constant int &n, uint i [[thread_position_in_grid]]) {
+ if (int(i) >= 96 * n) return;
+ if (i == 0 || i % 50 == 7) { o[i] = s[i]; return; }
+ int a = 0; for (int q = 0; q < n; ++q) { a += s[i + q]; if (i > 300 && s[i] == q) return; }
+ o[i] = a + s[i - 1]; }
+""",
+        (64,),
+    ),
+    "an edge within a group": (
+        """
+kernel void k(device const int *s, device int *o,
+              uint2 p [[thread_position_in_grid]],
+              uint2 l [[thread_position_in_threadgroup]],
+              uint2 n [[threads_per_grid]]) {
+ threadgroup int t[1024]; uint c = p.y * n.x + p.x;
+ if (p.y >= 11 && p.x > 20) return;
+ if (l.x == 0) { o[c] = s[c]; t[l.y * 16 + l.x] = 5; } else { t[l.y * 16 + l.x] = s[c] + s[c - 1]; }
+ threadgroup_barrier(mem_flags::mem_threadgroup);
+ if (p.x % 16 < 5 && p.y == 2) return;
+ o[c] = t[l.y * 16 + l.x] * 3; }
+""",
+        (16, 4),
+    ),
     "vectors in a loop": (
         """
 kernel void k(device const int4 *s, device int4 *o, constant int &n, uint i [[thread_position_in_grid]]) {
@@ -242,6 +271,10 @@ def _let_early_returns_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Flow, "_end", lambda self, mask: None)
 
 
+def _take_some_lanes_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Code, "all", Code.any)
+
+
 def _forget_barriers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernel, "regions", lambda graph: dict.fromkeys(graph.nodes, graph.entry))
 
@@ -276,6 +309,8 @@ def _mix_up_two_places(monkeypatch: pytest.MonkeyPatch) -> None:
         (_mix_up_two_places, "one of two places"),
         (_take_masks_for_full, "threads that return before a barrier"),
         (_let_early_returns_go_on, "threads that return before a barrier"),
+        (_take_some_lanes_for_all, "an edge, and threads that are too many"),
+        (_take_some_lanes_for_all, "an edge within a group"),
         (_forget_barriers, "barriers in a loop"),
         (_forget_that_threads_part, "values that arms of a branch give"),
         (_keep_one_vector_across_barriers, "barriers in a loop"),
@@ -286,6 +321,38 @@ def test_a_fault_shows(
 ) -> None:
     fault(monkeypatch)
     assert (run(faulty, name) != run(stacks, name)).any()
+
+
+def test_a_vector_that_has_all_its_lanes_behind_a_question_needs_no_mask(
+    faulty: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel that adds two arrays behind `if (i >= n) return;` took twice the time of one without it."""
+    made = []
+
+    def spy(*given: Any, **named: Any) -> kernel.InLanes:
+        made.append(kernel.in_lanes(*given, **named))
+        return made[-1]
+
+    monkeypatch.setattr(pipeline, "in_lanes", spy)
+    source = """
+kernel void k(device const float *s, device float *o, constant uint &n, uint i [[thread_position_in_grid]]) {
+ if (i >= n) return;
+ if (i == 0) { o[i] = s[i]; } else { o[i] = s[i] + s[i - 1]; } }
+"""
+    faulty.compile(HEADER + source)
+    (code,) = made
+    assert "@llvm.masked.load" in code.module, "for vectors that have not"
+    plain = re.findall(rf"load <{code.width} x float>, ptr %metal.r\d+, align 4", code.module)
+    assert len(plain) >= 2, "s[i] and s[i - 1]"
+
+
+def test_a_loop_that_strides_over_the_whole_grid_runs_in_lanes(device: Device) -> None:
+    """Its loads lie next to each other, though threads leave it at different times."""
+    source = """
+kernel void k(device const float *x, device float *y, constant uint &n, uint i [[thread_position_in_grid]],
+              uint all [[threads_per_grid]]) { for (uint j = i; j < n; j += all) y[j] = 2 * x[j]; }
+"""
+    assert "in the lanes of vectors" in device.compile(HEADER + source).kernels["k"].built.how
 
 
 def test_flow_with_two_ways_in_is_refused() -> None:
