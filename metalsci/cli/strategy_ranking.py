@@ -8,13 +8,13 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from yaml import YAMLError
 
 from metalsci.cli.strategy_plot import plot_standings
 from metalsci.files.locations import data, shown
-from metalsci.search.journal import JournalError, read_recording
+from metalsci.search.journal import JournalError, Recording, read_recording
 from metalsci.search.landscapes.ladder import Ladder
-from metalsci.search.landscapes.landscape import Terrain
-from metalsci.search.landscapes.recorded_steps import RecordedSteps
+from metalsci.search.landscapes.recorded_steps import RecordedSteps, has_steps
 from metalsci.search.landscapes.rugged import Rugged
 from metalsci.search.strategies.protocol import Strategy
 from metalsci.search.strategy_comparison import CONTROL, MakeStrategy, MakeTerrain, Standing, compare
@@ -56,8 +56,9 @@ def rank(
             console.print(f"left out: {lacking}", style="dim", markup=False, soft_wrap=True)
     terrains: dict[str, MakeTerrain] = {"rugged": lambda seed: Rugged(seed=seed), "ladder": lambda seed: Ladder()}
     if recorded:
-        steps = _recorded(recorded)
-        terrains["recorded"] = lambda seed: steps
+        by_task = _recorded(recorded)
+        terrains["recorded"] = lambda seed: by_task[seed % len(by_task)]
+        console.print(_told_of(by_task, runs), style="dim", markup=False, soft_wrap=True)
     standings = compare(strategies, terrains, evaluations=evaluations, runs=runs)
     for landscape in terrains:
         console.print(_table(landscape, [s for s in standings if s.landscape == landscape], evaluations, runs))
@@ -86,21 +87,42 @@ def _options() -> dict[str, Path]:
     return {path.stem: path for path in sorted((data("conf") / "strategy").glob("*.yaml"))}
 
 
-def _recorded(folders: Sequence[Path]) -> Terrain:
-    recordings = []
+def _recorded(folders: Sequence[Path]) -> list[RecordedSteps]:
+    """Make a terrain of the runs of each task: steps of several tasks together would be those of none.
+
+    Raises StrategyUsageError.
+    """
+    recordings: dict[str, list[Recording]] = {}
     for folder in folders:
         if folder.is_dir():
             path = folder / "journal.jsonl"
         else:
             path = folder
         try:
-            recordings.append(read_recording(path))
+            recordings.setdefault(_task_of(path.parent), []).append(read_recording(path))
         except (OSError, JournalError) as error:
             raise StrategyUsageError(f"--recorded {folder} is not the folder of a run: {error}") from error
+    found = [RecordedSteps(task, runs) for task, runs in sorted(recordings.items()) if has_steps(runs)]
+    if not found:
+        raise StrategyUsageError("the recorded runs hold no answer to a request")
+    return found
+
+
+def _task_of(folder: Path) -> str:
+    """Read the task of a run; runs that do not say count as of one task."""
     try:
-        return RecordedSteps("recorded", recordings)
-    except ValueError as error:
-        raise StrategyUsageError(str(error)) from error
+        config = OmegaConf.load(folder / "config.yaml")
+    except (OSError, YAMLError):
+        return ""
+    return str(OmegaConf.select(config, "task.name", default=""))
+
+
+def _told_of(terrains: Sequence[RecordedSteps], runs: int) -> str:
+    told = ", ".join(f"{terrain.name or 'no task told'} {terrain.steps}" for terrain in terrains)
+    sentence = f"recorded: steps of {told}; each search has one of these tasks, in turn"
+    if runs < len(terrains):
+        sentence += f". Give --runs {len(terrains)} or more, or some tasks are not seen"
+    return sentence
 
 
 def _table(landscape: str, standings: Sequence[Standing], evaluations: int, runs: int) -> Table:

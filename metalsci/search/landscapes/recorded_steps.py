@@ -2,7 +2,8 @@
 
 A journal answers only the requests that were made, and other strategies ask for other parents. So an answer here is a
 step drawn from those that were recorded from parents about as fast. This keeps how often answers fail and how far they
-rise or fall; it loses everything about the kernels themselves.
+rise or fall; it loses everything about the kernels themselves. No kernel is faster than the fastest that was recorded:
+the steps that led there would else lead on for ever.
 """
 
 import math
@@ -27,13 +28,19 @@ class RecordedSteps:
         if not self._steps:
             raise ValueError(f"{name}: the recorded runs hold no answer to a request")
         self._speeds = [speed for speed, _ in self._steps]
+        self._fastest = max(speed + (rise or 0.0) for speed, rise in self._steps)
+
+    @property
+    def steps(self) -> int:
+        """Count the recorded steps."""
+        return len(self._steps)
 
     def child(self, parents: Sequence[str], rng: random.Random) -> str | None:
         speed = max(self.worth(parent) for parent in parents)
         rise = rng.choice(self._near(speed))
         if rise is None:
             return None
-        return f"speed {speed + rise:.6f} draft {rng.getrandbits(40)};"
+        return f"speed {min(speed + rise, self._fastest):.6f} draft {rng.getrandbits(40)};"
 
     def worth(self, source: str) -> float:
         found = re.match(r"speed (-?[\d.]+)", source)
@@ -47,6 +54,11 @@ class RecordedSteps:
         middle = bisect_left(self._speeds, speed)
         begin = min(max(0, middle - count // 2), len(self._steps) - count)
         return [rise for _, rise in self._steps[begin : begin + count]]
+
+
+def has_steps(recordings: Iterable[Recording]) -> bool:
+    """Check if any run holds an answer to a request."""
+    return any(True for _ in _steps(recordings))
 
 
 def _steps(recordings: Iterable[Recording]) -> Iterable[tuple[float, float | None]]:

@@ -51,8 +51,9 @@ class Rugged:
 
 
 def _text(bits: str) -> str:
-    return f"bits b{bits};"
+    """Write the bits as a number: programs that differ in a name only count as one (metalsci.msl.language.spelling)."""
+    return f"bits {bits};"
 
 
 def _bits(source: str) -> str:
-    return source.removeprefix("bits b").removesuffix(";")
+    return source.removeprefix("bits ").removesuffix(";")
