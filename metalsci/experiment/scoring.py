@@ -5,6 +5,7 @@ from collections.abc import Callable
 from omegaconf import DictConfig, open_dict
 
 from metalsci.devices.auto import has_metal
+from metalsci.devices.cpu.cpu_device import CpuDevice
 from metalsci.devices.protocol import Device, Predicting
 from metalsci.devices.virtual.forecast import Forecast
 from metalsci.evaluation.forecasting import Forecaster, forecaster
@@ -51,3 +52,13 @@ def promotion_by(
     if scored_by is ScoredBy.both:
         return NotPredictedSlower(rule, seed)
     return rule
+
+
+def how_it_wins(scored_by: ScoredBy, device: Device, chip: str) -> str:
+    """Say to a model how a candidate becomes the best one."""
+    if isinstance(device, Predicting):
+        return "A correct kernel becomes the best one if it is predicted to be faster, by 1.2x or more."
+    told = "A correct kernel becomes the best one if it is faster, both being run in turn"
+    if scored_by is ScoredBy.both and isinstance(device, CpuDevice):
+        return f"{told}, and is not predicted to be slower on an Apple {chip}."
+    return f"{told}."

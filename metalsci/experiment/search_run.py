@@ -25,7 +25,7 @@ from metalsci.experiment.run_identity import fingerprint, start_source
 from metalsci.experiment.run_memory import RunMemory
 from metalsci.experiment.run_parts import Parts, build, math_mode_of
 from metalsci.experiment.run_summary import RunNames, summarize, versions
-from metalsci.experiment.scoring import forecaster_of, promotion_by
+from metalsci.experiment.scoring import forecaster_of, how_it_wins, promotion_by
 from metalsci.experiment.seal import seal
 from metalsci.files.locations import shown
 from metalsci.files.whole_files import read_json
@@ -238,7 +238,8 @@ class _Run:
             lock = threading.RLock()
             self.parts.model.equip(KernelTools(evaluator, evaluate, sanitizer, lock))
             evaluate, promotion = locked(evaluate, lock), LockedPromotion(promotion, lock)
-        task = replace(problem.task.view(problem.sizes), machine=self.journal.machine)
+        wins = how_it_wins(self.cfg.score, self.parts.device, self.cfg.chip)
+        task = replace(problem.task.view(problem.sizes), machine=self.journal.machine, how_it_wins=wins)
         model, budget = self.parts.model, self.parts.budget
         account = Account(lambda: self.watch.total)
         conversation = Conversation(model, budget, account, self.journal, self.folder, self.watch)

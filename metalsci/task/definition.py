@@ -123,6 +123,8 @@ class TaskView:
     """Lines with the values that the host holds: extents of each size, physical constants."""
     machine: Machine = field(default_factory=Machine)
     """Machine on which kernels run."""
+    how_it_wins: str = ""
+    """Sentence about how a candidate becomes the best one."""
 
 
 _ARGUMENTS = (
@@ -233,4 +235,4 @@ class Task(ABC):
 
 
 def _assignments(values: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} = {value:g}" for name, value in values.items())
+    return ", ".join(f"{name} = {value:.12g}" for name, value in values.items())

@@ -121,10 +121,12 @@ def search(
 
 
 def archive_of(seed: Entry, *entries: Entry) -> Archive:
-    """Make an archive of these entries as a search does: spelled, and promoted by the strict rule."""
+    """Make an archive of these entries as a search does: spelled, and promoted by the strict rule if undecided."""
     archive = Archive(with_spelling(seed))
     for entry in entries:
-        decision = Strict().decide(archive.incumbent, entry, print) if entry.correct else None
+        decision = entry.decision
+        if decision is None and entry.correct:
+            decision = Strict().decide(archive.incumbent, entry, print)
         archive.add(with_spelling(entry, decision))
     return archive
 

@@ -13,6 +13,7 @@ from toy_search import archive_of
 
 from metalsci.devices.protocol import Machine
 from metalsci.devices.virtual.forecast import Forecast, PredictedSize
+from metalsci.evaluation.promotion.protocol import Decision
 from metalsci.evaluation.results import Evaluation, Outcome, Roofline, SizeResult, Timing
 from metalsci.files.locations import data
 from metalsci.models.protocol import Response
@@ -36,7 +37,8 @@ MACHINE = Machine(
 )
 NUMBERS = ("256×256·50: NX = 256, NY = 256, steps = 50", "constants: alpha = 0.2")
 SIZES = ("256×256·50", "512×512·100")
-TASK = TaskView("heat2d", (FOLDER / "brief.md").read_text(), SEED, parse(SEED).kernels, SIZES, NUMBERS, MACHINE)
+WINS = "A correct kernel becomes the best one if it is faster, both being run in turn."
+TASK = TaskView("heat2d", (FOLDER / "brief.md").read_text(), SEED, parse(SEED).kernels, SIZES, NUMBERS, MACHINE, WINS)
 
 
 def timed(label: str, ms: float, achieved: float) -> SizeResult:
@@ -75,7 +77,11 @@ WRONG = entry(
     ),
     "Share rows through `threadgroup` memory.",
 )
-BEST = entry(1, scored(0.3, ("each threadgroup ran 8 simdgroups",)), "Drop the division.")
+BEST = replace(
+    entry(1, scored(0.3, ("each threadgroup ran 8 simdgroups",)), "Drop the division."),
+    decision=Decision(True, "faster: 1.48× the incumbent's speed (95 % interval 1.41 to 1.55, 8 pairs)"),
+)
+NO_FASTER = Decision(False, "not faster: 0.98× the incumbent's speed (95 % interval 0.96 to 1.00, 32 pairs)")
 
 
 FORESEEN = Forecast(
@@ -98,7 +104,7 @@ def archive(*entries: Entry) -> Archive:
 
 
 def situations() -> dict[str, tuple[Archive, Request]]:
-    near = [entry(i, scored(0.27 + i / 1000), f"Variation {i}.") for i in (2, 3, 4)]
+    near = [replace(entry(i, scored(0.27 + i / 1000), f"Variation {i}."), decision=NO_FASTER) for i in (2, 3, 4)]
     truncated = Entry(2, None, Evaluation(Outcome.TRUNCATED, "the answer was cut off at the limit of its length"))
     assert WRONG.reply is not None
     noting = replace(WRONG, reply=replace(WRONG.reply, note="try half"))
@@ -123,9 +129,16 @@ def remembering(archive: Archive) -> Archive:
     return archive
 
 
-@pytest.mark.parametrize("name", situations())
+EVERY_PART = PromptBuilder(edits=True, candidates=2, notes=3, questions=True, others=1)
+
+
+@pytest.mark.parametrize("name", [*situations(), "every_part"])
 def test_golden(name: str) -> None:
-    prompt = PromptBuilder().build(TASK, *situations()[name])
+    if name == "every_part":
+        found, _ = situations()["memory"]
+        prompt = EVERY_PART.build(TASK, found, Request((3, 0), (1,), id=4, parts={"advice": "Tile it."}))
+    else:
+        prompt = PromptBuilder().build(TASK, *situations()[name])
     text = f"# System\n\n{prompt.system.strip()}\n\n# User\n\n{prompt.user.strip()}\n"
     path = GOLDEN / f"{name}.md"
     if os.environ.get("METALSCI_GOLDEN") == "write":
@@ -146,6 +159,7 @@ SWITCHES = {
     "findings": ("wrong", "reads element 262144"),
     "roofline": ("first", "of the ceiling"),
     "device": ("compile_error", "8 simdgroups"),
+    "decision": ("stagnation", "It did not replace the best so far: `not faster: 0.98×"),
     "profile": ("predicted", "Predicted on M1 Pro, from counts, not measured"),
     "attempts": ("wrong", "## Attempt 3"),
     "history": ("wrong", "## So far"),
@@ -192,6 +206,36 @@ def test_a_token_limit_takes_the_history_first_and_the_signatures_never() -> Non
         assert "## Signatures" in prompt.user
         assert "constant     uint" in prompt.user
         assert "attempt 1" in prompt.user  # the kernel to improve on
+
+
+def test_every_kernel_that_is_shown_has_its_number_and_can_be_edited_by_it() -> None:
+    found = archive(BEST, entry(2, scored(0.29)), WRONG)
+    prompt = replace(PromptBuilder(), edits=True, others=1).build(TASK, found, Request((1,), (3,), id=4))
+    assert "## The kernel to improve on: attempt 1\n" in prompt.user
+    assert "## Another good kernel, attempt 2\n" in prompt.user
+    assert prompt.shown == {1: BEST.source, 2: kernel("attempt 2"), 3: WRONG.source}
+    first = PromptBuilder().build(TASK, archive(BEST), Request((0,), id=2)).user
+    assert "## The kernel to improve on: the seed kernel\n" in first
+    assert "## The best so far: attempt 1\n" in first
+
+
+def test_a_kernel_that_scored_more_and_was_not_taken_over_has_the_reason_with_it() -> None:
+    lucky = replace(entry(2, scored(0.5), "Luck."), decision=NO_FASTER)
+    user = PromptBuilder().build(TASK, archive(BEST, lucky), Request((1,), (2,), id=3)).user
+    assert "score 0.5000, 2.50x the seed kernel" in user
+    assert f"It did not replace the best so far: `{NO_FASTER.reason}`" in user
+    assert "- 1: scored, 1.50x, became the best" in user
+    assert "- 2: scored, 2.50x (" in user
+
+
+def test_what_the_check_could_not_watch_is_no_fault_of_the_kernel() -> None:
+    told = Finding("line 12: buffer 0 is too large to be watched", "unwatched", 12, undefined=False)
+    fault = Finding("line 13: two threads write element 4", "data race", 13)
+    text = describe(replace(scored(0.3), findings=(told,)), SEED, 0.2)
+    assert "every access checked" not in text
+    assert "too large" not in text
+    text = describe(replace(scored(0.3), findings=(told, fault)), SEED, 0.2)
+    assert "checked found:\n- line 13: two threads write element 4\n" in text
 
 
 def test_a_parent_that_is_not_the_best_stands_beside_it() -> None:

@@ -9,6 +9,8 @@ from metalsci.msl.diagnostics import render
 
 _MOST = 10  # diagnostics or findings; the first few say it all
 
+_OF_THE_CHECK = ("unwatched",)  # kinds of findings that tell of the check's own limits and of no kernel
+
 _ADVICE = {
     Outcome.NO_CODE: "Answer with one fenced code block that holds the whole file.",
     Outcome.AMBIGUOUS: "Answer with one fenced code block that holds the whole file.",
@@ -34,6 +36,7 @@ class Detail:
     - findings: the sanitizer's.
     - roofline: achieved rates, fractions of the ceiling, and what they mean.
     - device: the device's remarks on the execution.
+    - decision: if it replaced the best kernel, or why not.
     - profile: the prediction for a GPU that is not there: bottleneck, advice and lines, by what was counted.
     """
 
@@ -43,6 +46,7 @@ class Detail:
     findings: bool = True
     roofline: bool = True
     device: bool = True
+    decision: bool = True
     profile: bool = True
 
 
@@ -64,10 +68,11 @@ def describe(
         lines += _rest(len(evaluation.diagnostics))
     if evaluation.outcome is not Outcome.COMPILE_ERROR:
         lines += [_size(result, detail) for result in evaluation.sizes if detail.sizes or not result.outcome.correct]
-    if detail.findings and evaluation.findings:
+    findings = [finding for finding in evaluation.findings if finding.kind not in _OF_THE_CHECK]
+    if detail.findings and findings:
         lines.append("A run with every access checked found:")
-        lines += [f"- {finding}" for finding in evaluation.findings[:_MOST]]
-        lines += _rest(len(evaluation.findings))
+        lines += [f"- {finding}" for finding in findings[:_MOST]]
+        lines += _rest(len(findings))
     if detail.roofline:
         lines += _reading(evaluation)
     if detail.device and evaluation.remarks:

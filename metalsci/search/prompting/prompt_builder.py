@@ -18,7 +18,7 @@ from metalsci.task.definition import TaskView
 
 _ROLE = """You write fast compute kernels in the Metal Shading Language (Metal 3.1).
 
-You are given a task, a kernel that is correct, and measurements. Answer with a short explanation of your idea and \
+You are given a task, a kernel to improve on, and what came of it. Answer with a short explanation of your idea and \
 then exactly one fenced code block that holds the whole .metal file.
 
 What a candidate is:
@@ -30,12 +30,14 @@ and the threadgroup that it dispatches.
 """
 
 _EDITS = """
-Instead of the code block you may answer with edits of the kernel to improve on, each in this form:
+Instead of the code block you may answer with edits of the kernel to improve on or to repair, each in this form:
 <<<<<<< SEARCH
 lines that stand in it exactly once, copied as they are
 =======
 lines to put in their place
 >>>>>>> REPLACE
+All edits of an answer are of one kernel. Write `<<<<<<< SEARCH 7` in each to edit attempt 7 instead, if its source is \
+shown.
 """
 
 _CANDIDATES = """
@@ -152,7 +154,8 @@ class PromptBuilder:
                 break
         first = archive[request.parents[0]]
         parent, forecast = first.source or task.seed_kernel, first.evaluation.forecast
-        shown = (archive[i] for i in (*request.parents, *request.feedback))
+        shown = [archive[i] for i in dict.fromkeys((*request.parents, *request.feedback))]
+        shown += _others(archive, self.others, first, {entry.iteration for entry in shown})
         return Prompt(
             system,
             visible(user),
@@ -207,7 +210,7 @@ class PromptBuilder:
             f"# Task: {task.name}\n\n{task.brief.strip()}",
             _signatures(task),
             f"Sizes it is scored at: {'; '.join(task.sizes)}. The score is the geometric mean over the sizes of "
-            "achieved over ceiling.",
+            f"achieved over ceiling.{_spaced(task.how_it_wins)}",
         ]
         if self.numbers and task.numbers:
             sections.append("Values that the host holds:\n" + "\n".join(f"- {line}" for line in task.numbers))
@@ -221,24 +224,20 @@ class PromptBuilder:
         baseline = archive.seed.evaluation
         parent, *others = (archive[i] for i in request.parents)
         sections = self._fixed(task)
-        sections.append(
-            _kernel(
-                "The kernel to improve on" if parent.correct else "The kernel to repair",
-                parent,
-                baseline,
-                detail,
-                with_source=True,
-            )
-        )
+        aim = "to improve on" if parent.correct else "to repair"
+        named = [(f"The kernel {aim}", parent, True)]
+        named += [("The kernel to combine it with", other, True) for other in others]
+        fed_back = request.feedback if attempts else ()
+        if archive.incumbent not in (parent, *others) and archive.incumbent.iteration not in fed_back:
+            named.append(("The best so far", archive.incumbent, False))
         sections += [
-            _kernel("The kernel to combine it with", other, baseline, detail, with_source=True) for other in others
+            _kernel(f"{title}: {_name(archive, entry)}", entry, baseline, detail, with_source=with_source)
+            for title, entry, with_source in named
         ]
-        if archive.incumbent not in (parent, *others):
-            sections.append(_kernel("The best so far", archive.incumbent, baseline, detail, with_source=False))
-        if attempts:
+        if fed_back:
             sections += [
                 _kernel(f"Attempt {entry.iteration}", entry, baseline, detail, with_source=attempts is _Attempts.WHOLE)
-                for entry in (archive[i] for i in request.feedback)
+                for entry in (archive[i] for i in fed_back)
             ]
         if attempts is _Attempts.WHOLE:
             shown = {*request.parents, *request.feedback}
@@ -256,10 +255,10 @@ class PromptBuilder:
             sections.append(_stagnation(task.machine.ideas if self.machine else ""))
         if self.advice:
             sections.append(f"## Advice\n\n{self.advice}")
-        aim = "a file that computes the same and scores higher"
+        wanted = "a file that computes the same and scores higher"
         if not parent.correct:
-            aim = "the kernel to repair, made right without giving up its idea"
-        sections.append(f"Write attempt {request.id}: {aim}.")
+            wanted = "the kernel to repair, made right without giving up its idea"
+        sections.append(f"Write attempt {request.id}: {wanted}.")
         return "\n\n".join(sections)
 
 
@@ -298,11 +297,24 @@ def _signatures(task: TaskView) -> str:
     return "## Signatures\n\n" + fenced("\n\n".join(heads))
 
 
+def _name(archive: Archive, entry: Entry) -> str:
+    if entry.iteration:
+        return f"attempt {entry.iteration}"
+    return "the seed kernel" if entry is archive.seed else "the start of this search"
+
+
+def _spaced(sentence: str) -> str:
+    return f" {sentence}" if sentence else ""
+
+
 def _kernel(title: str, entry: Entry, baseline: Evaluation, detail: Detail, *, with_source: bool) -> str:
     parts = [f"## {title}"]
     if with_source:
         parts.append(fenced(entry.source) if entry.source else "(no candidate was found in the answer)")
     parts.append(describe(entry.evaluation, entry.source, baseline.score, detail, baseline.forecast))
+    if detail.decision and entry.decision is not None and entry.decision.reason:
+        became = "It became the best so far" if entry.promoted else "It did not replace the best so far"
+        parts[-1] += f"\n{became}: {inline(entry.decision.reason, 300)}"
     if entry.also:
         parts.append("Of the same answer:\n" + "\n".join(f"- {inline(line, 240)}" for line in entry.also))
     return "\n\n".join(parts)
@@ -316,6 +328,8 @@ def _line(archive: Archive, entry: Entry) -> str:
     speedup = archive.self_speedup(entry)
     idea = entry.reply.headline if entry.reply else ""
     told = f"- {entry.iteration}: {entry.evaluation.outcome}" + (f", {speedup:.2f}x" if speedup else "")
+    if entry.promoted:
+        told += ", became the best"
     if entry.near:
         told += f", {entry.near}"
     if not entry.correct and entry.evaluation.message:
