@@ -71,7 +71,7 @@ def test_a_resumed_run_knows_it_from_its_journal(tmp_path: Path) -> None:
 def test_the_prompt_s_history_names_it(tmp_path: Path) -> None:
     model = Scripted([answer(LONG), answer(LONG.replace("* 7.5f", "* 8.5f").replace("= 1;", "= 2;")), "none"])
     archive = search(tmp_path, model, Budget(3)).archive
-    assert f"2: scored, 3.00x, {archive[2].near} (`An idea.`)" in model.prompts[2].user
+    assert f"2: scored, 3.00x, became the best, {archive[2].near} (`An idea.`)" in model.prompts[2].user
 
 
 def test_an_iteration_costs_the_same_in_a_long_search(monkeypatch: pytest.MonkeyPatch) -> None:
