@@ -22,7 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--every", type=float, default=2.0, metavar="SECONDS", help="between two looks (2)")
     parser.add_argument("--json", action="store_true", help="print the list as JSON")
     told = parser.parse_args(arguments)
-    from metalsci.cli.run_listing import FILTERS, RunFilter, as_json, show_runs, watch
+    from metalsci.cli.run_listing import FILTERS, RunFilter, as_json, show_runs
+    from metalsci.cli.run_watching import watch
 
     wanted = dict(each.split("=", 1) for each in told.folders if "=" in each)
     unknown = wanted.keys() - set(FILTERS)

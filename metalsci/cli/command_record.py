@@ -45,7 +45,7 @@ def record_sweep(folder: Path, arguments: Sequence[str]) -> None:
 
 def forget_sweep(folder: Path, root: Path) -> None:
     """Remove the folder of a sweep of which no run began, with those above it up to `root` that are empty then."""
-    records = {folder / FILE, folder / "multirun.yaml"}
+    records = {folder / FILE, folder / "multirun.yaml", folder / "sweep.lock"}
     if folder.is_dir() and set(folder.iterdir()) <= records:
         for record in records:
             record.unlink(missing_ok=True)

@@ -64,7 +64,7 @@ def show_ranks(groups: Groups) -> DataTable | None:
         ]
         head = ["group", "average rank", "interval", "speedup", "95 %", "not distinguishable from"]
         caption = f"{title}: average ranks over {blocks} tasks and seeds, with Nemenyi's critical difference at 5 %"
-        shown = table("ranks", caption, head, rows, 5)
+        shown = table("ranks", caption, head, rows)
         show_table(shown, console)
         data = data or shown
     return data
@@ -74,7 +74,7 @@ def show_table(data: DataTable, console: Console) -> None:
     """Print a table of a report."""
     shown = Table(title=data.caption, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for index, name in enumerate(data.head):
-        shown.add_column(Text(name), justify="right" if data.is_numeric(index) else "left", overflow="fold")
+        shown.add_column(Text(name), justify="right" if data.is_numeric[index] else "left", overflow="fold")
     for row in data.rows:
         shown.add_row(*(Text(cell.text) for cell in row))
     console.print(shown)
@@ -96,7 +96,7 @@ def _pairs_table(pairs: Sequence[RunPair]) -> DataTable:
         for each in pairs
     ]
     head = ["task", "seed", "A", "B", "A/B", "A held out", "B held out", "A verdict", "B verdict"]
-    return DataTable("pairs", "Speedups by task and seed", tuple(head), tuple(map(tuple, rows)), 6, after=2)
+    return table("pairs", "Speedups by task and seed", head, rows)
 
 
 def _counted(runs: Sequence[ReportedRun]) -> str:

@@ -1,15 +1,14 @@
-"""Runs in a list, and a sweep that is watched while it runs."""
+"""Runs in a list: status, best, verdict, cost, and what to type next."""
 
 import json
-import time
-from collections.abc import Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group
-from rich.live import Live
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -36,7 +35,14 @@ class RunFilter:
 
     def _fits(self, run: ReportedRun) -> bool:
         facts = {name: str(getattr(run, name, "")) for name in FILTERS} | {"sweep": str(sweep_of(run) or "")}
-        return all(fnmatchcase(facts[name], f"*{told}*") for name, told in self.wanted.items())
+        patterns = {name: told if name == "seed" else f"*{told}*" for name, told in self.wanted.items()}
+        return all(fnmatchcase(facts[name], pattern) for name, pattern in patterns.items())
+
+    def sweeps(self, runs: Sequence[ReportedRun]) -> list[Path]:
+        """Find the sweeps of `runs`, and those in which none has begun yet."""
+        begun = [sweep for sweep in map(sweep_of, runs) if sweep is not None]
+        named = [place.resolve() for place in self.places if (place / "multirun.yaml").is_file()]
+        return list(dict.fromkeys([*begun, *named]))
 
 
 def sweep_of(run: ReportedRun) -> Path | None:
@@ -61,7 +67,7 @@ def repeat_command(run: ReportedRun) -> str:
     arguments = recorded(run.folder)
     if arguments is None:
         return ""
-    return " ".join(["python -m metalsci.run", *map(_quoted, arguments)])
+    return _command(arguments)
 
 
 def show_runs(runs: Sequence[ReportedRun]) -> bool:
@@ -69,10 +75,13 @@ def show_runs(runs: Sequence[ReportedRun]) -> bool:
     console = make_console()
     for sweep, members in _by_sweep(runs).items():
         if sweep is not None:
-            _say(console, f"sweep {shown(sweep)}: {_counts(members)}", "bold")
+            _say(console, f"sweep {shown(sweep)}: {counts(members)}", "bold")
             if any(run.status == "stopped" for run in members):
                 _say(console, f"  go on: python -m metalsci.run resume={shown(sweep)}")
             _say(console, f"  report: python -m metalsci.report {shown(sweep)}")
+            arguments = recorded(sweep)
+            if arguments is not None:
+                _say(console, f"  again: {_command(['-m', *arguments])}")
         console.print(_table(members))
         for run in members:
             _say(console, f"  {run.name}: {command_for(run)}", "dim")
@@ -90,12 +99,15 @@ def as_json(runs: Sequence[ReportedRun]) -> str:
             "model": run.model,
             "strategy": run.strategy,
             "seed": run.seed,
+            "device": run.device,
+            "sweep": str(sweep_of(run) or ""),
             "status": run.status,
             "iterations": len(run.proposals),
             "of": run.most_iterations,
             "best": run.told_speedup or run.search_speedup,
             "heldout": run.told_heldout,
             "verdict": run.verdict,
+            "tokens": run.tokens,
             "dollars": run.dollars,
             "next": command_for(run),
             "again": repeat_command(run),
@@ -105,40 +117,7 @@ def as_json(runs: Sequence[ReportedRun]) -> str:
     return json.dumps(told, indent=2) + "\n"
 
 
-def watch(wanted: RunFilter, every: float) -> None:
-    """Show the state of runs again and again until none runs and none is left to start."""
-    console = make_console()
-    with Live(console=console, refresh_per_second=4, transient=console.is_terminal) as live:
-        while True:
-            runs = wanted.runs()
-            live.update(Group(*_state(runs)))
-            if not any(run.status == "running" for run in runs):
-                break
-            time.sleep(every)
-    show_runs(runs)
-
-
-def _state(runs: Sequence[ReportedRun]) -> Iterator[Text | Table]:
-    yield Text(_counts(runs), style="bold")
-    best: dict[str, ReportedRun] = {}
-    for run in runs:
-        speedup = run.told_speedup or run.search_speedup or 0.0
-        known = best.get(run.task)
-        if known is None or speedup > (known.told_speedup or known.search_speedup or 0.0):
-            best[run.task] = run
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in ("task", "best so far", "by", "of run"):
-        table.add_column(name)
-    for task, run in sorted(best.items()):
-        table.add_row(*map(Text, (task, times(run.told_speedup or run.search_speedup), run.model, run.name)))
-    yield table
-    done = sum(len(run.proposals) for run in runs)
-    planned = sum(max(run.most_iterations or 0, len(run.proposals)) for run in runs if run.status != "ended")
-    planned += sum(len(run.proposals) for run in runs if run.status == "ended")
-    yield Text(f"spent: {done} candidates, ${sum(run.dollars for run in runs):.2f}; left: {planned - done} candidates")
-
-
-def _counts(runs: Sequence[ReportedRun]) -> str:
+def counts(runs: Sequence[ReportedRun]) -> str:
     """Count the runs by status: `3 ended, 1 running`."""
     kinds = ("ended", "running", "stopped", "imported")
     counted = {kind: sum(run.status == kind for run in runs) for kind in kinds}
@@ -158,29 +137,27 @@ def _by_sweep(runs: Sequence[ReportedRun]) -> dict[Path | None, list[ReportedRun
 
 def _table(runs: Sequence[ReportedRun]) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in ("run", "task", "model", "seed", "status"):
+    for name in ("run", "task", "model", "strategy", "seed", "status"):
         table.add_column(name)
     for name in ("candidates", "best", "held-out", "verdict", "tokens", "dollars"):
         table.add_column(name, justify="left" if name == "verdict" else "right")
     for run in runs:
-        cells = [run.name, run.task, run.model, str(run.seed if run.seed is not None else "")]
+        cells = [run.name, run.task, run.model, run.strategy, str(run.seed if run.seed is not None else "")]
         figures = [
             f"{len(run.proposals)}/{run.most_iterations or '?'}",
             times(run.told_speedup or run.search_speedup),
             times(run.told_heldout),
             run.verdict or "".join(run.trouble[:1]),
-            f"{run.tokens:,}",
-            f"{run.dollars:.2f}",
+            "–" if run.published else f"{run.tokens:,}",
+            "–" if run.published else f"{run.dollars:.2f}",
         ]
         row = [Text(cell) for cell in cells] + [Text(run.status, style=_STYLES.get(run.status, ""))]
         table.add_row(*row, *map(Text, figures))
     return table
 
 
-def _quoted(argument: str) -> str:
-    import shlex
-
-    return shlex.quote(argument)
+def _command(arguments: Sequence[str]) -> str:
+    return " ".join(["python -m metalsci.run", *map(shlex.quote, arguments)])
 
 
 def _say(console: Console, sentence: str, style: str = "") -> None:

@@ -47,9 +47,9 @@ def linear(label: str, values: Iterable[float], *, zero: bool = False, whole: bo
 
 
 def logarithmic(label: str, values: Iterable[float]) -> Scale:
-    """Make a scale that holds all positive finite values, with a little room at both ends."""
+    """Make a scale that holds all positive finite values, with room for half a mark at both ends."""
     known = [value for value in values if math.isfinite(value) and value > 0] or [1.0]
-    room = 1.05
+    room = max(1.05, (max(known) / min(known)) ** 0.025)
     low, high = min(known) / room, max(known) * room
     if high / low < 1.5:
         low, high = low / 1.2, high * 1.2

@@ -4,10 +4,13 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from metalsci.msl.text.quoting import visible
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # at the start of a cell: a spreadsheet would run it
+
+_LONGEST_WORD = 28  # characters
 
 
 @dataclass(frozen=True)
@@ -21,10 +24,15 @@ class Cell:
     value: float | None = None
     tone: str = ""
 
+    @property
+    def is_word(self) -> bool:
+        """Whether it is one name that hyphens must not break, such as a model's."""
+        return "-" in self.text and " " not in self.text and len(self.text) <= _LONGEST_WORD
+
 
 @dataclass(frozen=True)
 class DataTable:
-    """name: of its CSV. head: the columns. numeric: how many columns hold figures, the last ones but `after`.
+    """name: of its CSV. head: the columns.
 
     spans: groups of columns, each with its name and how many; what follows the last colon of a column's name is then
     said by its group.
@@ -34,9 +42,7 @@ class DataTable:
     caption: str
     head: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
-    numeric: int = 0
     spans: tuple[tuple[str, int], ...] = ()
-    after: int = 0
 
     def heading(self, column: int) -> str:
         """Return a column's name as a page shows it, below its group's."""
@@ -45,9 +51,10 @@ class DataTable:
             return name.rpartition(": ")[0] or name
         return name
 
-    def is_numeric(self, column: int) -> bool:
-        end = len(self.head) - self.after
-        return end - self.numeric <= column < end
+    @cached_property
+    def is_numeric(self) -> tuple[bool, ...]:
+        """Whether a column holds figures, for each; what stands in it without a figure is set as they are."""
+        return tuple(any(row[column].value is not None for row in self.rows) for column in range(len(self.head)))
 
     def as_csv(self) -> str:
         out = io.StringIO()
@@ -81,8 +88,10 @@ def number(value: float | None, shown: str | None = None, tone: str = "") -> Cel
     return Cell(f"{value:,}" if shown is None else shown, float(value), tone)
 
 
-def table(name: str, caption: str, head: Sequence[str], rows: Iterable[Sequence[Cell]], numeric: int = 0) -> DataTable:
-    return DataTable(name, caption, tuple(head), tuple(map(tuple, rows)), numeric)
+def table(
+    name: str, caption: str, head: Sequence[str], rows: Iterable[Sequence[Cell]], spans: Sequence[tuple[str, int]] = ()
+) -> DataTable:
+    return DataTable(name, caption, tuple(head), tuple(map(tuple, rows)), tuple(spans))
 
 
 def _plain(cell: Cell) -> str:

@@ -71,15 +71,27 @@ def test_seeds_are_put_together_by_task_and_model() -> None:
         "2": result(model="gpt", speedup=1.5),
         "3": None,
     }
-    _, first, second = seeds_table(results)
+    _, first, second = seeds_table(results, {})
     assert first[:4] == ["lbm", "rewrite", "2", "4.00×"]
     assert first[5:] == ["1.50×", "", "1/2"]
     assert second[:5] == ["lbm", "gpt", "1", "1.50×", ""]
-    assert "no result" in runs_table(results)[-1][-1]
+    assert "no result" in runs_table(results, {})[-1][-1]
+
+
+def test_runs_with_other_settings_are_not_seeds_of_one_another() -> None:
+    results = {"0": result(speedup=2.0), "1": result(seed=1, speedup=2.0), "2": result(speedup=8.0)}
+    settings = {"0": "strategy=beam", "1": "strategy=beam", "2": "strategy=islands"}
+    head, first, second = seeds_table(results, settings)
+    assert head[2] == "settings"
+    assert first[2:5] == ["strategy=beam", "2", "2.00×"]
+    assert second[2:5] == ["strategy=islands", "1", "8.00×"]
+    assert [row[4] for row in runs_table(results, settings)] == ["settings", *settings.values()]
+    last = list(csv.DictReader(io.StringIO(as_csv(results, settings))))[-1]
+    assert last["settings"] == "strategy=islands"
 
 
 def test_the_csv_holds_figures_in_full() -> None:
-    rows = list(csv.DictReader(io.StringIO(as_csv({"a/0": result(seed=7, speedup=1.23456789), "a/1": None}))))
+    rows = list(csv.DictReader(io.StringIO(as_csv({"a/0": result(seed=7, speedup=1.23456789), "a/1": None}, {}))))
     assert (rows[0]["seed"], rows[0]["self_speedup"], rows[0]["dollars"]) == ("7", "1.23456789", "0.5")
     assert rows[1]["run"] == "a/1"
     assert rows[1]["verdict"] is None

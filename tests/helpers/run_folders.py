@@ -52,6 +52,7 @@ def write_run(
     done: bool = True,
     verdict: str = "tied",
     padding: int = 0,
+    strategy: str = "one_plus_one",
 ) -> Path:
     """Write a run's folder.
 
@@ -84,7 +85,7 @@ def write_run(
         if score is not None and score > best:
             best, incumbent = score, number
     config = {"task": {"name": task}, "model": {"name": model}, "seed": seed, "budget": {"iterations": len(scores)}}
-    config |= {"strategy": {"_target_": "metalsci.search.strategies.one_plus_one.OnePlusOne"}}
+    config |= {"strategy": {"_target_": f"metalsci.search.strategies.{strategy}.Strategy"}}
     (folder / "config.yaml").write_text(json.dumps(config))
     if done:
         summary = result(task, model, seed, best, incumbent, len(scores), verdict)

@@ -98,6 +98,27 @@ def test_the_list_names_the_next_command(
     assert {run["model"] for run in json.loads(capsys.readouterr().out)} == {"b"}
 
 
+def test_a_seed_is_not_a_part_of_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed in (1, 10, 21):
+        write_run(tmp_path / f"{seed}", seed=seed)
+    list_runs([str(tmp_path), "seed=1", "--json"])
+    assert [run["seed"] for run in json.loads(capsys.readouterr().out)] == [1]
+
+
+def test_the_list_tells_strategies_apart_and_names_the_command_of_a_sweep(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, strategy in enumerate(("beam", "islands")):
+        write_run(tmp_path / f"{number}", strategy=strategy)
+    (tmp_path / "multirun.yaml").write_text("")
+    (tmp_path / "command.json").write_text(json.dumps({"arguments": ["strategy=beam,islands", "notes=a b"]}))
+    list_runs([str(tmp_path)])
+    told = capsys.readouterr().out
+    assert "again: python -m metalsci.run -m strategy=beam,islands 'notes=a b'" in told
+    assert " beam " in told
+    assert " islands " in told
+
+
 def test_a_filter_that_is_none_is_refused(sweeps: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         list_runs([str(sweeps), "colour=red"])

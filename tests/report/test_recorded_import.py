@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from run_folders import write_run
 
 from metalsci.experiment.recorded_import import import_recorded
 from metalsci.import_recorded import main
 from metalsci.report.chapters.convergence import convergence
 from metalsci.report.chapters.grouping import Columns
-from metalsci.report.chapters.headline import headline
+from metalsci.report.chapters.headline import all_runs, headline
 from metalsci.report.contents import put_together, read_runs
 from metalsci.report.page import as_html
 from metalsci.report.reported_run import ReportedRun
@@ -47,12 +48,33 @@ def test_the_published_table_comes_out_digit_for_digit(runs: list[ReportedRun], 
         for key, part in (("in_distribution_speedup", "in distribution"), ("held_out_speedup", "held out")):
             for model, value in told[key].items():
                 assert rows[task][f"{model}: {part}"] == printed(value), (task, model, part)
+    models = published["hmc"]["in_distribution_speedup"].keys()
+    assert {name.partition(": ")[0] for name in table.head[1:]} == models  # of its earlier tries none has a column
     assert rows["hmc"]["claude-opus-4-7: verdict"] == "wrong"
     assert rows["fft3d"]["gpt-5.5: verdict"] == "regresses"
 
 
+def test_what_is_not_printed_is_counted_and_has_no_cost(runs: list[ReportedRun]) -> None:
+    unprinted = [run for run in runs if run.told_speedup and run.published and not run.published.self_speedup]
+    said = headline(runs, Columns.of(runs)).notes[0]
+    assert said.startswith(f"The table of all runs, below, has {len(unprinted)} further recorded run")
+    table = all_runs(runs).tables[0]
+    assert {row[table.head.index("dollars")].text for row in table.rows} == {"–"}
+
+
+def test_own_runs_stand_beside_the_published_ones(runs: list[ReportedRun], tmp_path: Path) -> None:
+    own = read_runs([write_run(tmp_path / "own", task="lbm", model="claude-opus-4-7", verdict="tied")])
+    together = [*runs, *own]
+    table = headline(together, Columns.of(together)).tables[0]
+    row = next(row for row in table.rows if row[0].text == "lbm")
+    cells = dict(zip(table.head, [cell.text for cell in row], strict=True))
+    (mine,) = [name for name in cells if name.endswith(": in distribution") and own[0].device in name]
+    assert cells[mine] == "4.00×"
+    assert cells["claude-opus-4-7 · Apple M1 Pro: in distribution"] == "1.46×"
+
+
 def test_what_was_printed_otherwise_is_said(runs: list[ReportedRun]) -> None:
-    (note,) = headline(runs, Columns.of(runs)).notes
+    *_, note = headline(runs, Columns.of(runs)).notes
     assert note == "adi3d, gpt-5.5: printed as 2.79×, and the recording gives 2.799×."
 
 

@@ -39,6 +39,15 @@ def test_the_headline_puts_seeds_together(sweep: Path) -> None:
     assert over["generalizes"] == "2"
 
 
+def test_strategies_of_a_model_are_columns_of_their_own(tmp_path: Path) -> None:
+    for strategy, score in (("beam", 0.2), ("one_plus_one", 0.8)):
+        write_run(tmp_path / strategy, strategy=strategy, scores=(score,))
+    main([str(tmp_path)])
+    (row,) = cells(tmp_path / "report" / "data" / "headline.csv")
+    assert (row["rewrite · beam: in distribution"], row["rewrite · one_plus_one: in distribution"]) == ("2", "8")
+    assert not (tmp_path / "report" / "data" / "over_seeds.csv").exists()  # two strategies are not two seeds
+
+
 def test_every_chapter_is_in_the_page_and_the_markdown(sweep: Path) -> None:
     page, text = (sweep / "index.html").read_text(), (sweep / "report.md").read_text()
     chapters = ("headline", "convergence", "generalization", "roofline", "outcomes", "expenses", "lineage", "gate")

@@ -1,4 +1,4 @@
-"""Convergence: the best speedup so far over the iterations, a chart for each task."""
+"""Convergence: the incumbent's speedup over the iterations, a chart for each task."""
 
 import statistics
 from collections.abc import Iterator, Sequence
@@ -21,13 +21,14 @@ def convergence(runs: Sequence[ReportedRun], columns: Columns) -> Chapter:
         "convergence",
         "Convergence",
         "The incumbent's speedup over the seed kernel by the search's own scores. A mark is a candidate that became "
-        f"the incumbent. With more than {_MANY} runs of a task: the median of a model, in a band from worst to best.",
+        "the incumbent: a paired test decided that, so a lucky score may be followed by a lower one. "
+        f"With more than {_MANY} runs of a task: the median of a model, in a band from worst to best.",
         charts=charts,
     )
 
 
 def convergence_chart(task: str, runs: Sequence[ReportedRun], columns: Columns) -> Chart:
-    curves = {run.folder: _best_so_far(run) for run in runs}
+    curves = {run.folder: _incumbents(run) for run in runs}
     lines: list[Line] = []
     areas: list[Area] = []
     marks: list[Mark] = []
@@ -49,9 +50,9 @@ def convergence_chart(task: str, runs: Sequence[ReportedRun], columns: Columns) 
     return Chart(
         f"convergence-{task}",
         task,
-        f"Best speedup so far over the iterations of {counted(len(runs), 'run')} of {task}.",
+        f"The incumbent's speedup over the iterations of {counted(len(runs), 'run')} of {task}.",
         linear("iteration", [0, longest], whole=True),
-        logarithmic("best speedup so far", [*reached, 1.0]),
+        logarithmic("incumbent's speedup", [*reached, 1.0]),
         _data(task, runs),
         lines,
         areas,
@@ -60,7 +61,7 @@ def convergence_chart(task: str, runs: Sequence[ReportedRun], columns: Columns) 
     )
 
 
-def _best_so_far(run: ReportedRun) -> Points:
+def _incumbents(run: ReportedRun) -> Points:
     """Go straight on to the last iteration: a search that finds nothing more has not ended."""
     best = 1.0
     points = [(0.0, 1.0)]
@@ -109,5 +110,5 @@ def _data(task: str, runs: Sequence[ReportedRun]) -> DataTable:
                     number(best, times(best)),
                 ]
             )
-    head = ["run", "model", "iteration", "outcome", "speedup", "best so far"]
-    return table(f"convergence-{task}", f"Convergence of {task}", head, rows, 2)
+    head = ["run", "model", "iteration", "outcome", "speedup", "incumbent"]
+    return table(f"convergence-{task}", f"Convergence of {task}", head, rows)

@@ -34,7 +34,7 @@ def environments(runs: Sequence[ReportedRun]) -> Chapter:
         if ceilings is not None and ceilings.levels:
             measured.append((device, ceilings))
     head = ["device", "ceilings", "versions", "runs", "GB/s", "GFLOP/s", "load"]
-    tables = [table("environment", "Devices, ceilings and versions", head, rows, 4)]
+    tables = [table("environment", "Devices, ceilings and versions", head, rows)]
     if measured:
         tables.append(_levels(measured))
     differing = [[text(name), text(values)] for name, values in differences(runs)]
@@ -64,7 +64,7 @@ def _levels(measured: Sequence[tuple[str, Ceilings]]) -> DataTable:
         rates = [known.get(footprint) for footprint in footprints]
         rows.append([text(device), *(text("") if rate is None else number(rate, figure(rate)) for rate in rates)])
     head = ["device", *(f"{figure(footprint / 2**20)} MiB" for footprint in footprints)]
-    return table("levels", "GB/s by footprint", head, rows, len(footprints))
+    return table("levels", "GB/s by footprint", head, rows)
 
 
 def differences(runs: Sequence[ReportedRun]) -> Iterator[tuple[str, str]]:

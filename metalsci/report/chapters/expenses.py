@@ -32,7 +32,6 @@ def expenses(runs: Sequence[ReportedRun], columns: Columns) -> Chapter:
         "Seconds of an iteration by phase, on the average",
         ["model", *_PHASES],
         [[text(name), *(number(v, figure(v)) for v in phases.values())] for name, phases in seconds.items()],
-        len(_PHASES),
     )
     longest = max(sum(phases.values()) for phases in seconds.values())
     chart = Chart(
@@ -50,7 +49,7 @@ def expenses(runs: Sequence[ReportedRun], columns: Columns) -> Chapter:
     )
     head = ["model", "runs", "candidates", "hours", "input", "cached", "output", "reasoning", "dollars", "a run"]
     rows = [[text(name), *_spent(members)] for name, members in groups.items()]
-    spent = table("expenses", "Tokens and dollars by model", head, rows, len(head) - 1)
+    spent = table("expenses", "Tokens and dollars by model", head, rows)
     unpriced = sum(i.cost is None for run in runs for i in run.iterations)
     notes = []
     if unpriced:

@@ -17,7 +17,7 @@ def gate_evidence(runs: Sequence[ReportedRun]) -> Chapter:
     head = ["run", "task", "model", "verdict", "evidence", "size", "judgement", "held out", "quartiles", "Φ"]
     head += ["seed kernel, ms", "winner, ms"]
     rows = [[text(run.name), text(run.task), text(run.model), *_evidence(run)] for run in judged]
-    tables = [table("gate", "Verdicts and what they rest on", head, rows, 5)]
+    tables = [table("gate", "Verdicts and what they rest on", head, rows)]
     findings = [
         [text(run.name), text(f.kind), number(f.line or None), text(f.text)]
         for run in judged
@@ -41,7 +41,7 @@ def gate_evidence(runs: Sequence[ReportedRun]) -> Chapter:
     ]
     if duels:
         columns = ["run", "task", "size", "seed kernel, ms", "winner, ms", "speedup", "quartiles"]
-        tables.append(table("duels", "Seed kernel and winner side by side, at each size", columns, duels, 4))
+        tables.append(table("duels", "Seed kernel and winner side by side, at each size", columns, duels))
     about = (
         "The size that the search never saw, its probes, and small problems of sizes that nobody scored; judged once."
     )

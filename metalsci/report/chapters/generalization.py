@@ -40,7 +40,7 @@ def generalization(runs: Sequence[ReportedRun], columns: Columns) -> Chapter:
         "fits the sizes that were scored. A run whose winner was not right there stands on the lower edge.",
         x,
         y,
-        table("generalization", "Speedup in distribution and held out", head, rows, 3),
+        table("generalization", "Speedup in distribution and held out", head, rows),
         [Line(((low, low), (high, high)), dashed=True, name="equal")],
         marks=marks,
         legend=[

@@ -32,23 +32,36 @@ TONES = {
 class Columns:
     """The models of a report, those with the most runs first, each with its colour and its sign.
 
-    A model that ran on several devices is one column for each: speedups on different devices are different things.
+    A model that ran on several devices, or by several strategies on one, is a column for each: the mean of their
+    speedups would be nobody's. by_device: models; by_strategy: models with the device.
     """
 
     names: tuple[str, ...]
-    split: frozenset[str]
+    by_device: frozenset[str]
+    by_strategy: frozenset[tuple[str, str]]
 
     @classmethod
     def of(cls, runs: Sequence[ReportedRun]) -> "Columns":
         devices: dict[str, set[str]] = {}
+        strategies: dict[tuple[str, str], set[str]] = {}
         for run in runs:
             devices.setdefault(run.model, set()).add(run.device)
-        split = frozenset(model for model, found in devices.items() if len(found) > 1)
-        counts = Counter(_column(run, split) for run in runs)
-        return cls(tuple(sorted(counts, key=lambda name: (-counts[name], name))), split)
+            strategies.setdefault((run.model, run.device), set()).add(run.strategy)
+        by_device = frozenset(model for model, found in devices.items() if len(found) > 1)
+        by_strategy = frozenset(key for key, found in strategies.items() if len(found) > 1)
+        unsorted = cls((), by_device, by_strategy)
+        counts = Counter(map(unsorted.column, runs))
+        return cls(tuple(sorted(counts, key=lambda name: (-counts[name], name))), by_device, by_strategy)
 
     def column(self, run: ReportedRun) -> str:
-        return _column(run, self.split)
+        parts = [run.model]
+        if run.model in self.by_device:
+            parts.append(run.device)
+        if (run.model, run.device) in self.by_strategy:
+            parts.append(run.strategy)
+        if not run.measured:
+            parts[-1] += ", predicted"
+        return " · ".join(parts)
 
     def series(self, run: ReportedRun) -> int:
         return self.names.index(self.column(run)) % COLOURS
@@ -67,12 +80,3 @@ def by_task(runs: Sequence[ReportedRun]) -> dict[str, list[ReportedRun]]:
     for run in sorted(runs, key=lambda run: run.task):
         found.setdefault(run.task, []).append(run)
     return found
-
-
-def _column(run: ReportedRun, split: frozenset[str]) -> str:
-    name = run.model
-    if run.model in split:
-        name = f"{run.model} · {run.device}"
-    if run.measured:
-        return name
-    return f"{name}, predicted"

@@ -6,18 +6,22 @@ from metalsci.report.chapters.grouping import TONES, Columns, by_task
 from metalsci.report.charts import Chapter
 from metalsci.report.means import geometric_mean
 from metalsci.report.reported_run import ReportedRun
-from metalsci.report.scales import times
+from metalsci.report.scales import counted, times
 from metalsci.report.tabular import Cell, DataTable, number, table, text
 
 
 def headline(runs: Sequence[ReportedRun], columns: Columns) -> Chapter:
     """Put several seeds together as geometric means, a row a task; their 95 % intervals stand in a second table."""
     told = [run for run in runs if run.told_speedup is not None]
+    in_table = _printed_first(told)
     tables, notes = [], ["None of these runs has a result yet."]
     if told:
-        tables, notes = [_published_form(told, columns)], []
-    if any(len(_decisive(group)) > 1 for group in _groups(told, columns).values()):
-        tables.append(_over_seeds(told, columns))
+        tables, notes = [_published_form(in_table, columns)], []
+    if len(in_table) < len(told):
+        others = counted(len(told) - len(in_table), "further recorded run")
+        notes.append(f"The table of all runs, below, has {others}, of which the publication prints no figure.")
+    if any(len(group) > 1 for group in _groups(in_table, columns).values()):
+        tables.append(_over_seeds(in_table, columns))
     if any(not run.measured for run in told):
         notes.append("Columns called predicted hold times of a model of a GPU; no clock measured them.")
     notes += filter(None, map(_printed_otherwise, told))
@@ -47,8 +51,7 @@ def all_runs(runs: Sequence[ReportedRun]) -> Chapter:
             number(run.told_speedup, times(run.told_speedup)),
             number(run.told_heldout, times(run.told_heldout)),
             text(run.verdict, TONES.get(run.verdict, "")),
-            number(run.tokens),
-            number(run.dollars, f"{run.dollars:.2f}"),
+            *_spent(run),
             number(run.seconds.get("total"), f"{run.seconds.get('total', 0.0):,.0f}"),
         ]
         for run in runs
@@ -63,6 +66,12 @@ def all_runs(runs: Sequence[ReportedRun]) -> Chapter:
         "Confirmed: both side by side when the search had ended."
     )
     return Chapter("runs", "Runs", about, tables)
+
+
+def _spent(run: ReportedRun) -> tuple[Cell, Cell]:
+    if run.published:
+        return text("–"), text("–")  # a recording does not hold them
+    return number(run.tokens), number(run.dollars, f"{run.dollars:.2f}")
 
 
 def _found_at(run: ReportedRun) -> Cell:
@@ -84,29 +93,26 @@ def _published_form(runs: Sequence[ReportedRun], columns: Columns) -> DataTable:
     parts = ("in distribution", "held out", "verdict")
     rows = []
     for task, members in by_task(runs).items():
-        groups = [_decisive([run for run in members if columns.column(run) == name]) for name in names]
+        groups = [[run for run in members if columns.column(run) == name] for name in names]
         row = [text(task)]
         row += [_mean_cell(group, lambda run: run.told_speedup) for group in groups]
         row += [_mean_cell(group, lambda run: run.told_heldout) for group in groups]
         row += [_verdicts(group) for group in groups]
-        rows.append(tuple(row))
+        rows.append(row)
     head = ("task", *(f"{name}: {part}" for part in parts for name in names))
     spans = (("", 1), *((part, len(names)) for part in parts))
-    return DataTable(
-        "headline",
-        "In distribution × held out, by task and model",
-        head,
-        tuple(rows),
-        2 * len(names),
-        spans,
-        len(names),
-    )
+    return table("headline", "In distribution × held out, by task and model", head, rows, spans)
 
 
-def _decisive(group: Sequence[ReportedRun]) -> Sequence[ReportedRun]:
-    """Pick those that a publication prints, if it prints any of them: its earlier tries are not in its table either."""
-    printed = [run for run in group if run.published and run.published.self_speedup is not None]
-    return printed or group
+def _printed_first(runs: Sequence[ReportedRun]) -> Sequence[ReportedRun]:
+    """Leave out what a publication recorded and does not print, if it prints anything; one's own runs all stay."""
+    if not any(_is_printed(run) for run in runs):
+        return runs
+    return [run for run in runs if run.published is None or _is_printed(run)]
+
+
+def _is_printed(run: ReportedRun) -> bool:
+    return run.published is not None and run.published.self_speedup is not None
 
 
 def _mean_cell(group: Sequence[ReportedRun], figure: Callable[[ReportedRun], float | None]) -> Cell:
@@ -135,8 +141,7 @@ def _verdicts(group: Sequence[ReportedRun]) -> Cell:
 def _over_seeds(runs: Sequence[ReportedRun], columns: Columns) -> DataTable:
     head = ["task", "model", "runs", "in distribution", "95 % interval", "held out", "95 % interval", "generalizes"]
     rows = []
-    for (task, name), members in sorted(_groups(runs, columns).items()):
-        group = _decisive(members)
+    for (task, name), group in sorted(_groups(runs, columns).items()):
         search = geometric_mean([run.told_speedup or 0.0 for run in group])
         gate = geometric_mean([run.told_heldout or 0.0 for run in group])
         general = sum(run.verdict == "generalizes" for run in group)
@@ -149,7 +154,7 @@ def _over_seeds(runs: Sequence[ReportedRun], columns: Columns) -> DataTable:
         rows.append(
             [text(task), text(name), number(len(group)), *figures, number(general, f"{general} of {len(group)}")]
         )
-    return table("over_seeds", "Geometric means over the runs of a task and model", head, rows, 6)
+    return table("over_seeds", "Geometric means over the runs of a task and model", head, rows)
 
 
 def _printed_otherwise(run: ReportedRun) -> str:

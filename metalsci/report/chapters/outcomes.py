@@ -35,7 +35,7 @@ def outcomes(runs: Sequence[ReportedRun], columns: Columns) -> Chapter:
         [text(name), number(found.total()), *(number(found[outcome]) for outcome in seen)]
         for name, found in counts.items()
     ]
-    data = table("outcomes", "Outcomes by model", ["model", "candidates", *map(str, seen)], rows, len(seen) + 1)
+    data = table("outcomes", "Outcomes by model", ["model", "candidates", *map(str, seen)], rows)
     chart = Chart(
         "outcomes",
         "Outcomes by model",
@@ -78,4 +78,4 @@ def _kinds(runs: Sequence[ReportedRun], columns: Columns, names: Sequence[str]) 
     if len(ranked) > _MOST_KINDS:
         more = f" (the {_MOST_KINDS} most frequent of {len(ranked)})"
     head = ["kind of failure", "an example", *names, "all"]
-    return table("failures", f"Kinds of failure by model{more}", head, rows, len(names) + 1)
+    return table("failures", f"Kinds of failure by model{more}", head, rows)

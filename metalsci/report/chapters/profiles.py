@@ -97,7 +97,7 @@ def _times(pairs: Sequence[_Pair]) -> DataTable:
     ]
     spans = (("", 4), ("measured", 3), ("predicted", 3))
     caption = "Seed kernel and winner at each size: measured on this machine, predicted for the GPU"
-    return DataTable("predicted", caption, tuple(head), tuple(map(tuple, rows)), 6, spans)
+    return table("predicted", caption, head, rows, spans)
 
 
 def _by_size(pair: _Pair) -> Iterator[tuple[str, _Times | None, _Times | None]]:
@@ -162,7 +162,7 @@ def _counters(pair: _Pair) -> DataTable:
         if pair.seed.figures.get(name) or pair.winner.figures.get(name)
     ]
     caption = f"Counters of {pair.run.name}, for {pair.seed.gpu}"
-    return table(_file("counters", pair), caption, ["counter", "seed kernel", "winner"], rows, 2)
+    return table(_file("counters", pair), caption, ["counter", "seed kernel", "winner"], rows)
 
 
 def _called(name: str) -> str:
@@ -199,9 +199,7 @@ def _chart(pair: _Pair) -> Chart:
         f"Shares of the time that is predicted for {pair.seed.gpu}, of the kernel that takes longest.",
         linear("% of the predicted time", [0, 100]),
         named("", tuple(kernels)),
-        table(
-            _file("profile", pair), f"Predicted time of {pair.run.name} by term", ["kernel", "term", "share"], rows, 1
-        ),
+        table(_file("profile", pair), f"Predicted time of {pair.run.name} by term", ["kernel", "term", "share"], rows),
         bars=bars,
         legend=[Key(term, series, "bar") for series, term in enumerate(terms)],
         height=_CHART_HEIGHT,

@@ -158,4 +158,4 @@ def _data(task: str, places: Sequence[Place], unit: str) -> DataTable:
         for run, iteration, reached in places
     ]
     head = ["run", "model", "iteration", "size", "bytes", "ms", unit, "ceiling", "of it"]
-    return table(f"roofline-{task}", f"Roofline of {task}", head, rows, 7)
+    return table(f"roofline-{task}", f"Roofline of {task}", head, rows)
