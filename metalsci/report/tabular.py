@@ -26,7 +26,7 @@ class Cell:
 
     @property
     def is_word(self) -> bool:
-        """Whether it is one name that hyphens must not break, such as a model's."""
+        """True for one name that hyphens must not break, such as a model's."""
         return "-" in self.text and " " not in self.text and len(self.text) <= _LONGEST_WORD
 
 
@@ -53,7 +53,7 @@ class DataTable:
 
     @cached_property
     def is_numeric(self) -> tuple[bool, ...]:
-        """Whether a column holds figures, for each; what stands in it without a figure is set as they are."""
+        """True for each column that holds figures; a cell in it without one is set like them."""
         return tuple(any(row[column].value is not None for row in self.rows) for column in range(len(self.head)))
 
     def as_csv(self) -> str:
