@@ -32,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"'{wrong[0]}' is not of the form key=value")
     if any(each.startswith(("task=", "model=", "json=", "--")) for each in told.settings):
         parser.error("task and model are the client's: leave task=, model= and json= out")
+    if any(each.startswith("search.in_flight=") for each in told.settings):
+        parser.error("a client answers one prompt after the other: leave search.in_flight= out")
     if told.evaluations < 0:
         parser.error(f"--evaluations {told.evaluations}: at least 0")
     try:

@@ -1,6 +1,7 @@
 """The tools of `python -m metalsci.mcp`, over runs that begin when an agent first asks for them."""
 
 import os
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from metalsci.files.locations import data, ensure_cache
 from metalsci.models.protocol import ToolAnswer
 
 _LONGEST = 1_000_000  # characters of a kernel
+_FENCED = re.compile(r"```\w*\n(.*\n)```", re.DOTALL)
 _GRACE = 20.0  # seconds for a run to close its device
 
 _HOW = """metalsci searches for faster Metal compute kernels. Choose one of `tasks`; `prompt` says what is wanted of the
@@ -29,7 +31,7 @@ class Sessions:
         self._overrides = ["tracker=none", *overrides]
         self._evaluations = evaluations
         self._sessions: dict[str, HandedSession] = {}
-        self._locks: dict[str, threading.Lock] = {}
+        self._machine = threading.Lock()
         self._guard = threading.Lock()
 
     def tasks(self) -> dict[str, str]:
@@ -41,7 +43,7 @@ class Sessions:
                 text = brief.read_text(encoding="utf-8")
             else:
                 text = ""
-            told[option.stem] = " ".join(text.split("\n\n")[0].split())
+            told[option.stem] = _first_sentence(text)
         return told
 
     def prompt(self, task: str) -> str:
@@ -57,7 +59,7 @@ class Sessions:
         return self._use(task, "profile", {"source": source, "size": size})
 
     def submit(self, task: str, source: str, idea: str = "") -> str:
-        _refuse_long(source)
+        source = _bare(source)
         return self._with(task, lambda session: _text(session.submit(source, idea)))
 
     def status(self, task: str) -> dict[str, Any]:
@@ -71,13 +73,13 @@ class Sessions:
             session.wait(_GRACE)
 
     def _use(self, task: str, tool: str, arguments: Mapping[str, str]) -> str:
-        _refuse_long(arguments["source"])
-        return self._with(task, lambda session: _text(session.use(tool, arguments)))
+        bare = {**arguments, "source": _bare(arguments["source"])}
+        return self._with(task, lambda session: _text(session.use(tool, bare)))
 
     def _with(self, task: str, call: Callable[[HandedSession], str]) -> str:
-        """Make one call of a run at a time: a client may send several at once."""
+        """Make one call at a time, of all runs: a client may send several, and one kernel is timed at a time."""
         session = self._session(task)
-        with self._locks[task]:
+        with self._machine:
             try:
                 return call(session)
             except SessionError as error:
@@ -88,7 +90,6 @@ class Sessions:
             if task not in self._sessions:
                 if task not in (known := self.tasks()):
                     raise ToolError(f"there is no task {task!r:.80}: {', '.join(known)}")
-                self._locks[task] = threading.Lock()
                 self._sessions[task] = HandedSession(task, self._overrides, self._evaluations)
             return self._sessions[task]
 
@@ -147,10 +148,20 @@ def serve(overrides: Sequence[str], evaluations: int, port: int | None) -> None:
         sessions.close()
 
 
+def _first_sentence(text: str) -> str:
+    paragraph = " ".join(text.split("\n\n")[0].split())
+    return re.split(r"(?<=[.:])\s", paragraph, maxsplit=1)[0].rstrip(".:")
+
+
 def _text(answer: ToolAnswer) -> str:
     return answer.text
 
 
-def _refuse_long(source: str) -> None:
+def _bare(source: str) -> str:
+    """Return the source without a fence around it, if there is one. Raises ToolError for an empty or a long one."""
     if not source.strip() or len(source) > _LONGEST:
         raise ToolError(f"source: give the text of a .metal file, of at most {_LONGEST:,} characters")
+    fenced = _FENCED.fullmatch(source.strip())
+    if fenced:
+        return fenced[1]
+    return source

@@ -220,13 +220,14 @@ def run(
     *,
     model: Model | LanguageModel | None = None,
     observers: Sequence[Observer] = (),
+    quiet: bool = False,
 ) -> Summary:
     """Run a search, as `python -m metalsci.run` does with these overrides, and return its result.
 
     The run has a folder of its own, which `hydra.run.dir=FOLDER` names. If it is interrupted, the command line can
     resume it. Keys of model providers are taken out of the environment for good.
 
-    model: who answers, instead of the config's. observers: further followers of the run.
+    model: who answers, instead of the config's. observers: further followers of the run. quiet: print nothing.
 
     Example:
         >>> summary = run(["task=saxpy", "budget.iterations=1", "tracker=none"])
@@ -242,7 +243,7 @@ def run(
     OmegaConf.save(OmegaConf.create(list(overrides)), folder / ".hydra" / "overrides.yaml")
     with open_dict(cfg):
         del cfg["hydra"]
-    return run_experiment(cfg, folder, None, model=model, observers=observers)
+    return run_experiment(cfg, folder, None, model=model, observers=observers, quiet=quiet)
 
 
 def _named(sources: Sequence[str] | Mapping[str, str]) -> Mapping[str, str]:

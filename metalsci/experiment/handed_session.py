@@ -14,13 +14,14 @@ from metalsci.models.handed import Handed
 from metalsci.models.protocol import ToolAnswer
 from metalsci.msl.text.quoting import fenced
 from metalsci.search.archive import Archive, Entry
-from metalsci.search.prompting.feedback import describe
+from metalsci.search.prompting.feedback import describe_entry
 from metalsci.search.status_files import status_of
 from metalsci.tracking.protocol import Observer, RunInfo
 from metalsci.tracking.summary import Summary
 
 _TICK = 0.05  # seconds
 _LONGEST_IDEA = 400  # characters
+_HOW = "Hand it in with the tool `submit`: `source` is the file alone, `idea` the explanation, in a sentence."
 
 
 class SessionError(Exception):
@@ -51,7 +52,7 @@ class HandedSession(Observer):
         self._wait_for_prompt()
         prompt = self._model.prompt
         assert prompt is not None
-        return f"{prompt.system}\n\n{prompt.user}"
+        return f"{prompt.system}\n\n{prompt.user}\n\n{_HOW}"
 
     def use(self, tool: str, arguments: Mapping[str, str]) -> ToolAnswer:
         """Use check, evaluate or profile. Raises SessionError."""
@@ -72,11 +73,9 @@ class HandedSession(Observer):
         self._model.hand_over(f"{told}\n\n{fenced(source)}\n")
         entry = self._entry(prompt.iteration)
         self._left = self._evaluations
+        self._wait_for_the_next()
         assert self._archive is not None
-        text = describe(entry.evaluation, entry.source, self._archive.seed.score)
-        if entry.promoted:
-            text += "\nIt is the best so far."
-        return ToolAnswer(text, ok=entry.correct)
+        return ToolAnswer(describe_entry(entry, self._archive.seed.evaluation), ok=entry.correct)
 
     def status(self) -> dict[str, Any]:
         """Say where the run stands; it is not begun for this."""
@@ -119,7 +118,8 @@ class HandedSession(Observer):
 
     def _run(self) -> None:
         try:
-            run(["model=manual", "json=true", *self._overrides], model=self._model, observers=[self])
+            settings = ["model=manual", "json=true", *self._overrides, "search.in_flight=1"]
+            run(settings, model=self._model, observers=[self], quiet=True)
         except Exception as error:  # whatever ends a run, the client gets a sentence
             self._error = f"{type(error).__name__}: {error}"
         finally:
@@ -130,6 +130,11 @@ class HandedSession(Observer):
         if self._thread.ident is None:
             self._thread.start()
         self._until(lambda: self._model.prompt is not None)
+
+    def _wait_for_the_next(self) -> None:
+        """Wait until the machine is free: for the next prompt, or for the end of the run with its gate."""
+        while self._model.prompt is None and self._thread.is_alive():
+            time.sleep(_TICK)
 
     def _entry(self, iteration: int) -> Entry:
         self._until(lambda: self._archive is not None and iteration in self._archive)

@@ -15,10 +15,10 @@ from metalsci.devices.virtual.advice import advice, bottleneck
 from metalsci.devices.virtual.gpu_facts import facts_of
 from metalsci.devices.virtual.prediction import predict
 from metalsci.evaluation.evaluator import Evaluator
-from metalsci.evaluation.results import Evaluation
 from metalsci.evaluation.sanitizer_policy import complaint, condemned, inspect
 from metalsci.models.protocol import ToolAnswer
 from metalsci.msl.diagnostics import CompileError, render
+from metalsci.search.archive import Archive
 from metalsci.search.prompting.feedback import describe
 from metalsci.search.proposal import Evaluate
 
@@ -44,7 +44,14 @@ class KernelTools:
         self._evaluate = evaluate
         self._sanitizer = sanitizer
         self._lock = lock or threading.RLock()
-        self._seed: Evaluation | None = None
+        self._archive: Archive | None = None
+
+    def step(self, text: str) -> None:
+        """Do nothing: tools watch a search for its entries."""
+
+    def entry(self, archive: Archive) -> None:
+        """Take note of the kernels that others are compared with."""
+        self._archive = archive
 
     def call(self, tool: str, arguments: Mapping[str, str]) -> ToolAnswer:
         """Use a tool. Whatever is wrong with kernel or arguments is an answer."""
@@ -77,10 +84,16 @@ class KernelTools:
         return ToolAnswer("\n".join(["sound: it compiles, and nothing undefined was found", *told]))
 
     def _judge(self, source: str) -> ToolAnswer:
-        if self._seed is None:
-            self._seed = self._evaluate(self._evaluator.task.seed_kernel, _silent)
         evaluation = self._evaluate(source, _silent)
-        return ToolAnswer(describe(evaluation, source, self._seed.score), ok=evaluation.outcome.correct)
+        archive = self._archive
+        if archive is None:
+            return ToolAnswer(describe(evaluation, source, 0.0), ok=evaluation.outcome.correct)
+        text = describe(evaluation, source, archive.seed.score, seed=archive.seed.evaluation.forecast)
+        if evaluation.outcome.correct:
+            text += (
+                f"\nThe best so far, {archive.name(archive.incumbent)}, had a score of {archive.incumbent.score:.4f}."
+            )
+        return ToolAnswer(text, ok=evaluation.outcome.correct)
 
     def _profile(self, source: str, size: str) -> ToolAnswer:
         benches = self._evaluator.benches

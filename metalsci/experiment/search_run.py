@@ -41,7 +41,7 @@ from metalsci.search.conversation import Conversation
 from metalsci.search.distilling import Distiller
 from metalsci.search.flights import AsRecorded
 from metalsci.search.journal import Journal, JournalError, Recording, read_recording
-from metalsci.search.loop import Finished, Search
+from metalsci.search.loop import Finished, Search, Watcher
 from metalsci.search.proposal import Evaluate
 from metalsci.search.proposer import Proposer
 from metalsci.search.replayed_evaluations import DecidedAsRecorded, as_recorded
@@ -65,13 +65,14 @@ def run_experiment(
     *,
     model: Model | LanguageModel | None = None,
     observers: Sequence[Observer] = (),
+    quiet: bool = False,
 ) -> Summary:
     """Run the experiment in `folder`, continuing after the end of its journal.
 
     `sweep` names the group of a sweep's runs.
 
     accepted: called once the settings are usable and the folder is this run's; before, nothing in it has changed.
-    model: instead of the config's. observers: besides the config's.
+    model: instead of the config's. observers: besides the config's. quiet: print nothing.
 
     Raises ConfigError for unusable settings, JournalError, SeedKernelError, GateError, ModelError and BudgetError as
     documented there, and OSError if the folder cannot be written. However it ends, model, device and tracker are
@@ -86,7 +87,7 @@ def run_experiment(
         if parts.sanitizer:
             stack.callback(parts.sanitizer.close)
         stack.enter_context(_alone_in(folder))
-        view = ConsoleView(parts.budget, make_console(stderr=cfg.json))
+        view = ConsoleView(parts.budget, make_console(stderr=cfg.json, quiet=quiet))
         following = Observers([view, *parts.observers], lambda sentence: view.say(sentence, "dim"))
         stack.push(lambda kind, *_: following.close(failed=kind is not None))
         recording = _recording(parts.model)
@@ -234,9 +235,12 @@ class _Run:
         promotion = promotion_by(self.cfg.score, self.parts.device, rule, seed_forecast)
         if self.recording:
             evaluate, promotion = as_recorded(self.recording, evaluate), DecidedAsRecorded(self.recording, promotion)
+        watchers: tuple[Watcher, ...] = (twins, StatusFiles(self.folder.path), self.observers)
         if isinstance(self.parts.model, UsesTools):
             lock = threading.RLock()
-            self.parts.model.equip(KernelTools(evaluator, evaluate, sanitizer, lock))
+            tools = KernelTools(evaluator, evaluate, sanitizer, lock)
+            self.parts.model.equip(tools)
+            watchers = (tools, *watchers)
             evaluate, promotion = locked(evaluate, lock), LockedPromotion(promotion, lock)
         wins = how_it_wins(self.cfg.score, self.parts.device, self.cfg.chip)
         task = replace(problem.task.view(problem.sizes), machine=self.journal.machine, how_it_wins=wins)
@@ -261,7 +265,7 @@ class _Run:
             lessons=self.journal.lessons,
             distiller=self.distiller,
             flights=AsRecorded(self.recording.schedule) if self.recording else self.parts.search.flights(),
-            watchers=(twins, StatusFiles(self.folder.path), self.observers),
+            watchers=watchers,
             steering=Steering(self.folder.path),
             record=self.folder.result,
         ).run()

@@ -208,6 +208,14 @@ class Archive:
             return None
         return self._first[ordinal]
 
+    def name(self, entry: Entry) -> str:
+        """Name an entry in a sentence."""
+        if entry.iteration:
+            return f"attempt {entry.iteration}"
+        if entry is self.seed:
+            return "the seed kernel"
+        return "the start of this search"
+
     def self_speedup(self, entry: Entry) -> float | None:
         """Return its score divided by the seed kernel's score; None for a candidate without one."""
         if entry.score and self.seed.score:

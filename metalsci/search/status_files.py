@@ -47,6 +47,7 @@ def status_of(archive: Archive, entry: Entry) -> dict[str, Any]:
         "score": entry.score,
         "self_speedup": archive.self_speedup(entry),
         "promoted": entry.promoted,
+        "decision": entry.decision.reason if entry.decision else "",
         "parents": entry.parents,
         "likeness": entry.likeness,
         "sizes": sizes,

@@ -116,12 +116,15 @@ class ConsoleView(Observer):
         self._console.print(visible(text), style=style, highlight=False, markup=False, soft_wrap=True)
 
 
-def make_console(*, stderr: bool = False) -> Console:
-    """Return a console on standard output, or on standard error if the output belongs to a program that reads it."""
-    console = Console(stderr=stderr)
-    if console.is_terminal:
+def make_console(*, stderr: bool = False, quiet: bool = False) -> Console:
+    """Return a console on standard output, or on standard error if the output belongs to a program that reads it.
+
+    quiet: print nothing.
+    """
+    console = Console(stderr=stderr, quiet=quiet)
+    if console.is_terminal and not quiet:
         return console
-    return Console(stderr=stderr, width=_PLAIN_WIDTH)
+    return Console(stderr=stderr, quiet=quiet, width=_PLAIN_WIDTH)
 
 
 def _note(entry: Entry) -> str:

@@ -1,13 +1,17 @@
 """`python -m metalsci.mcp`: a run driven by an agent over the official protocol, and a client that sends nonsense."""
 
 import json
+import re
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx2
 import pytest
 
 from metalsci.files.locations import data
@@ -45,7 +49,7 @@ async def call(client: Client, tool: str, /, **arguments: Any) -> tuple[str, boo
     return "\n".join(texts), bool(result.is_error)
 
 
-def test_an_agent_drives_a_run_and_sees_nothing_held_out(tmp_path: Path) -> None:
+def test_an_agent_drives_a_run_and_sees_nothing_held_out(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     heard: list[str] = []
 
     async def talk(client: Client) -> None:
@@ -60,8 +64,11 @@ def test_an_agent_drives_a_run_and_sees_nothing_held_out(tmp_path: Path) -> None
         assert '"doing": "starting"' in (await ask("status", task="heat2d"))[0]
         text, _ = await ask("prompt", task="heat2d")
         assert "Write attempt 1" in text
+        assert text.endswith("in a sentence.")
         assert "error:" in (await ask("check", task="heat2d", source=SEED + "int f() { return g; }\n"))[0]
-        assert (await ask("evaluate", task="heat2d", source=OTHER))[0].startswith("Outcome: correct at every size")
+        text, _ = await ask("evaluate", task="heat2d", source=OTHER)
+        assert re.match(r"Outcome: correct at every size; score [\d.]+, [\d.]+x the seed kernel\.\n", text)
+        assert re.search(r"The best so far, the seed kernel, had a score of [\d.]+\.$", text)
         assert "no evaluation is left" in (await ask("evaluate", task="heat2d", source=SEED))[0]
         assert "predicted" in (await ask("profile", task="heat2d", source=SEED))[0]
         text, _ = await ask("profile", task="heat2d", source=SEED, size=HELDOUT)
@@ -69,17 +76,20 @@ def test_an_agent_drives_a_run_and_sees_nothing_held_out(tmp_path: Path) -> None
         heard.pop()  # it repeats what it was asked
         text, _ = await ask("submit", task="heat2d", source="no kernel", idea="nothing `at all`")
         assert "no code" in text
-        text, _ = await ask("submit", task="heat2d", source=OTHER)
+        text, _ = await ask("submit", task="heat2d", source=f"```metal\n{OTHER}```\n")
         assert "correct at every size" in text
+        assert re.search(r"\nIt (became|did not replace) the best so far: `", text)
         status = json.loads((await ask("status", task="heat2d"))[0])
         assert status["last"]["attempts"] == 2
+        assert status["last"]["decision"]
+        assert status["doing"] == "ended"  # nothing of this run disturbs what comes next
         text, is_error = await ask("prompt", task="heat2d")
         assert is_error
         assert "the search has ended by iterations" in text
 
     serve(tmp_path, talk)
     assert json.loads((tmp_path / "run" / "gate.json").read_text())["size"] == HELDOUT
-    for text in heard:
+    for text in (*heard, *capfd.readouterr()):
         assert HELDOUT not in text
         assert "heldout" not in text.replace("held-out gate", "")
 
@@ -107,6 +117,23 @@ def test_nonsense_is_told_so_and_the_server_goes_on(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_a_client_may_ask_for_two_tasks_at_once(tmp_path: Path) -> None:
+    heard: dict[str, str] = {}
+
+    async def talk(client: Client) -> None:
+        async def ask(task: str) -> None:
+            heard[task], _ = await call(client, "prompt", task=task)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask, "heat2d")
+            group.start_soon(ask, "wave3d")
+
+    where = f"hydra.run.dir={tmp_path}/${{task.name}}"
+    serve(tmp_path, talk, "task.sizes=[{NX: 16, NY: 16, NZ: 16, steps: 2}]", where)
+    assert "# Task: heat2d" in heard["heat2d"]
+    assert "# Task: wave3d" in heard["wave3d"]
+
+
 def test_a_run_that_cannot_begin_is_a_sentence(tmp_path: Path) -> None:
     async def talk(client: Client) -> None:
         text, is_error = await call(client, "prompt", task="heat2d")
@@ -131,7 +158,46 @@ def test_the_command_speaks_over_standard_input(tmp_path: Path) -> None:
     anyio.run(speak)
 
 
-@pytest.mark.parametrize("arguments", [["task=lbm"], ["model=claude"], ["nonsense"], ["--evaluations", "-1"]])
+def test_the_command_speaks_http_to_this_machine_alone(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/mcp"
+    words = [sys.executable, "-m", "metalsci.mcp", "--http", str(port), *SMALL]
+    with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.DEVNULL) as server:
+        try:
+            until = time.monotonic() + 60
+            while status_of(url) is None:
+                assert time.monotonic() < until
+                time.sleep(0.1)
+            assert status_of(url, Host="evil.example") == 421  # another name for this address, as a web page would use
+            assert status_of(url, Origin="http://evil.example") == 403
+            assert status_of(url) == 400
+
+            async def speak() -> None:
+                async with Client(url) as client:
+                    text, is_error = await call(client, "tasks")
+                    assert not is_error
+                    assert "lbm" in text
+
+            anyio.run(speak)
+        finally:
+            server.terminate()
+
+
+def status_of(url: str, **headers: str) -> int | None:
+    """Post nonsense; return the answer's status, None if nobody listens."""
+    headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", **headers}
+    try:
+        return httpx2.post(url, content=b"{nonsense", headers=headers).status_code
+    except httpx2.ConnectError:
+        return None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["task=lbm"], ["model=claude"], ["search.in_flight=2"], ["nonsense"], ["--evaluations", "-1"]],
+)
 def test_arguments_that_make_no_sense(arguments: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "metalsci.mcp", *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL

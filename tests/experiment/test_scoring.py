@@ -13,7 +13,7 @@ from metalsci.evaluation.promotion.predicted import NotPredictedSlower, Predicte
 from metalsci.evaluation.promotion.strict import Strict
 from metalsci.experiment.instantiation import ConfigError, make
 from metalsci.experiment.scored_by import ScoredBy
-from metalsci.experiment.scoring import forecaster_of, on_the_predicted_gpu, promotion_by
+from metalsci.experiment.scoring import forecaster_of, how_it_wins, on_the_predicted_gpu, promotion_by
 
 
 def test_predicted_times_come_from_the_virtual_gpu(composed: Compose) -> None:
@@ -40,6 +40,18 @@ def test_nothing_is_counted_for_nobody(composed: Compose, score: str, profile: s
     rule = promotion_by(cfg.score, device, Strict(), lambda: None)
     assert isinstance(rule, NotPredictedSlower if score == "both" else Strict)
     device.close()
+
+
+def test_a_model_is_told_how_a_kernel_wins() -> None:
+    device = CpuDevice(threads=1)
+    assert how_it_wins(ScoredBy.both, device, "M2 Max").endswith(
+        "and is not predicted to be slower on an Apple M2 Max."
+    )
+    assert how_it_wins(ScoredBy.measured, device, "M2 Max").endswith("faster, both being run in turn.")
+    device.close()
+    predicted = VirtualDevice(chip="M2 Max", threads=1)
+    assert "predicted to be faster, by 1.2x or more" in how_it_wins(ScoredBy.both, predicted, "M1 Pro")
+    predicted.close()
 
 
 def test_a_search_by_predicted_times_repeats_to_the_letter(tmp_path: Path) -> None:

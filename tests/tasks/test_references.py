@@ -128,6 +128,14 @@ def test_the_model_is_told_of_every_tolerance(composed: Compose, name: str) -> N
     assert rms is None or f"{rms:g}" in problem.task.view(problem.sizes).brief
 
 
+def test_the_model_is_told_of_every_extent_in_all_its_digits(composed: Compose, name: str) -> None:
+    problem = instantiate(composed(f"task={name}").task)
+    numbers = problem.task.view(problem.sizes).numbers
+    for size, told in zip(problem.sizes, numbers, strict=False):
+        for extent, value in size.extents.items():
+            assert f"{extent} = {value}" in told.split(": ")[1].split(", ")
+
+
 @pytest.mark.parametrize("name", WORK)
 def test_work_counts_the_bytes_or_operations_of_the_benchmark(composed: Compose, name: str) -> None:
     task = instantiate(composed(f"task={name}").task).task

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from metalsci.devices.virtual.forecast import Forecast, predicted_gain
 from metalsci.evaluation.results import Evaluation, Outcome, Roofline, SizeResult
 from metalsci.msl.diagnostics import render
+from metalsci.msl.text.quoting import inline
+from metalsci.search.archive import Entry
 
 _MOST = 10  # diagnostics or findings; the first few say it all
 
@@ -48,6 +50,16 @@ class Detail:
     device: bool = True
     decision: bool = True
     profile: bool = True
+
+
+def describe_entry(entry: Entry, baseline: Evaluation, detail: Detail | None = None) -> str:
+    """Return the result of an entry as Markdown: its evaluation, and the decision about it. baseline: the seed's."""
+    detail = detail or Detail()
+    text = describe(entry.evaluation, entry.source, baseline.score, detail, baseline.forecast)
+    if detail.decision and entry.decision is not None and entry.decision.reason:
+        became = "It became the best so far" if entry.promoted else "It did not replace the best so far"
+        text += f"\n{became}: {inline(entry.decision.reason, 300)}"
+    return text
 
 
 def describe(

@@ -10,7 +10,7 @@ from metalsci.models.protocol import Prompt
 from metalsci.models.tokens import estimate
 from metalsci.msl.text.quoting import fenced, inline, visible
 from metalsci.search.archive import Archive, Entry
-from metalsci.search.prompting.feedback import Detail, describe
+from metalsci.search.prompting.feedback import Detail, describe_entry
 from metalsci.search.prompting.stagnation import WINDOW, stagnates
 from metalsci.search.request import Request, StrategyError
 from metalsci.search.strategies.descriptors import describe_kernel
@@ -231,7 +231,7 @@ class PromptBuilder:
         if archive.incumbent not in (parent, *others) and archive.incumbent.iteration not in fed_back:
             named.append(("The best so far", archive.incumbent, False))
         sections += [
-            _kernel(f"{title}: {_name(archive, entry)}", entry, baseline, detail, with_source=with_source)
+            _kernel(f"{title}: {archive.name(entry)}", entry, baseline, detail, with_source=with_source)
             for title, entry, with_source in named
         ]
         if fed_back:
@@ -297,12 +297,6 @@ def _signatures(task: TaskView) -> str:
     return "## Signatures\n\n" + fenced("\n\n".join(heads))
 
 
-def _name(archive: Archive, entry: Entry) -> str:
-    if entry.iteration:
-        return f"attempt {entry.iteration}"
-    return "the seed kernel" if entry is archive.seed else "the start of this search"
-
-
 def _spaced(sentence: str) -> str:
     return f" {sentence}" if sentence else ""
 
@@ -311,10 +305,7 @@ def _kernel(title: str, entry: Entry, baseline: Evaluation, detail: Detail, *, w
     parts = [f"## {title}"]
     if with_source:
         parts.append(fenced(entry.source) if entry.source else "(no candidate was found in the answer)")
-    parts.append(describe(entry.evaluation, entry.source, baseline.score, detail, baseline.forecast))
-    if detail.decision and entry.decision is not None and entry.decision.reason:
-        became = "It became the best so far" if entry.promoted else "It did not replace the best so far"
-        parts[-1] += f"\n{became}: {inline(entry.decision.reason, 300)}"
+    parts.append(describe_entry(entry, baseline, detail))
     if entry.also:
         parts.append("Of the same answer:\n" + "\n".join(f"- {inline(line, 240)}" for line in entry.also))
     return "\n\n".join(parts)
