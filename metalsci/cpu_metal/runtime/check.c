@@ -85,7 +85,11 @@ int disturbs(u32 site) {
     return disturbed && (disturbed == EVERY_SITE || disturbed == site);
 }
 
-u8 undefined_byte(void) {
+// `at`: the byte's place in the value.
+u8 undefined_byte(u32 at) {
+    // sanitizer/comparisons.py: a NaN of its own as a float, and as a half in its upper bytes
+    static const u8 mark[] = {0x5b, 0xce, 0xd1, 0xff};
+    if (checker.check->marked) return mark[at % sizeof mark];
     checker.random ^= checker.random << 13;
     checker.random ^= checker.random >> 17;
     checker.random ^= checker.random << 5;
@@ -103,14 +107,15 @@ __attribute__((visibility("default"))) u32 metal_source(u32 place, u32 chosen, u
     const u32 size = worker->threads[worker->current].size;
     u8 *values = (u8 *)worker->simdgroups[worker->current / SIMD_WIDTH].exchange.values;
     if (!disturbs(site) || (SIMD_WIDTH + 1) * size > SIMD_WIDTH * LARGEST_VALUE) return chosen;
-    for (u32 i = 0; i < size; ++i) values[SIMD_WIDTH * size + i] = undefined_byte();
+    for (u32 i = 0; i < size; ++i) values[SIMD_WIDTH * size + i] = undefined_byte(size == 2 ? i + 2 : i);
     return SIMD_WIDTH;
 }
 
 // A byte of a variable that has no value yet.
 __attribute__((visibility("default"))) u32 metal_unset(u32 site) {
     find(CHECK_UNSET, site, 0, 0);
-    return disturbs(site) ? 0x5b : 0;
+    if (!disturbs(site)) return 0;
+    return checker.check->marked ? 0xfb : 0x5b;
 }
 
 // `made`: of finite values has come an infinity (1) or a NaN (3), or of infinities a NaN (5).

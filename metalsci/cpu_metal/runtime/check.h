@@ -74,6 +74,7 @@ struct CheckFinding {
 };
 // Findings of CHECK_UNINITIALISED without FOUND_ATOMIC, CHECK_INACTIVE and CHECK_UNSET matter only where results depend on what
 // was read. The host runs the commands again with something else there, at one site or, for EVERY_SITE, at all of them.
+// Random values never meet a number that the kernel compares them with, so another run has marks in their place.
 #define EVERY_SITE 0xffffffff
 
 // Shared with the host.
@@ -86,6 +87,8 @@ struct Check {
     u32 found;                 // entries of `findings` in use
     u32 lost;                  // findings for which there was no entry
     u32 disturbed;             // the site at which undefined values are other ones this time, or EVERY_SITE; 0 for none
+    u32 marked;                // whether those are marks, of which comparisons say the contrary, and not random
+    u32 unused;                // so that what follows lies at a multiple of 8 bytes
     struct CheckFinding findings[MAX_FINDINGS];
 };
 

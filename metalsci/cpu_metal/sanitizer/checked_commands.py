@@ -33,7 +33,7 @@ _CHECK = np.dtype(
     [
         ("commands", "<u8"), ("regions", "<u8"), ("extents", "<u8"), ("groups", "<u8"), ("group_counts", "<u8"),
         ("count", "<u4"), ("region_count", "<u4"), ("extent_count", "<u4"), ("found", "<u4"), ("lost", "<u4"),
-        ("disturbed", "<u4"),
+        ("disturbed", "<u4"), ("marked", "<u4"), ("unused", "<u4"),
         ("findings", _FINDING, _MAX_FINDINGS),
     ]
 )  # fmt: skip
@@ -153,10 +153,13 @@ class CheckedCommands:
             self._extent_records[index] = self._record(extent, own, address)
         return address(self.region, True)
 
-    def disturb(self, site: int) -> None:
-        """Begin another run, with other undefined values at a site, or at EVERY_SITE."""
+    def disturb(self, site: int, *, marked: bool = False) -> None:
+        """Begin another run, with other undefined values at a site, or at EVERY_SITE.
+
+        marked: values of which comparisons say the contrary, instead of random ones; see `comparisons.py`.
+        """
         self._check["found"] = self._check["lost"] = 0
-        self._check["disturbed"] = site
+        self._check["disturbed"], self._check["marked"] = site, marked
 
     def records(self) -> Records:
         """Return a copy of what the last run has found."""

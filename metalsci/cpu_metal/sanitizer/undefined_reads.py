@@ -3,7 +3,8 @@
 A kernel may read what nobody has written, or what a lane that is not active has, as long as it makes nothing of it: the
 last thread of a row shuffles from a neighbour that is not there. So commands that did it run again, with other
 undefined values at one place in the source after another. A place at which results, findings or the end of the
-commands change is a finding.
+commands change is a finding. Random values would never meet the one number that a kernel may wait for, so each place
+is tried with comparisons that say the contrary as well: `comparisons.py`.
 """
 
 from collections.abc import Callable, Sequence
@@ -61,14 +62,19 @@ def settled(
     run()
     same = memory.everything()
 
-    def matters(site: int) -> bool:
+    def changes(site: int, *, marked: bool) -> bool:
         memory.put_back(before)
-        checked.disturb(site)
+        checked.disturb(site, marked=marked)
         try:
             run()
         except (DeviceCrash, DeviceTimeout):
             return True
-        return not memory.holds(same) or checked.records().certain != records.certain
+        if not memory.holds(same):
+            return True
+        return not marked and checked.records().certain != records.certain  # marks are NaNs, which are found as such
+
+    def matters(site: int) -> bool:
+        return changes(site, marked=False) or changes(site, marked=True)
 
     kept = {site for site in sites[:_MOST] if matters(site)}
     if not kept and len(sites) > 1 and matters(EVERY_SITE):

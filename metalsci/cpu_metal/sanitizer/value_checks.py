@@ -11,6 +11,7 @@ from metalsci.cpu_metal.compile.llvm.debug_locations import DebugInfo, Place
 from metalsci.cpu_metal.compile.llvm.function import definitions
 from metalsci.cpu_metal.compile.llvm.text import arguments, operands, typed
 from metalsci.cpu_metal.compile.llvm.value_types import Type, type_of
+from metalsci.cpu_metal.sanitizer.comparisons import contradicted
 from metalsci.cpu_metal.sanitizer.sites import Sites
 
 _RESULT = re.compile(r"^ +(?P<name>%\S+) = (?P<operation>\w+) (?P<rest>.*)$")
@@ -60,7 +61,7 @@ class _Values:
         self._users = tuple(f"@{name}(" for name in users)
         self._debug = debug
         self._sites = sites
-        self._count = 0
+        self._count = self._compared = 0
         names = dict(_TYPE_NAME.findall(module))
         self._array_types = {data: names.get(kind, "") for data, kind in _CHECK_DATA.findall(module)}
 
@@ -75,6 +76,9 @@ class _Values:
             yield line
         elif match["operation"] in _DIVISIONS:
             yield from self._division(line, match, place)
+        elif match["operation"] in ("icmp", "fcmp"):
+            self._compared += 1
+            yield from contradicted(match["name"], match["rest"], line, self._compared)
         else:
             yield line
             yield from self._value(match, place)

@@ -180,3 +180,53 @@ kernel void set_before_it_is_used(device const float *x, device float4 *out, uin
     if (i > 1000) value += unused;
     out[i] = part + float4(particle.position, value);
 }
+
+// A number that no random value is: comparisons of what is undefined say the contrary.
+kernel void waits_for_a_float(device float *out, uint i [[thread_position_in_grid]]) {
+    const float old = out[i];  //! waits_for_a_float: read of out[0]
+    out[i] = old == 12.5f ? 1.0f : 0.0f;
+}
+kernel void waits_for_a_difference(device const float *x, device float *out, uint l [[thread_index_in_threadgroup]], uint i [[thread_position_in_grid]]) {
+    threadgroup float seen[64];
+    if (seen[l] - float(i) == 0.5f) {  //! waits_for_a_difference: read of seen[0]
+        out[i] = 7;
+        return;
+    }
+    out[i] = x[i];
+}
+kernel void waits_for_a_range(device half *out, uint i [[thread_position_in_grid]]) {
+    const float old = float(out[i]) * 2;  //! waits_for_a_range: read of out[0]
+    out[i] = old > 12.4f && old < 12.401f ? 1.0h : 0.0h;
+}
+kernel void waits_for_a_number(device const int *x, device int *out, uint l [[thread_index_in_threadgroup]], uint i [[thread_position_in_grid]]) {
+    threadgroup int seen[64];
+    if (seen[l] == 1234567) out[i] = 7;  //! waits_for_a_number: read of seen[0]
+    else out[i] = x[i];
+}
+kernel void waits_for_a_vector(device float4 *out, uint i [[thread_position_in_grid]]) {
+    const float4 old = out[i];  //! waits_for_a_vector: read of
+    out[i] = any(old == float4(12.5f)) ? float4(1) : float4(0);
+}
+kernel void waits_in_a_variable(device const float *x, device float *out, uint i [[thread_position_in_grid]]) {
+    float old;  //! waits_in_a_variable: results depend on the variable declared here
+    if (x[i] > 1000) old = 12.5f;
+    out[i] = old == 12.5f ? 1.0f : x[i];
+}
+kernel void waits_for_a_lane(device const float *x, device float *out, uint lane [[thread_index_in_simdgroup]], uint i [[thread_position_in_grid]]) {
+    float next = 0;
+    if (lane % 16 > 0) next = simd_shuffle_up(x[i], 1);  //! waits_for_a_lane: results depend on a value that thread 1
+    out[i] = next == 12345.5f ? 0.0f : x[i];
+}
+kernel void compared_and_not_used(device const float *x, device float *out, uint l [[thread_index_in_threadgroup]], uint i [[thread_position_in_grid]]) {
+    threadgroup float tile[66];
+    threadgroup int marks[66];
+    tile[l + 1] = x[i];
+    marks[l + 1] = 1;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    float left = tile[l], right = tile[l + 2];
+    const bool more = right > left, marked = marks[l] == 1;
+    if (l == 0) left = 0;
+    if (l == 63) right = 0;
+    out[i] = left == right ? 1.0f : (left < right ? 2.0f : 3.0f);
+    if (l > 0 && l < 63) out[i] += (more ? 0.5f : 0.25f) + (marked ? 0.5f : 0.25f);
+}
