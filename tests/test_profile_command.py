@@ -79,3 +79,14 @@ def test_a_kernel_that_does_not_compile_is_told_as_one(source: Path, capsys: pyt
         main(_arguments(source))
     assert ended.value.code == 1
     assert "use of undeclared identifier 'z'" in capsys.readouterr().err
+
+
+def test_a_kernel_that_crashes_is_told_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    seed = Path("tasks/saxpy/seed.metal").read_text()
+    kernel = tmp_path / "kernel.metal"
+    kernel.write_text(seed.replace("out[i] = a * x[i] + y[i];", "*(device float *)(ulong(i) * 4096) = x[i];"))
+    with pytest.raises(SystemExit) as ended:
+        main(["task=saxpy", f"kernel={kernel}", "size=1"])
+    assert ended.value.code == 1
+    told = capsys.readouterr()
+    assert "Traceback" not in told.err + told.out and told.err.count("\n") <= 2 and told.err
