@@ -51,7 +51,8 @@ def _explained(node: DictConfig, indent: str) -> Iterator[str]:
             yield _line(f"{indent}{name}:", told.get(name) or _summary(child))
             yield from _explained(child, f"{indent}  ")
         else:
-            first, *rest = yaml.dump({name: values[name]}, Dumper=_Dumper, allow_unicode=True, sort_keys=False).splitlines()
+            text = yaml.dump({name: values[name]}, Dumper=_Dumper, allow_unicode=True, sort_keys=False)
+            first, *rest = text.splitlines()
             yield _line(f"{indent}{first}", told.get(name, ""))
             yield from (f"{indent}{line}" for line in rest)
 
