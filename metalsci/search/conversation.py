@@ -71,7 +71,7 @@ class Conversation:
                     f"the answer of {self.model.name} broke off {cuts} times; what arrived is kept, and the answer "
                     "goes on from there when the run is resumed. Check the network, or raise model.transport.timeout"
                 )
-        return join([p.response for p in parts]), sum(p.seconds for p in parts)
+        return _answer_of([p.response for p in parts]), sum(p.seconds for p in parts)
 
     def aside(self, prompt: Prompt) -> Response | None:
         """Ask something that is no attempt; None if the budget does not allow it. The caller records the answer.
@@ -158,6 +158,15 @@ def _going_on(prompt: Prompt, parts: Sequence[Response]) -> Prompt:
     if is_question(parts[-1]):
         reply = _REPLY.format(facts=prompt.facts)
     return replace(prompt, said=join(parts).text, reply=reply)
+
+
+def _answer_of(parts: Sequence[Response]) -> Response:
+    """Return the whole answer. A question that came before it is no part of it, but of its reasoning and its price."""
+    if len(parts) == 1 or not is_question(parts[0]):
+        return join(parts)
+    question, answer = parts[0], join(parts[1:])
+    told = [question.reasoning, f"It asked: {question.text.strip()}", answer.reasoning]
+    return replace(join(parts), text=answer.text, reasoning="\n\n".join(filter(None, told)))
 
 
 def is_question(response: Response) -> bool:

@@ -1,8 +1,7 @@
 """From attempts to lessons: by the model, asked aside every few iterations, or by rule."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from metalsci.evaluation.results import Outcome
 from metalsci.models.protocol import Prompt, Response
@@ -13,6 +12,9 @@ from metalsci.search.lessons import Lessons, parse_lessons
 
 _RISE, _FALL = 1.05, 0.95  # over the parent: what is less is noise
 _TEACHING = (Outcome.COMPILE_ERROR, Outcome.PIPELINE_ERROR, Outcome.CRASHED, Outcome.TIMED_OUT, Outcome.WRONG)
+_ATTEMPTS = re.compile(r"\battempts? (\d+(?:(?:, and|,| and) \d+)*)\b(?! of)")
+_CLAIM = re.compile(r"\s*\([^()]*\battempts? [^()]*\)\s*\.?$")
+_MOST_EVIDENCE = 3  # attempts of one lesson
 _PER_KIND = 12  # lessons of prefer and of avoid; the oldest go first
 
 Aside = Callable[[Prompt], Response | None]
@@ -85,13 +87,23 @@ def draw_lessons(archive: Archive, since: int) -> Lessons:
 
 
 def keep_supported(told: Lessons, known: Lessons, archive: Archive) -> Lessons:
-    """Keep of what a model told the lessons that name an attempt of this search, and those that were known before."""
+    """Keep of what a model told the lessons that rest on attempts of this search, and those that were known before.
 
-    def keep(lessons: Iterable[str]) -> tuple[str, ...]:
-        kept = [lesson for lesson in lessons if lesson in known.all or _rests_on(lesson, archive)]
+    The figures are those of the attempts, whatever the model claims of them; nothing is to be preferred by failures
+    alone.
+    """
+
+    def keep(lessons: Iterable[str], needed: Callable[[Entry], bool]) -> tuple[str, ...]:
+        kept = []
+        for lesson in lessons:
+            attempts = [archive[number] for number in _named(lesson) if number in archive]
+            if lesson in known.all:
+                kept.append(lesson)
+            elif any(map(needed, attempts)) and len(attempts) == len(_named(lesson)):
+                kept.append(_with_figures(lesson, attempts, archive))
         return tuple(kept[-_PER_KIND:])
 
-    return replace(told, prefer=keep(told.prefer), avoid=keep(told.avoid))
+    return Lessons(keep(told.prefer, lambda entry: entry.correct), keep(told.avoid, lambda entry: True))
 
 
 def evidence(archive: Archive, since: int) -> str:
@@ -102,10 +114,7 @@ def evidence(archive: Archive, since: int) -> str:
         if entry.reply and entry.reply.headline:
             idea = inline(entry.reply.headline, 160)
         parents = " and ".join(map(str, entry.parents))
-        came = _short(entry)
-        if entry.correct:
-            came = f"{_rise(archive, entry):.2f}x its parent"
-        lines.append(f"- attempt {entry.iteration}, from {parents}: {came}; {idea}")
+        lines.append(f"- attempt {entry.iteration}, from {parents}: {_result(archive, entry)}; {idea}")
     return "\n".join(lines)
 
 
@@ -123,6 +132,19 @@ def _short(entry: Entry) -> str:
     return told
 
 
-def _rests_on(lesson: str, archive: Archive) -> bool:
-    numbers = [int(number) for number in re.findall(r"\battempts? (\d+)", lesson)]
-    return bool(numbers) and all(number in archive for number in numbers)
+def _result(archive: Archive, entry: Entry) -> str:
+    if entry.correct:
+        return f"{_rise(archive, entry):.2f}x its parent"
+    return _short(entry)
+
+
+def _named(lesson: str) -> list[int]:
+    """Return the attempts of this search that a lesson names; those of other runs are named with their run."""
+    numbers = re.findall(r"\d+", " ".join(_ATTEMPTS.findall(lesson)))
+    return list(dict.fromkeys(map(int, numbers)))
+
+
+def _with_figures(lesson: str, attempts: Sequence[Entry], archive: Archive) -> str:
+    """Put what came of the attempts in the place of what the lesson says of them at its end."""
+    told = "; ".join(f"attempt {entry.iteration}: {_result(archive, entry)}" for entry in attempts[:_MOST_EVIDENCE])
+    return f"{_CLAIM.sub('', lesson)} ({told})"

@@ -72,6 +72,9 @@ def test_a_question_is_replied_to_once_and_costs_no_iteration(tmp_path: Path) ->
     assert model.prompts[1].said == "How many rows does a group have?"
     assert "- sizes: N=8" in model.prompts[1].reply
     assert done.spent.dollars == 2.0
+    assert done.archive.last.reply is not None and done.archive.last.reply.headline == "Idea 1."
+    assert "How many" not in (tmp_path / "01_response.md").read_text()
+    assert (tmp_path / "01_reasoning.md").read_text() == "It asked: How many rows does a group have?"
     again = Asking(1)
     assert search(tmp_path, again, Budget(1), prompts=PromptBuilder(questions=True)).archive.last.score == 2.0
     assert not again.prompts

@@ -69,7 +69,26 @@ def test_a_models_lesson_needs_an_attempt_that_there_was() -> None:
     )
     assert told.prefer == ("Rows (attempt 1: 2.00x)", "Columns (attempt 9: 5x)", "Luck", "Old one")
     kept = keep_supported(told, Lessons(prefer=("Old one",)), ARCHIVE)
-    assert kept == Lessons(("Rows (attempt 1: 2.00x)", "Old one"), ("Tiles (attempts 2 and 4)",))
+    assert kept == Lessons(
+        ("Rows (attempt 1: 2.00x its parent)", "Old one"),
+        ("Tiles (attempt 2: 0.75x its parent; attempt 4: wrong: `one row is off`)",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("lesson", "kept"),
+    [
+        ("Tiles, when rows are long (attempt 2: 9x)", "Tiles, when rows are long (attempt 2: 0.75x its parent)"),
+        ("Rows.", None),
+        ("Rows (attempt 1 of day/one: 2x)", None),  # of another run, and not word for word
+        ("Skipping (attempt 4: 1.3x)", None),  # it failed
+        ("As attempt 1 shows, rows", "As attempt 1 shows, rows (attempt 1: 2.00x its parent)"),
+        ("Rows (attempts 1, 3 and 17: 2x)", None),
+    ],
+)
+def test_the_figures_of_a_lesson_are_those_of_its_attempts(lesson: str, kept: str | None) -> None:
+    found = keep_supported(Lessons((lesson,)), Lessons(), ARCHIVE).prefer
+    assert found == (() if kept is None else (kept,))
 
 
 def test_a_file_is_read_edited_and_added_to(tmp_path: Path) -> None:
@@ -138,10 +157,10 @@ def test_the_model_distils_every_second_iteration_and_a_resume_asks_nothing_twic
     assert [prompt.iteration for prompt in asides] == [2, 4]
     assert "From before" in asides[0].user
     assert "- attempt 2, from 1: 1.50x its parent; `Idea 2.`" in asides[0].user
-    assert done.archive.lessons.prefer == ("Bigger (attempt 4: more)",)
+    assert done.archive.lessons.prefer == ("Bigger (attempt 4: 1.25x its parent)",)
     assert done.spent.dollars == 1.0
     sixth = (whole / "06_prompt.md").read_text()
-    assert "## Lessons of earlier attempts\n\nPrefer:\n- Bigger (attempt 4: more)" in sixth
+    assert "## Lessons of earlier attempts\n\nPrefer:\n- Bigger (attempt 4: 1.25x its parent)" in sixth
     assert "From before" in (whole / "01_prompt.md").read_text()
 
     again = Talker()
