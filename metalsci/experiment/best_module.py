@@ -98,13 +98,21 @@ def facts(summary: Summary, run: Path) -> dict[str, str]:
     """Return the lines of the module's docstring about a run and its folder, label by label."""
     return {
         "task": summary.task,
-        "written by": f"{summary.model}, iteration {summary.best_iteration}",
+        "written by": _author(summary),
         _speedup_of(summary): f"{summary.self_speedup:.2f} on {summary.device}",
         **({"on a GPU that was not there": str(summary.predicted)} if summary.predicted and summary.measured else {}),
         "score": f"{summary.best_score:.4f} (seed kernel {summary.seed_score:.4f})",
         "held-out gate": _gate(summary),
         "run": "/".join(run.resolve().parts[-3:]),
     }
+
+
+def _author(summary: Summary) -> str:
+    if summary.best_iteration:
+        return f"{summary.model}, iteration {summary.best_iteration}"
+    if summary.duels:
+        return "the one who gave the start of the run"
+    return "the author of the seed kernel"
 
 
 def best_py(problem: Problem, source: str, facts: Mapping[str, str], math_mode: MathMode) -> str:

@@ -183,7 +183,7 @@ class _Run:
             best = finished.archive.incumbent
             seed_kernel, incumbent = problem.task.seed_kernel, best.source or problem.task.seed_kernel
             duels: tuple[Duel, ...] = ()
-            if best.iteration:  # an unbeaten seed kernel is 1.00× itself, whatever the clock says
+            if best is not finished.archive.seed:  # unbeaten, it is 1.00× itself, whatever the clock says
                 self.observers.step("confirming: seed kernel and incumbent side by side")
                 duels = confirm(evaluator, seed_kernel, incumbent)
         gate = self._gate(seed_kernel, incumbent)

@@ -54,7 +54,7 @@ class ConsoleView(Observer):
 
     def entry(self, archive: Archive) -> None:
         entry = archive.last
-        if entry.iteration == 0:
+        if entry is archive.seed:
             self._print_columns()
         row = self._row(archive, entry)
         log.info(row.plain)
@@ -94,7 +94,7 @@ class ConsoleView(Observer):
             style="bold",
             highlight=False,
         )
-        if summary.predicted is not None and summary.best_iteration:
+        if summary.predicted is not None and summary.duels:
             self.say(str(summary.predicted), style="bold")
         verdict = _verdict(summary.gate)
         log.info(verdict.plain)

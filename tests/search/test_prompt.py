@@ -301,8 +301,19 @@ def test_a_request_may_change_parts_of_its_prompt() -> None:
     assert "reads element" not in shown.user
     with pytest.raises(StrategyError, match="part 'hystory'; there are machine, numbers, freedom, edits"):
         PromptBuilder().build(TASK, situation, replace(request, parts={"hystory": 0}))
+    with pytest.raises(StrategyError, match="history=-1: at least 0"):
+        PromptBuilder().build(TASK, situation, replace(request, parts={"history": -1}))
     with pytest.raises(StrategyError, match="part history to True, not a int"):
         PromptBuilder().build(TASK, situation, replace(request, parts={"history": True}))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"history": -1}, {"candidates": 0}, {"notes": -1}, {"lessons": -1}, {"others": -1}, {"max_tokens": 0}],
+)
+def test_settings_that_a_prompt_cannot_have(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=rf"prompt\.{next(iter(settings))}="):
+        PromptBuilder(**settings)
 
 
 def test_signatures_are_as_the_seed_kernel_spells_them() -> None:

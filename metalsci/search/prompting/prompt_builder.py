@@ -134,6 +134,14 @@ class PromptBuilder:
     # A usual prompt has 3,000 to 10,000; a candidate of 160 KB, repeated in two sections, made one of 50,000.
     max_tokens: int | None = 32_000
 
+    def __post_init__(self) -> None:
+        for name, least in (("history", 0), ("candidates", 1), ("notes", 0), ("lessons", 0), ("others", 0)):
+            value = getattr(self, name)
+            if value < least:
+                raise ValueError(f"prompt.{name}={value}: at least {least}")
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise ValueError(f"prompt.max_tokens={self.max_tokens}: a positive number, or null for no limit")
+
     def build(self, task: TaskView, archive: Archive, request: Request) -> Prompt:
         """Build a prompt of the task, the kernel to improve on with its results, and the last attempts' results."""
         if request.parts:
@@ -173,7 +181,7 @@ class PromptBuilder:
     def _with(self, parts: Mapping[str, bool | int | str]) -> "PromptBuilder":
         """Return a builder with some parts changed.
 
-        Raises StrategyError for an unknown part or a value of another type.
+        Raises StrategyError for an unknown part, or a value that it cannot have.
         """
         own = {f.name: type(getattr(self, f.name)) for f in fields(self) if f.name not in ("max_tokens", "detail")}
         details = {f.name: type(getattr(self.detail, f.name)) for f in fields(self.detail)}
@@ -187,7 +195,10 @@ class PromptBuilder:
                 )
         changed: dict[str, Any] = {name: value for name, value in parts.items() if name in own}
         told: dict[str, Any] = {name: value for name, value in parts.items() if name in details}
-        return replace(self, detail=replace(self.detail, **told), **changed)
+        try:
+            return replace(self, detail=replace(self.detail, **told), **changed)
+        except ValueError as error:
+            raise StrategyError(f"a request cannot change its prompt so: {error}") from error
 
     def _from_long_to_short(self, task: TaskView, archive: Archive, request: Request) -> Iterator[str]:
         """Yield the prompt as configured, then shorter and shorter ones.
