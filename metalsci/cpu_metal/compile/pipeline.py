@@ -356,7 +356,8 @@ class _Scratch:
         sites = Sites(self._source.original)
         text = checked_unit(_FILE, Wrapper(signature, self._function(signature), Mode.THREAD))
         self.clang("0.cl", text, [*_TO_CHECKED_MODULE, "-o", "0.ll"], (signature.line, signature.column))
-        module = check_values(ask_for_undefined((self.path / "0.ll").read_text(encoding="utf-8")), _FILE, sites)
+        module = ask_for_undefined((self.path / "0.ll").read_text(encoding="utf-8"), _FILE)
+        module = check_values(module, _FILE, sites)
         (self.path / "1.ll").write_text(module, encoding="utf-8")
         toolchain, math_mode = self._build.toolchain, self._build.math_mode
         self._ran(lambda: toolchain.inline(self.path, "1.ll", "2.ll"), _place(signature))

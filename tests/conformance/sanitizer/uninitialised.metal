@@ -230,3 +230,24 @@ kernel void compared_and_not_used(device const float *x, device float *out, uint
     out[i] = left == right ? 1.0f : (left < right ? 2.0f : 3.0f);
     if (l > 0 && l < 63) out[i] += (more ? 0.5f : 0.25f) + (marked ? 0.5f : 0.25f);
 }
+
+// Members of a struct.
+kernel void member_not_set(device const float *x, device float *out, uint i [[thread_position_in_grid]]) {
+    Particle particle;  //! member_not_set: results depend on the variable declared here
+    particle.position = float3(x[i]);
+    out[i] = particle.position.x + particle.mass;
+}
+struct Cell { float weights[3]; Particle inside; uchar kind; };
+kernel void member_of_a_member_not_set(device const float *x, device float *out, uint i [[thread_position_in_grid]]) {
+    Cell cells[2];  //! member_of_a_member_not_set: results depend on the variable declared here
+    for (int k = 0; k < 2; ++k) cells[k].inside.mass = x[i];
+    out[i] = cells[i % 2].inside.mass + cells[0].weights[i % 3];
+}
+kernel void members_set(device const float *x, device float *out, uint i [[thread_position_in_grid]]) {
+    Cell cell;
+    cell.inside.position = float3(x[i]);
+    cell.inside.mass = 1;
+    cell.kind = 2;
+    const Cell copy = cell;
+    out[i] = copy.inside.position.x + copy.inside.mass + float(copy.kind);
+}

@@ -1,6 +1,7 @@
 """First-class types of LLVM: numbers, pointers and vectors of them; all others are text."""
 
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -18,6 +19,8 @@ _ELEMENT_BYTES = {
 }
 _VECTOR = re.compile(r"<(\d+) x ([\w.]+)>")
 _ARRAY = re.compile(r"\[(\d+) x (.+)\]")
+_NAME = re.compile(r"%(?:\"[^\"]+\"|[\w.$:-]+)")
+_NAMED = re.compile(rf"^(?P<name>{_NAME.pattern}) = type (?P<fields>\{{.*\}})$")
 
 
 @dataclass(frozen=True)
@@ -115,3 +118,49 @@ def offset_of_field(struct: str, index: int) -> int | None:
             return offset
         offset += known.size
     return offset
+
+
+def named_structs(lines: Iterable[str]) -> Mapping[str, str]:
+    """Return the structs of a module by their names, as types in braces."""
+    return {match["name"]: match["fields"] for line in lines if (match := _NAMED.match(line))}
+
+
+def plain(text: str, structs: Mapping[str, str]) -> str:
+    """Return a type with the names of structs replaced by their fields."""
+    while True:
+        named = _NAME.sub(lambda match: structs.get(match[0], match[0]), text)
+        if named == text:
+            return text
+        text = named
+
+
+def without_padding(text: str) -> list[tuple[int, int]]:
+    """Return the bytes that a value of a type has, as starts and sizes; empty for a type whose layout is not known."""
+    if layout(text) is None:
+        return []
+    parts: list[tuple[int, int]] = []
+    for start, size in _parts(text, 0):
+        if parts and sum(parts[-1]) == start:
+            parts[-1] = (parts[-1][0], parts[-1][1] + size)
+        else:
+            parts.append((start, size))
+    return parts
+
+
+def _parts(text: str, start: int) -> Iterator[tuple[int, int]]:
+    kind, array = type_of(text), _ARRAY.fullmatch(text)
+    if kind.count:
+        yield start, kind.count * kind.element_bytes
+    elif array:
+        element = layout(array[2])
+        inner = without_padding(array[2])
+        if element is not None and inner == [(0, element.size)]:
+            yield start, int(array[1]) * element.size
+        elif element is not None:
+            for number in range(int(array[1])):
+                yield from ((start + number * element.size + at, size) for at, size in inner)
+    else:
+        for index, field in enumerate(fields(text)):
+            offset = offset_of_field(text, index)
+            if offset is not None:
+                yield from _parts(field, start + offset)
