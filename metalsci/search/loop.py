@@ -264,7 +264,8 @@ class Search:
             "model": proposal.seconds,
             **evaluation.phases,
             "promotion": end - judged,
-            "total": landed.seconds + end - begin,
+            # an answer that a process before this one had heard took its time there
+            "total": max(landed.seconds, proposal.seconds) + end - begin,
         }
         return self._keep(replace(entry, seconds=seconds), proposal.text)
 

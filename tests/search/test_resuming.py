@@ -1,5 +1,6 @@
 """A strategy that keeps state, over processes that stop: the same requests, the same archive, nothing asked twice."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +11,13 @@ from toy_search import Scripted, fence, judge, search
 
 from metalsci.evaluation.promotion.protocol import Candidate, Decision
 from metalsci.evaluation.results import Evaluation, Outcome
-from metalsci.models.protocol import Prompt
+from metalsci.models.protocol import Prompt, Response
 from metalsci.search.archive import Archive
 from metalsci.search.budget import Budget
 from metalsci.search.journal import JournalError, read_recording
 from metalsci.search.proposal import Progress
 from metalsci.search.request import Request, StrategyError
+from metalsci.search.status_files import machine_seconds
 
 
 @dataclass
@@ -163,6 +165,28 @@ def test_a_run_that_was_stopped_in_a_paired_test_judges_again(tmp_path: Path) ->
         search(tmp_path, model, Budget(1), promotion=Stopped())
     done = search(tmp_path, model, Budget(1))
     assert (len(model.prompts), done.archive.incumbent.iteration) == (1, 1)
+
+
+def test_the_machine_s_time_of_an_answer_that_was_heard_before_is_not_less(tmp_path: Path) -> None:
+    class Slow(Scripted):
+        def propose(self, prompt: Prompt) -> Response:
+            time.sleep(0.2)
+            return super().propose(prompt)
+
+    def stops(source: str, progress: Progress) -> Evaluation:
+        if "= 1" in source:
+            raise KeyboardInterrupt
+        return judge(source, progress)
+
+    def takes_time(source: str, progress: Progress) -> Evaluation:
+        time.sleep(0.1)
+        return judge(source, progress)
+
+    with pytest.raises(KeyboardInterrupt):
+        search(tmp_path, Slow([fence(1)]), Budget(1), evaluate=stops)
+    done = search(tmp_path, Scripted([]), Budget(1), evaluate=takes_time)
+    assert done.archive.last.seconds["model"] >= 0.2
+    assert machine_seconds(done.archive.last) >= 0.1
 
 
 def test_a_copy_with_other_comments_is_not_evaluated_again(tmp_path: Path) -> None:
