@@ -22,6 +22,7 @@ from metalsci.search.answer import read_answer
 PARENT = "kernel void f(device float *u, uint i [[thread_position_in_grid]]) { u[i] = 0; }\n"
 BETTER = PARENT.replace("= 0", "= 1")
 KERNELS = frozenset({"f"})
+only_linux = pytest.mark.skipif(sys.platform != "linux", reason="nothing else adopts orphans")
 needs_landlock = pytest.mark.skipif(not state().landlock, reason="this kernel has no Landlock")
 
 
@@ -143,13 +144,23 @@ def test_what_was_handed_in_before_it_hung_counts(tmp_path: Path) -> None:
     assert read_answer(attempt(tmp_path, script, minutes=0.03), KERNELS).source == BETTER
 
 
-def test_nothing_that_it_started_outlives_it(tmp_path: Path) -> None:
-    script = """
-        import subprocess, sys
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-        print(child.pid)
+@pytest.mark.parametrize(
+    "ending", ["pass", "time.sleep(600)", "os.kill(os.getpid(), 9)"], ids=["ends", "hangs", "dies"]
+)
+@pytest.mark.parametrize("session", [False, pytest.param(True, marks=only_linux)], ids=["child", "daemon"])
+def test_nothing_that_it_started_outlives_it(tmp_path: Path, ending: str, session: bool) -> None:
+    script = f"""
+        import os, subprocess, sys, time
+        waits = "import time; time.sleep(600)"
+        if {session}:
+            daemon = f"import os; os.fork() and os._exit(0); os.setsid(); print(os.getpid(), flush=True); {{waits}}"
+            subprocess.run([sys.executable, "-c", daemon], env={{}})
+        else:
+            print(subprocess.Popen([sys.executable, "-c", waits]).pid, flush=True)
+        time.sleep(0.3)
+        {ending}
     """
-    attempt(tmp_path, script)
+    attempt(tmp_path, script, minutes=0.02)
     pid = int((tmp_path / "03_agent.log").read_text())
     until = time.monotonic() + 10
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:

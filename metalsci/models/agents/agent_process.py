@@ -19,6 +19,7 @@ from metalsci.models.agents import confine
 from metalsci.models.protocol import Stop, ToolAnswer
 
 _TICK = 0.2  # seconds between two looks
+_GRACE = 5.0  # seconds for its guard to end what it has started
 _PATIENCE = 5.0  # seconds for which a request may take to arrive
 _LONGEST_REQUEST = 4_000_000  # bytes
 _PIECE = 1 << 16
@@ -123,11 +124,20 @@ def watch(
                 if has_ended:
                     return AgentEnding(Stop.END, process.returncode, said.text)
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # with all that it has started
+        _end(process)
         process.stdout.close()
         process.wait()
     return AgentEnding(stop, process.returncode, said.text)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End an agent with all that it has started: its guard does that on Linux, its session is ended elsewhere."""
+    if sys.platform == "linux":
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _limit(deadline: float, said: "_Said", most: int, written: Callable[[], int]) -> Stop | None:

@@ -3,7 +3,10 @@
 A program of its own, with nothing but the standard library, between metalsci and an agent. JSON holds `writable`,
 `hidden` and `shown`, lists of absolute paths, and `largest`, bytes of a file. What is writable or shown is so inside a
 hidden folder too. Landlock (Linux 5.13 and later) holds for the command and for all that it starts; on other systems
-the command runs as it is. The command dies with the thread that started it.
+the command runs as it is.
+
+On Linux this program stays as the command's guard, and ends as the command does. With the command, with the thread that
+started the guard, and on SIGTERM everything ends that the command has started, in sessions of their own too.
 """
 
 import ctypes
@@ -17,7 +20,8 @@ import sys
 from collections.abc import Iterator
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # numbers of system calls, the same on all processors
-_NO_NEW_PRIVILEGES, _DEATH_SIGNAL = 38, 1  # of prctl
+_NO_NEW_PRIVILEGES, _DEATH_SIGNAL, _ADOPT_ORPHANS = 38, 1, 36  # of prctl
+_ROUNDS = 1000  # of ending what is there, while that starts more
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIRECTORY, _REFER, _TRUNCATE = (1 << bit for bit in (0, 1, 2, 3, 13, 14))
 _READ = _EXECUTE | _READ_FILE | _READ_DIRECTORY
 _OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
@@ -75,12 +79,54 @@ def _readable(folder: str, hidden: list[str]) -> Iterator[str]:
         yield from _readable(os.path.join(folder, name), hidden)  # noqa: PTH118
 
 
+def _guard() -> None:
+    """Return in a child process; this one waits for it, ends its descendants, and ends as it did."""
+    libc = ctypes.CDLL(None)
+    libc.prctl(_ADOPT_ORPHANS, 1, 0, 0, 0)
+    signal.signal(signal.SIGTERM, lambda *_: _end_all())
+    libc.prctl(_DEATH_SIGNAL, signal.SIGTERM, 0, 0, 0)
+    command = os.fork()
+    if not command:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        libc.prctl(_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+        return
+    ended = status = 0
+    while ended != command:
+        ended, status = os.waitpid(-1, 0)
+    _end_all(status)
+
+
+def _end_all(status: int = 0) -> None:
+    """End all children, which orphans become too, and then this process, as a process with this status did."""
+    for _ in range(_ROUNDS):
+        children = _children()
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+        for child in children:
+            os.waitpid(child, 0)
+        if not children:
+            break
+    if os.WIFSIGNALED(status):
+        if os.WTERMSIG(status) == signal.SIGTERM:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), os.WTERMSIG(status))
+    os._exit(os.waitstatus_to_exitcode(status))
+
+
+def _children() -> list[int]:
+    try:
+        with open("/proc/thread-self/children") as file:  # noqa: PTH123
+            return [int(child) for child in file.read().split()]
+    except OSError:
+        return []  # a kernel that does not say: what is in the command's session ends with it all the same
+
+
 def main() -> None:
     limits = json.loads(sys.argv[1])
     resource.setrlimit(resource.RLIMIT_FSIZE, (limits["largest"], limits["largest"]))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+        _guard()
         _restrict(limits["writable"], limits["hidden"], limits["shown"])
     try:
         os.execvp(sys.argv[2], sys.argv[2:])
