@@ -7,6 +7,11 @@ from metalsci.cpu_metal.compile.llvm.value_types import type_of
 
 _SUFFIXES = {"half": "f16", "bfloat": "bf16", "float": "f32", "double": "f64", "ptr": "p0"}
 
+NOT_UNROLLED = ", !llvm.loop !900000"
+"""Text behind a branch that goes back in a loop, which tells LLVM not to unroll it."""
+AS_IT_IS = ("!900000 = distinct !{!900000, !900001}", '!900001 = !{!"llvm.loop.unroll.disable"}')
+"""The module's lines that NOT_UNROLLED is about."""
+
 
 @dataclass
 class Code:

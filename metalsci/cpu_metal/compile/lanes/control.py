@@ -11,6 +11,7 @@ back where all have come together again.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from metalsci.cpu_metal.compile.lanes.code import NOT_UNROLLED
 from metalsci.cpu_metal.compile.lanes.flow import END, Edge, FlowNode, RefusedError, order
 from metalsci.cpu_metal.compile.lanes.steps import step, touches_memory
 from metalsci.cpu_metal.compile.lanes.values import Values
@@ -175,7 +176,9 @@ class Flow:
             self.values.keep_phi(name, kind, value)
         group = self._groups.get(edge.target)
         if group is None or (self._is_whole and edge.target in self._copied):
-            code.do(f"br label {self._target(edge.target, self._is_whole)}")
+            # Few vectors are not whole; to unroll loops for those too took LLVM up to a third of its time.
+            hint = "" if self._is_whole else NOT_UNROLLED
+            code.do(f"br label {self._target(edge.target, self._is_whole)}{hint}")
         else:
             self._clear(group)
             code.do(f"store {code.mask} {self.values.mask}, ptr {self._mask(edge.target)}")

@@ -1,10 +1,10 @@
 """A kernel's wrapper whose part for one thread becomes the code of a vector of threads."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from metalsci.cpu_metal.compile.lanes.choices import with_choices_apart
-from metalsci.cpu_metal.compile.lanes.code import Code
+from metalsci.cpu_metal.compile.lanes.code import AS_IT_IS, Code
 from metalsci.cpu_metal.compile.lanes.control import Flow
 from metalsci.cpu_metal.compile.lanes.flow import END, Graph, RefusedError, end_early
 from metalsci.cpu_metal.compile.lanes.memory import SCRATCH, SCRATCH_TYPE
@@ -62,7 +62,7 @@ def in_lanes(module: str, name: str, width: int, *, is_row: bool, if_faster: boo
     text = "\n".join([*lines[: definition.first], *body, *lines[definition.last + 1 :]])
     present = set(_declared(module))
     new = [line for name, line in writer.declared.items() if name not in present]
-    return InLanes(text + "\n".join(["", *new, ""]), width, len(writer.heads))
+    return InLanes(text + "\n".join(["", *new, *AS_IT_IS, ""]), width, len(writer.heads))
 
 
 def _declared(module: str) -> list[str]:
@@ -89,7 +89,7 @@ class _Writer:
         while end_early(self._graph, self._ways_to_an_end(of_any)):
             of_any = divergence(self._graph, self._given(joined=True))
         self._in_general = of_any
-        self._in_rows = divergence(self._graph, self._given(joined=False))
+        self._in_rows = of_any if is_row else divergence(self._graph, self._given(joined=False))
         self._region = regions(self._graph)
         self.heads = list(dict.fromkeys(self._region.values()))
         self._ends_early = any(edge.ends for node in self._graph.nodes.values() for edge in node.edges)
@@ -202,7 +202,7 @@ class _Writer:
                     changed = changed or bool(new)
         return frozenset(found)
 
-    def _graph_definitions(self) -> Mapping[str, list[str]]:
+    def _graph_definitions(self) -> Mapping[str, Sequence[str]]:
         return {each.result: each.used for node in self._graph.nodes.values() for each in node.body if each.result}
 
     def write(self) -> list[str]:

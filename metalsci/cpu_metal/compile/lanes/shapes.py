@@ -1,6 +1,6 @@
 """The shape of a value over the lanes: the same in all, growing from lane to lane, or anything."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from metalsci.cpu_metal.compile.lanes.flow import (
@@ -65,6 +65,8 @@ class Divergence:
 
     def has_left(self, value: str, at: str) -> bool:
         """Return True if lanes may have left the loop in which they computed `value` at different times."""
+        if not self.divergent:
+            return False
         defined = self.place.get(value)
         return defined is not None and any(
             loop.header in self.divergent and defined in loop.nodes and at not in loop.nodes for loop in self.loops
@@ -77,18 +79,13 @@ def divergence(graph: Graph, given: Mapping[str, Shape]) -> Divergence:
     joined, place, found_loops = postdominators(graph), graph.place(), tuple(loops(graph))
     branches: set[str] = set()
     before = graph.predecessors()
-    parted: dict[str, list[frozenset[str]]] = {}
+    search = _Search(graph, sequence, given, place)
     divergent: set[str] = set()
     influenced: dict[str, frozenset[str]] = {}
     while True:
+        search.find([loop for loop in found_loops if loop.header in divergent])
         known = Divergence(
-            _shapes(graph, sequence, given, parted, place, found_loops, divergent),
-            frozenset(branches),
-            influenced,
-            joined,
-            found_loops,
-            frozenset(divergent),
-            place,
+            dict(search.shapes), frozenset(branches), influenced, joined, found_loops, frozenset(divergent), place
         )
         new = [label for label in sequence if label not in branches and _parts(graph, known, label)]
         if not new:
@@ -99,7 +96,7 @@ def divergence(graph: Graph, given: Mapping[str, Shape]) -> Divergence:
             influenced[label] = frozenset(region)
             for place_of_join in joins(graph, sequence, region, label, joined[label]):
                 ways = frozenset(each for each in before[place_of_join] if each in region or each == label)
-                parted.setdefault(place_of_join, []).append(ways)
+                search.parted.setdefault(place_of_join, []).append(ways)
             for loop in found_loops:
                 leaves = any(target not in loop.nodes for target in graph.nodes[label].targets)
                 if label in loop.nodes and (leaves or joined[label] not in loop.nodes):
@@ -111,56 +108,86 @@ def _parts(graph: Graph, known: Divergence, label: str) -> bool:
     return condition is not None and known.shape(condition, label).kind != "uniform"
 
 
-def _shapes(
-    graph: Graph,
-    sequence: list[str],
-    given: Mapping[str, Shape],
-    parted: Mapping[str, list[frozenset[str]]],
-    place: Mapping[str, str],
-    found_loops: tuple[Loop, ...],
-    divergent: set[str],
-) -> dict[str, Shape]:
-    shapes: dict[str, Shape] = dict(given)
-    left = [loop for loop in found_loops if loop.header in divergent]
-    defined = {each.result: each for node in graph.nodes.values() for each in node.body if each.result}
+class _Search:
+    """The search for shapes: from the highest ones on, each only goes down, also when more is known of branches.
 
-    def lookup(operand: Operand, at: str) -> Shape | None:
-        if not operand.is_local:
+    parted: nodes at which threads come together again, and the ways on which they may have come.
+    """
+
+    def __init__(
+        self, graph: Graph, sequence: Sequence[str], given: Mapping[str, Shape], place: Mapping[str, str]
+    ) -> None:
+        self.shapes: dict[str, Shape] = dict(given)
+        self.parted: dict[str, list[frozenset[str]]] = {}
+        self._place = place
+        self._given = given
+        self._left: Sequence[Loop] = ()
+        self._defined = {each.result: each for node in graph.nodes.values() for each in node.body if each.result}
+        # The names of operands that have a shape of their own; all others are the same in all lanes.
+        self._nodes = [
+            (
+                label,
+                [(each, [self._name(operand) for operand in each.operands]) for each in graph.nodes[label].phis],
+                [
+                    (each, [self._name(operand) for operand in each.operands])
+                    for each in graph.nodes[label].body
+                    if each.result and each.result not in given
+                ],
+            )
+            for label in sequence
+        ]
+        self._seen: dict[str, list[Shape | None]] = {}
+
+    def _name(self, operand: Operand) -> str:
+        if operand.value in self._place or operand.value in self._given:
+            return operand.value
+        return ""
+
+    def _shape(self, name: str, at: str) -> Shape | None:
+        if not name:
             return UNIFORM
-        defined = place.get(operand.value)
-        if defined is None:
-            return shapes.get(operand.value, UNIFORM)
-        if any(defined in loop.nodes and at not in loop.nodes for loop in left):
-            return VARYING
-        return shapes.get(operand.value)
+        if self._left:
+            defined = self._place.get(name)
+            if defined and any(defined in loop.nodes and at not in loop.nodes for loop in self._left):
+                return VARYING
+        return self.shapes.get(name)
 
-    changed = True
-    while changed:
-        changed = False
-        for label in sequence:
-            node = graph.nodes[label]
-            for each in node.phis:
-                # Lanes may leave a loop on the way here, or may have left one before: in different turns, either way.
-                ways = zip(each.operands, each.labels, strict=True)
-                new = _phi(each, [lookup(operand, at) for operand, before in ways for at in (before, label)])
-                if new is not None and any(not _same(each, ways, defined) for ways in parted.get(label, ())):
-                    new = VARYING
-                if new is not None and shapes.get(each.result) != new and each.result not in given:
-                    shapes[each.result] = _lower(shapes.get(each.result), new)
-                    changed = changed or shapes[each.result] == new
-            for each in node.body:
-                if not each.result or each.result in given:
-                    continue
-                operands = [lookup(operand, label) for operand in each.operands]
-                known = [shape for shape in operands if shape is not None]
-                if len(known) < len(operands):
-                    continue
-                new = shape_of(each, known)
-                if shapes.get(each.result) != new:
-                    lowered = _lower(shapes.get(each.result), new)
-                    changed = changed or shapes.get(each.result) != lowered
-                    shapes[each.result] = lowered
-    return shapes
+    def find(self, left: Sequence[Loop]) -> None:
+        """Lower shapes until they follow from each other. left: loops that lanes leave at different times."""
+        self._left = left
+        changed = True
+        while changed:
+            changed = False
+            for label, phis, body in self._nodes:
+                for each, names in phis:
+                    changed |= self._find_phi(each, names, label)
+                for each, names in body:
+                    operands = [self._shape(name, label) for name in names]
+                    if self._seen.get(each.result) == operands:
+                        continue
+                    self._seen[each.result] = operands
+                    known = [shape for shape in operands if shape is not None]
+                    if len(known) == len(operands):
+                        changed |= self._lower(each.result, shape_of(each, known))
+
+    def _find_phi(self, phi: Instruction, names: Sequence[str], label: str) -> bool:
+        if phi.result in self._given:
+            return False
+        # Lanes may leave a loop on the way here, or may have left one before: in different turns, either way.
+        ways = zip(names, phi.labels, strict=True)
+        new = _phi([self._shape(name, at) for name, before in ways for at in (before, label)])
+        if new is None:
+            return False
+        if any(not _same(phi, ways, self._defined) for ways in self.parted.get(label, ())):
+            new = VARYING
+        return self._lower(phi.result, new)
+
+    def _lower(self, name: str, new: Shape) -> bool:
+        old = self.shapes.get(name)
+        if old == new:
+            return False
+        self.shapes[name] = _lower(old, new)
+        return self.shapes[name] != old
 
 
 def _same(phi: Instruction, ways: frozenset[str], defined: Mapping[str, Instruction]) -> bool:
@@ -185,7 +212,7 @@ def _lower(old: Shape | None, new: Shape) -> Shape:
     return VARYING
 
 
-def _phi(phi: Instruction, incoming: list[Shape | None]) -> Shape | None:
+def _phi(incoming: list[Shape | None]) -> Shape | None:
     known = [shape for shape in incoming if shape is not None]
     if not known:
         return None

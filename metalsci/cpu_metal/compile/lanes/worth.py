@@ -12,7 +12,7 @@ from metalsci.cpu_metal.compile.llvm.value_types import layout, type_of
 # of neighbours in a list have 9 and take as long; escape times have no gather and take a tenth.
 _FEWEST = 8
 # The same for threads without loops. Measured: a gate on qubits has 1 for each element that it accesses and takes 3
-# times as long in lanes, a coarse grid's values brought to a fine one have 5 and take as long or, with AVX2, two thirds.
+# times as long in lanes, a coarse grid's values brought to a fine one have 5 and take as long, or two thirds with AVX2.
 _FEWEST_WITHOUT_LOOPS = 4
 _NEAR = 4  # elements from lane to lane that are loaded with those between them and taken apart
 _NOTHING = ("llvm.lifetime", "llvm.assume")

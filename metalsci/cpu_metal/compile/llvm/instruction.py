@@ -1,8 +1,9 @@
 """One instruction of LLVM's text, taken apart."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Self, TypedDict
 
 from metalsci.cpu_metal.compile.llvm.text import NAME, closed, operands, split_type, typed, without_metadata
@@ -84,10 +85,10 @@ class Instruction:
     def is_terminator(self) -> bool:
         return self.opcode in ("br", "switch", "ret", "unreachable")
 
-    @property
-    def used(self) -> list[str]:
+    @cached_property
+    def used(self) -> Sequence[str]:
         """Names of local values among the operands."""
-        return [operand.value for operand in self.operands if operand.is_local]
+        return [operand.value for operand in self.operands if operand.value.startswith("%")]
 
     @property
     def callee(self) -> str:
@@ -106,10 +107,9 @@ class Instruction:
         if opcode in ("tail", "musttail", "notail"):
             opcode, _, rest = rest.partition(" ")
         read = _READERS.get(opcode)
-        base = cls(text, opcode, result, metadata=metadata)
         if read is None:
             raise ValueError(f"unknown operation in '{text}'")
-        return replace(base, **read(rest))
+        return cls(text, opcode, result, metadata=metadata, **read(rest))
 
 
 def _flagged(rest: str) -> tuple[str, str]:
