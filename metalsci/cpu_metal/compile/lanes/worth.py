@@ -11,9 +11,10 @@ from metalsci.cpu_metal.compile.llvm.value_types import layout, type_of
 # product has 3 and takes 8 times as long in lanes, a count of what comes before has 5 and takes 6 times as long, forces
 # of neighbours in a list have 9 and take as long; escape times have no gather and take a tenth.
 _FEWEST = 8
-# The same for threads without loops. Measured: a gate on qubits has 1 for each element that it accesses and takes 3
-# times as long in lanes, a coarse grid's values brought to a fine one have 5 and take as long, or two thirds with AVX2.
-_FEWEST_WITHOUT_LOOPS = 4
+# The same for threads without loops. Measured, with AVX-512 and with AVX2: a gate on qubits has 1 for each element that
+# it accesses and takes 3 times as long in lanes. A transposed copy has 5 and takes 0.56 and 1.0 times as long, a coarse
+# grid's values brought to a fine one have 6 and take 1.1 and 0.6 times as long.
+_FEWEST_WITHOUT_LOOPS = 5
 _NEAR = 4  # elements from lane to lane that are loaded with those between them and taken apart
 _NOTHING = ("llvm.lifetime", "llvm.assume")
 _FREE = frozenset({"phi", "getelementptr", "zext", "sext", "trunc", "bitcast", "freeze", "br", "switch"})

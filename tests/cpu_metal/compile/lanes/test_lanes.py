@@ -405,7 +405,7 @@ kernel void k(device int *o, uint i [[thread_position_in_grid]]) {
     "body, says",
     [
         ("o[i] += 1;", "in the lanes of vectors"),
-        ("o[i] += o[i ^ 5];", "in vector lanes along x"),
+        ("o[i] = o[i ^ 5];", "in vector lanes along x"),
         (
             "o[atomic_fetch_add_explicit(count, 1, memory_order_relaxed)] = 1;",
             "one after the other: an operation has no",
