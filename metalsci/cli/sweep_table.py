@@ -42,7 +42,7 @@ class SweepTable(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         folder = Path(config.hydra.sweep.dir)
         record_sweep(folder, sys.argv[1:])
-        lock = FileLock(folder / LOCK, blocking=False)
+        lock = FileLock(folder / LOCK, timeout=0.5)
         with suppress(Timeout, OSError):  # it only shows those who watch that the sweep is at work
             lock.acquire()
             self._lock = lock

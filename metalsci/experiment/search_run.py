@@ -133,7 +133,7 @@ def _inputs_seed(cfg: DictConfig, recording: Recording | None) -> int:
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
     """Lock the folder: two processes must not write one journal. Raises JournalError if another is at work."""
-    lock = FileLock(folder / "run.lock", blocking=False)
+    lock = FileLock(folder / "run.lock", timeout=0.5)  # who only looks whether a run is at work holds it for a moment
     try:
         lock.acquire()
     except Timeout:

@@ -20,6 +20,8 @@ from metalsci.msl.text.quoting import visible
 from metalsci.report.reported_run import Iteration, Published, Reached, ReportedRun
 from metalsci.search.archive import Entry
 from metalsci.search.journal import JournalError, recorded_entries
+from metalsci.search.spoken_words import FOLDER as STEERING
+from metalsci.search.spoken_words import Word
 
 JOURNAL = "journal.jsonl"
 IMPORTED = "imported.json"
@@ -92,7 +94,7 @@ def read_run(folder: Path, name: str) -> ReportedRun:
         seed=known.seed if known.seed is not None else _whole(config.get("seed")),
         config=config,
         iterations=entries,
-        most_iterations=_whole(_part(config, "budget").get("iterations")),
+        most_iterations=_extended(folder) or _whole(_part(config, "budget").get("iterations")),
         seed_score=known.seed_score,
         best_score=known.best_score,
         self_speedup=known.self_speedup,
@@ -156,6 +158,13 @@ def failure_kind(evaluation: Evaluation) -> str:
     if kinds:
         return f"{outcome}: {', '.join(kinds)}"
     return str(outcome)
+
+
+def _extended(folder: Path) -> int | None:
+    """Find the iterations that a person gave the run while it ran, the last of them; None for what the config says."""
+    words = [read_json(taken, Word) for taken in sorted((folder / STEERING).glob("*.taken"))]
+    told = [word.iterations for word in words if word is not None and word.iterations is not None]
+    return told[-1] if told else None
 
 
 def _is_run(folder: Path) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 from metalsci.report.contents import put_together, read_runs
 from metalsci.report.page import as_html, render, template_source
 from metalsci.report.reported_run import ReportedRun
-from metalsci.report.run_reading import JOURNAL, find_runs
+from metalsci.report.run_reading import JOURNAL, find_runs, is_running
 from metalsci.search.spoken_words import Word, say
 
 _LONGEST = 10_000  # bytes of a request's body
@@ -32,9 +32,10 @@ class LiveReport:
         self.token = secrets.token_urlsafe(16)
 
     def state(self) -> str:
-        """Return a digest of how far the runs are."""
+        """Return a digest of how far the runs are, and whether they run."""
         facts = []
         for folder in find_runs(self._places):
+            facts.append(str(is_running(folder)))  # a run that was killed leaves no other trace
             for name in (JOURNAL, "summary.json"):
                 path = folder / name
                 facts.append(f"{path} {path.stat().st_size if path.exists() else '-'}")

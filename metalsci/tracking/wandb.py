@@ -45,7 +45,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_INIT_TIMEOUT = 30.0  # seconds; a server that does not answer by then must not cost the run
+_START = 15.0  # seconds, of login and the run's beginning together; without an answer by then the run is offline
+_OFFLINE = 30.0  # of beginning it there, which waits for no server
 _LOG_TIMEOUT = 5.0  # of one iteration
 # At the end a server that has gone silent costs at most _END and the service's last seconds: together half a minute,
 # with some of it left for the end of the process. The run is marked as crashed there.
@@ -88,7 +89,7 @@ class WandbTracker(Observer):
         self._info: RunInfo | None = None
         self._archive: Archive | None = None
         self._spent = (0, 0.0)
-        self._end = Allowance(_END)
+        self._begin, self._end = Allowance(_START), Allowance(_END)
         self._setting: RunSetting | None = None
 
     def start(self, info: RunInfo) -> str:
@@ -97,18 +98,19 @@ class WandbTracker(Observer):
 
         self._info = info
         try:
-            mode = self._decide()
+            mode = self._decide(self._begin)
             if mode == "disabled":
                 return "W&B disabled"
-            run = self._run = self._init(info, mode)
+            run = self._run = self._init(info, mode, self._begin.left)
         # Unreachable; or a key or mode that it refuses; or a service that died under an earlier job of the sweep.
         except (wandb.errors.Error, ValueError, OSError, RuntimeError) as error:
             forget_service()
-            self._run = self._init(info, "offline")
+            self._run = self._init(info, "offline", _OFFLINE)
             return f"W&B offline, because it did not take the run: {first_line(error)}"
         return f"W&B {mode}: {run.url if mode == 'online' else shown(Path(run.dir).parent)}"
 
-    def _decide(self) -> str:
+    def _decide(self, patience: Allowance) -> str:
+        """Return the mode: online, offline or disabled. patience: for a login."""
         import wandb
 
         if os.environ.get("WANDB_DISABLED", "").lower() in ("true", "1"):
@@ -120,12 +122,12 @@ class WandbTracker(Observer):
             if wanted == "dryrun":
                 return "offline"
             return wanted
-        logged_in = within(_INIT_TIMEOUT, lambda: wandb.login(prompt=False))
+        logged_in = patience.within(patience.left, lambda: wandb.login(prompt=False))
         if logged_in:
             return "online"
         return "offline"
 
-    def _init(self, info: RunInfo, mode: str) -> "Run":
+    def _init(self, info: RunInfo, mode: str, timeout: float) -> "Run":
         named = [tag.strip() for tag in os.environ.get("WANDB_TAGS", "").split(",") if tag.strip()]
         device = str(info.facts.get("device", ""))
         told = {"task": info.task, "model": info.model, "strategy": _strategy(info.config), "device": device}
@@ -146,7 +148,7 @@ class WandbTracker(Observer):
             identity=identity,
             name=os.environ.get("WANDB_NAME") or info.name,
             job_type=os.environ.get("WANDB_JOB_TYPE") or "search",
-            timeout=_INIT_TIMEOUT,
+            timeout=timeout,
         )
         run.define_metric("*", step_metric="iteration")
         for name, goal in GOALS.items():
@@ -207,7 +209,7 @@ class WandbTracker(Observer):
         from metalsci.tracking.wandb_sweep import log_sweep
 
         try:
-            mode = self._end.within(_END, self._decide)
+            mode = self._decide(self._end)
         except Exception as error:  # a server that does not answer a login
             return first_line(error)
         if mode == "disabled":

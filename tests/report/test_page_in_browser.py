@@ -190,14 +190,28 @@ def test_a_served_page_follows_a_run_and_passes_a_word_on(chromium: "Browser", t
         fold = page.locator("details.fold").first  # the only run's: open
         title = fold.locator("summary").first.inner_text()
         fold.locator("summary").first.click()
-        page.locator("form[data-run=running] input[name=note]").fill("Try <i>shuffles</i>.")
+        note = page.locator("form[data-run=running] input[name=note]")
+        note.fill("Try <i>shuffles</i>.")
         page.locator("form[data-run=running] button[value=note]").click()
         page.locator("#said", has_text="running: heard").wait_for()
         assert Steering(running).waiting()[0].note == "Try <i>shuffles</i>."
-        write_run(tmp_path / "second")
+        page.locator("#runs th button", has_text="strategy").click()
+        page.locator("#runs th button", has_text="strategy").click()
+        note.press_sequentially("half a sen")
+        write_run(tmp_path / "second", strategy="beam")
         page.locator("header > p.soft", has_text="2 runs, 1 with a result.").wait_for()
         again = page.locator("details.fold", has=page.get_by_text(title, exact=True))
         assert not again.evaluate("fold => fold.open")  # what was closed stays so
+        assert column(page, "runs", 4)[:2] == ["one_plus_one", "beam"]  # and what was sorted
+        assert page.evaluate("document.activeElement.name") == "note"
+        note.press_sequentially("tence")
+        assert note.input_value() == "half a sentence"
+        page.locator("#runs th button", has_text="strategy").focus()
+        write_run(tmp_path / "third")
+        page.locator("header > p.soft", has_text="3 runs, 2 with a result.").wait_for()
+        assert page.evaluate("document.activeElement.textContent") == "strategy"
+    page.locator("#live", has_text="No run is running.").wait_for()
+    assert page.locator("form").count() == 0
     page.close()
     server.shutdown()
     server.server_close()

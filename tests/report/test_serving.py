@@ -11,8 +11,9 @@ import pytest
 from filelock import FileLock
 from run_folders import write_run
 
+from metalsci.report.contents import read_runs
 from metalsci.report.serving import serve
-from metalsci.search.spoken_words import Steering
+from metalsci.search.spoken_words import Steering, Word, say
 
 
 @pytest.fixture
@@ -95,3 +96,23 @@ def test_the_state_changes_when_a_run_goes_on(served: tuple[str, Path]) -> None:
     with (running / "journal.jsonl").open("ab") as file:
         file.write(b"{")
     assert get(f"{url}/state") != before
+
+
+def test_a_budget_that_a_person_gave_is_the_run_s(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", done=False)
+    assert read_runs([run])[0].most_iterations == 3
+    for iterations in (9, None, 7, None):
+        say(run, Word(iterations=iterations, note="on"))
+    Steering(run).take(Steering(run).waiting()[1])
+    say(run, Word(iterations=20))  # not taken yet
+    assert read_runs([run])[0].most_iterations == 7
+
+
+def test_a_run_that_was_killed_is_no_longer_shown_as_running(served: tuple[str, Path]) -> None:
+    url, running = served
+    killed = write_run(running.parent / "killed", done=False)
+    with FileLock(killed / "run.lock"):
+        before = get(f"{url}/state")
+        assert 'data-run="killed"' in get(url)
+    assert get(f"{url}/state") != before
+    assert 'data-run="killed"' not in get(url)

@@ -51,8 +51,10 @@ def service(process: subprocess.Popen[str]) -> psutil.Process:
 class Told:
     """A process that tells W&B of a run and is under way, see wandb_run.py."""
 
-    def __init__(self, folder: Path, server: StandIn, verdict: str = "tied") -> None:
+    def __init__(self, folder: Path, server: StandIn, verdict: str = "tied", patience: float | None = None) -> None:
         command = [sys.executable, str(RUN), str(folder), "auto", verdict]
+        if patience is not None:
+            command.append(str(patience))
         pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         env = server.environment(folder.parent) | {"PYTHONPATH": str(HELPERS)}
         self.process = subprocess.Popen(command, env=env, **pipes)
@@ -116,6 +118,21 @@ def test_a_server_that_falls_ill_costs_half_a_minute_at_the_end_at_most(
     assert "closed" in said
     if manner != "slow":  # which may be quick enough
         assert "W&B did not take all of it; the run folder has it: " in said
+
+
+@pytest.mark.parametrize("after", ["nothing", "Viewer", "RunResumeStatus"])
+def test_login_and_start_share_one_limit_and_then_the_run_is_offline(
+    server: StandIn, tmp_path: Path, after: str
+) -> None:
+    server.silent_after = after
+    if after == "nothing":
+        server.turn("silent")
+    told = Told(tmp_path / "run", server, patience=2.0)
+    assert "W&B offline, because it did not take the run: " in told.said
+    _, said = told.end()
+    assert "closed" in said
+    assert "W&B did not" not in said
+    assert list((tmp_path / "run").rglob("*.wandb"))
 
 
 def test_a_service_that_is_killed_costs_half_a_minute_at_the_end_at_most(server: StandIn, tmp_path: Path) -> None:

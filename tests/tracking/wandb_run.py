@@ -1,4 +1,4 @@
-"""A search's run as W&B is told of it, without a search: `python wandb_run.py FOLDER MODE VERDICT`.
+"""A search's run as W&B is told of it, without a search: `python wandb_run.py FOLDER MODE VERDICT [PATIENCE]`.
 
 It begins, logs two candidates and says so; a line on its standard input ends it: it tells the result and closes.
 PYTHONPATH names tests/helpers.
@@ -11,6 +11,7 @@ from run_folders import result, write_run
 
 from metalsci.evaluation.results import Evaluation, Outcome
 from metalsci.search.archive import Archive, Entry
+from metalsci.tracking import wandb as tracker
 from metalsci.tracking.observers import Observers
 from metalsci.tracking.protocol import RunInfo
 from metalsci.tracking.wandb import WandbTracker
@@ -40,4 +41,6 @@ def _say(sentence: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 4:
+        tracker._START = float(sys.argv[4])
     follow(Path(sys.argv[1]), sys.argv[2], sys.argv[3])

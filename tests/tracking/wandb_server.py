@@ -29,10 +29,12 @@ class StandIn:
 
     runs: variables of the mutations that begin or change a run. streamed: bodies of the file stream, by run. alerts,
     artifacts: variables of the mutations, in their order. used: artifacts that a run named as inputs.
+    silent_after: the operation after whose answer it is silent.
     """
 
     def __init__(self) -> None:
         self.manner = "well"
+        self.silent_after = ""
         self.runs: list[dict[str, Any]] = []
         self.streamed: dict[str, list[dict[str, Any]]] = {}
         self.alerts: list[dict[str, Any]] = []
@@ -99,7 +101,10 @@ class StandIn:
         if name not in known:
             self.unknown.append(name)
             return {}
-        return known[name](variables.get("input", variables))
+        answer = known[name](variables.get("input", variables))
+        if name == self.silent_after:
+            self.turn("silent")
+        return answer
 
     def _upsert(self, variables: dict[str, Any]) -> dict[str, Any]:
         self.runs.append(variables)

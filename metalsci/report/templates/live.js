@@ -8,16 +8,42 @@ function folds() {
     return [`${title(run)} ${title(each)} ${[...run.querySelectorAll("details")].indexOf(each)}`, each];
   });
 }
+// The form of a run that goes on stays: somebody may be typing in it.
+function renewForms(live, fresh) {
+  const next = new Map([...fresh.querySelectorAll("form")].map(form => [form.dataset.run, form]));
+  for (const form of live.querySelectorAll("form")) {
+    const other = next.get(form.dataset.run);
+    if (!other) { form.remove(); continue; }
+    form.querySelector(".count").textContent = other.querySelector(".count").textContent;
+    next.delete(form.dataset.run);
+  }
+  live.querySelector("p")?.remove();
+  live.append(...next.values(), ...fresh.querySelectorAll("p"));
+}
+// Folds, sorted columns and the focus are as they were.
+function renewReport(main, fresh) {
+  const left = new Map(folds().map(([name, fold]) => [name, fold.open]));
+  const heads = [...main.querySelectorAll("th[aria-sort]")].map(head => [
+    head.closest("table").caption.textContent, head.cellIndex, head.getAttribute("aria-sort") === "descending" ? 2 : 1]);
+  const name = part => [part.closest("section")?.id, part.closest("details.fold")?.querySelector("summary").textContent,
+    part.closest("table")?.caption.textContent ?? part.closest("figure")?.id, part.ariaLabel ?? part.textContent].join();
+  const focused = main.contains(document.activeElement) ? name(document.activeElement) : "";
+  main.replaceWith(fresh);
+  for (const [name, fold] of folds()) fold.open = left.get(name) ?? fold.open;
+  for (const table of fresh.querySelectorAll("table"))
+    for (const [caption, column, clicks] of heads)
+      if (table.caption.textContent === caption)
+        for (let i = 0; i < clicks; i++) table.tHead.rows[table.tHead.rows.length - 1].cells[column].querySelector("button").click();
+  if (focused) [...fresh.querySelectorAll("summary, button, [tabindex]")].find(part => name(part) === focused)?.focus({preventScroll: true});
+}
 async function look() {
   try {
     const state = await (await fetch("/state")).text();
     if (state !== seen) {
-      const left = new Map(folds().map(([name, fold]) => [name, fold.open]));
       const fresh = new DOMParser().parseFromString(await (await fetch("/")).text(), "text/html");
-      document.getElementById("main").replaceWith(fresh.getElementById("main"));
-      document.getElementById("live").replaceWith(fresh.getElementById("live"));
+      renewReport(document.getElementById("main"), fresh.getElementById("main"));
+      renewForms(document.getElementById("live"), fresh.getElementById("live"));
       document.querySelector("header > p.soft").replaceWith(fresh.querySelector("header > p.soft"));
-      for (const [name, fold] of folds()) fold.open = left.get(name) ?? fold.open;
       seen = state;
     }
   } catch { said.textContent = "The server has ended: the page stands as it was."; return; }
