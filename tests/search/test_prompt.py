@@ -73,7 +73,7 @@ WRONG = entry(
             SizeResult("256×256·50", Outcome.SCORED, "largest error 0.1 of the tolerance", 0.1),
             SizeResult("512×512·100", Outcome.WRONG, "result 0: 5 of 262144 elements off by more than 0.0001", 3.0),
         ),
-        findings=(Finding("line 12: thread [511, 0, 0] of u_in reads element 262144 of 262144"),),
+        findings=(Finding("line 26: thread [511, 0, 0] of u_in reads element 262144 of 262144"),),
     ),
     "Share rows through `threadgroup` memory.",
 )
@@ -89,7 +89,7 @@ FORESEEN = Forecast(
     (PredictedSize("256×256·50", 1e-4, 1e-4), PredictedSize("512×512·100", 4e-4, 4e-4)),
     bottleneck="68 % moving lines of device memory at 56 simdgroups a core",
     advice=("heat_step: 68 % moving lines of device memory: 2.3 lines of 128 bytes an access, 4.7 MB in all",),
-    lines=("line 9: 40 % of the instructions' cycles; loads touch 8 lines of 128 bytes where 2 would do",),
+    lines=("line 26: 40 % of the instructions' cycles; loads touch 8 lines of 128 bytes where 2 would do",),
     figures={"lanes": 0.5, "lines": 2.3, "registers": 20.0, "divergence": 0.0, "share/traffic": 0.68},
 )
 
@@ -235,7 +235,7 @@ def test_what_the_check_could_not_watch_is_no_fault_of_the_kernel() -> None:
     assert "every access checked" not in text
     assert "too large" not in text
     text = describe(replace(scored(0.3), findings=(told, fault)), SEED, 0.2)
-    assert "checked found:\n- line 13: two threads write element 4\n" in text
+    assert "checked found:\n- line 13: two threads write element 4 [`" in text
 
 
 def test_a_parent_that_is_not_the_best_stands_beside_it() -> None:
@@ -370,6 +370,30 @@ def test_a_diagnostic_quotes_the_line_it_points_at() -> None:
     assert "first" not in text
 
 
+def test_a_line_that_is_named_by_number_is_quoted_once() -> None:
+    told = (
+        Finding("line 2: thread 5 reads element 9 of 9"),
+        Finding("line 2 and line 99: two threads write element 4"),
+    )
+    text = describe(replace(WRONG.evaluation, findings=told), "first\n  second `line`\nthird", 0.2)
+    assert "- line 2: thread 5 reads element 9 of 9 [" + inline("second `line`") + "]\n" in text
+    assert text.count("second") == 1
+    predicted = describe(replace(scored(0.3), forecast=FORESEEN), kernel("x"), 0.2)
+    assert "2 would do [`u_out[c] = u + alpha" in predicted
+
+
+def test_what_a_perfect_kernel_would_reach_is_said_where_it_is_not_the_ceiling() -> None:
+    def near(reachable: float) -> str:
+        size = replace(timed("a", 1.0, 1.0), roofline=Roofline(1.0, 200.0, "GB/s", reachable))
+        return describe(Evaluation(Outcome.SCORED, sizes=(size,), score=0.005), SEED, 0.005)
+
+    assert (
+        "is the ceiling; a perfect kernel of this algorithm would be at 11 % of it, by the score's count; up to 22.0x"
+        in near(0.11)
+    )
+    assert "is the ceiling; up to 200.0x is left" in near(1.0)
+
+
 def test_a_flood_of_diagnostics_is_cut_short() -> None:
     errors = tuple(Diagnostic(Severity.ERROR, i, 1, f"error {i}") for i in range(1, 31))
     text = describe(Evaluation(Outcome.COMPILE_ERROR, "x", errors), "", 1.0)
@@ -398,7 +422,7 @@ def test_what_is_predicted_is_called_so_and_can_be_left_out() -> None:
     prompt = PromptBuilder().build(TASK, archive, Request((0,), id=1))
     assert "Predicted on M1 Pro, from counts, not measured: 0.100 ms at 256×256·50" in prompt.user
     assert "1.00x the seed kernel; 68 % moving lines" in prompt.user
-    assert "50 % of lanes at work" in prompt.user and "- line 9: 40 %" in prompt.user
+    assert "50 % of lanes at work" in prompt.user and "- line 26: 40 %" in prompt.user
     assert prompt.figures == FORESEEN.figures
     without = PromptBuilder(profile=False).build(TASK, archive, Request((0,), id=1))
     assert "redicted" not in without.user and not without.figures

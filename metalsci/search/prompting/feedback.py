@@ -1,6 +1,7 @@
 """An evaluation in words, for a model. The one place that turns results into prose."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from metalsci.devices.virtual.forecast import Forecast, predicted_gain
@@ -9,6 +10,7 @@ from metalsci.msl.diagnostics import render
 from metalsci.msl.text.quoting import inline
 from metalsci.search.archive import Entry
 
+_LINE = re.compile(r"\blines? (\d+)")
 _MOST = 10  # diagnostics or findings; the first few say it all
 
 _OF_THE_CHECK = ("unwatched",)  # kinds of findings that tell of the check's own limits and of no kernel
@@ -74,6 +76,7 @@ def describe(
     `baseline` is the seed kernel's score, `seed` its prediction; `source` is quoted next to compile diagnostics.
     """
     detail = detail or Detail()
+    quoted = _QuotedLines(source or "")
     lines = [_headline(evaluation, baseline, detail)]
     if detail.diagnostics:
         lines += [render([d], source or "", "markdown") for d in evaluation.diagnostics[:_MOST]]
@@ -83,7 +86,7 @@ def describe(
     findings = [finding for finding in evaluation.findings if finding.kind not in _OF_THE_CHECK]
     if detail.findings and findings:
         lines.append("A run with every access checked found:")
-        lines += [f"- {finding}" for finding in findings[:_MOST]]
+        lines += [f"- {quoted.beside(str(finding))}" for finding in findings[:_MOST]]
         lines += _rest(len(findings))
     if detail.roofline:
         lines += _reading(evaluation)
@@ -91,13 +94,35 @@ def describe(
         lines.append("The device says:")
         lines += [f"- {remark}" for remark in evaluation.remarks]
     if detail.profile and evaluation.forecast is not None:
-        lines += _foreseen(evaluation.forecast, seed)
+        lines += _foreseen(evaluation.forecast, seed, quoted)
     if evaluation.outcome in _ADVICE:
         lines.append(_ADVICE[evaluation.outcome])
     return "\n".join(lines)
 
 
-def _foreseen(forecast: Forecast, seed: Forecast | None) -> Iterator[str]:
+class _QuotedLines:
+    """The lines of a source that sentences name by number, each quoted once: models count lines badly."""
+
+    def __init__(self, source: str) -> None:
+        self._lines = source.splitlines()
+        self._told: set[int] = set()
+
+    def beside(self, sentence: str) -> str:
+        """Return a sentence with the lines that it is the first to name."""
+        named = {int(number) for number in _LINE.findall(sentence)}
+        found = {}
+        for number in sorted(named - self._told):
+            if 0 < number <= len(self._lines) and self._lines[number - 1].strip():
+                found[number] = inline(self._lines[number - 1], 100)
+        self._told |= named
+        if not found:
+            return sentence
+        if len(named) == 1:
+            return f"{sentence} [{found.popitem()[1]}]"
+        return f"{sentence} [{'; '.join(f'{number}: {code}' for number, code in found.items())}]"
+
+
+def _foreseen(forecast: Forecast, seed: Forecast | None, quoted: _QuotedLines) -> Iterator[str]:
     if forecast.unknown:
         yield f"Predicted on {forecast.gpu}: nothing, since it cannot be counted ({forecast.unknown})."
         return
@@ -110,7 +135,7 @@ def _foreseen(forecast: Forecast, seed: Forecast | None) -> Iterator[str]:
         f"- {100 * figures['lanes']:.0f} % of lanes at work, {figures['lines']:.1f} lines of 128 bytes an access, "
         f"{figures['registers']:.0f} values alive, lanes part at {100 * figures['divergence']:.0f} % of the branches"
     )
-    yield from (f"- {sentence}" for sentence in (*forecast.advice, *forecast.lines))
+    yield from (f"- {quoted.beside(sentence)}" for sentence in (*forecast.advice, *forecast.lines))
 
 
 def _headline(evaluation: Evaluation, baseline: float, detail: Detail) -> str:
@@ -148,7 +173,14 @@ def _reading(evaluation: Evaluation) -> list[str]:
     where = f"{far[0]} is farthest from it ({_left(far[1])}), {near[0]} nearest ({_left(near[1])})"
     if len(timed) == 1:
         where = _left(near[1])
-    return [f"Roofline: {bound} is the ceiling; {where}."]
+    reach = f"; {_reach([roofline.reachable for _, roofline in timed])}" if near[1].reachable != 1 else ""
+    return [f"Roofline: {bound} is the ceiling{reach}; {where}."]
+
+
+def _reach(shares: Sequence[float]) -> str:
+    low, high = (f"{100 * share:.3g}" for share in (min(shares), max(shares)))
+    span = low if low == high else f"{low} to {high}"
+    return f"a perfect kernel of this algorithm would be at {span} % of it, by the score's count"
 
 
 def _left(roofline: Roofline) -> str:
