@@ -1,6 +1,8 @@
 """A comparison of runs or sweeps on the console."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -33,19 +35,45 @@ def show_two(groups: Groups) -> DataTable | None:
     alone = len(first) + len(second) - 2 * len(pairs)
     if alone:
         _say(console, f"{alone} runs have no partner of the same task and seed, and are left out")
-    changed = list(differences([each.first for each in pairs] + [each.second for each in pairs]))
-    changed = [(name, values) for name, values in changed if name != "seed" and not name.startswith("task.")]
+    devices = [sorted({run.device for run in side}) for side in zip(*((p.first, p.second) for p in pairs), strict=True)]
+    if devices[0] != devices[1]:
+        told = " against ".join(", ".join(names) for names in devices)
+        _say(console, f"on different devices, so the ratio is not one of kernels alone: {told}")
+    changed = list(_changed([each.first for each in pairs], [each.second for each in pairs]))
     _say(console, "\nsettings that differ" if changed else "\nno setting differs but task and seed")
-    for name, values in changed[:_MOST_SETTINGS]:
-        _say(console, f"  {name}: {values}")
+    for sentence in changed[:_MOST_SETTINGS]:
+        _say(console, f"  {sentence}")
     if len(changed) > _MOST_SETTINGS:
         _say(console, f"  and {len(changed) - _MOST_SETTINGS} further ones")
     return data
 
 
+def _changed(first: Sequence[ReportedRun], second: Sequence[ReportedRun]) -> Iterator[str]:
+    """Say what was set otherwise, besides task and seed: a line a setting, or a group that only one side has."""
+    sides = {"A": _groups_of(first), "B": _groups_of(second)}
+    alone = {group: side for side, groups in sides.items() for group in groups - sides["B" if side == "A" else "A"]}
+    counts = Counter[str]()
+    for name, values in differences([*first, *second]):
+        group = name.partition(".")[0]
+        if group == "task" or name.rpartition(".")[2] == "seed":
+            continue
+        if group in alone:
+            counts[group] += 1
+        else:
+            yield f"{name}: {values}"
+    for group, count in counts.items():
+        yield f"{group}: only {alone[group]} has it, {counted(count, 'setting')}"
+
+
+def _groups_of(runs: Sequence[ReportedRun]) -> set[str]:
+    return {name for run in runs for name in run.config}
+
+
 def show_ranks(groups: Groups) -> DataTable | None:
     """Print ranks of several groups, and return them; None if no task and seed is in all of them."""
     console = make_console()
+    short = _short_names(list(groups))
+    groups = {short[name]: runs for name, runs in groups.items()}
     data = None
     for title, figure in (("in distribution", confirmed), ("held out", held_out)):
         found, blocks = ranks(groups, figure)
@@ -63,11 +91,23 @@ def show_ranks(groups: Groups) -> DataTable | None:
             for each in found
         ]
         head = ["group", "average rank", "interval", "speedup", "95 %", "not distinguishable from"]
-        caption = f"{title}: average ranks over {blocks} tasks and seeds, with Nemenyi's critical difference at 5 %"
+        over = "one task and seed" if blocks == 1 else f"{blocks} tasks and seeds"
+        caption = f"{title}: average ranks over {over}, with Nemenyi's critical difference at 5 %"
         shown = table("ranks", caption, head, rows)
         show_table(shown, console)
         data = data or shown
     return data
+
+
+def _short_names(names: Sequence[str]) -> dict[str, str]:
+    """Leave out the folders that all of them share."""
+    try:
+        shared = os.path.commonpath(names)
+    except ValueError:  # some are absolute
+        shared = ""
+    if not shared or shared in names:
+        return {name: name for name in names}
+    return {name: os.path.relpath(name, shared) for name in names}
 
 
 def show_table(data: DataTable, console: Console) -> None:
@@ -81,10 +121,12 @@ def show_table(data: DataTable, console: Console) -> None:
 
 
 def _pairs_table(pairs: Sequence[RunPair]) -> DataTable:
+    several = len({(each.task, each.seed) for each in pairs}) < len(pairs)
     rows = [
         [
             text(each.task),
             number(each.seed),
+            *((text(each.first.name), text(each.second.name)) if several else ()),
             number(confirmed(each.first), times(confirmed(each.first))),
             number(confirmed(each.second), times(confirmed(each.second))),
             number(each.ratio, times(each.ratio)),
@@ -95,7 +137,18 @@ def _pairs_table(pairs: Sequence[RunPair]) -> DataTable:
         ]
         for each in pairs
     ]
-    head = ["task", "seed", "A", "B", "A/B", "A held out", "B held out", "A verdict", "B verdict"]
+    head = [
+        "task",
+        "seed",
+        *(("run of A", "run of B") if several else ()),
+        "A",
+        "B",
+        "A/B",
+        "A held out",
+        "B held out",
+        "A verdict",
+        "B verdict",
+    ]
     return table("pairs", "Speedups by task and seed", head, rows)
 
 

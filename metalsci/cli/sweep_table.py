@@ -57,6 +57,9 @@ class SweepTable(Callback):
             self._lock.release()
         results = {job.relative_to(folder).as_posix(): summary(job) for job in jobs(folder)}
         console = make_console()
+        if config.get("dry_run"):
+            forget_sweep(folder, Path(config.paths.outputs))
+            return
         if not results:  # every run was refused, with its reason
             console.print("no run of this sweep has begun", highlight=False, soft_wrap=True)
             forget_sweep(folder, Path(config.paths.outputs))

@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import starmap
 
 from metalsci.report.means import Mean, geometric_mean
 from metalsci.report.reported_run import ReportedRun
@@ -62,14 +63,33 @@ def held_out(run: ReportedRun) -> float | None:
 
 
 def pair(first: Sequence[ReportedRun], second: Sequence[ReportedRun]) -> list[RunPair]:
-    """Pair by task and seed; in their order if a group has several of one. Two single runs of one task are a pair."""
+    """Pair by task and seed. Two single runs of one task are a pair.
+
+    If a group has several of one task and seed, those of the same model and strategy belong together, then those of the
+    same model; the others in their order.
+    """
     if len(first) == len(second) == 1 and first[0].task == second[0].task:
         return [_paired(first[0], second[0])]
     others = _blocks(second)
     pairs = []
     for key, members in _blocks(first).items():
-        pairs += [_paired(a, b) for a, b in zip(members, others.get(key, []), strict=False)]
+        pairs += list(starmap(_paired, _matched(members, others.get(key, []))))
     return pairs
+
+
+def _matched(first: Sequence[ReportedRun], second: Sequence[ReportedRun]) -> list[tuple[ReportedRun, ReportedRun]]:
+    likeness: Sequence[Callable[[ReportedRun], object]] = (
+        lambda run: (run.model, run.strategy),
+        lambda run: run.model,
+        lambda run: None,
+    )
+    partners: dict[int, int] = {}
+    for alike in likeness:
+        for place, run in enumerate(first):
+            free = [i for i in range(len(second)) if i not in partners.values() and alike(second[i]) == alike(run)]
+            if place not in partners and free:
+                partners[place] = free[0]
+    return [(first[place], second[other]) for place, other in sorted(partners.items())]
 
 
 def effect(pairs: Sequence[RunPair], figure: Figure) -> Effect:
@@ -154,6 +174,8 @@ def _paired(first: ReportedRun, second: ReportedRun) -> RunPair:
 def _of_one(only: RunPair, mean: Mean, figure: Figure) -> str:
     told = f"{mean.value:.3f}× in one pair"
     ranges = _quartiles(only.first, figure), _quartiles(only.second, figure)
+    if abs(math.log(mean.value)) < _NEAR:
+        return f"within noise: {told}"
     if None in ranges:
         return f"{told}; one pair has no interval: run further seeds"
     (low, high), (other_low, other_high) = ranges  # type: ignore[misc]

@@ -115,6 +115,18 @@ def test_the_exit_code_tells_and_the_files_are_there(
     assert (tmp_path / "sweep.md").read_text().count("## ") == 2
 
 
+def test_a_sweep_that_is_only_estimated_leaves_nothing_and_is_no_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = tmp_path / "sweeps/today/noon"
+    known = {"hydra": {"sweep": {"dir": str(sweep)}}, "paths": {"outputs": str(tmp_path / "sweeps")}, "dry_run": True}
+    config = OmegaConf.create(known)
+    SweepTable().on_multirun_start(config)
+    SweepTable().on_multirun_end(config)
+    assert capsys.readouterr().out == ""
+    assert not (tmp_path / "sweeps").exists()
+
+
 def test_a_sweep_of_which_no_run_began_leaves_nothing_and_exits_like_a_refused_command(tmp_path: Path) -> None:
     sweep = tmp_path / "sweeps/today/noon"
     config = OmegaConf.create({"hydra": {"sweep": {"dir": str(sweep)}}, "paths": {"outputs": str(tmp_path / "sweeps")}})

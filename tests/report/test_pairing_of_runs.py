@@ -9,6 +9,7 @@ import pytest
 from run_folders import write_run
 
 from metalsci.compare import main as compare
+from metalsci.experiment.recorded_import import import_recorded
 from metalsci.report.contents import read_runs
 from metalsci.report.pairing_of_runs import confirmed, effect, held_out, pair, ranks
 from metalsci.runs import main as list_runs
@@ -59,6 +60,39 @@ def test_one_pair_is_judged_by_its_own_rounds(tmp_path: Path) -> None:
     assert "within noise" in effect(pair(one, near), confirmed).sentence
     assert effect(pair(far, one), confirmed).sentence.startswith("faster: 2.25")
     assert effect([], confirmed).sentence == "no pair has both figures"
+
+
+def test_runs_of_one_task_and_seed_are_paired_by_model_and_strategy_first(tmp_path: Path) -> None:
+    kinds = [("gpt", "beam"), ("gpt", "islands"), ("claude", "beam")]
+    for name, order in (("a", kinds), ("b", [kinds[2], kinds[1], ("gpt", "bandit")])):
+        for number, (model, strategy) in enumerate(order):
+            write_run(tmp_path / name / f"{number}", model=model, strategy=strategy)
+    pairs = pair(read_runs([tmp_path / "a"]), read_runs([tmp_path / "b"]))
+    assert [(p.first.model, p.first.strategy, p.second.model, p.second.strategy) for p in pairs] == [
+        ("gpt", "beam", "gpt", "bandit"),
+        ("gpt", "islands", "gpt", "islands"),
+        ("claude", "beam", "claude", "beam"),
+    ]
+
+
+def test_equal_speedups_are_within_noise(tmp_path: Path) -> None:
+    first, second = (read_runs([write_run(tmp_path / name, scores=())]) for name in "ab")
+    assert effect(pair(first, second), confirmed).sentence == "within noise: 1.000× in one pair"
+
+
+def test_a_group_of_settings_that_one_side_lacks_is_a_line_and_so_are_devices(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorded = Path(__file__).with_name("recorded_small.json")
+    import_recorded(recorded, tmp_path / "recorded")
+    own = write_run(tmp_path / "own", task="lbm", model="claude-opus-4-7")
+    config = json.loads((own / "config.yaml").read_text())
+    (own / "config.yaml").write_text(json.dumps(config | {"prompt": {"edits": False, "history": 8}}))
+    compare([str(own), str(tmp_path / "recorded")])
+    told = capsys.readouterr().out
+    assert "prompt: only A has it, 2 settings" in told
+    assert "prompt.edits" not in told
+    assert "on different devices, so the ratio is not one of kernels alone: a device against Apple M1 Pro" in told
 
 
 def test_the_command_says_all_of_it(sweeps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
