@@ -42,6 +42,7 @@ class HandedSession(Observer):
         self._model = Handed()
         self._thread = threading.Thread(target=self._run, daemon=True, name=f"session {task}")
         self._folder = ""
+        self._limits: dict[str, float] = {}
         self._archive: Archive | None = None
         self._doing = "starting"
         self._summary: Summary | None = None
@@ -85,6 +86,8 @@ class HandedSession(Observer):
             told["error"] = self._error
         if self._archive is not None:
             told["last"] = status_of(self._archive, self._archive.last)
+            told["attempts_left"] = self._limits["iterations"] - self._archive.attempts
+            told["budget"] = self._limits
         if self._summary is not None:
             told["ended_by"] = self._summary.ended_by
             told["confirmed_self_speedup"] = self._summary.self_speedup
@@ -103,6 +106,9 @@ class HandedSession(Observer):
 
     def start(self, info: RunInfo) -> str:
         self._folder = str(info.folder)
+        budget = info.config["budget"]
+        assert isinstance(budget, dict)
+        self._limits = {name: limit for name, limit in budget.items() if limit is not None}
         return ""
 
     def step(self, text: str) -> None:

@@ -82,6 +82,7 @@ def test_an_agent_drives_a_run_and_sees_nothing_held_out(tmp_path: Path, capfd: 
         status = json.loads((await ask("status", task="heat2d"))[0])
         assert status["last"]["attempts"] == 2
         assert status["last"]["decision"]
+        assert (status["attempts_left"], status["budget"]["iterations"]) == (0, 2)
         assert status["doing"] == "ended"  # nothing of this run disturbs what comes next
         text, is_error = await ask("prompt", task="heat2d")
         assert is_error

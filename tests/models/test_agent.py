@@ -1,6 +1,7 @@
 """A coding agent as the model: real processes in a workspace, good ones and bad ones."""
 
 import json
+import re
 import sys
 import textwrap
 import time
@@ -77,7 +78,7 @@ def test_it_works_with_its_tools_and_hands_in(tmp_path: Path) -> None:
     assert tools.asked[-1][1] == {"source": BETTER, "size": "N=8"}
     said = (tmp_path / "03_agent.log").read_text()
     assert "evaluate 1 no evaluation is left" in said
-    assert "status 0 0 evaluations are left; nothing was handed in yet" in said
+    assert re.search(r"status 0 0 evaluations and 1\d\.\d minutes are left; nothing was handed in yet", said)
     assert "nonsense 2" in said
     assert "check 1 none.metal: " in said
 
@@ -257,7 +258,5 @@ def test_what_it_may_cost_is_what_the_settings_say() -> None:
 def test_a_long_folder_name_is_no_obstacle(tmp_path: Path) -> None:
     folder = tmp_path / ("x" * 120)
     folder.mkdir()
-    assert (
-        "2 evaluations are left"
-        in attempt(folder, "import subprocess; subprocess.run(['metalsci', 'status'])", evaluations=2).reasoning
-    )
+    said = attempt(folder, "import subprocess; subprocess.run(['metalsci', 'status'])", evaluations=2).reasoning
+    assert said.startswith("2 evaluations and ")

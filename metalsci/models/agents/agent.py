@@ -78,7 +78,8 @@ class Agent:
         with ToolSocket() as sockets:
             workspace = Workspace(path, prompt, sockets.address)
             workspace.fill(run, self._minutes, self._evaluations)
-            attempt = _Attempt(self._tools, self._evaluations)
+            deadline = min(call.deadline, time.monotonic() + 60 * self._minutes)
+            attempt = _Attempt(self._tools, self._evaluations, deadline)
             words = [w.replace("{prompt}", _WHAT_TO_DO).replace("{workspace}", str(path)) for w in self._command]
             call.progress(f"the agent works in {path.name}")
             try:
@@ -89,7 +90,7 @@ class Agent:
                     self._confinement(run, path, words[0]),
                     sockets,
                     attempt.answer,
-                    deadline=min(call.deadline, time.monotonic() + 60 * self._minutes),
+                    deadline=deadline,
                     log=run / f"{prompt.iteration:02}_agent.log",
                     written=workspace.size,
                 )
@@ -154,9 +155,10 @@ class Agent:
 class _Attempt:
     """The tools as one attempt may use them, and what was handed in."""
 
-    def __init__(self, tools: Tools | None, evaluations: int) -> None:
+    def __init__(self, tools: Tools | None, evaluations: int, deadline: float) -> None:
         self._tools = tools
         self._left = evaluations
+        self._deadline = deadline
         self.source: str | None = None
         self.idea = ""
 
@@ -167,7 +169,8 @@ class _Attempt:
                 handed = "a kernel was handed in"
             else:
                 handed = "nothing was handed in yet"
-            return ToolAnswer(f"{self._left} evaluations are left; {handed}")
+            minutes = max(0.0, self._deadline - time.monotonic()) / 60
+            return ToolAnswer(f"{self._left} evaluations and {minutes:.1f} minutes are left; {handed}")
         if tool == "submit":
             if not source.strip():
                 return ToolAnswer("the kernel is empty", ok=False)
