@@ -28,15 +28,16 @@ class CheckedStrategy:
     def ask(self, archive: Archive, wanted: int, note: str = "") -> tuple[Request, ...]:
         """Return up to `wanted` numbered requests, a person's note in each. Raises StrategyError."""
         try:
-            requests = list(self._strategy.ask(archive, wanted))
+            requests: list[Request] = list(self._strategy.ask(archive, wanted))
         except Exception as error:
             raise StrategyError(f"strategy {self.name} failed in ask: {type(error).__name__}: {error}") from error
         if len(requests) > wanted:
             raise StrategyError(f"strategy {self.name} was asked for {wanted} requests and gave {len(requests)}")
         numbered = []
         for request in requests:
+            self._check(request, archive)
             self.asked += 1
-            numbered.append(self._complete(_noted(request, note), archive))
+            numbered.append(self._complete(_noted(request, note)))
         return tuple(numbered)
 
     def ask_again(self, archive: Archive, recorded: Asked) -> None:
@@ -58,8 +59,7 @@ class CheckedStrategy:
         except Exception as error:
             raise StrategyError(f"strategy {self.name} failed in tell: {type(error).__name__}: {error}") from error
 
-    def _complete(self, request: Request, archive: Archive) -> Request:
-        self._check(request, archive)
+    def _complete(self, request: Request) -> Request:
         model = request.model
         if model is None and self._chooser is not None:
             model = self._chooser.choose(self.asked)
@@ -72,12 +72,14 @@ class CheckedStrategy:
 
     def _check(self, request: Request, archive: Archive) -> None:
         """Raise StrategyError for a request that nobody could answer."""
+        if not isinstance(request, Request):
+            raise StrategyError(f"strategy {self.name} gave {request!r:.80} in the place of a Request")
         if not request.parents:
             raise StrategyError(f"strategy {self.name} gave a request without parents; entry 0 is the seed kernel")
         unknown = [i for i in _ids(request) if i not in archive]
         if unknown:
             raise StrategyError(
-                f"strategy {self.name} named entry {unknown[0]}, which the archive of {len(archive)} does not have"
+                f"strategy {self.name} named entry {unknown[0]!r}, which the archive of {len(archive)} does not have"
             )
         for parent in request.parents:
             if archive[parent].source is None:

@@ -87,7 +87,7 @@ class Budget:
             if ahead.dollars is None:
                 raise BudgetError(
                     "budget.dollars needs the model's price, which conf/prices does not have: "
-                    "set model.price=[INPUT,CACHED,OUTPUT] in dollars per million tokens, "
+                    "set model.price=[INPUT,CACHED,OUTPUT] in dollars per million tokens (of an agent model.dollars), "
                     "or limit budget.tokens instead"
                 )
             if spent.dollars + ahead.dollars > self.dollars:

@@ -16,7 +16,7 @@ from metalsci.cpu_metal.execute.isolation import state
 from metalsci.evaluation.results import Outcome
 from metalsci.files.locations import data
 from metalsci.models.agents.agent import Agent
-from metalsci.models.errors import DeadlineError
+from metalsci.models.errors import DeadlineError, ModelError
 from metalsci.models.protocol import Expense, ModelCall, Prompt, Response, Stop, ToolAnswer
 from metalsci.search.answer import read_answer
 
@@ -220,6 +220,17 @@ def test_it_gets_the_keys_that_it_was_given_and_no_others(tmp_path: Path, monkey
     monkeypatch.setenv("OTHER_API_KEY", "sk-other")
     attempt(tmp_path, "import os; print([k for k in os.environ if k.endswith('_KEY')])", keys=["TOY_API_KEY"])
     assert (tmp_path / "03_agent.log").read_text() == "['TOY_API_KEY']\n"
+
+
+def test_a_key_that_it_needs_and_that_is_not_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        pytest.raises(ModelError, match="coder needs an API key: set TOY2_API_KEY"),
+        Agent(command=["coder"], keys=["TOY2_API_KEY"]),
+    ):
+        pass
+    monkeypatch.setenv("TOY2_API_KEY", "sk-toy")
+    with Agent(command=["coder"], keys=["TOY2_API_KEY"]):
+        pass
 
 
 def test_a_budget_that_is_over_starts_nobody_and_one_that_ends_is_no_failure_of_the_agent(tmp_path: Path) -> None:

@@ -106,6 +106,8 @@ class Odd:
         (Odd([Request((7,))]), "named entry 7, which the archive of 1 does not have"),
         (Odd([Request((0,), (9,))]), "named entry 9"),
         (Odd([Request(())]), "without parents"),
+        (Odd(["incumbent"]), "gave 'incumbent' in the place of a Request"),
+        (Odd([Request(("0",))]), "named entry '0'"),  # type: ignore[arg-type]
         (Odd([Request((0,), note={"x": object()})]), "cannot be journalled"),
         (Odd(None), "failed in ask: TypeError"),
         (Odd([Request((0,))], ZeroDivisionError("no islands")), "failed in tell: ZeroDivisionError: no islands"),

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from metalsci.files.locations import data
 from metalsci.models.agents.agent_process import AgentEnding, Confinement, ToolSocket, watch
@@ -64,6 +64,15 @@ class Agent:
         self._writable = tuple(Path(folder).expanduser().resolve() for folder in writable)
         self._most = Expense(tokens, dollars)
         self._tools: Tools | None = None
+
+    def __enter__(self) -> Self:
+        """Raise ModelError for a key that is not there, before anything is measured."""
+        for name in self._keys:
+            key_ring().demand([name], self._command[0])
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Do nothing: each attempt ends what it has started."""
 
     def equip(self, tools: Tools) -> None:
         self._tools = tools
