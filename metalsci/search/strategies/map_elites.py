@@ -1,8 +1,8 @@
 """MAP-Elites (Mouret, Clune 2015): the best kernel of each kind, so that different ideas are improved side by side.
 
 A kind is a cell of a grid over descriptors of the kernel's text (threadgroup memory, barriers, simdgroup functions and
-size) and of what is predicted of it on a GPU (its bottleneck, lanes at work, simdgroups on a core). A kernel that tiles
-through threadgroup memory need not beat one that keeps everything in registers to be kept.
+size) and of what is counted of it (traffic) and predicted (bottleneck, lanes at work, simdgroups on a core). A kernel
+that tiles through threadgroup memory need not beat one that keeps everything in registers to be kept.
 """
 
 import random
@@ -14,10 +14,12 @@ from metalsci.search.archive import Archive, Entry
 from metalsci.search.request import Request
 from metalsci.search.strategies.descriptors import describe_kernel
 
-_DESCRIPTORS = ("threadgroup_memory", "barriers", "simd_functions", "size")
-_PREDICTED = ("bottleneck", "lanes", "occupancy")  # of what a forecast has; without one they tell no kernels apart
+_TEXT = ("threadgroup_memory", "barriers", "simd_functions", "size")
+_PROFILE = ("traffic", "bottleneck", "lanes", "occupancy")  # of a forecast; without one they tell no kernels apart
+_DEFAULT = (*_TEXT, "traffic")
 _MEMORY_STEPS = (0, 4096, 16384)  # bytes
 _COUNT_STEPS = (0, 2)  # calls
+_TRAFFIC_STEPS = (2.0, 8.0)  # lines of 128 bytes an access of a simdgroup
 _LANES_STEPS = (0.25, 0.75)  # share of lanes at work
 _OCCUPANCY_STEPS = (8, 24)  # simdgroups on a core
 
@@ -25,8 +27,8 @@ _OCCUPANCY_STEPS = (8, 24)  # simdgroups on a core
 class MapElites:
     """Strategy that improves on the best kernel of one cell or another.
 
-    descriptors: the axes of the grid: some of threadgroup_memory, barriers, simd_functions, size, and of bottleneck,
-        lanes, occupancy, which are predicted of a GPU that is not there.
+    descriptors: the axes of the grid: some of threadgroup_memory, barriers, simd_functions, size, and of traffic,
+        bottleneck, lanes, occupancy, which the profile has on a device that counts.
     greed: share of requests that improve on the best kernel of all; the others draw a cell.
     crossover: share of requests that combine the elites of two cells.
     seed: of the draws.
@@ -35,15 +37,13 @@ class MapElites:
     def __init__(
         self,
         *,
-        descriptors: Sequence[str] = _DESCRIPTORS,
+        descriptors: Sequence[str] = _DEFAULT,
         greed: float = 0.3,
         crossover: float = 0.1,
         seed: int = 0,
     ) -> None:
-        if not descriptors or not set(descriptors) <= {*_DESCRIPTORS, *_PREDICTED}:
-            raise ValueError(
-                f"strategy.descriptors={list(descriptors)}: some of {', '.join((*_DESCRIPTORS, *_PREDICTED))}"
-            )
+        if not descriptors or not set(descriptors) <= {*_TEXT, *_PROFILE}:
+            raise ValueError(f"strategy.descriptors={list(descriptors)}: some of {', '.join((*_TEXT, *_PROFILE))}")
         for name, value in (("greed", greed), ("crossover", crossover)):
             if not 0 <= value <= 1:
                 raise ValueError(f"strategy.{name}={value}: a share, from 0 to 1")
@@ -87,7 +87,7 @@ class MapElites:
     def _cell(self, entry: Entry) -> tuple[int, ...]:
         kernel = describe_kernel(entry.source or "")
         bins = {
-            **_predicted_bins(entry.evaluation.forecast),
+            **_profile_bins(entry.evaluation.forecast),
             "threadgroup_memory": sum(kernel.threadgroup_memory > step for step in _MEMORY_STEPS),
             "barriers": sum(kernel.barriers > step for step in _COUNT_STEPS),
             "simd_functions": sum(kernel.simd_functions > step for step in _COUNT_STEPS),
@@ -96,12 +96,13 @@ class MapElites:
         return tuple(bins[name] for name in self._descriptors)
 
 
-def _predicted_bins(forecast: Forecast | None) -> dict[str, int]:
+def _profile_bins(forecast: Forecast | None) -> dict[str, int]:
     figures = forecast.figures if forecast else {}
     if not figures:
-        return dict.fromkeys(_PREDICTED, -1)
+        return dict.fromkeys(_PROFILE, -1)
     shares = sorted(name for name in figures if name.startswith("share/"))
     return {
+        "traffic": sum(figures["lines"] > step for step in _TRAFFIC_STEPS),
         "bottleneck": max(range(len(shares)), key=lambda index: figures[shares[index]]),
         "lanes": sum(figures["lanes"] > step for step in _LANES_STEPS),
         "occupancy": sum(figures["occupancy"] > step for step in _OCCUPANCY_STEPS),

@@ -17,8 +17,8 @@ PLAIN = "kernel void k{}() {{}}"
 TILED = "kernel void k{}() {{ threadgroup float t[2048]; threadgroup_barrier(); }}"
 
 
-def _predicted(lanes: float) -> Forecast:
-    figures = {"lanes": lanes, "occupancy": 16.0, "share/issue": 0.6, "share/traffic": 0.4}
+def _predicted(lanes: float, lines: float = 1.0) -> Forecast:
+    figures = {"lanes": lanes, "lines": lines, "occupancy": 16.0, "share/issue": 0.6, "share/traffic": 0.4}
     return Forecast("M1 Pro", figures=figures)
 
 
@@ -130,6 +130,16 @@ def test_the_front_keeps_what_nothing_beats_in_everything() -> None:
     tiled, simple, worse = play.tell(first, 3.0, TILED), play.tell(second, 2.0), play.tell(third, 1.5, TILED)
     assert {r.parents[0] for r in play.ask(60)} == {tiled, simple}
     assert worse not in {tiled, simple}
+
+
+def test_a_kernel_that_moves_more_lines_for_the_same_is_of_another_kind() -> None:
+    play = Play(MapElites(greed=0.0, crossover=0.0))
+    for number, lines in enumerate((1.0, 12.0, 14.0), 1):
+        evaluation = Evaluation(Outcome.SCORED, score=2.0 / number, forecast=_predicted(1.0, lines))
+        request = Request((0,), id=number)
+        play.archive.add(Entry(number, PLAIN.format(number), evaluation, request))
+        play.strategy.tell(request, evaluation)
+    assert {request.parents[0] for request in play.ask(60)} == {0, 1, 2}  # 3 moves as much as 2, and is slower
 
 
 def test_kernels_that_are_predicted_to_use_a_gpu_otherwise_are_of_another_kind() -> None:
