@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from metalsci.cpu_metal import Device, Dispatch
+from metalsci.cpu_metal.compile.llvm.division import without_traps
 
 HEADER = "#include <metal_stdlib>\nusing namespace metal;\n"
 QUOTIENTS = HEADER + (
@@ -109,3 +110,33 @@ def test_a_constant_divisor_of_zero_is_a_division_like_any_other(device: Device)
     x, v = device.buffer(np.arange(8, dtype=np.int32)), device.empty((4, 4), np.int32)
     device.run([Dispatch(device.compile(source).kernels["k"], {0: x, 1: v}, (4,), (4,))])
     assert x.array[4:].tolist() == [5] * 4
+
+
+def test_a_division_by_a_constant_of_the_program_is_a_shift_or_a_mask(device: Device) -> None:
+    text = (
+        "@W.const = private unnamed_addr constant i32 32, align 4\n"
+        "@Z.const = private unnamed_addr constant i32 0, align 4\n"
+        "define i32 @f(i32 %0) {\n  %2 = load i32, ptr @W.const, align 4\n  %3 = urem i32 %0, %2\n  ret i32 %3\n}\n"
+        "define i32 @g(i32 %0, i32 %1, i32 %2) {\n  %4 = urem i32 %0, %2\n  ret i32 %4\n}\n"
+        "define i32 @h(i32 %0) {\n  %2 = load i32, ptr @Z.const, align 4\n  %3 = udiv i32 %0, %2\n  ret i32 %3\n}\n"
+    )
+    changed = without_traps(text)
+    assert "%3 = urem i32 %0, 32" in changed  # which LLVM makes a mask of
+    assert "%4 = call i32 @metal.urem.i32(i32 %0, i32 %2)" in changed
+    assert "%3 = call i32 @metal.udiv.i32(i32 %0, i32 0)" in changed
+    source = """#include <metal_stdlib>
+using namespace metal;
+constant uint W = 24;
+constant int H = -7;
+kernel void k(device const int *x, device int4 *y, uint i [[thread_position_in_grid]]) {
+    y[i] = int4(uint(x[i]) % W, uint(x[i]) / W, x[i] % H, x[i] / H);
+}
+"""
+    x = np.array([0, 1, 23, 24, 25, 1 << 30, -1, -8, -(1 << 31), 12345], np.int32)
+    found = device.buffer(np.zeros((len(x), 4), np.int32))
+    kernel = device.compile(source).kernels["k"]
+    device.run([Dispatch(kernel, {0: device.buffer(x), 1: found}, (len(x),), (len(x),))])
+    wide, bits = x.astype(np.int64), x.view(np.uint32)
+    quotient = (np.abs(wide) // 7 * np.sign(wide) * -1).astype(np.int32)
+    want = np.stack([(bits % 24).view(np.int32), (bits // 24).view(np.int32), x - quotient * -7, quotient], 1)
+    assert (found.array == want).all()

@@ -15,7 +15,7 @@ from metalsci.cpu_metal.compile.lanes.values import MOST_VECTORS, OwnVariable, V
 from metalsci.cpu_metal.compile.lanes.variables import shapes_of, variables
 from metalsci.cpu_metal.compile.lanes.whole import can_all_be_copied
 from metalsci.cpu_metal.compile.lanes.widen import widen
-from metalsci.cpu_metal.compile.lanes.worth import gathers_too_much, scatters_too_much
+from metalsci.cpu_metal.compile.lanes.worth import few_have_loops, gathers_too_much, scatters_too_much
 from metalsci.cpu_metal.compile.llvm.function import Function, definitions, with_types_spelled_out
 from metalsci.cpu_metal.compile.llvm.value_types import layout
 
@@ -123,6 +123,8 @@ class _Writer:
             return
         if scatters_too_much(self._graph, self._in_rows):
             raise RefusedError("")  # LLVM's loop over threads knows better, and says what it made of them
+        if few_have_loops(self._graph, self._in_rows):
+            raise RefusedError("one thread of many does their work, which LLVM may vectorise by itself")
         if gathers_too_much(self._graph, self._in_rows):
             raise RefusedError("threads leave a loop at different times in which each loads from places of its own")
 

@@ -1,10 +1,10 @@
 """A guess of whether a vector of threads is faster than one thread after the other."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from metalsci.cpu_metal.compile.lanes.flow import Graph
 from metalsci.cpu_metal.compile.lanes.shapes import Divergence
-from metalsci.cpu_metal.compile.llvm.instruction import Instruction
+from metalsci.cpu_metal.compile.llvm.instruction import Instruction, Operand
 from metalsci.cpu_metal.compile.llvm.value_types import layout, type_of
 
 # Operations for which lanes must do work, for each element that is gathered, to make up for it. Measured: a sparse
@@ -15,6 +15,7 @@ _FEWEST = 8
 # it accesses and takes 3 times as long in lanes. A transposed copy has 5 and takes 0.56 and 1.0 times as long, a coarse
 # grid's values brought to a fine one have 6 and take 1.1 and 0.6 times as long.
 _FEWEST_WITHOUT_LOOPS = 5
+_SPARSE = 8  # threads of which one does their work
 _NEAR = 4  # elements from lane to lane that are loaded with those between them and taken apart
 _NOTHING = ("llvm.lifetime", "llvm.assume")
 _FREE = frozenset({"phi", "getelementptr", "zext", "sext", "trunc", "bitcast", "freeze", "br", "switch"})
@@ -29,6 +30,57 @@ def gathers_too_much(graph: Graph, known: Divergence) -> bool:
 def scatters_too_much(graph: Graph, known: Divergence) -> bool:
     """Find threads without loops that do little but access places that do not lie next to those of other threads."""
     return not known.loops and _is_slow(graph, known, graph.nodes, _scattered, _FEWEST_WITHOUT_LOOPS)
+
+
+def few_have_loops(graph: Graph, known: Divergence) -> bool:
+    """Find threads of which a few at fixed places have all the loops, as in `if (i % 32 != 0) return;`.
+
+    A thread that does the work of many is vectorised by itself, and in lanes it would have a vector to itself.
+    """
+    defined = {each.result: each for node in graph.nodes.values() for each in [*node.phis, *node.body]}
+    seen, waiting = {graph.entry}, [graph.entry]
+    while waiting:
+        node = graph.nodes[waiting.pop()]
+        edges = node.edges
+        if node.condition is not None and len(edges) == 2:
+            few = _few(node.condition, defined, known, node.label)
+            edges = [edge for edge, answer in zip(edges, (True, False), strict=True) if answer != few]
+        targets = {edge.target for edge in edges if not edge.ends}
+        new = [target for target in targets if target in graph.nodes and target not in seen]
+        seen.update(new)
+        waiting += new
+    return bool(known.loops) and not any(loop.header in seen for loop in known.loops)
+
+
+def _few(condition: Operand, defined: Mapping[str, Instruction], known: Divergence, at: str) -> bool | None:
+    """Return the answer that no more than one lane in eight gives to a condition, None if none is known."""
+    each = defined.get(condition.value)
+    if each is None:
+        return None
+    match each.opcode, each.detail:
+        case "icmp", ("eq" | "ne") as predicate:
+            if each.operands[1].is_local or not _is_sparse(each.operands[0], defined, known, at):
+                return None
+            return predicate == "eq"
+        case (("or" | "and" | "select"), _):
+            answers = [_few(operand, defined, known, at) for operand in each.operands]
+            joins = each.opcode == "or" or (each.opcode == "select" and each.operands[1].value == "true")
+            if each.opcode == "select" and not joins and each.operands[2].value != "false":
+                return None
+            return not joins if (not joins) in answers else None
+        case "freeze", _:
+            return _few(each.operands[0], defined, known, at)
+    return None
+
+
+def _is_sparse(value: Operand, defined: Mapping[str, Instruction], known: Divergence, at: str) -> bool:
+    """Return True for a lane's number modulo a constant, of which each lane in eight or more has another."""
+    each = defined.get(value.value)
+    if each is None or each.opcode not in ("and", "urem", "srem") or not each.operands[1].value.isdigit():
+        return False
+    number, shape = int(each.operands[1].value), known.shape(each.operands[0], at)
+    different = 1 << number.bit_count() if each.opcode == "and" else number
+    return shape.kind == "strided" and shape.stride % 2 == 1 and different >= _SPARSE
 
 
 def _is_slow(

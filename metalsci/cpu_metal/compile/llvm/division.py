@@ -17,6 +17,8 @@ _DIVISION = re.compile(
     r"(?P<rest>,.*)?$",
     re.MULTILINE,
 )
+_CONSTANT = re.compile(r"^(?P<name>@\S+) = (?:[\w()]+ )*constant i\d+ (?P<number>-?\d+)", re.MULTILINE)
+_LOAD = re.compile(r"^ +(?P<result>%\S+) = load i\d+, ptr (?P<name>@[^,\s]+),")
 _WIDTH = re.compile(r"@metal\.[us](?:div|rem)\.(?:v\d+)?i(?P<bits>\d+)$")  # of a function's name, as written here
 
 _NARROW = """
@@ -68,8 +70,30 @@ def without_traps(module: str) -> str:
         operands = f"({kind} {found['left']}, {kind} {found['right']})"
         return f"{found['result']}call {kind} {function}{operands}{found['rest'] or ''}"
 
-    text = _DIVISION.sub(call, module)
+    text = _DIVISION.sub(call, _by_constants(module))
     return text + "".join(_functions(*each) for each in sorted(used))
+
+
+def _by_constants(module: str) -> str:
+    """Write the numbers of the program's constants (`constant uint W = 32;`) into divisions by them.
+
+    Clang has them loaded, and LLVM, which would see the number later, makes shifts and masks of divisions alone.
+    """
+    numbers = {found["name"]: found["number"] for found in _CONSTANT.finditer(module)}
+    if not numbers:
+        return module
+    loaded: dict[str, str] = {}
+    lines = module.split("\n")
+    for at, line in enumerate(lines):
+        if line.startswith("define "):
+            loaded = {}
+        elif load := _LOAD.match(line):
+            if load["name"] in numbers:
+                loaded[load["result"]] = numbers[load["name"]]
+        elif loaded and (found := _DIVISION.match(line)) and found["right"] in loaded:
+            start, end = found.span("right")
+            lines[at] = f"{line[:start]}{loaded[found['right']]}{line[end:]}"
+    return "\n".join(lines)
 
 
 def _functions(sign: str, lanes: int, bits: int) -> str:

@@ -482,3 +482,29 @@ def test_the_code_is_the_same_in_every_process(tmp_path: Path) -> None:
         said.append(subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=300).stdout)
     assert said[0] == said[1]
     assert said[0].count("[") == 3
+
+
+@pytest.mark.parametrize(
+    ("guard", "lanes"),
+    [
+        ("if (i >= N || i % W != 0) return;", False),
+        ("if (i >= N) return; if ((i & 15) == 3) {", False),
+        ("if (i >= N || i % 2 != 0) return;", True),
+        ("if (i >= N || x[i] != 0) return;", True),
+    ],
+)
+def test_a_thread_that_does_the_work_of_many_is_not_run_in_lanes(device: Device, guard: str, lanes: bool) -> None:
+    source = f"""constant uint W = 32;
+kernel void k(device const float *x, device float *y, constant uint &N, uint i [[thread_position_in_grid]]) {{
+    {guard}
+    float own[32];
+    for (uint k = 0; k < 32; ++k) own[k] = x[i + k] * 3;
+    for (uint j = 1; j < N; ++j) {{
+        for (uint k = 0; k < 32; ++k) own[k] = own[k] * own[k] + x[j];
+    }}
+    for (uint k = 0; k < 32; ++k) y[i + k] = own[k];
+{"    }" if guard.endswith("{") else ""}}}
+"""
+    built = device.compile(HEADER + source).kernels["k"].built
+    assert ("in the lanes of vectors" in built.how) is lanes
+    assert lanes or "one thread of many" in built.why
