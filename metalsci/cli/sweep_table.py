@@ -55,6 +55,8 @@ class SweepTable(Callback):
         folder = Path(config.hydra.sweep.dir)
         if self._lock is not None:
             self._lock.release()
+        if sys.exc_info()[1] is not None:
+            return  # Hydra 1.4 comes here with an interrupt or a refusal too, which says what to do
         results = {job.relative_to(folder).as_posix(): summary(job) for job in jobs(folder)}
         console = make_console()
         if config.get("dry_run"):
