@@ -116,6 +116,7 @@ def register() -> None:
     register_resolver("metalsci.data", lambda folder: str(data(folder)))
     register_resolver("metalsci.package", lambda name: str(package(name)))
     store = ConfigStore.instance()
-    store.store(name="_run", node=RunConfig)
-    store.store(name="_evaluate", node=EvaluateConfig)
+    for name, schema in (("_run", RunConfig), ("_evaluate", EvaluateConfig)):
+        if f"{name}.yaml" not in store.repo:  # Hydra 1.5 will refuse a second one
+            store.store(name=name, node=schema)
     register_sources()
