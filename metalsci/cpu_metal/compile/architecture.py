@@ -6,9 +6,12 @@ from collections.abc import Set
 from dataclasses import dataclass, replace
 
 from metalsci.cpu_metal.compile.toolchain import Toolchain, ToolchainError
+from metalsci.cpu_metal.compile.wrapper import ThreadExecution
 
 NATIVE = "native"
 VARIABLE = "METALSCI_ARCHITECTURE"
+EXECUTION = "METALSCI_EXECUTION"
+"""The variable by which tests run every kernel in one way: see ThreadExecution."""
 _LEVELS = ("x86-64-v4", "x86-64-v3", "x86-64-v2", "armv8.6-a", "armv8.2-a", "armv8-a")
 # Of what LLVM makes code by itself. The rest does not matter here, and a virtual machine often hides it.
 _X86 = (
@@ -23,7 +26,10 @@ _MOST_SHOWN = 6
 
 
 class ArchitectureError(ValueError):
-    """An architecture that no code can be made for, or whose code this processor cannot run."""
+    """An architecture that no code can be made for, or whose code this processor cannot run.
+
+    Also a way to run threads that there is not.
+    """
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Architecture:
 
     def toolchain(self) -> Toolchain:
         """Return a compiler for it. Raises ArchitectureError unless this processor can run its code."""
-        machine = Toolchain()
+        machine = Toolchain(execution=_execution())
         wanted = replace(machine, architecture=self.name)
         if self.name == NATIVE:
             return wanted
@@ -64,6 +70,15 @@ class Architecture:
                 f"({', '.join(lacking[:_MOST_SHOWN])}{more}); {_choice(machine)}"
             )
         return wanted
+
+
+def _execution() -> ThreadExecution:
+    """Return the way to run threads that METALSCI_EXECUTION names, by default the fastest for each kernel."""
+    name = os.environ.get(EXECUTION) or ThreadExecution.FASTEST
+    try:
+        return ThreadExecution(name)
+    except ValueError as error:
+        raise ArchitectureError(f"{EXECUTION}={name}: choose {', '.join(ThreadExecution)}") from error
 
 
 def instructions(toolchain: Toolchain) -> frozenset[str]:

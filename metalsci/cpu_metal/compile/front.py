@@ -11,6 +11,7 @@ from functools import cached_property
 
 from metalsci.cpu_metal.compile.llvm.conversions import saturating
 from metalsci.cpu_metal.compile.llvm.division import divides_wide, without_traps
+from metalsci.cpu_metal.compile.llvm.element_stores import of_elements
 from metalsci.cpu_metal.compile.llvm.split_module import SplitModule
 from metalsci.cpu_metal.compile.symbols import THREADGROUP_SECTION, WAITS
 from metalsci.cpu_metal.compile.wrapper import RUN, Mode, ThreadExecution, Wrapper, needs_group
@@ -89,7 +90,7 @@ class Front:
 
     @cached_property
     def parts(self) -> SplitModule:
-        return SplitModule.parse(without_traps(saturating(self.text)))
+        return SplitModule.parse(of_elements(without_traps(saturating(self.text))))
 
     @cached_property
     def needs(self) -> Mapping[KernelSignature, Needs]:

@@ -7,6 +7,7 @@ from metalsci.cpu_metal.compile.lanes.choices import with_choices_apart
 from metalsci.cpu_metal.compile.lanes.code import AS_IT_IS, Code
 from metalsci.cpu_metal.compile.lanes.control import Flow
 from metalsci.cpu_metal.compile.lanes.flow import END, Graph, RefusedError, end_early
+from metalsci.cpu_metal.compile.lanes.joined_stores import join_stores
 from metalsci.cpu_metal.compile.lanes.memory import SCRATCH, SCRATCH_TYPE
 from metalsci.cpu_metal.compile.lanes.section import LANE, Section, regions, section, with_addresses_inside
 from metalsci.cpu_metal.compile.lanes.shapes import UNIFORM, VARYING, Divergence, Shape, divergence
@@ -50,6 +51,7 @@ def in_lanes(module: str, name: str, width: int, *, is_row: bool, if_faster: boo
         raise RefusedError("it is too long")
     function = Function.parse(with_types_spelled_out(module, lines[definition.first : definition.last + 1]))
     found = with_choices_apart(with_addresses_inside(section(function)))
+    join_stores(found)
     length = sum(len(node.body) for node in found.graph.nodes.values())
     if length > _MOST_INSTRUCTIONS:
         raise RefusedError(f"it is {length:,} instructions long, of which LLVM would make vectors for too long a time")

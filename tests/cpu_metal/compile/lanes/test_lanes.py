@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from metalsci.cpu_metal import Device, Dispatch
-from metalsci.cpu_metal.compile import pipeline
+from metalsci.cpu_metal.compile import front, pipeline
 from metalsci.cpu_metal.compile.kernel_cache import Cache
-from metalsci.cpu_metal.compile.lanes import choices, flow, kernel, shapes
+from metalsci.cpu_metal.compile.lanes import choices, flow, joined_stores, kernel, shapes
 from metalsci.cpu_metal.compile.lanes.code import Code
 from metalsci.cpu_metal.compile.lanes.control import Flow
 from metalsci.cpu_metal.compile.lanes.values import Values
@@ -210,6 +210,23 @@ kernel void k(device const int *s, device int *o,
 """,
         (16, 4),
     ),
+    "elements of vectors that threads share": (
+        """
+kernel void k(device const int *s, device int4 *o, uint i [[thread_position_in_grid]],
+              uint l [[thread_position_in_threadgroup]]) {
+ threadgroup int4 t[32]; t[l / 4][l % 4] = s[i]; threadgroup_barrier(mem_flags::mem_threadgroup);
+ o[i / 4][i % 4] = t[l / 4][3 - l % 4]; o[i / 4][i % 4] *= 3;
+ if (i % 2) o[256 + i / 2].y = s[i]; else o[256 + i / 2].xw = int2(s[i], 7); }
+""",
+        (64,),
+    ),
+    "elements one by one": (
+        """
+kernel void k(device const int4 *s, device int4 *o, uint i [[thread_position_in_grid]]) {
+ int4 v = s[i % 512]; o[i].x = v.y; o[i].y = v.x * 2; o[i].z = v.w; o[i].w = v.z - v.y; }
+""",
+        (64,),
+    ),
     "vectors in a loop": (
         """
 kernel void k(device const int4 *s, device int4 *o, constant int &n, uint i [[thread_position_in_grid]]) {
@@ -275,6 +292,15 @@ def _take_some_lanes_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Code, "all", Code.any)
 
 
+def _store_whole_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(front, "of_elements", lambda module: module)
+
+
+def _join_stores_the_wrong_way_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = joined_stores._vector_store
+    monkeypatch.setattr(joined_stores, "_vector_store", lambda parts, name: right([parts[0], *parts[:0:-1]], name))
+
+
 def _forget_barriers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernel, "regions", lambda graph: dict.fromkeys(graph.nodes, graph.entry))
 
@@ -311,6 +337,8 @@ def _mix_up_two_places(monkeypatch: pytest.MonkeyPatch) -> None:
         (_let_early_returns_go_on, "threads that return before a barrier"),
         (_take_some_lanes_for_all, "an edge, and threads that are too many"),
         (_take_some_lanes_for_all, "an edge within a group"),
+        (_store_whole_vectors, "elements of vectors that threads share"),
+        (_join_stores_the_wrong_way_round, "elements one by one"),
         (_forget_barriers, "barriers in a loop"),
         (_forget_that_threads_part, "values that arms of a branch give"),
         (_keep_one_vector_across_barriers, "barriers in a loop"),
