@@ -54,6 +54,8 @@ attacks: $(VENV)/.installed-dev   ## every kernel that tries to win without bein
 
 conformance: $(VENV)/.installed-dev ## the software device against Metal's specification, the long part
 	$(BIN)/python -m pytest tests -m conformance -n auto --dist worksteal --timeout 3600
+	for way in lanes loops stacks; do \
+	  METALSCI_EXECUTION=$$way $(BIN)/python -m pytest tests/conformance -n auto --dist worksteal --timeout 3600 || exit 1; done
 
 test-apple: $(VENV)/.installed-dev ## the tests that need a real Apple GPU
 	$(BIN)/python -m pytest -m apple

@@ -1,6 +1,6 @@
 """The part of a kernel's wrapper that is one thread's code, cut at its barriers."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
 from metalsci.cpu_metal.compile.lanes.flow import END, Edge, FlowNode, Graph, RefusedError, node_of, order
@@ -62,6 +62,8 @@ def section(function: Function) -> Section:
         Block(begin.label, tuple(_moved(begin, moved, after).instructions[:start])),
         _moved(Block(after, tail), moved, after),
     ]
+    inside_values = graph.place()
+    around = [_without_leftovers(block, inside_values) for block in around]
     around.sort(key=lambda block: block.label != function.blocks[0].label)
     size = tuple(operand.value for operand in marker.operands)
     _split_at_barriers(graph)
@@ -112,6 +114,24 @@ def _moved(block: Block, old: str, new: str) -> Block:
         if each.opcode == "phi" and old in each.labels:
             pairs = ", ".join(
                 f"[ {operand.value}, {new if label == old else label} ]"
+                for operand, label in zip(each.operands, each.labels, strict=True)
+            )
+            labels = tuple(new if label == old else label for label in each.labels)
+            each = replace(each, text=f"{each.result} = phi {each.type} {pairs}", labels=labels)
+        instructions.append(each)
+    return Block(block.label, tuple(instructions))
+
+
+def _without_leftovers(block: Block, inside: Container[str]) -> Block:
+    """Replace what threads leave in variables that have no value when the next ones begin.
+
+    LLVM keeps the vector of which a thread sets some elements for the threads of the next group, which set them too.
+    """
+    instructions = []
+    for each in block.instructions:
+        if each.opcode == "phi" and any(name in inside for name in each.used):
+            pairs = ", ".join(
+                f"[ {'undef' if operand.value in inside else operand.value}, {label} ]"
                 for operand, label in zip(each.operands, each.labels, strict=True)
             )
             each = replace(each, text=f"{each.result} = phi {each.type} {pairs}")

@@ -14,11 +14,13 @@ import pytest
 
 from metalsci.cpu_metal import Device, Dispatch
 from metalsci.cpu_metal.compile import front, pipeline
+from metalsci.cpu_metal.compile.architecture import Architecture, ArchitectureError
 from metalsci.cpu_metal.compile.kernel_cache import Cache
-from metalsci.cpu_metal.compile.lanes import choices, flow, joined_stores, kernel, shapes
+from metalsci.cpu_metal.compile.lanes import choices, flow, joined_stores, kernel, section, shapes
 from metalsci.cpu_metal.compile.lanes.code import Code
 from metalsci.cpu_metal.compile.lanes.control import Flow
 from metalsci.cpu_metal.compile.lanes.values import Values
+from metalsci.cpu_metal.compile.llvm.function import Function
 from metalsci.cpu_metal.compile.llvm.instruction import Instruction
 from metalsci.cpu_metal.compile.toolchain import Toolchain
 from metalsci.cpu_metal.compile.wrapper import Mode, ThreadExecution
@@ -381,6 +383,39 @@ kernel void k(device const float *x, device float *y, constant uint &n, uint i [
               uint all [[threads_per_grid]]) { for (uint j = i; j < n; j += all) y[j] = 2 * x[j]; }
 """
     assert "in the lanes of vectors" in device.compile(HEADER + source).kernels["k"].built.how
+
+
+LEFT_OVER = """define void @metal_run(i32 %n) {
+  br label %loop
+loop:
+  %unit = phi i32 [ 0, %0 ], [ %next, %loop ]
+  %carried = phi <2 x half> [ undef, %0 ], [ %set, %loop ]
+  call void @metal_lanes_begin(i32 16, i32 1, i32 1)
+  %x = call i32 @metal_lane(i32 0)
+  %set = insertelement <2 x half> %carried, half 0xH3C00, i32 %x
+  call void @metal_lanes_end()
+  %next = add i32 %unit, 1
+  %more = icmp ult i32 %next, %n
+  br i1 %more, label %loop, label %done
+done:
+  ret void
+}"""
+
+
+def test_what_threads_leave_in_a_variable_is_not_kept_for_the_next_group() -> None:
+    """LLVM keeps the vector of which a thread sets one element: kernels of halfs were refused for it."""
+    found = section.section(Function.parse(LEFT_OVER.split("\n")))
+    outside = [each.text for block in found.before for each in block.instructions]
+    assert not any("%set" in text for text in outside)
+    assert "%carried = phi <2 x half> [ undef, %.n0 ], [ undef, %metal.after ]" in outside
+
+
+def test_a_way_to_run_threads_that_there_is_not_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METALSCI_EXECUTION", "lanes")
+    assert Architecture.chosen(None).toolchain().execution is ThreadExecution.LANES
+    monkeypatch.setenv("METALSCI_EXECUTION", "sideways")
+    with pytest.raises(ArchitectureError, match="METALSCI_EXECUTION=sideways: choose fastest, lanes, loops, stacks"):
+        Architecture.chosen(None).toolchain()
 
 
 def test_flow_with_two_ways_in_is_refused() -> None:
