@@ -35,11 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             parser.error(f"{place} does not exist; python -m metalsci.run starts a run there")
     found = RunFilter(places, wanted)
     try:
-        if told.watch:
-            watch(found, told.every)
-        elif told.json:
+        if told.json:
             sys.stdout.write(as_json(found.runs()))
-        elif not show_runs(found.runs()):
+        elif not (watch(found, told.every) if told.watch else show_runs(found.runs())):
             sys.stderr.write("metalsci: no such run; python -m metalsci.run starts one\n")
             sys.exit(EXIT_USAGE)
     except KeyboardInterrupt:

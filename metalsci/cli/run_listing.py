@@ -52,11 +52,11 @@ def sweep_of(run: ReportedRun) -> Path | None:
 
 def command_for(run: ReportedRun) -> str:
     """Return the command that goes on with a run that stopped, or reports one that has ended."""
-    folder = shown(run.folder)
+    folder = shlex.quote(str(shown(run.folder)))
     if run.status == "stopped":
         if recorded(run.folder) is None:
             return f"python -m metalsci.report {folder}"
-        return f"python -m metalsci.run resume={folder}"
+        return _command([f"resume={shown(run.folder)}"])
     if run.status == "running":
         return f"python -m metalsci.report {folder} --serve"
     return f"python -m metalsci.report {folder}"
@@ -77,8 +77,8 @@ def show_runs(runs: Sequence[ReportedRun]) -> bool:
         if sweep is not None:
             _say(console, f"sweep {shown(sweep)}: {counts(members)}", "bold")
             if any(run.status == "stopped" for run in members):
-                _say(console, f"  go on: python -m metalsci.run resume={shown(sweep)}")
-            _say(console, f"  report: python -m metalsci.report {shown(sweep)}")
+                _say(console, f"  go on: {_command([f'resume={shown(sweep)}'])}")
+            _say(console, f"  report: python -m metalsci.report {shlex.quote(str(shown(sweep)))}")
             arguments = recorded(sweep)
             if arguments is not None:
                 _say(console, f"  again: {_command(['-m', *arguments])}")

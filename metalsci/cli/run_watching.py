@@ -67,10 +67,10 @@ class Watched:
         return table
 
 
-def watch(wanted: RunFilter, every: float) -> None:
+def watch(wanted: RunFilter, every: float) -> bool:
     """Show the state of runs again and again until none runs and none is left to start, then list them.
 
-    In a file or a pipe: a line whenever it has changed.
+    In a file or a pipe: a line whenever it has changed. False if there was no run.
     """
     console = make_console()
     if console.is_terminal:
@@ -86,8 +86,10 @@ def watch(wanted: RunFilter, every: float) -> None:
                 console.print(told, highlight=False, markup=False, soft_wrap=True)
             said = told
             time.sleep(every)
-    show_runs(seen.runs)
+    if not show_runs(seen.runs):
+        return False
     console.print(Group(Text(seen.counts, style="bold"), seen.best(), Text(seen.spent)))
+    return True
 
 
 def _waiting(sweep: Path, runs: Sequence[ReportedRun]) -> int:

@@ -132,6 +132,12 @@ def test_the_list_names_the_next_command(
     assert {run["model"] for run in json.loads(capsys.readouterr().out)} == {"b"}
 
 
+def test_a_folder_s_name_is_quoted_in_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(tmp_path / "my sweep" / "a<b")
+    list_runs([str(tmp_path)])
+    assert f"python -m metalsci.report '{tmp_path}/my sweep/a<b'" in capsys.readouterr().out
+
+
 def test_a_seed_is_not_a_part_of_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for seed in (1, 10, 21):
         write_run(tmp_path / f"{seed}", seed=seed)
@@ -157,9 +163,11 @@ def test_a_filter_that_is_none_is_refused(sweeps: Path, capsys: pytest.CaptureFi
     with pytest.raises(SystemExit):
         list_runs([str(sweeps), "colour=red"])
     assert "colour is no filter" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        list_runs([str(sweeps), "task=none"])
-    assert "no such run" in capsys.readouterr().err
+    for further in ([], ["--watch"]):
+        with pytest.raises(SystemExit) as left:
+            list_runs([str(sweeps), "task=none", *further])
+        assert left.value.code == 2
+        assert "no such run" in capsys.readouterr().err
 
 
 def test_watching_ends_when_nothing_runs(sweeps: Path) -> None:
