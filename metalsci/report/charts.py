@@ -10,7 +10,7 @@ from metalsci.report.scales import Scale
 from metalsci.report.tabular import DataTable
 
 WIDTH, HEIGHT = 440, 300
-LEFT, RIGHT, TOP, BOTTOM = 54, 14, 12, 46
+LEFT, RIGHT, TOP, BOTTOM = 54, 20, 12, 46
 COLOURS = 8  # of the page's palette
 
 

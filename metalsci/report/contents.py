@@ -48,18 +48,18 @@ def put_together(runs: Sequence[ReportedRun]) -> Report:
         rooflines(runs, columns),
         outcomes(runs, columns),
         expenses(runs, columns),
-        _lineages(runs),
+        _lineages(runs, columns),
         populations(runs),
         profiles(runs, MOST_LINEAGES),
         gate_evidence(runs),
         all_runs(runs),
         environments(runs),
     ]
-    tasks, models = sorted({run.task for run in runs}), sorted({run.model for run in runs})
+    tasks, models = ({getattr(run, name) for run in runs} - {"?"} for name in ("task", "model"))  # "?": unread
     done = sum(run.self_speedup is not None for run in runs)
     about = f"{counted(len(runs), 'run')}, {done} with a result."
     return Report(
-        f"{_one_or(tasks, 'task')} by {_one_or(models, 'model')}",
+        f"{_one_or(sorted(tasks), 'task')} by {_one_or(sorted(models), 'model')}",
         about,
         tuple(chapter for chapter in chapters if chapter is not None),
     )
@@ -72,7 +72,7 @@ def _one_or(names: Sequence[str], noun: str) -> str:
     return counted(len(names), noun)
 
 
-def _lineages(runs: Sequence[ReportedRun]) -> Chapter:
+def _lineages(runs: Sequence[ReportedRun], columns: Columns) -> Chapter:
     having = [run for run in runs if run.proposals]
     chosen = having
     notes = []
@@ -80,7 +80,7 @@ def _lineages(runs: Sequence[ReportedRun]) -> Chapter:
         ranked = sorted(having, key=lambda run: -(run.told_speedup or run.search_speedup or 0.0))
         first: dict[tuple[str, str], ReportedRun] = {}
         for run in ranked:
-            first.setdefault((run.task, run.model), run)
+            first.setdefault((run.task, columns.column(run)), run)
         rest = [run for run in ranked if run not in first.values()]
         wanted = {run.folder for run in [*first.values(), *rest][:MOST_LINEAGES]}
         chosen = [run for run in having if run.folder in wanted]
@@ -88,7 +88,7 @@ def _lineages(runs: Sequence[ReportedRun]) -> Chapter:
             f"{len(having) - len(chosen)} runs have no tree here: those shown are the best of each task and model. "
             "A report on one run's folder shows that run."
         ]
-    folds = [lineage(run, is_open=len(chosen) == 1) for run in chosen]
+    folds = [lineage(run, columns.column(run), is_open=len(chosen) == 1) for run in chosen]
     about = "How each winner came about: the tree of candidates, and what each step of its line changed and gained."
     return Chapter("lineage", "Lineages", about, folds=folds, notes=notes)
 

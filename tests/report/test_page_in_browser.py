@@ -119,6 +119,17 @@ def test_nothing_is_wider_than_the_window(opened: "Page", width: int) -> None:
     assert opened.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize("width", [360, 820, 1600])
+def test_the_text_of_charts_can_be_read(opened: "Page", width: int) -> None:
+    opened.set_viewport_size({"width": width, "height": 900})
+    opened.locator("#fold").click()
+    sizes = opened.locator("svg.chart:visible").evaluate_all("""charts => charts.map(chart =>
+        parseFloat(getComputedStyle(chart.querySelector("text")).fontSize) *
+        chart.clientWidth / chart.viewBox.baseVal.width)""")
+    assert min(sizes) >= 7.5
+    assert max(sizes) <= 16
+
+
 @pytest.mark.skipif(find_spec("axe_playwright_python") is None, reason="axe-core is not installed")
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_contrast_and_names_are_accessible(

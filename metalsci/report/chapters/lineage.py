@@ -17,14 +17,17 @@ _MOST_SHOWN = 300  # lines of one diff
 _WIDEST = 200  # characters of a line
 
 
-def lineage(run: ReportedRun, *, is_open: bool = False) -> Fold:
-    """Show one run: its tree, and what each step of the winner's chain changed and gained."""
+def lineage(run: ReportedRun, model: str, *, is_open: bool = False) -> Fold:
+    """Show one run: its tree, and what each step of the winner's chain changed and gained.
+
+    model: as the columns of the report call it.
+    """
     line = ancestry(run)
     notes = []
     if len(line) == 1:
         notes.append("No candidate became the incumbent: the winner is the seed kernel.")
     speedup = times(run.told_speedup or run.search_speedup)
-    title = f"{run.task} · {run.model} · {run.name}: {speedup}, {run.verdict}".removesuffix(", ")
+    title = f"{run.task} · {model} · {run.name}: {speedup}, {run.verdict}".removesuffix(", ")
     return Fold(title, [_tree(run, line)], [], list(_steps(run, line)), notes, is_open)
 
 
