@@ -145,8 +145,9 @@ class ChainStep:
 
 @dataclass(frozen=True)
 class Fold:
-    """A part of a chapter that opens when it is wanted, e.g. one run."""
+    """A part of a chapter that opens when it is wanted: one run, by its name. title: says how far the run has come."""
 
+    run: str
     title: str
     charts: Sequence[Chart] = ()
     tables: Sequence[DataTable] = ()

@@ -18,6 +18,7 @@ SHAPES = {
     "suspect": "square",
 }
 SIGNS = ("circle", "diamond", "triangle", "square", "plus", "cross", "ring")
+_UNKNOWN = "?"  # of a run whose record does not say, or cannot be read
 TONES = {
     "generalizes": "good",
     "would not transfer": "bad",
@@ -47,8 +48,8 @@ class Columns:
         for run in runs:
             devices.setdefault(run.model, set()).add(run.device)
             strategies.setdefault((run.model, run.device), set()).add(run.strategy)
-        by_device = frozenset(model for model, found in devices.items() if len(found) > 1)
-        by_strategy = frozenset(key for key, found in strategies.items() if len(found) > 1)
+        by_device = frozenset(model for model, found in devices.items() if len(found - {_UNKNOWN}) > 1)
+        by_strategy = frozenset(key for key, found in strategies.items() if len(found - {_UNKNOWN}) > 1)
         unsorted = cls((), by_device, by_strategy)
         counts = Counter(map(unsorted.column, runs))
         return cls(tuple(sorted(counts, key=lambda name: (-counts[name], name))), by_device, by_strategy)

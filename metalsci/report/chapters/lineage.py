@@ -28,7 +28,7 @@ def lineage(run: ReportedRun, model: str, *, is_open: bool = False) -> Fold:
         notes.append("No candidate became the incumbent: the winner is the seed kernel.")
     speedup = times(run.told_speedup or run.search_speedup)
     title = f"{run.task} · {model} · {run.name}: {speedup}, {run.verdict}".removesuffix(", ")
-    return Fold(title, [_tree(run, line)], [], list(_steps(run, line)), notes, is_open)
+    return Fold(run.name, title, [_tree(run, line)], [], list(_steps(run, line)), notes, is_open)
 
 
 def ancestry(run: ReportedRun) -> list[Iteration]:

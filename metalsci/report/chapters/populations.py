@@ -14,7 +14,9 @@ _MOST = 12  # runs
 def populations(runs: Sequence[ReportedRun]) -> Chapter | None:
     """Draw populations; None if no run has a population: a search that always goes on from its incumbent has none."""
     having = [run for run in runs if run.base and _largest(_lives(run)) >= _FEWEST]
-    folds = [Fold(f"{run.task} · {run.strategy} · {run.name}", [population_chart(run)]) for run in having[:_MOST]]
+    folds = [
+        Fold(run.name, f"{run.task} · {run.strategy} · {run.name}", [population_chart(run)]) for run in having[:_MOST]
+    ]
     if not folds:
         return None
     notes = []

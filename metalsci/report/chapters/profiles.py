@@ -139,7 +139,7 @@ def _fold(pair: _Pair, *, is_open: bool) -> Fold:
     run = pair.run
     notes = [f"Seed kernel: {pair.seed.bottleneck}. Winner: {pair.winner.bottleneck}."]
     title = f"{run.task} · {run.model} · {run.name}: counters of seed kernel and winner"
-    return Fold(title, [_chart(pair)], [_counters(pair), _advice(pair)], notes=notes, is_open=is_open)
+    return Fold(run.name, title, [_chart(pair)], [_counters(pair), _advice(pair)], notes=notes, is_open=is_open)
 
 
 def _advice(pair: _Pair) -> DataTable:

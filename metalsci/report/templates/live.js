@@ -1,11 +1,11 @@
 // A page that is served: it looks again when a run has gone on, and passes on what a person says.
 let seen = document.body.dataset.state ?? "";
 const said = document.getElementById("said");
-// What opens and closes, by name: its title, within the run that holds it.
+// What opens and closes, by name: its chapter, run and figure, and its place among the steps of the run.
 function folds() {
   return [...document.querySelectorAll("main details")].map(each => {
-    const run = each.closest("details.fold") ?? document, title = fold => fold.querySelector("summary")?.textContent;
-    return [`${title(run)} ${title(each)} ${[...run.querySelectorAll("details")].indexOf(each)}`, each];
+    const run = each.closest("details.fold"), place = run ? [...run.querySelectorAll("details")].indexOf(each) : 0;
+    return [[each.closest("section").id, run?.dataset.of, each.closest("figure")?.id, place].join(), each];
   });
 }
 // The form of a run that goes on stays: somebody may be typing in it.
@@ -25,7 +25,7 @@ function renewReport(main, fresh) {
   const left = new Map(folds().map(([name, fold]) => [name, fold.open]));
   const heads = [...main.querySelectorAll("th[aria-sort]")].map(head => [
     head.closest("table").caption.textContent, head.cellIndex, head.getAttribute("aria-sort") === "descending" ? 2 : 1]);
-  const name = part => [part.closest("section")?.id, part.closest("details.fold")?.querySelector("summary").textContent,
+  const name = part => [part.closest("section")?.id, part.closest("details.fold")?.dataset.of,
     part.closest("table")?.caption.textContent ?? part.closest("figure")?.id, part.ariaLabel ?? part.textContent].join();
   const focused = main.contains(document.activeElement) ? name(document.activeElement) : "";
   main.replaceWith(fresh);
