@@ -25,7 +25,7 @@ class EditError(Exception):
 
 
 def has_edits(text: str) -> bool:
-    return _BEGIN.search(text) is not None
+    return _BEGIN.search(text.replace("\r\n", "\n")) is not None
 
 
 def apply_edits(text: str, parent: str, shown: Mapping[int, str] | None = None) -> str:
@@ -33,6 +33,8 @@ def apply_edits(text: str, parent: str, shown: Mapping[int, str] | None = None) 
 
     shown: kernels that may be edited by their number, besides the parent.
     """
+    if "\r" not in parent:
+        text = text.replace("\r\n", "\n")
     blocks = _BLOCK.findall(text)
     named = _BEGIN.findall(text)
     if len(blocks) < len(named):

@@ -6,7 +6,7 @@ import pytest
 from toy_search import SEED, Scripted, fence, kernel, search
 
 from metalsci.evaluation.results import Outcome
-from metalsci.search.answer_edits import EditError, apply_edits
+from metalsci.search.answer_edits import EditError, apply_edits, has_edits
 from metalsci.search.budget import Budget
 
 PARENT = "a\nb\nc\nb\n"
@@ -22,9 +22,11 @@ def edit(search: str, replacement: str) -> str:
         (edit("a\n", "x\ny\n"), "x\ny\nb\nc\nb\n"),
         ("I change two lines.\n```\n" + edit("a\nb\n", "1\n") + "```\nand\n" + edit("c\n", ""), "1\nb\n"),
         (edit("a\n", "z\n") + edit("z\nb\n", "q\n"), "q\nc\nb\n"),
+        (edit("a\n", "x\n").replace("\n", "\r\n"), "x\nb\nc\nb\n"),  # as some servers end their lines
     ],
 )
 def test_edits_are_carried_out_in_their_order(text: str, edited: str) -> None:
+    assert has_edits(text)
     assert apply_edits(text, PARENT) == edited
 
 
