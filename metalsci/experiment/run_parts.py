@@ -13,13 +13,15 @@ from metalsci.evaluation.promotion.protocol import PromotionSettings
 from metalsci.experiment.instantiation import ConfigError, make
 from metalsci.experiment.scoring import on_the_predicted_gpu
 from metalsci.gate.heldout import HeldOutGate
+from metalsci.models.ensemble import Ensemble
 from metalsci.models.protocol import LanguageModel, Model
 from metalsci.msl.language.math_mode import MathMode
 from metalsci.search.budget import Budget
 from metalsci.search.prompting.prompt_builder import PromptBuilder
+from metalsci.search.request import StrategyError
 from metalsci.search.scheduling import Scheduling
 from metalsci.search.search_memory import SearchMemory
-from metalsci.search.strategies.protocol import Strategy
+from metalsci.search.strategies.protocol import NamesBeforehand, Strategy
 from metalsci.task.loader import Problem
 from metalsci.tracking.protocol import Observer
 
@@ -61,6 +63,22 @@ def make_sanitizer(cfg: DictConfig) -> Sanitizer | None:
     return CpuSanitizer(architecture=cfg.device.get("architecture"), math_mode=math_mode_of(cfg))
 
 
+def _check_names(strategy: Strategy, prompt: PromptBuilder, model: Model | LanguageModel) -> None:
+    """Raise ConfigError if a strategy would ask for a part of the prompt or a model that there is not."""
+    if not isinstance(strategy, NamesBeforehand):
+        return
+    for name, parts in strategy.prompts.items():
+        try:
+            prompt.changed(parts)
+        except StrategyError as error:
+            raise ConfigError(f"strategy.prompts.{name}: {error}") from error
+    members = model.members if isinstance(model, Ensemble) else ()
+    for name in strategy.models:
+        if name not in members:
+            there = f"has {', '.join(members)}" if members else "is one model alone: set model=ensemble"
+            raise ConfigError(f"strategy.models names {name!r}, and model={model.name} {there}")
+
+
 def build(cfg: DictConfig) -> Parts:
     """Instantiate every group. Raises ConfigError before anything has started."""
     cfg = on_the_predicted_gpu(cfg)
@@ -82,4 +100,5 @@ def build(cfg: DictConfig) -> Parts:
     made = {name: make(cfg, name) for name in (*names, "device")}
     observers = [made.pop("tracker"), *(make(cfg.observers, name) for name in cfg.observers)]
     problem = made.pop("task")
+    _check_names(made["strategy"], made["prompt"], made["model"])
     return Parts(problem=problem, sanitizer=make_sanitizer(cfg), observers=observers, **made)

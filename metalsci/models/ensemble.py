@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -123,6 +123,11 @@ class Ensemble:
         bandit = policy is Policy.bandit
         self._choice: Choice = Bandit([*members], exploration, seed) if bandit else Weighted(weights, seed)
         self._open = ExitStack()
+
+    @property
+    def members(self) -> Sequence[str]:
+        """Names of the models."""
+        return tuple(self._members)
 
     def __enter__(self) -> Self:
         with ExitStack() as opened:

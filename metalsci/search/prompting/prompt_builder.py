@@ -145,7 +145,7 @@ class PromptBuilder:
     def build(self, task: TaskView, archive: Archive, request: Request) -> Prompt:
         """Build a prompt of the task, the kernel to improve on with its results, and the last attempts' results."""
         if request.parts:
-            return self._with(request.parts).build(task, archive, replace(request, parts={}))
+            return self.changed(request.parts).build(task, archive, replace(request, parts={}))
         parts = (
             (True, _ROLE),
             (self.edits, _EDITS),
@@ -178,7 +178,7 @@ class PromptBuilder:
             facts=_facts(task) if self.questions else "",
         )
 
-    def _with(self, parts: Mapping[str, bool | int | str]) -> "PromptBuilder":
+    def changed(self, parts: Mapping[str, bool | int | str]) -> "PromptBuilder":
         """Return a builder with some parts changed.
 
         Raises StrategyError for an unknown part, or a value that it cannot have.

@@ -67,9 +67,10 @@ class BanditStrategy:
             raise ValueError(f"strategy.parents={list(parents)}: some of {', '.join(_PARENTS)}")
         if exploration < 0:
             raise ValueError(f"strategy.exploration={exploration}: at least 0")
-        self._prompts = {name: dict(parts) for name, parts in (prompts or {"plain": {}}).items()}
+        self.models = tuple(models)
+        self.prompts = {name: dict(parts) for name, parts in (prompts or {"plain": {}}).items()}
         self._parent_arms = Arms(parents, exploration)
-        self._prompt_arms = Arms(list(self._prompts), exploration)
+        self._prompt_arms = Arms(list(self.prompts), exploration)
         self._model_arms = Arms(models, exploration) if models else None
         self._rng = random.Random(f"bandit {seed}")
 
@@ -91,7 +92,7 @@ class BanditStrategy:
         parent, last = self._parent(source, archive), archive.last.iteration
         note = {"parent": source, "prompt": prompt, "model": model, "score": archive[parent].score}
         feedback = (last,) if last != parent else ()
-        return Request((parent,), feedback, model, self._prompts[prompt], note)
+        return Request((parent,), feedback, model, self.prompts[prompt], note)
 
     def _parent(self, source: str, archive: Archive) -> int:
         if source == "incumbent":

@@ -8,8 +8,8 @@ class Greedy:
         pass
 """
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 from metalsci.evaluation.results import Evaluation
 from metalsci.search.archive import Archive
@@ -31,3 +31,17 @@ class Strategy(Protocol):
 
     def tell(self, request: Request, evaluation: Evaluation) -> None:
         """Learn the result of a request. Its entry is the archive's last one at the next `ask`."""
+
+
+@runtime_checkable
+class NamesBeforehand(Protocol):
+    """A strategy that says before a search what it will name, so that a wrong name is refused before anything starts.
+
+    prompts: changes to parts of the prompt, by a name. models: members of an ensemble.
+    """
+
+    @property
+    def prompts(self) -> Mapping[str, Mapping[str, bool | int | str]]: ...
+
+    @property
+    def models(self) -> Sequence[str]: ...
