@@ -14,20 +14,39 @@ _WORDS = {
         "a sum in a loop is not seen as one, such as `a = fma(w, d, a)`; write `a += w * d`"
     ),
     "could not determine number of loop iterations": "a loop of the kernel ends by what it computes",
+    "instruction return type cannot be vectorized": "a vector is loaded; its elements one by one can be vectorised",
     "call instruction cannot be vectorized": "a function is called that has no vector form",
     "loop control flow is not understood by vectorizer": "the kernel's flow has loops in it",
     "loop is not the innermost loop": "the kernel has a loop of its own",
 }
+# LLVM gives the place of the loop over threads for it, which is not the user's.
+_OF_THE_LOOP = frozenset({"instruction cannot be vectorized"})
 _ROW = "threads run in vector lanes along x, {width} at a time; threadgroups play no part"
 _GROUP = "threads of a group run in vector lanes, {width} at a time, without waiting for one another"
 
 
-def in_words(mode: Mode, messages: str) -> str:
-    """Say how threads run, by LLVM's remarks; nothing if it made none."""
+def has_place(messages: str) -> bool:
+    """Return True if LLVM has not vectorised the loop over threads, for a reason that it can give a place of."""
+    reason = _REASON.search(messages)
+    return reason is not None and reason[1] not in _OF_THE_LOOP and not _WIDTH.search(messages)
+
+
+def place_of_refusal(messages: str, file: str) -> tuple[int, int] | None:
+    """Return line and column of the first reason in `file`, of a module that knows places; None without one."""
+    found = re.search(rf"remark: (?:\./)?{re.escape(file)}:(\d+):(\d+): loop not vectorized: ", messages)
+    if found is None:
+        return None
+    return int(found[1]), int(found[2])
+
+
+def in_words(mode: Mode, messages: str, line: int = 0) -> str:
+    """Say how threads run, by LLVM's remarks; nothing if it made none. line: the user's that a refusal is about."""
     widths = [int(width) for width in _WIDTH.findall(messages)]
     if widths:
         return {Mode.GRID: _ROW}.get(mode, _GROUP).format(width=max(widths))
     reasons = [_WORDS.get(reason, reason) for reason in _REASON.findall(messages)]
-    if reasons:
-        return f"threads run one after the other: {reasons[0]}"
-    return ""
+    if not reasons:
+        return ""
+    if line:
+        return f"threads run one after the other: line {line}: {reasons[0]}"
+    return f"threads run one after the other: {reasons[0]}"

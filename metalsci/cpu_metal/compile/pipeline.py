@@ -16,7 +16,8 @@ from metalsci.cpu_metal.compile.lanes.flow import RefusedError
 from metalsci.cpu_metal.compile.lanes.kernel import in_lanes
 from metalsci.cpu_metal.compile.llvm.conversions import saturating
 from metalsci.cpu_metal.compile.llvm.division import without_traps
-from metalsci.cpu_metal.compile.loop_remarks import REMARKS, in_words
+from metalsci.cpu_metal.compile.llvm.element_stores import of_elements
+from metalsci.cpu_metal.compile.loop_remarks import REMARKS, has_place, in_words, place_of_refusal
 from metalsci.cpu_metal.compile.symbols import ALLOWED, CHECKS, COUNTS, HELPERS, THREADGROUP_SECTION, WAITS
 from metalsci.cpu_metal.compile.toolchain import INCLUDE, Run, TooLateError, Toolchain, ToolchainError
 from metalsci.cpu_metal.compile.wrapper import (
@@ -63,6 +64,7 @@ _IN_LANES = ("-O1", "-funroll-loops", *_NOT_VECTORISED)
 # Seconds of processor time that LLVM may take to simplify, which is a tenth of that for most kernels, for vectors of
 # threads, and for all else before it is to do less.
 _SIMPLE_SECONDS, _LANES_SECONDS, _FULL_SECONDS = 1.0, 2.0, 3.0
+_PLACES_SECONDS = 1.0  # for the line of a reason, of which most kernels take a twentieth
 _ROLLED = f"no loop is unrolled as it asks, since LLVM needed more than {_SIMPLE_SECONDS:g} s of processor time"
 _TOO_LONG = "the compiler takes too long to make vectors of it"
 _LESS = ("-O1", *_NOT_VECTORISED, "-fno-unroll-loops")
@@ -454,8 +456,31 @@ class _Scratch:
         shared = _ALLOCA.search(messages) is not None
         how = ""
         if vectorised and not wide:
-            how = in_words(mode, messages)
+            line = self._line_of_refusal(index, signature, mode) if has_place(messages) and not shared else 0
+            how = in_words(mode, messages, line)
         return _Compiled(compiled, vectorised and (wide or shared), how=how)
+
+    def _line_of_refusal(self, index: int, signature: KernelSignature, mode: Mode) -> int:
+        """Let LLVM refuse the loop over threads once more, in a module that knows places. Return the user's line, or 0.
+
+        With places in every module all kernels would take longer.
+        """
+        name, kind = f"{index}.places", Wrapper(signature, self._function(signature), mode, independent=True)
+        toolchain, math_mode = self._build.toolchain, self._build.math_mode
+        try:
+            self.clang(f"{name}.cl", unit(_FILE, [kind]), [*_TO_COUNTED_MODULE, "-o", f"{name}.ll"])
+            module = self.path / f"{name}.ll"
+            text = of_elements(without_traps(saturating(module.read_text(encoding="utf-8"))))
+            module.write_text(text, encoding="utf-8")
+            names = module.name, f"{name}.o"
+            how_long = self._build.limit(_PLACES_SECONDS)
+            step = lambda: toolchain.optimise(self.path, *names, math_mode, REMARKS, how_long)  # noqa: E731
+            place = place_of_refusal(self._ran(step, _place(signature)), _FILE)
+        except CompileError:
+            return 0
+        if place is None:
+            return 0
+        return self._source.original(*place)[0]
 
     def _ran(self, step: Callable[[], Run], place: tuple[int, int]) -> str:
         """Run a step after Clang's first. Return its output. Raises CompileError if it failed."""

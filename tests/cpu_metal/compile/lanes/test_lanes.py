@@ -480,6 +480,23 @@ def test_a_kernel_says_what_llvm_made_of_its_loop_over_threads(device: Device, b
     assert says in device.compile(f"{HEADER}{head} {{ {body} }}").kernels["k"].built.how
 
 
+@pytest.mark.parametrize(
+    "body, reason",
+    [
+        ("v[i * 9]\n = v[i * 7].wzyx;", "line 5: a vector is loaded"),
+        (
+            "float sum = 0;\n for (int e = o[i]; e < o[i + 1]; ++e)\n  sum = fma(x[o[e]], 2.0f, sum);\n x[i] = sum;",
+            "line 5: a sum in a loop is not seen as one",
+        ),
+    ],
+    ids=["vector", "sum"],
+)
+def test_llvms_reason_has_the_users_line(device: Device, body: str, reason: str) -> None:
+    head = "kernel void k(device int *o, device float4 *v, device float *x, uint i [[thread_position_in_grid]])"
+    built = device.compile(f"{HEADER}{head} {{\n {body} }}").kernels["k"].built
+    assert built.how.startswith(f"threads run one after the other: {reason}")
+
+
 SCATTERED = """
 kernel void k(device float2 *s, constant uint &bit, uint i [[thread_position_in_grid]]) {
  uint a = ((i >> bit) << (bit + 1)) | (i & ((1u << bit) - 1)), b = a | (1u << bit);
