@@ -34,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("task and model are the client's: leave task=, model= and json= out")
     if any(each.startswith("search.in_flight=") for each in told.settings):
         parser.error("a client answers one prompt after the other: leave search.in_flight= out")
+    if told.http is not None and not 0 < told.http < 65536:
+        parser.error(f"--http {told.http}: a port has a number from 1 to 65535")
     if told.evaluations < 0:
         parser.error(f"--evaluations {told.evaluations}: at least 0")
     try:
@@ -43,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_USAGE
     from metalsci.cli.mcp_server import serve
 
+    if told.http is not None:
+        sys.stderr.write(f"metalsci: http://127.0.0.1:{told.http}/mcp\n")
     serve(told.settings, told.evaluations, told.http)
     return 0
 

@@ -159,6 +159,37 @@ def test_the_command_speaks_over_standard_input(tmp_path: Path) -> None:
     anyio.run(speak)
 
 
+def test_what_is_no_protocol_at_all_does_not_end_the_server(tmp_path: Path) -> None:
+    def message(method: str, number: int | None = None, **params: Any) -> bytes:
+        told: dict[str, Any] = {"jsonrpc": "2.0", "method": method, "params": params}
+        if number is not None:
+            told["id"] = number
+        return json.dumps(told).encode()
+
+    client = {"name": "x", "version": "1"}
+    lines = [
+        *(b"no JSON", b"[1, 2]", b"\xff\xfe\x00", b"[" * 100_000, message("nosuch", 7)),
+        message("initialize", 1, protocolVersion="2025-06-18", capabilities={}, clientInfo=client),
+        message("notifications/initialized"),
+        message("tools/call", 2, name="prompt", arguments=[1]),
+        message("tools/call", 3, name="tasks", arguments={}),
+    ]
+    words = [sys.executable, "-m", "metalsci.mcp", *SMALL]
+    with subprocess.Popen(words, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+        assert server.stdin is not None and server.stdout is not None
+        server.stdin.write(b"\n".join(lines) + b"\n")
+        server.stdin.flush()
+        heard = {}
+        while 3 not in heard:
+            answer = json.loads(server.stdout.readline())
+            heard[answer["id"]] = answer
+        server.stdin.close()
+        assert server.wait(60) == 0
+    assert heard[7]["error"]["message"] == "Method not found"
+    assert "error" in heard[2]
+    assert "lbm" in heard[3]["result"]["content"][0]["text"]
+
+
 def test_the_command_speaks_http_to_this_machine_alone(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -197,7 +228,14 @@ def status_of(url: str, **headers: str) -> int | None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["task=lbm"], ["model=claude"], ["search.in_flight=2"], ["nonsense"], ["--evaluations", "-1"]],
+    [
+        ["task=lbm"],
+        ["model=claude"],
+        ["search.in_flight=2"],
+        ["nonsense"],
+        ["--evaluations", "-1"],
+        ["--http", "99999"],
+    ],
 )
 def test_arguments_that_make_no_sense(arguments: list[str]) -> None:
     done = subprocess.run(
