@@ -22,6 +22,7 @@ from metalsci.tracking.summary import Summary
 from metalsci.tracking.wandb_figures import (
     CANDIDATE_COLUMNS,
     GOALS,
+    NAMED,
     candidate_rows,
     final_figures,
     iteration_figures,
@@ -140,7 +141,7 @@ class WandbTracker(Observer):
             group=self._group or info.group or os.environ.get("WANDB_RUN_GROUP") or f"{info.name}-{identity}",
             notes=info.notes or os.environ.get("WANDB_NOTES"),
             tags=tags_of(told, [*self._tags, *info.tags, *named]),
-            config={**info.config, "machine": dict(info.facts)},
+            config={**info.config, "machine": dict(info.facts), NAMED: told},
             folder=info.folder,
         )
         run = open_run(

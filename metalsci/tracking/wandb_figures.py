@@ -31,6 +31,8 @@ GOALS = {
     "fraction/*": "max,last",
     "speedup/*": "max,last",
 }
+# A part of a run's config: task, model, strategy and device by their names, whatever the settings of each are called.
+NAMED = "named"
 CANDIDATE_COLUMNS = (
     *("iteration", "parents", "model", "idea", "outcome", "score", "speedup", "incumbent"),
     *("source", "diagnostics", "findings", "message"),

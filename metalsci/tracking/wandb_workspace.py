@@ -6,7 +6,7 @@ from typing import Any
 from metalsci.evaluation.results import Outcome
 from metalsci.files.extras import imported
 from metalsci.tracking.patience import within
-from metalsci.tracking.wandb_figures import outcome_figure
+from metalsci.tracking.wandb_figures import NAMED, outcome_figure
 
 _PATIENCE = 20.0  # seconds of a server
 _LIBRARY, _PANELS, _EXTRA = "wandb_workspaces.workspaces", "wandb_workspaces.reports.v2", "dashboard"
@@ -33,7 +33,7 @@ def workspace(entity: str, project: str) -> Any:
             title=title, x=search("iteration"), y=[search(figure)], groupby=panels.Config(by), groupby_aggfunc="median"
         )
 
-    parts = {"task": "task.name", "model": "model.name", "strategy": "strategy._target_"}
+    parts = {name: f"{NAMED}.{name}" for name in ("task", "model", "strategy")}
     speedups = [bars(f"Confirmed speedup by {name}", "confirmed/self_speedup", by) for name, by in parts.items()]
     speedups += [bars(f"Held-out speedup by {name}", "gate/heldout_speedup", by) for name, by in parts.items()]
     gate = [
@@ -48,15 +48,15 @@ def workspace(entity: str, project: str) -> Any:
         panels.RunComparer(),
     ]
     costs = [
-        lines("Dollars so far", "dollars_so_far", "model.name"),
-        lines("Tokens so far", "tokens_so_far", "model.name"),
-        bars("Dollars of a run by model", "spent/dollars", "model.name"),
-        bars("Seconds of a run by task", "spent/seconds", "task.name"),
-        bars("Seconds of an iteration in the model", "seconds/model", "model.name"),
+        lines("Dollars so far", "dollars_so_far", parts["model"]),
+        lines("Tokens so far", "tokens_so_far", parts["model"]),
+        bars("Dollars of a run by model", "spent/dollars", parts["model"]),
+        bars("Seconds of a run by task", "spent/seconds", parts["task"]),
+        bars("Seconds of an iteration in the model", "seconds/model", parts["model"]),
     ]
     failures = [
         panels.WeavePanelSummaryTable(table_name="candidates"),
-        *(bars(f"Candidates of a run: {kind}", outcome_figure(kind), "model.name") for kind in _KINDS),
+        *(bars(f"Candidates of a run: {kind}", outcome_figure(kind), parts["model"]) for kind in _KINDS),
     ]
     convergence = [lines(f"Best speedup so far by {name}", "best_speedup", by) for name, by in parts.items()]
     pictures = [panels.MediaBrowser(media_keys=["charts/convergence", "charts/roofline"])]

@@ -18,6 +18,7 @@ from metalsci.msl.diagnostics import Diagnostic, Finding, Severity
 from metalsci.search.archive import Archive, Entry
 from metalsci.tracking.protocol import RunInfo
 from metalsci.tracking.wandb import WandbTracker
+from metalsci.tracking.wandb_figures import NAMED
 from metalsci.tracking.wandb_mode import WandbMode
 
 HEADER, BLOCK, RECORD = 7, 32 * 1024, struct.Struct("<IHB")
@@ -227,6 +228,8 @@ def test_the_runs_of_a_sweep_share_a_group_and_carry_tags(sweep: tuple[list[Path
         assert machine["ceilings"]["bandwidth"] > 0
         assert machine["versions"].keys() >= {"metalsci", "mlx"}
         assert machine["load"] >= 0
+        (named,) = [json.loads(c.value_json) for c in run.config.update if c.key == NAMED]
+        assert (named["task"], named["model"], named["strategy"]) == ("heat2d", "rewrite", "one_plus_one")
     last = [r.run for r in records(files[0]) if r.WhichOneof("record_type") == "run"][-1]
     assert any(tag.startswith("verdict:") for tag in last.tags)
 

@@ -1,11 +1,13 @@
 """The dashboard as code, without a server."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from metalsci.dashboard import main
+from metalsci.tracking.wandb_figures import NAMED
 
 pytest.importorskip("wandb_workspaces", reason="the extra `dashboard` is not installed")
 
@@ -21,6 +23,8 @@ def test_it_is_written_as_json_and_the_same_each_time(tmp_path: Path, capsys: py
     for figure in ("confirmed/self_speedup", "gate/heldout_speedup", "best_speedup", "dollars_so_far"):
         assert figure in text
     assert "outcomes/compile_error" in text  # a kind of failure
+    groups = set(re.findall(r'"([a-z_]+)\.value\.([a-z_]+)"', text))  # of a run's config
+    assert groups == {(NAMED, "task"), (NAMED, "model"), (NAMED, "strategy")}
     (runs,) = made["spec"]["section"]["run_sets"]
     (kept,) = runs["filters"]["filters"]
     assert (kept["key"]["name"], kept["value"]) == ("jobType", "search")  # no figure of a gate's run counts twice
