@@ -73,19 +73,15 @@ def contradictions(folder: Path) -> Iterator[str]:
     if told and told != hashlib.sha256(msgspec.json.encode(best)).hexdigest()[:16]:
         yield "best.metal is not the kernel that the gate judged"
     iteration = summary.get("best_iteration", 0)
-    own = _candidate(folder, iteration)
-    if own is not None and own != best:
+    own = _candidates(folder, iteration)
+    if own and best not in own:
         yield f"best.metal is not the candidate of iteration {iteration}, which summary.json calls the best"
 
 
-def _candidate(folder: Path, iteration: int) -> str | None:
-    """Return the kernel of an iteration; of iteration 0 the start of the run, which is the seed kernel without one."""
-    if iteration:
-        return _text(folder / f"{iteration:02}_candidate.metal")
-    start = _text(folder / "00_start.metal")
-    if start is not None:
-        return start
-    return _text(folder / "00_seed.metal")
+def _candidates(folder: Path, iteration: int) -> list[str]:
+    """Return the kernels that an iteration may stand for: 0 is the seed kernel or the start of the run."""
+    names = [f"{iteration:02}_candidate.metal"] if iteration else ["00_seed.metal", "00_start.metal"]
+    return [text for name in names if (text := _text(folder / name)) is not None]
 
 
 def _sealed(folder: Path) -> list[Path]:

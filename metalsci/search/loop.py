@@ -160,30 +160,40 @@ class Search:
 
     def _begin(self, recorded: Sequence[Entry]) -> Archive:
         """Judge seed kernel and start, unless that is recorded. Raises SeedKernelError and StartError."""
-        seed = recorded[0] if recorded else self._judge_given(self.task.seed_kernel, "seed kernel", None)
+        seed = recorded[0] if recorded else self._keep(self._judge_given(self.task.seed_kernel, "seed kernel"), None)
         if not seed.correct:
             told = self._complaint(seed.evaluation, self.task.seed_kernel)
             raise SeedKernelError(f"the seed kernel of task {self.task.name} does not score {told}")
         archive = Archive(seed)
         archive.learn(self.lessons)
         self._announce(archive)
-        if self.start is not None:
-            as_given = Decision(True, "given as the start")
-            start = recorded[1] if len(recorded) > 1 else self._judge_given(self.start, "start", as_given)
-            if not start.correct:
-                raise StartError(
-                    f"the kernel given as start does not score {self._complaint(start.evaluation, self.start)}"
-                )
+        start = recorded[1] if len(recorded) > 1 else self._judge_start()
+        if start is not None:
             archive.start_from(start)
             self._announce(archive)
         return archive
 
-    def _judge_given(self, source: str, name: str, decision: Decision | None) -> Entry:
+    def _judge_start(self) -> Entry | None:
+        """Judge the kernel that was given as a start; None without one, or if it is the seed kernel again.
+
+        The best of a run that found nothing is the seed kernel. Raises StartError.
+        """
+        if self.start is None:
+            return None
+        start = self._judge_given(self.start, "start")
+        if start.evaluation.outcome is Outcome.DUPLICATE:
+            return None
+        if not start.correct:
+            raise StartError(
+                f"the kernel given as start does not score {self._complaint(start.evaluation, self.start)}"
+            )
+        return self._keep(replace(start, decision=Decision(True, "given as the start")), None)
+
+    def _judge_given(self, source: str, name: str) -> Entry:
         begin = time.perf_counter()
         evaluation = self.evaluate(source, self._progress(name))
         seconds = {**evaluation.phases, "total": time.perf_counter() - begin}
-        entry = Entry(0, source, evaluation, seconds=seconds, decision=decision, spelling=as_unit(source).form.spelling)
-        return self._keep(entry, None)
+        return Entry(0, source, evaluation, seconds=seconds, spelling=as_unit(source).form.spelling)
 
     def _ask(self, archive: Archive) -> None:
         """Ask for as many requests as the budget and the answers under way leave room for."""

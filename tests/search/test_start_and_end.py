@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy_search import SEED, Scripted, fence, kernel, search
+from toy_search import SEED, Scripted, fence, judge, kernel, search
 
 from metalsci.evaluation.promotion.protocol import Decision
+from metalsci.evaluation.results import Evaluation, Outcome
 from metalsci.search.budget import Budget
 from metalsci.search.loop import StartError
+from metalsci.search.proposal import Progress
 
 
 def test_a_start_is_the_first_incumbent_and_the_seed_kernel_the_baseline(tmp_path: Path) -> None:
@@ -30,6 +32,20 @@ def test_a_resumed_run_goes_on_from_its_start(tmp_path: Path) -> None:
     assert len(model.prompts) == 1
     assert done.archive.incumbent.decision == Decision(True, "given as the start")
     assert done.archive[0].source == kernel(7)
+
+
+def test_a_start_that_is_the_seed_kernel_is_none(tmp_path: Path) -> None:
+    """As the best of a run is that found nothing. The device calls it a duplicate: it compiles to the same code."""
+
+    def again(source: str, progress: Progress) -> Evaluation:
+        if source == kernel(7):
+            return Evaluation(Outcome.DUPLICATE, "the same code as the seed kernel")
+        return judge(source, progress)
+
+    for until in (1, 2):
+        done = search(tmp_path, Scripted([fence(5), fence(9)]), Budget(until), start=kernel(7), evaluate=again)
+    assert [(e.iteration, e.parents) for e in done.archive.entries] == [(0, ()), (1, (0,)), (2, (1,))]
+    assert done.archive[0].source == SEED
 
 
 def test_a_start_that_does_not_score_ends_the_search_before_a_model_is_asked(tmp_path: Path) -> None:

@@ -67,10 +67,10 @@ def _steps(recordings: Iterable[Recording]) -> Iterable[tuple[float, float | Non
     Both are logarithms to base 2.
     """
     for recording in recordings:
-        entries = {entry.iteration: entry for entry in recording.entries}
+        entries = {entry.iteration: entry for entry in recording.entries}  # 0 is the start, if there is one
         for entry in recording.entries:
             if not entry.parents:
                 continue
-            parent, seed = entries[entry.parents[0]].score, entries[0].score
+            parent, seed = entries[entry.parents[0]].score, recording.entries[0].score
             if parent > 0 and seed > 0:
                 yield math.log2(parent / seed), math.log2(entry.score / parent) if entry.score > 0 else None
