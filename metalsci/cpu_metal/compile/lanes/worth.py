@@ -53,34 +53,55 @@ def few_have_loops(graph: Graph, known: Divergence) -> bool:
 
 
 def _few(condition: Operand, defined: Mapping[str, Instruction], known: Divergence, at: str) -> bool | None:
-    """Return the answer that no more than one lane in eight gives to a condition, None if none is known."""
+    """Return the answer that few lanes give to a condition, None if none is known.
+
+    What all lanes have in common decides nothing: `i % 8 != 0 && n > 1` is false for few, if not for all.
+    """
     each = defined.get(condition.value)
     if each is None:
         return None
     match each.opcode, each.detail:
         case "icmp", ("eq" | "ne") as predicate:
-            if each.operands[1].is_local or not _is_sparse(each.operands[0], defined, known, at):
+            left, right = each.operands
+            if known.shape(right, at).kind != "uniform" or not _is_sparse(left, defined, known, at):
                 return None
             return predicate == "eq"
         case (("or" | "and" | "select"), _):
-            answers = [_few(operand, defined, known, at) for operand in each.operands]
-            joins = each.opcode == "or" or (each.opcode == "select" and each.operands[1].value == "true")
-            if each.opcode == "select" and not joins and each.operands[2].value != "false":
+            given = each.operands
+            joins = each.opcode == "or" or (each.opcode == "select" and given[1].value == "true")
+            if each.opcode == "select" and not joins and given[2].value != "false":
                 return None
-            return not joins if (not joins) in answers else None
+            answers = [_few(operand, defined, known, at) for operand in given if operand.is_local]
+            varying = [known.shape(operand, at).kind != "uniform" for operand in given if operand.is_local]
+            if (not joins) in answers:
+                return not joins
+            decide = [answer for answer, differs in zip(answers, varying, strict=True) if differs]
+            return joins if decide and all(answer == joins for answer in decide) else None
         case "freeze", _:
             return _few(each.operands[0], defined, known, at)
     return None
 
 
 def _is_sparse(value: Operand, defined: Mapping[str, Instruction], known: Divergence, at: str) -> bool:
-    """Return True for a lane's number modulo a constant, of which each lane in eight or more has another."""
+    """Return True for a lane's number, or for what is left of it modulo eight or more.
+
+    A mask that is not known, as in `(i & (2 * run - 1)) != 0`, counts as a long one.
+    """
+    if _is_number(value, known, at):
+        return True
     each = defined.get(value.value)
-    if each is None or each.opcode not in ("and", "urem", "srem") or not each.operands[1].value.isdigit():
+    if each is None or each.opcode not in ("and", "urem", "srem") or not _is_number(each.operands[0], known, at):
         return False
-    number, shape = int(each.operands[1].value), known.shape(each.operands[0], at)
-    different = 1 << number.bit_count() if each.opcode == "and" else number
-    return shape.kind == "strided" and shape.stride % 2 == 1 and different >= _SPARSE
+    by = each.operands[1]
+    if not by.value.isdigit():
+        return known.shape(by, at).kind == "uniform"
+    return (1 << int(by.value).bit_count() if each.opcode == "and" else int(by.value)) >= _SPARSE
+
+
+def _is_number(value: Operand, known: Divergence, at: str) -> bool:
+    """Return True for a value that no two lanes have in common."""
+    shape = known.shape(value, at)
+    return shape.kind == "strided" and shape.stride != 0
 
 
 def _is_slow(
