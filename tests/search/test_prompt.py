@@ -26,6 +26,7 @@ from metalsci.search.lessons import Lessons
 from metalsci.search.prompting.feedback import Detail, describe
 from metalsci.search.prompting.prompt_builder import PromptBuilder
 from metalsci.search.request import Request, StrategyError
+from metalsci.search.strategies.best_of_n import BestOfN
 from metalsci.task.definition import TaskView
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -243,6 +244,17 @@ def test_a_parent_that_is_not_the_best_stands_beside_it() -> None:
     assert "## The best so far" in user
     assert "score 0.3000" in user
     assert "## The best so far" not in PromptBuilder().build(TASK, archive(BEST), Request((1,), id=2)).user
+
+
+def test_the_control_sees_no_earlier_attempt() -> None:
+    """Its attempts are independent, whatever else the prompt holds."""
+    found, _ = situations()["memory"]
+    (request,) = BestOfN().ask(found, 1)
+    first = EVERY_PART.build(TASK, archive(), replace(request, id=4))
+    later = EVERY_PART.build(TASK, found, replace(request, id=4))
+    assert (later.system, later.user) == (first.system, first.user)
+    (request,) = BestOfN(history=5).ask(found, 1)
+    assert "- 1: scored, 1.50x" in EVERY_PART.build(TASK, found, replace(request, id=4)).user
 
 
 def test_two_parents_are_shown_to_be_combined() -> None:

@@ -103,7 +103,8 @@ class PromptBuilder:
     - freedom: what a candidate may change.
     - pitfalls: the mistakes that models make in Metal, attribute placement first.
     - profile: predictions for a GPU that is not there, see `detail`; without them nothing is predicted for the prompt.
-    - attempts: the strategy's feedback, at least the last candidate, next to the kernel to improve on.
+    - attempts: the strategy's feedback, at least the last candidate, next to the kernel to improve on, and what the
+      best so far came to.
     - history: a line for each of that many attempts, with the cause of a failure.
     - candidates: that an answer may hold; the best one counts.
     - notes: that the model left for itself, the last so many; 0 asks for none.
@@ -239,7 +240,8 @@ class PromptBuilder:
         named = [(f"The kernel {aim}", parent, True)]
         named += [("The kernel to combine it with", other, True) for other in others]
         fed_back = request.feedback if attempts else ()
-        if archive.incumbent not in (parent, *others) and archive.incumbent.iteration not in fed_back:
+        is_shown = archive.incumbent in (parent, *others) or archive.incumbent.iteration in fed_back
+        if self.attempts and not is_shown:
             named.append(("The best so far", archive.incumbent, False))
         sections += [
             _kernel(f"{title}: {archive.name(entry)}", entry, baseline, detail, with_source=with_source)

@@ -21,7 +21,9 @@ class BestOfN:
     def __init__(self, *, history: int = 0) -> None:
         if history < 0:
             raise ValueError(f"strategy.history={history}: a number of lines, at least 0")
-        self._parts = {"history": history, "stagnation": False}
+        self._parts: dict[str, bool | int | str] = {"history": history, "stagnation": False}
+        if not history:
+            self._parts |= {"attempts": False, "notes": 0}
 
     def ask(self, archive: Archive, n: int) -> Sequence[Request]:
         return [Request(parents=(0,), parts=self._parts) for _ in range(n)]
