@@ -61,9 +61,13 @@ def _join(children: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         ),
         place,
     ).map(lambda t: t[0].format(t[1]))  # fmt: skip
-    binary = st.tuples(
-        children, st.sampled_from(["+", "-", "*", "/", "%", "&", "^", "<", "==", "<<", ">>"]), children
-    ).map(lambda t: f"int({t[0]} {t[1]} {t[2]})")
+    binary = st.tuples(children, st.sampled_from(["+", "-", "*", "&", "^", "<", "==", "<<", ">>"]), children).map(
+        lambda t: f"int({t[0]} {t[1]} {t[2]})"
+    )
+    # A division by zero gives some value, which each way may choose.
+    divided = st.tuples(children, st.sampled_from(["/", "%"]), children).map(
+        lambda t: f"int({t[0]} {t[1]} (({t[2]}) & 31 | 1))"
+    )
     chosen = st.tuples(children, children, children).map(lambda t: f"({t[0]} > {t[1]} ? {t[2]} : {t[0]})")
     both = st.tuples(children, st.sampled_from(["&&", "||"]), children).map(
         lambda t: f"int({t[0]} > 1 {t[1]} {t[2]} < 9)"
@@ -75,7 +79,7 @@ def _join(children: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         children,
         children,
     ).map(lambda t: t[0].format(f"int({t[1]})", f"int({t[2]})"))
-    return reads | binary | chosen | both | called
+    return reads | binary | divided | chosen | both | called
 
 
 integers = st.recursive(_integers, _join, max_leaves=5)

@@ -24,6 +24,7 @@ from metalsci.cpu_metal.compile.llvm.function import Function
 from metalsci.cpu_metal.compile.llvm.instruction import Instruction
 from metalsci.cpu_metal.compile.toolchain import Toolchain
 from metalsci.cpu_metal.compile.wrapper import Mode, ThreadExecution
+from metalsci.cpu_metal.errors import DeviceCrash
 from metalsci.files.locations import data
 
 HEADER = "#include <metal_stdlib>\nusing namespace metal;\n"
@@ -383,6 +384,29 @@ kernel void k(device const float *x, device float *y, constant uint &n, uint i [
               uint all [[threads_per_grid]]) { for (uint j = i; j < n; j += all) y[j] = 2 * x[j]; }
 """
     assert "in the lanes of vectors" in device.compile(HEADER + source).kernels["k"].built.how
+
+
+DIVIDES = """
+kernel void k(device const int *s, device int *o, uint i [[thread_position_in_grid]]) { o[i] = s[i] / s[i + 1]; }
+"""
+
+
+@pytest.mark.parametrize("way", [ThreadExecution.LANES, ThreadExecution.STACKS])
+def test_a_division_as_the_processor_does_it_would_end_the_kernel(
+    faulty: Device, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: ThreadExecution
+) -> None:
+    monkeypatch.setattr(front, "without_traps", lambda module: module)
+    with Device(cache=Cache(tmp_path), toolchain=Toolchain(execution=way)) as device:
+        built = device.compile(HEADER + DIVIDES).kernels["k"]
+        zeros = device.buffer(np.zeros(65, np.int32))
+        with pytest.raises(DeviceCrash):
+            device.run(
+                [
+                    Dispatch(
+                        built, {0: zeros, 1: device.buffer(np.zeros(64, np.int32))}, threads=(64,), threadgroup=(64,)
+                    )
+                ]
+            )
 
 
 LEFT_OVER = """define void @metal_run(i32 %n) {
