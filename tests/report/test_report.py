@@ -48,6 +48,15 @@ def test_strategies_of_a_model_are_columns_of_their_own(tmp_path: Path) -> None:
     assert not (tmp_path / "report" / "data" / "over_seeds.csv").exists()  # two strategies are not two seeds
 
 
+def test_a_mean_over_settings_is_said_to_be_one(tmp_path: Path) -> None:
+    for seed, gain in enumerate(("0.02", "0.05")):
+        run = write_run(tmp_path / gain, seed=seed)
+        (run / "command.json").write_text(json.dumps({"arguments": [f"seed={seed}", f"promotion.gain={gain}"]}))
+    assert "lbm, rewrite: the 2 runs differ in settings too" in as_html(put_together(read_runs([tmp_path])))
+    (run / "command.json").write_text(json.dumps({"arguments": ["seed=1", "promotion.gain=0.02", "notes=other"]}))
+    assert "differ in settings too" not in as_html(put_together(read_runs([tmp_path])))
+
+
 def test_every_chapter_is_in_the_page_and_the_markdown(sweep: Path) -> None:
     page, text = (sweep / "index.html").read_text(), (sweep / "report.md").read_text()
     chapters = ("headline", "convergence", "generalization", "roofline", "outcomes", "expenses", "lineage", "gate")

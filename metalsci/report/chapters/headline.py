@@ -1,6 +1,6 @@
 """The headline: speedups in distribution and held out, a column a model, as the benchmark prints them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from metalsci.report.chapters.grouping import TONES, Columns, by_task
 from metalsci.report.charts import Chapter
@@ -8,6 +8,9 @@ from metalsci.report.means import geometric_mean
 from metalsci.report.reported_run import ReportedRun
 from metalsci.report.scales import counted, times
 from metalsci.report.tabular import Cell, DataTable, number, table, text
+
+# Arguments that change no result by themselves, and those that the columns tell apart.
+_ALIKE = ("seed=", "task=", "model=", "strategy=", "device=", "tracker", "tags=", "notes=", "hydra.", "paths.")
 
 
 def headline(runs: Sequence[ReportedRun], columns: Columns) -> Chapter:
@@ -22,6 +25,7 @@ def headline(runs: Sequence[ReportedRun], columns: Columns) -> Chapter:
         notes.append(f"The table of all runs, below, has {others}, of which the publication prints no figure.")
     if any(len(group) > 1 for group in _groups(in_table, columns).values()):
         tables.append(_over_seeds(in_table, columns))
+    notes += _mixed(in_table, columns)
     if any(not run.measured for run in told):
         notes.append("Columns called predicted hold times of a model of a GPU; no clock measured them.")
     notes += filter(None, map(_printed_otherwise, told))
@@ -33,6 +37,13 @@ def headline(runs: Sequence[ReportedRun], columns: Columns) -> Chapter:
         tables,
         notes=notes,
     )
+
+
+def _mixed(runs: Sequence[ReportedRun], columns: Columns) -> Iterator[str]:
+    """Say which means are over runs that were started with different settings, not with different seeds alone."""
+    for (task, name), group in _groups(runs, columns).items():
+        if len({frozenset(a for a in run.command if not a.startswith(_ALIKE)) for run in group}) > 1:
+            yield f"{task}, {name}: the {len(group)} runs differ in settings too, which the last chapter lists."
 
 
 def all_runs(runs: Sequence[ReportedRun]) -> Chapter:
