@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from metalsci.cli.command_record import recorded
+from metalsci.cli.sweep_record import is_at_work, jobs_to_begin
 from metalsci.files.locations import shown
 from metalsci.report.contents import read_runs
 from metalsci.report.reported_run import ReportedRun
@@ -75,8 +76,10 @@ def show_runs(runs: Sequence[ReportedRun]) -> bool:
     console = make_console()
     for sweep, members in _by_sweep(runs).items():
         if sweep is not None:
-            _say(console, f"sweep {shown(sweep)}: {counts(members)}", "bold")
-            if any(run.status == "stopped" for run in members):
+            at_work, to_begin = is_at_work(sweep), jobs_to_begin(sweep)
+            missing = f", {to_begin} {'waiting' if at_work else 'not begun'}" if to_begin else ""
+            _say(console, f"sweep {shown(sweep)}: {counts(members)}{missing}", "bold")
+            if not at_work and (to_begin or any(run.status == "stopped" for run in members)):
                 _say(console, f"  go on: {_command([f'resume={shown(sweep)}'])}")
             _say(console, f"  report: python -m metalsci.report {shlex.quote(str(shown(sweep)))}")
             arguments = recorded(sweep)

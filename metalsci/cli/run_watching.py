@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
@@ -11,8 +10,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from metalsci.cli.run_listing import RunFilter, counts, show_runs, sweep_of
-from metalsci.cli.sweep_record import is_at_work, planned_jobs
+from metalsci.cli.run_listing import RunFilter, counts, show_runs
+from metalsci.cli.sweep_record import is_at_work, jobs_to_begin
 from metalsci.report.reported_run import ReportedRun
 from metalsci.report.scales import counted, times
 from metalsci.tracking.console import make_console
@@ -30,9 +29,7 @@ class Watched:
     def now(cls, wanted: RunFilter) -> "Watched":
         runs = wanted.runs()
         at_work = [sweep for sweep in wanted.sweeps(runs) if is_at_work(sweep)]
-        waiting = 0
-        if not wanted.wanted:  # what a job will be is not known before it has begun
-            waiting = sum(_waiting(sweep, runs) for sweep in at_work)
+        waiting = sum(map(jobs_to_begin, at_work))
         return cls(runs, waiting, not at_work and not any(run.status == "running" for run in runs))
 
     @property
@@ -90,13 +87,6 @@ def watch(wanted: RunFilter, every: float) -> bool:
         return False
     console.print(Group(Text(seen.counts, style="bold"), seen.best(), Text(seen.spent)))
     return True
-
-
-def _waiting(sweep: Path, runs: Sequence[ReportedRun]) -> int:
-    planned = planned_jobs(sweep)
-    if planned is None:
-        return 0
-    return max(0, planned - sum(sweep_of(run) == sweep for run in runs))
 
 
 def _speedup(run: ReportedRun) -> float:

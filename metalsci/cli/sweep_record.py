@@ -11,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from metalsci.cli.command_record import recorded
+from metalsci.report.run_reading import find_runs
 
 LOCK = "sweep.lock"
 _OWN_COLUMNS = ("task=", "model=", "seed=")  # of the tables over a sweep
@@ -39,6 +40,14 @@ def planned_jobs(folder: Path) -> int | None:
         return math.prod(_choices([*_as_overrides(sweeper.get("params")), *overrides]))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, HydraException, ValueError, KeyError, TypeError):
         return None
+
+
+def jobs_to_begin(folder: Path) -> int:
+    """Count the jobs of a sweep that have no folder yet; 0 if its record does not tell how many there will be."""
+    planned = planned_jobs(folder)
+    if planned is None:
+        return 0
+    return max(0, planned - len(find_runs([folder])))
 
 
 def distinctions(jobs: Mapping[str, Path]) -> dict[str, str]:

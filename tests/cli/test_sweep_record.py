@@ -15,6 +15,7 @@ from metalsci.cli.run_listing import RunFilter
 from metalsci.cli.run_watching import Watched
 from metalsci.cli.sweep_record import LOCK, distinctions, is_at_work, planned_jobs
 from metalsci.cli.sweep_table import SweepTable
+from metalsci.runs import main as list_runs
 
 
 def write_sweep(folder: Path, *overrides: str, **sweeper: object) -> Path:
@@ -71,6 +72,22 @@ def test_a_watcher_waits_between_two_jobs_of_a_sweep(tmp_path: Path) -> None:
         assert seen.counts == "1 ended, 2 waiting"
         assert "left: at most 6 candidates" in seen.spent
     assert Watched.now(RunFilter([tmp_path], {})).is_over
+
+
+def test_a_sweep_that_ended_between_two_jobs_names_the_command_that_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_sweep(tmp_path, "seed=0,1,2")
+    write_run(tmp_path / "0")
+    list_runs([str(tmp_path)])
+    told = capsys.readouterr().out
+    assert f"sweep {tmp_path}: 1 ended, 2 not begun" in told
+    assert f"go on: python -m metalsci.run resume={tmp_path}" in told
+    with FileLock(tmp_path / LOCK):
+        list_runs([str(tmp_path)])
+    told = capsys.readouterr().out
+    assert "1 ended, 2 waiting" in told
+    assert "go on" not in told
 
 
 def test_a_sweep_is_at_work_from_its_start_to_its_end(tmp_path: Path) -> None:
