@@ -8,6 +8,7 @@ barriers and groups that wait for each other. One that may win is also checked i
 branch on sizes.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -20,7 +21,8 @@ from metalsci.msl.language.parse import Unit
 
 _TELLING = (Outcome.WRONG, Outcome.CRASHED)
 _MAY_WIN = 0.9  # of the best score so far: a lower score is not promoted, whatever the noise
-_SMALL = 2  # problems that are looked at whole
+_SMALL = 2  # problems that are looked at whole, the second only if it is small indeed
+_SMALL_INDEED = 1 << 13  # threads of all its dispatches
 _UNFINISHED = (
     "not acquitted: with every access checked, a few threadgroups in random order did not come to their end in time; "
     "do threadgroups wait for one another? Metal promises no order, and no progress of the others"
@@ -68,9 +70,10 @@ def look(sanitizer: Sanitizer, bench: Bench, source: str | Unit) -> Findings:
 
 def look_at_small(sanitizer: Sanitizer, bench: Bench, source: str | Unit) -> Findings:
     """Check small problems whole; if the task draws none, a sample of the bench's own."""
-    small = bench.drawn_programs()[-_SMALL:]
-    if not small:
+    drawn = sorted(bench.drawn_programs(), key=_threads)
+    if not drawn:
         return sanitizer.sample(source, bench.program)
+    small = [drawn[0], *(program for program in drawn[1:_SMALL] if _threads(program) <= _SMALL_INDEED)]
     return _first(sanitizer.check(source, program) for program in small)
 
 
@@ -114,6 +117,10 @@ def complaint(found: Findings) -> str:
     if found.undefined:
         return f"right by luck, since it relies on undefined behaviour of Metal: {found.undefined[0]}"
     return _UNFINISHED
+
+
+def _threads(program: Program) -> int:
+    return sum(math.prod(call.threads) for call in program.calls)
 
 
 def _first(looks: Iterable[Findings]) -> Findings:
