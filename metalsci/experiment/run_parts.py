@@ -14,9 +14,9 @@ from metalsci.experiment.instantiation import ConfigError, make
 from metalsci.experiment.scoring import on_the_predicted_gpu
 from metalsci.gate.heldout import HeldOutGate
 from metalsci.models.ensemble import Ensemble
-from metalsci.models.protocol import LanguageModel, Model
+from metalsci.models.protocol import LanguageModel, Model, Prompt
 from metalsci.msl.language.math_mode import MathMode
-from metalsci.search.budget import Budget
+from metalsci.search.budget import Budget, BudgetError, Spent
 from metalsci.search.prompting.prompt_builder import PromptBuilder
 from metalsci.search.request import StrategyError
 from metalsci.search.scheduling import Scheduling
@@ -79,6 +79,16 @@ def _check_names(strategy: Strategy, prompt: PromptBuilder, model: Model | Langu
             raise ConfigError(f"strategy.models names {name!r}, and model={model.name} {there}")
 
 
+def _check_price(budget: Budget, model: Model | LanguageModel) -> None:
+    """Raise ConfigError if dollars are limited and nobody knows what an answer may cost."""
+    if not isinstance(model, LanguageModel):
+        return
+    try:
+        budget.forbids(Spent(), model.worst_case(Prompt("", "", 1, "")))
+    except BudgetError as error:
+        raise ConfigError(str(error)) from error
+
+
 def build(cfg: DictConfig) -> Parts:
     """Instantiate every group. Raises ConfigError before anything has started."""
     cfg = on_the_predicted_gpu(cfg)
@@ -101,4 +111,5 @@ def build(cfg: DictConfig) -> Parts:
     observers = [made.pop("tracker"), *(make(cfg.observers, name) for name in cfg.observers)]
     problem = made.pop("task")
     _check_names(made["strategy"], made["prompt"], made["model"])
+    _check_price(made["budget"], made["model"])
     return Parts(problem=problem, sanitizer=make_sanitizer(cfg), observers=observers, **made)

@@ -1,4 +1,4 @@
-"""Names that a strategy will use later, of prompt parts and of models, are refused before anything starts."""
+"""Names that a strategy will use later, and limits that cannot be kept, are refused before anything starts."""
 
 import pytest
 from composing import Compose
@@ -24,6 +24,13 @@ BANDIT = ("task=heat2d", "device=virtual", "sanitizer=false", "strategy=bandit")
 def test_a_name_that_there_is_not(composed: Compose, settings: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build(composed(*BANDIT, *settings))
+
+
+def test_dollars_without_a_price_are_refused_before_anything_is_measured(composed: Compose) -> None:
+    agent = ("task=heat2d", "device=virtual", "sanitizer=false", "model=agent", "model.command=[x]", "budget.dollars=1")
+    with pytest.raises(ConfigError, match=r"budget\.dollars needs the model's price.*of an agent model\.dollars"):
+        build(composed(*agent))
+    build(composed(*agent, "model.dollars=0.5")).device.close()
 
 
 def test_names_that_there_are(composed: Compose) -> None:

@@ -185,7 +185,7 @@ def test_a_budget_in_dollars_for_a_model_without_a_price_says_what_to_set(serve:
     server = serve(Google(), variant(1))
     arguments = ("model=gemini", "model.model=new", *reach(server), "tracker=none", "budget.dollars=1")
     done = metalsci(*arguments, cwd=tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2  # nothing was started
     assert "model.price=[INPUT,CACHED,OUTPUT]" in done.stderr
     assert not server.requests
 
