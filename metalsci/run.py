@@ -15,7 +15,6 @@ import os
 import sys
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +205,8 @@ def command(config_name: str, job: Callable[[DictConfig], object], prepare: Call
         given = json_as_setting(take_packages(refuse_null(sys.argv[1:], GROUPS)))
         sys.argv[1:] = flags_first(prepare(several_trackers(given)))
         if "--version" in sys.argv:
+            from importlib.metadata import version
+
             sys.stdout.write(f"metalsci {version('metalsci')}\n")
         elif {"-h", "--help"}.isdisjoint(sys.argv):
             options = entry_options(packages())
