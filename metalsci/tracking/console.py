@@ -165,9 +165,9 @@ def _spent(summary: Summary) -> str:
     if spent.tokens:
         told += f"; {spent.tokens:,} tokens, ${spent.dollars:.2f}"
     if spent.unpriced:
-        told += f" and {spent.unpriced} answers of unknown price"
+        told += f"; answers of unknown price: {spent.unpriced}"
     if spent.estimated:
-        told += f" ({spent.estimated} answers estimated)"
+        told += f"; answers of estimated length: {spent.estimated}"
     return told
 
 
