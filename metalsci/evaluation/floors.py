@@ -3,6 +3,7 @@
 A result beyond these is no result. Whoever has it found a hole in the measure, so a person has to look.
 """
 
+import os
 import statistics
 from collections.abc import Callable, Sequence
 
@@ -20,6 +21,7 @@ _FURTHER = 15  # runs before anybody is suspected
 _CACHES = 2.0
 _CACHES_OF_A_CHIP = 8.0
 _CHAINS = 1.25
+_BUSY = 4.0  # next to other work, which takes caches and cores, a measurement has shown a quarter of what there is
 
 
 def launch_floor(launch: Callable[[], float]) -> float:
@@ -56,6 +58,8 @@ def beyond_the_machine(roofline: Roofline, work: Work, ceilings: Ceilings) -> st
         most = ceilings.fp32 * _CHAINS
         what = "it computes at its peak"
     most *= max(1.0, work.reachable)
+    if ceilings.unsettled or ceilings.load > (os.cpu_count() or 1):
+        most *= _BUSY
     if roofline.achieved <= most:
         return ""
     return (

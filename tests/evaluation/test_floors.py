@@ -29,6 +29,9 @@ SHEET = Ceilings(100.0, 3600.0, "data sheet")
         (SHEET, Bound.BANDWIDTH, 1.0, 500.0, False),
         (SHEET, Bound.FP32, 1.0, 9000.0, True),
         (replace(MEASURED, given=True), Bound.FP32, 1.0, 9e9, False),
+        (replace(MEASURED, unsettled="noise"), Bound.BANDWIDTH, 1.0, 400.0, False),
+        (replace(MEASURED, load=999.0), Bound.BANDWIDTH, 1.0, 400.0, False),  # measured next to other work
+        (replace(MEASURED, load=999.0), Bound.BANDWIDTH, 1.0, 4000.0, True),
     ],
 )
 def test_more_than_the_machine_has(

@@ -16,7 +16,6 @@ from metalsci.search.strategies.descriptors import describe_kernel
 
 _TEXT = ("threadgroup_memory", "barriers", "simd_functions", "size")
 _PROFILE = ("traffic", "bottleneck", "lanes", "occupancy")  # of a forecast; without one they tell no kernels apart
-_DEFAULT = (*_TEXT, "traffic")
 _MEMORY_STEPS = (0, 4096, 16384)  # bytes
 _COUNT_STEPS = (0, 2)  # calls
 _TRAFFIC_STEPS = (2.0, 8.0)  # lines of 128 bytes an access of a simdgroup
@@ -37,7 +36,7 @@ class MapElites:
     def __init__(
         self,
         *,
-        descriptors: Sequence[str] = _DEFAULT,
+        descriptors: Sequence[str] = ("threadgroup_memory", "barriers", "simd_functions", "size", "traffic"),
         greed: float = 0.3,
         crossover: float = 0.1,
         seed: int = 0,
