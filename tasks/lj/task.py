@@ -39,11 +39,11 @@ class LennardJones(Task):
         yield Probe("images", size.replace(steps=2), {"pos": pos, "vel": vel.astype(np.float32)})
 
     def drawn(self, size: Size, rng: np.random.Generator) -> Iterator[Probe]:
-        """Yield few particles, another cutoff, and as many cells as it allows."""
+        """Yield few particles, a cutoff so small that forces there are felt, and as many cells as it allows."""
         side = int(rng.choice([7, 8, 9]))
-        L, rcut = 1.15 * side, rng.uniform(2.0, 2.6)
+        L, rcut = 1.15 * side, rng.uniform(1.4, 2.0)
         other = size.replace(N=side**3, L=L, M=int(L / rcut), steps=2)
-        yield Probe("another gas", other, self.inputs(other, rng), {"rcut": rcut, "dt": rng.uniform(0.002, 0.006)})
+        yield Probe("another gas", other, self.inputs(other, rng), {"rcut": rcut, "dt": rng.uniform(0.002, 0.004)})
 
     def program(self, size: Size, inputs: Mapping[str, Symbol], kernels: Kernels) -> Sequence[Symbol]:
         pos, vel = inputs["pos"], inputs["vel"]
