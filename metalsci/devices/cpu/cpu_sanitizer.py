@@ -19,7 +19,7 @@ from metalsci.msl.language.math_mode import MathMode
 from metalsci.msl.language.parse import Unit
 
 _ALL_GROUPS = 1 << 31
-_SAMPLE = (8, 16)  # groups of a dispatch, if not all are checked: some, and more if those take little time
+_SAMPLE = (2, 6, 16)  # groups of a dispatch, if not all are checked: some, and more if those take little time
 _LITTLE = 0.1  # seconds
 
 

@@ -9,5 +9,6 @@ kernel void saxpy(device const float *x   [[buffer(0)]],
                   constant     float &a   [[buffer(3)]],
                   constant     uint  &N   [[buffer(4)]],
                   uint i [[thread_position_in_grid]]) {
-    if (i < N) out[i] = fma(a, x[i], y[i]);
+    if (i >= N) return;
+    out[i] = fma(a, x[i], y[i]);
 }
