@@ -49,8 +49,9 @@ def test_faster_than_an_empty_kernel_once_it_was_measured_again() -> None:
     floor = launch_floor(lambda: next(noisy))
     assert floor == 3e-6
     assert below_launch([2.9e-6], floor, lambda: 3e-6) == ""
-    assert below_launch([1e-6], floor, lambda: 1e-6) == ""  # the floor was noise
-    assert "a kernel that does nothing" in below_launch([1e-6], floor, lambda: 3e-6)
+    assert below_launch([0.3e-6], 6e-6, lambda: 3e-6) == ""  # workers waited for one another
+    assert below_launch([0.1e-6], floor, lambda: 0.1e-6) == ""  # the floor was noise
+    assert "a kernel that does nothing" in below_launch([0.1e-6], floor, lambda: 3e-6)
 
 
 def test_the_outcome_is_suspect_and_scores_nothing(composed: Compose) -> None:
