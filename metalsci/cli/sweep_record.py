@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from filelock import FileLock, Timeout
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from metalsci.cli.command_record import recorded
+from metalsci.files.locks import is_held
 from metalsci.report.run_reading import find_runs
 
 LOCK = "sweep.lock"
@@ -19,14 +19,7 @@ _OWN_COLUMNS = ("task=", "model=", "seed=")  # of the tables over a sweep
 
 def is_at_work(folder: Path) -> bool:
     """Check if a process is at work on the sweep in `folder`, also between two of its jobs."""
-    lock = folder / LOCK
-    if not lock.exists():
-        return False
-    try:
-        with FileLock(lock, blocking=False):
-            return False
-    except (Timeout, OSError):
-        return True
+    return is_held(folder / LOCK)
 
 
 def planned_jobs(folder: Path) -> int | None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 import yaml
-from filelock import FileLock, Timeout
 
 from metalsci.devices.ceilings import Ceilings
 from metalsci.evaluation.paired import Duel
 from metalsci.evaluation.results import Evaluation, Outcome
+from metalsci.files.locks import is_held
 from metalsci.files.whole_files import read_json
 from metalsci.gate.verdicts import GateResult
 from metalsci.models.protocol import Reply
@@ -124,14 +124,7 @@ def _status(folder: Path, published: Published | None, result: _Result | None) -
 
 def is_running(folder: Path) -> bool:
     """Check if a process is at work in the folder."""
-    lock = folder / "run.lock"
-    if not lock.exists():
-        return False
-    try:
-        with FileLock(lock, blocking=False):
-            return False
-    except (Timeout, OSError):
-        return True
+    return is_held(folder / "run.lock")
 
 
 def last_error(folder: Path) -> str:
