@@ -46,6 +46,11 @@ class Needs:
         return min(self.mode, Mode.GROUP)
 
 
+def as_metal_has_it(module: str) -> str:
+    """Return Clang's module with conversions, divisions and stores of elements as Metal defines them."""
+    return of_elements(without_traps(saturating(module)))
+
+
 def wrappers(
     source: bytes, signatures: Sequence[KernelSignature], functions: Sequence[str], execution: ThreadExecution
 ) -> Iterator[Wrapper]:
@@ -90,7 +95,7 @@ class Front:
 
     @cached_property
     def parts(self) -> SplitModule:
-        return SplitModule.parse(of_elements(without_traps(saturating(self.text))))
+        return SplitModule.parse(as_metal_has_it(self.text))
 
     @cached_property
     def needs(self) -> Mapping[KernelSignature, Needs]:

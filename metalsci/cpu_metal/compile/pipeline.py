@@ -11,12 +11,11 @@ from typing import TypeVar
 
 from metalsci.cpu_metal.compile.clang_diagnostics import diagnostics, files_read
 from metalsci.cpu_metal.compile.elf import ObjectFile, Variable, read_object, read_variables
-from metalsci.cpu_metal.compile.front import Front, rolled, wrapper, wrappers
+from metalsci.cpu_metal.compile.front import Front, as_metal_has_it, rolled, wrapper, wrappers
 from metalsci.cpu_metal.compile.lanes.flow import RefusedError
 from metalsci.cpu_metal.compile.lanes.kernel import in_lanes
 from metalsci.cpu_metal.compile.llvm.conversions import saturating
 from metalsci.cpu_metal.compile.llvm.division import without_traps
-from metalsci.cpu_metal.compile.llvm.element_stores import of_elements
 from metalsci.cpu_metal.compile.loop_remarks import REMARKS, has_place, in_words, place_of_refusal
 from metalsci.cpu_metal.compile.symbols import ALLOWED, CHECKS, COUNTS, HELPERS, THREADGROUP_SECTION, WAITS
 from metalsci.cpu_metal.compile.toolchain import INCLUDE, Run, TooLateError, Toolchain, ToolchainError
@@ -470,7 +469,7 @@ class _Scratch:
         try:
             self.clang(f"{name}.cl", unit(_FILE, [kind]), [*_TO_COUNTED_MODULE, "-o", f"{name}.ll"])
             module = self.path / f"{name}.ll"
-            text = of_elements(without_traps(saturating(module.read_text(encoding="utf-8"))))
+            text = as_metal_has_it(module.read_text(encoding="utf-8"))
             module.write_text(text, encoding="utf-8")
             names = module.name, f"{name}.o"
             how_long = self._build.limit(_PLACES_SECONDS)
