@@ -83,7 +83,7 @@ def test_what_is_put_off_to_steps_that_are_not_counted_costs_its_time(device: cp
 
 
 def test_no_prediction_is_below_what_the_counts_force(honest: Prediction) -> None:
-    """Each of the two pipelines of 16 cores needs its cycles, and no more than 4 simdgroups issue in one."""
+    # each of the two pipelines of 16 cores needs its cycles, and no more than 4 simdgroups issue in one
     (dispatch,) = honest.dispatches
     cycles = dispatch.profile.counters.cycles
     complicated = sum(cycles.get(kind, 0.0) for kind in _COMPLEX)

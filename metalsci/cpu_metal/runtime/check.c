@@ -85,11 +85,11 @@ int disturbs(u32 site) {
     return disturbed && (disturbed == EVERY_SITE || disturbed == site);
 }
 
-// `at`: the byte's place in the value.
-u8 undefined_byte(u32 at) {
+// `at`: the byte's place in a value of `size` bytes.
+u8 undefined_byte(u32 at, u32 size) {
     // sanitizer/comparisons.py: a NaN of its own as a float, and as a half in its upper bytes
     static const u8 mark[] = {0x5b, 0xce, 0xd1, 0xff};
-    if (checker.check->marked) return mark[at % sizeof mark];
+    if (checker.check->marked) return mark[(size == 2 ? at + 2 : at) % sizeof mark];
     checker.random ^= checker.random << 13;
     checker.random ^= checker.random >> 17;
     checker.random ^= checker.random << 5;
@@ -107,7 +107,7 @@ __attribute__((visibility("default"))) u32 metal_source(u32 place, u32 chosen, u
     const u32 size = worker->threads[worker->current].size;
     u8 *values = (u8 *)worker->simdgroups[worker->current / SIMD_WIDTH].exchange.values;
     if (!disturbs(site) || (SIMD_WIDTH + 1) * size > SIMD_WIDTH * LARGEST_VALUE) return chosen;
-    for (u32 i = 0; i < size; ++i) values[SIMD_WIDTH * size + i] = undefined_byte(size == 2 ? i + 2 : i);
+    for (u32 i = 0; i < size; ++i) values[SIMD_WIDTH * size + i] = undefined_byte(i, size);
     return SIMD_WIDTH;
 }
 

@@ -85,7 +85,7 @@ int check_written(const struct Place *place, u32 size, u32 how, u32 site);
 const void *undefined_read(const struct Place *place, uptr address, u32 size, int disturbed);
 // Whether undefined values are to be other ones than the first time, and one of their bytes.
 int disturbs(u32 site);
-u8 undefined_byte(u32 at);
+u8 undefined_byte(u32 at, u32 size);
 // Whether a write leaves what was there, and something was.
 int silent(const struct Place *place, const u8 *target, const u8 *value, u32 size, u32 site);
 void mark_written(const struct Place *place, u32 size, u32 site);

@@ -169,7 +169,7 @@ int check_written(const struct Place *place, u32 size, u32 how, u32 site) {
 const void *undefined_read(const struct Place *place, uptr address, u32 size, int disturbed) {
     const struct ShadowOf shadow = shadow_of(place, 0);
     for (u32 i = 0; i < size; ++i) {
-        const u8 undefined = disturbed ? undefined_byte(size == 2 ? i + 2 : i) : 0;
+        const u8 undefined = disturbed ? undefined_byte(i, size) : 0;
         checker.other[i] = shadow.written[shadow.first + i] ? ((const u8 *)address)[i] : undefined;
     }
     return checker.other;

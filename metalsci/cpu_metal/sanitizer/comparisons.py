@@ -21,7 +21,6 @@ _MARKS = {
     "i32": (0xFFD1CE5B, 0xFBFBFBFB),
     "i64": (0xFFD1CE5BFFD1CE5B, 0xFFD1CE5B, 0xFFFFFFFFFFD1CE5B, 0xFBFBFBFBFBFBFBFB),
 }
-_BITS = {"float": 32, "half": 16, "bfloat": 16, "i32": 32, "i64": 64}
 _BEFORE = re.compile(r"(?:(?:reassoc|nnan|ninf|nsz|arcp|contract|afn|fast|samesign) )*\w+ ")  # flags and predicate
 
 
@@ -42,7 +41,7 @@ def contradicted(name: str, rest: str, line: str, number: int) -> Iterator[str]:
     yield line.replace(f"{name} = ", f"{prefix}plain = ", 1)
     for at, value in enumerate(values):
         bits = yield from _bits(kind, value, f"{prefix}{at}.")
-        integer = f"i{_BITS[kind.element]}"
+        integer = f"i{8 * kind.element_bytes}"
         for mark in _MARKS[kind.element]:
             equal, either = f"{prefix}{at}.{mark:x}", f"{prefix}{at}.{mark:x}.or"
             yield f"  {equal} = icmp eq {_shaped(kind, integer)} {bits}, {_constant(kind, integer, mark)}"
@@ -55,7 +54,7 @@ def _bits(kind: Type, value: str, prefix: str) -> Generator[str, None, str]:
     """Yield what makes an integer of a value, of a float without its sign. Return the integer's name."""
     if not kind.is_float:
         return value
-    bits = _BITS[kind.element]
+    bits = 8 * kind.element_bytes
     integer = _shaped(kind, f"i{bits}")
     yield f"  {prefix}bits = bitcast {kind.text} {value} to {integer}"
     yield f"  {prefix}plain = and {integer} {prefix}bits, {_constant(kind, f'i{bits}', (1 << bits - 1) - 1)}"
