@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 
 from metalsci.cpu_metal.compile.lanes.code import NOT_UNROLLED
 from metalsci.cpu_metal.compile.lanes.flow import END, Edge, FlowNode, RefusedError, order
+from metalsci.cpu_metal.compile.lanes.idle import Guards
 from metalsci.cpu_metal.compile.lanes.steps import step, touches_memory
-from metalsci.cpu_metal.compile.lanes.values import Values
+from metalsci.cpu_metal.compile.lanes.values import INCOMING, Values
 from metalsci.cpu_metal.compile.lanes.whole import copied_arms
 from metalsci.cpu_metal.compile.llvm.instruction import Operand
 
@@ -45,6 +46,8 @@ class Flow:
     exits: where it goes for each further region.
     live: where the mask of the threads that have not ended is kept, empty if all are there.
     twice: write what all lanes run once more for whole vectors, though some may have ended.
+    guards: branches that tell whether further vectors have work.
+    in_row: all threads of a vector lie in one row.
     """
 
     values: Values
@@ -53,6 +56,8 @@ class Flow:
     exits: dict[str, str]
     live: str
     twice: bool = False
+    guards: Guards | None = None
+    in_row: bool = False
     _labels: dict[tuple[str, bool], str] = field(default_factory=dict)
     _pending: list[tuple[str, bool]] = field(default_factory=list)
     _is_whole: bool = False
@@ -133,6 +138,8 @@ class Flow:
             self.values.leave(phi.result, phi.type)
         for each in node.body:
             step(self.values, each)
+        if self.guards is not None:
+            self.guards.ask(self.values, node, in_row=self.in_row)
 
     # Nodes that all lanes run.
 
@@ -173,7 +180,7 @@ class Flow:
             code.do(f"br label {self.done}")
             return
         for name, kind, value in self._incoming(node, edge):
-            self.values.keep_phi(name, kind, value)
+            self.values.keep_phi(name, kind, value, self._purpose(edge, name))
         group = self._groups.get(edge.target)
         if group is None or (self._is_whole and edge.target in self._copied):
             # Few vectors are not whole; to unroll loops for those too took LLVM up to a third of its time.
@@ -194,6 +201,12 @@ class Flow:
             operand, scalar = phi.operands[at], values.known.shapes[phi.result].is_scalar
             found.append((phi.result, phi.type, values.scalar(operand) if scalar else values.vector(operand)))
         return found
+
+    def _purpose(self, edge: Edge, name: str, otherwise: str = "") -> str:
+        """Return what a phi's value is kept for: behind a barrier, other vectors may still need the one before."""
+        if edge.target in self.exits and (name, 0, INCOMING) in self.values.slots:
+            return INCOMING
+        return otherwise
 
     def _part(self, node: FlowNode) -> None:
         """Write the edges of a node whose lanes take different ones."""
@@ -277,8 +290,9 @@ class Flow:
         taken = list(zip(node.edges, self._edge_masks(node), strict=True))
         incoming = [self._incoming(node, edge) for edge, _ in taken]
         for (edge, mask), phis in zip(taken, incoming, strict=True):
-            purpose = "next" if self._goes_back(node.label, edge.target) else ""
+            back = "next" if self._goes_back(node.label, edge.target) else ""
             for name, kind, value in phis:
+                purpose = self._purpose(edge, name, back)
                 if isinstance(value, str):
                     slot = values.slot(name, kind, 0, purpose)
                     old = code.new(f"load {kind}, ptr {slot}")
@@ -289,7 +303,7 @@ class Flow:
             if edge.ends:
                 self._end(mask)
             elif edge.target in self._groups:
-                slot = self._mask(edge.target, purpose)
+                slot = self._mask(edge.target, back)
                 old = code.new(f"load {code.mask}, ptr {slot}")
                 code.do(f"store {code.mask} {code.new(f'or {code.mask} {old}, {mask}')}, ptr {slot}")
 

@@ -7,12 +7,23 @@ from metalsci.cpu_metal.compile.lanes.choices import with_choices_apart
 from metalsci.cpu_metal.compile.lanes.code import AS_IT_IS, Code
 from metalsci.cpu_metal.compile.lanes.control import Flow
 from metalsci.cpu_metal.compile.lanes.flow import END, Graph, RefusedError, end_early
+from metalsci.cpu_metal.compile.lanes.idle import Guards, Idleness, shared
 from metalsci.cpu_metal.compile.lanes.joined_stores import join_stores
 from metalsci.cpu_metal.compile.lanes.memory import SCRATCH, SCRATCH_TYPE
-from metalsci.cpu_metal.compile.lanes.section import LANE, Section, regions, section, with_addresses_inside
+from metalsci.cpu_metal.compile.lanes.section import (
+    INDEX,
+    LANE,
+    Section,
+    X,
+    Y,
+    Z,
+    regions,
+    section,
+    with_addresses_inside,
+)
 from metalsci.cpu_metal.compile.lanes.shapes import UNIFORM, VARYING, Divergence, Shape, divergence
 from metalsci.cpu_metal.compile.lanes.steps import EXCHANGE, SIMDGROUP, SIMDGROUP_BARRIER, exchanges
-from metalsci.cpu_metal.compile.lanes.values import MOST_VECTORS, OwnVariable, Values
+from metalsci.cpu_metal.compile.lanes.values import INCOMING, MOST_VECTORS, OwnVariable, Values
 from metalsci.cpu_metal.compile.lanes.variables import shapes_of, variables
 from metalsci.cpu_metal.compile.lanes.whole import can_all_be_copied
 from metalsci.cpu_metal.compile.lanes.widen import widen
@@ -22,7 +33,6 @@ from metalsci.cpu_metal.compile.llvm.value_types import layout
 
 _MOST_MEMORY = 3 << 20  # bytes of a worker's stack, which has 8 MiB
 _MOST_INSTRUCTIONS = 2500  # LLVM takes about a second for them
-_X, _Y, _Z, _INDEX = range(4)
 # What makes an address of others.
 _ADDRESSES = frozenset({"getelementptr", "phi", "select", "bitcast", "freeze", "addrspacecast"})
 
@@ -87,17 +97,21 @@ class _Writer:
         }
         self._brought, self._own_lanes = exchanges(self._graph)
         self._variables = variables(found.before, self._graph)
-        of_any = divergence(self._graph, self._given(joined=True))
-        while end_early(self._graph, self._ways_to_an_end(of_any)):
-            of_any = divergence(self._graph, self._given(joined=True))
-        self._in_general = of_any
-        self._in_rows = of_any if is_row else divergence(self._graph, self._given(joined=False))
+        group = divergence(self._graph, self._given_to_the_group())
+        while end_early(self._graph, self._ways_to_an_end(group)):
+            group = divergence(self._graph, self._given_to_the_group())
+        self._of_group = group
+        given = self._given(joined=True)
+        self._in_general = group if given == self._given_to_the_group() else divergence(self._graph, given)
+        self._in_rows = self._in_general if is_row else divergence(self._graph, self._given(joined=False))
         self._region = regions(self._graph)
         self.heads = list(dict.fromkeys(self._region.values()))
         self._ends_early = any(edge.ends for node in self._graph.nodes.values() for edge in node.edges)
         self._check()
         self._crossing = self._find_crossing()
         self._check_exchanges()
+        self._shared = shared(self._crossing, [group, self._in_general, self._in_rows])
+        self._idleness = Idleness(self._graph, self._lanes, group, self._crossing - self._shared)
         self.declared: dict[str, str] = {}
         self._entry: list[str] = [f"  {SCRATCH} = alloca {SCRATCH_TYPE}, align 64"]
         self._blocks: list[str] = []
@@ -135,15 +149,26 @@ class _Writer:
         given = shapes_of(self._variables)
         given |= dict.fromkeys(self._brought, UNIFORM) | dict.fromkeys(self._own_lanes, Shape("strided", 1))
         for name, axis in self._lanes.items():
-            ramp = axis in (_X, _INDEX) and (self._is_row or not joined)
-            given[name] = Shape("strided", 1) if ramp else VARYING if joined and not self._is_row else UNIFORM
+            if axis == INDEX or (axis == X and (self._is_row or not joined)):
+                given[name] = Shape("strided", 1, span=self._width)
+            else:
+                given[name] = VARYING if joined and not self._is_row else UNIFORM
         return given
 
+    def _given_to_the_group(self) -> dict[str, Shape]:
+        """Return shapes of a thread's place over all threads of the group."""
+        if self._is_row:
+            return self._given(joined=True)
+        varying = dict.fromkeys([*self._brought, *self._own_lanes, *self._lanes], VARYING)
+        return shapes_of(self._variables) | varying
+
     def _check(self) -> None:
-        for label in self._in_general.branches:
-            region = self._in_general.influenced[label]
+        for label in self._of_group.branches:
+            region = self._of_group.influenced[label]
             if any(self._region.get(each) != self._region[label] for each in region):
                 raise RefusedError(self._divergence(region))
+        for label in self._in_general.branches:
+            region = self._in_general.influenced[label]
             # Who takes part then is who comes together: that is what stacks are for.
             if any(each.callee == EXCHANGE for name in region for each in self._graph.nodes[name].body):
                 raise RefusedError("a function of a simdgroup where threads may go different ways")
@@ -213,6 +238,7 @@ class _Writer:
         """Return the function's lines."""
         one = self._one
         self._place_variables()
+        self._place_shared()
         if self._ends_early and len(self.heads) > 1:
             self._alive = one.alloca(f"[{MOST_VECTORS // self._width} x {one.bits}]", 64)
         following = one.alloca("i32")
@@ -251,6 +277,7 @@ class _Writer:
         whole = one.new(f"icmp eq i32 {rest}, 0")
         single = one.new(f"icmp eq i32 {rows}, 1")
         self._in_row = one.new(f"or i1 {whole}, {single}")
+        self._single = single
         self._threads = threads
         more = one.new(f"add i32 {threads}, {self._width - 1}")
         self._tiles = one.new(f"lshr i32 {more}, {self._width.bit_length() - 1}")
@@ -267,6 +294,26 @@ class _Writer:
             crosses = len(place[name]) > 1 or len(self.heads) > 1
             count = MOST_VECTORS // self._width if crosses else 1
             self._storage[name] = self._one.alloca(f"[{count * size} x i8]", 64)
+
+    def _place_shared(self) -> None:
+        """Give what a group has in common one place, and another one for the turns of loops that go over a barrier.
+
+        The other vectors of threads read the old value after the first has computed the next one.
+        """
+        for node in self._graph.nodes.values():
+            for each in [*node.phis, *node.body]:
+                purposes = ["", INCOMING] if each in node.phis else [""]
+                for purpose in purposes if each.result in self._shared else []:
+                    place = self._one.alloca(each.type)
+                    for kept in self._kept:
+                        kept[each.result, 0, purpose] = place
+
+    def _take_incoming(self, head: str) -> None:
+        """Let all threads see what the last ones have computed for a region's beginning."""
+        for phi in self._graph.nodes[head].phis:
+            if phi.result in self._shared:
+                value = self._one.new(f"load {phi.type}, ptr {self._kept[0][phi.result, 0, INCOMING]}")
+                self._one.do(f"store {phi.type} {value}, ptr {self._kept[0][phi.result, 0, '']}")
 
     def _used_in(self, name: str) -> set[str]:
         return {
@@ -288,15 +335,23 @@ class _Writer:
         exits = [target for target in targets if target in self.heads]
         before, top, body, latch, done = starts[head], one.name(), one.name(), one.name(), one.name()
         one.label(before)
+        self._take_incoming(head)
         if exits:
             one.do(f"store i32 -1, ptr {following}")
+        guards = self._guards(head, inside)
         one.do(f"br label {top}")
         one.label(top)
         tile, new = one.name(), one.name()
         one.do(f"{tile} = phi i32 [ 0, {before} ], [ {new}, {latch} ]")
+        places = [(one.name(), one.name()) for _ in (X, Y, Z)]
+        for place, moved in places:
+            one.do(f"{place} = phi i32 [ 0, {before} ], [ {moved}, {latch} ]")
         one.do(f"br i1 {one.new(f'icmp ult i32 {tile}, {self._tiles}')}, label {body}, label {done}")
         one.label(body)
-        where = _Tile(tile, one.new(f"zext i32 {tile} to i64"), one.new(f"mul i32 {tile}, {self._width}"))
+        first = one.new(f"mul i32 {tile}, {self._width}")
+        where = _Tile(tile, one.new(f"zext i32 {tile} to i64"), first, *(place for place, _ in places))
+        if guards is not None:
+            one.do(f"store i1 false, ptr {guards.flag}")
         rest = one.new(f"sub i32 {self._threads}, {where.first}")
         enough = one.new(f"icmp uge i32 {rest}, {self._width}")
         rows, joined = one.name(), one.name()
@@ -306,15 +361,19 @@ class _Writer:
         if self._is_row and self._ends_early:  # masks are the same for threads that have ended and that are not there
             self._version(0, head, inside, rows, where, storage, latch, ways, joined)
         else:
-            self._version(0, head, inside, rows, where, storage, latch, ways)
-            self._version(1, head, inside, joined, where, storage, latch, ways)
+            self._version(0, head, inside, rows, where, storage, latch, ways, guards=guards)
+            self._version(1, head, inside, joined, where, storage, latch, ways, guards=guards)
         for number, target in enumerate(exits):
             one.label(ways[target])
             one.do(f"store i32 {number}, ptr {following}")
             one.do(f"br label {latch}")
         one.label(latch)
         one.do(f"{new} = add i32 {tile}, 1")
-        one.do(f"br label {top}")
+        self._move(where, [moved for _, moved in places])
+        if guards is None:
+            one.do(f"br label {top}")
+        else:
+            one.do(f"br i1 {one.new(f'load i1, ptr {guards.flag}')}, label {done}, label {top}")
         one.label(done)
         cases = " ".join(f"i32 {i}, label {starts[target]}" for i, target in enumerate(exits))
         if exits:
@@ -324,6 +383,28 @@ class _Writer:
             one.do(f"br label {self._section.after}")
         self._blocks += one.lines
         one.lines.clear()
+
+    def _guards(self, head: str, inside: Sequence[str]) -> Guards | None:
+        """Return the guards of a region in which the first vector without work ends it for the rest; else None."""
+        # The first region notes which threads have ended, for every vector.
+        if self._is_row or (self._ends_early and head == self.heads[0]):
+            return None
+        limits = self._idleness.limits(head, inside)
+        if limits is None:
+            return None
+        return Guards(limits, self._one.alloca("i1"), self._single)
+
+    def _move(self, where: "_Tile", moved: Sequence[str]) -> None:
+        """Compute the place of the next vector's first thread, if vectors lie in rows."""
+        one, (x, y, _) = self._one, self._section.size
+        next_x, next_y = one.new(f"add i32 {where.x}, {self._width}"), one.new(f"add i32 {where.y}, 1")
+        ends_row = one.new(f"icmp uge i32 {next_x}, {x}")
+        ends_layer = one.new(f"icmp uge i32 {next_y}, {y}")
+        first_y = one.new(f"select i1 {ends_layer}, i32 0, i32 {next_y}")
+        next_z = one.new(f"add i32 {where.z}, {one.new(f'zext i1 {ends_layer} to i32')}")
+        one.do(f"{moved[X]} = select i1 {ends_row}, i32 0, i32 {next_x}")
+        one.do(f"{moved[Y]} = select i1 {ends_row}, i32 {first_y}, i32 {where.y}")
+        one.do(f"{moved[Z]} = select i1 {ends_row}, i32 {next_z}, i32 {where.z}")
 
     def _goes_round(self, head: str) -> bool:
         """Return True if a region leads to itself over a barrier, which its own loops do not show."""
@@ -355,6 +436,7 @@ class _Writer:
         latch: str,
         ways: Mapping[str, str],
         part: str = "",
+        guards: Guards | None = None,
     ) -> None:
         """Write the region for a vector that lies in a row (0) or for any (1).
 
@@ -362,7 +444,8 @@ class _Writer:
         """
         code, one = self._slots[number], self._one
         known: Divergence = self._in_general if number else self._in_rows
-        values = Values(code, self._graph, known, self._crossing, self._variables, tile=where.wide)
+        crossing = self._crossing - self._shared
+        values = Values(code, self._graph, known, crossing, self._variables, tile=where.wide)
         values.widen = lambda each: widen(values, each)
         values.slots = self._kept[number]
         done = code.name()
@@ -376,8 +459,10 @@ class _Writer:
             code.label(start)
             live = self._live(code, number, head, where, done)
             self._places(code, number, values, where)
+            if guards is not None:
+                code.do(f"store i1 true, ptr {guards.flag}")
             twice = number == 0 and can_all_be_copied(self._graph)
-            Flow(values, inside, done, exits, live, twice).write(head)
+            Flow(values, inside, done, exits, live, twice, guards, in_row=number == 0).write(head)
         for place, following in [(done, latch), *((exits[target], ways[target]) for target in ways)]:
             code.label(place)
             self._remember(code, live, where)
@@ -434,21 +519,20 @@ class _Writer:
         x, y, _ = self._section.size
         if self._is_row:
             for name, axis in self._lanes.items():
-                values.fixed_scalars[name] = where.first if axis in (_X, _INDEX) else "0"
+                values.fixed_scalars[name] = where.first if axis in (X, INDEX) else "0"
         elif number == 0:
-            row = code.new(f"udiv i32 {where.first}, {x}")
-            start = code.new(f"mul i32 {row}, {x}")
-            layer = code.new(f"udiv i32 {row}, {y}")
-            above = code.new(f"mul i32 {layer}, {y}")
-            found = {_X: code.new(f"sub i32 {where.first}, {start}"), _Y: code.new(f"sub i32 {row}, {above}")}
-            found |= {_Z: layer, _INDEX: where.first}
+            found = {X: where.x, Y: where.y, Z: where.z, INDEX: where.first}
             values.fixed_scalars |= {name: found[axis] for name, axis in self._lanes.items()}
         else:
             index = code.ramp("i32", where.first, 1)
             row, x_of = _divided(code, index, x)
             layer, y_of = _divided(code, row, y)
-            vectors = {_X: x_of, _Y: y_of, _Z: layer, _INDEX: index}
-            values.fixed_vectors |= {name: [vectors[axis]] for name, axis in self._lanes.items()}
+            vectors = {X: x_of, Y: y_of, Z: layer}
+            for name, axis in self._lanes.items():
+                if axis == INDEX:
+                    values.fixed_scalars[name] = where.first
+                else:
+                    values.fixed_vectors[name] = [vectors[axis]]
 
 
 def _divided(code: Code, vector: str, scalar: str) -> tuple[str, str]:
@@ -465,11 +549,18 @@ def _divided(code: Code, vector: str, scalar: str) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class _Tile:
-    """The vector of threads that runs. number: an i32; wide: an i64; first: the index of its first thread."""
+    """The vector of threads that runs.
+
+    number: an i32; wide: an i64; first: the index of its first thread. x, y, z: its first thread's place in the group,
+        if vectors lie in rows.
+    """
 
     number: str
     wide: str
     first: str
+    x: str
+    y: str
+    z: str
 
 
 def _bytes(line: str) -> int:

@@ -9,6 +9,8 @@ from metalsci.cpu_metal.compile.llvm.instruction import Instruction
 
 BEGIN, STOP, LANE = "metal_lanes_begin", "metal_lanes_end", "metal_lane"
 BARRIER = "metal_threadgroup_barrier"
+X, Y, Z, INDEX = range(4)
+"""Places of a thread that `metal_lane` gives: in its group's or the grid's row, and so on; in the group as a whole."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The shape of a value over the lanes: the same in all, growing from lane to lane, or anything."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from metalsci.cpu_metal.compile.lanes.flow import (
     Graph,
@@ -25,11 +25,14 @@ class Shape:
     stride: from lane to lane, in bytes for pointers; of rows, bytes of an element.
     exact: lane l's value is lane 0's plus l strides, whichever lanes are active. An index of 32 bits that wrapped
         around is not exact after its extension to 64.
+    span: of a thread's number, a power of two of which lane 0's value is a multiple, and which no further lane reaches
+        beyond. Its upper bits are the same in all lanes. 0 if nothing is known.
     """
 
     kind: str
     stride: int = 0
     exact: bool = True
+    span: int = 0
 
     @property
     def is_scalar(self) -> bool:
@@ -208,7 +211,7 @@ def _lower(old: Shape | None, new: Shape) -> Shape:
     if old is None or old == new:
         return new
     if old.kind == new.kind == "strided" and old.stride == new.stride:
-        return Shape("strided", old.stride, exact=False)
+        return Shape("strided", old.stride, exact=old.exact and new.exact)
     return VARYING
 
 
@@ -255,7 +258,11 @@ def _add(each: Instruction, operands: list[Shape]) -> Shape:
     if type_of(each.type).is_vector:
         return VARYING
     sign = -1 if each.opcode == "sub" else 1
-    return _strided(left.stride + sign * right.stride, left.exact and right.exact)
+    found = _strided(left.stride + sign * right.stride, left.exact and right.exact)
+    moved = constant(each.operands[1])
+    if left.span and moved is not None and moved % left.span == 0:
+        return replace(found, span=left.span)
+    return found
 
 
 def _or(each: Instruction, operands: list[Shape]) -> Shape:
@@ -272,6 +279,40 @@ def _multiply(each: Instruction, operands: list[Shape]) -> Shape:
     return VARYING
 
 
+def _upper(each: Instruction, operands: list[Shape]) -> Shape:
+    """Divide a thread's number, of which the upper bits may be left."""
+    span, by = operands[0].span, constant(each.operands[1])
+    if span and by is not None and (1 << by if each.opcode == "lshr" else by) % span == 0:
+        return UNIFORM
+    return VARYING
+
+
+def _remainder(each: Instruction, operands: list[Shape]) -> Shape:
+    span, by = operands[0].span, constant(each.operands[1])
+    if span and by and by % span == 0:
+        return operands[0]
+    return VARYING
+
+
+def _and(each: Instruction, operands: list[Shape]) -> Shape:
+    span, mask = operands[0].span, constant(each.operands[1])
+    if span and mask is not None and mask & (span - 1) == 0:
+        return UNIFORM
+    if span and mask is not None and mask & (span - 1) == span - 1:
+        return operands[0]
+    return VARYING
+
+
+def _compare(each: Instruction, operands: list[Shape]) -> Shape:
+    """Compare a thread's number with a limit that does not lie between those of a vector."""
+    span, limit = operands[0].span, constant(each.operands[1])
+    if not span or limit is None or each.detail in ("eq", "ne"):
+        return VARYING
+    if (limit + (each.detail in ("ule", "ugt", "sle", "sgt"))) % span == 0:
+        return UNIFORM
+    return VARYING
+
+
 def _shift(each: Instruction, operands: list[Shape]) -> Shape:
     bits = constant(each.operands[1])
     if bits is None:
@@ -280,6 +321,8 @@ def _shift(each: Instruction, operands: list[Shape]) -> Shape:
 
 
 def _extend(each: Instruction, operands: list[Shape]) -> Shape:
+    if operands[0].span:
+        return operands[0]
     if operands[0].kind == "strided":
         return Shape("strided", operands[0].stride, exact=False)
     return VARYING
@@ -333,6 +376,11 @@ _RULES: dict[str, _Rule] = {
     "or": _or,
     "mul": _multiply,
     "shl": _shift,
+    "lshr": _upper,
+    "udiv": _upper,
+    "urem": _remainder,
+    "and": _and,
+    "icmp": _compare,
     "zext": _extend,
     "sext": _extend,
     "trunc": _truncate,

@@ -19,6 +19,11 @@ from metalsci.cpu_metal.compile.llvm.value_types import fields, type_of
 MOST_VECTORS = 1024
 """Threads of the largest group: the vectors of a group are as many divided by the lanes."""
 
+INCOMING = "incoming"
+"""Purpose of the place that keeps a phi's next value, if all threads of a group have it in common."""
+
+_PROMISING = frozenset("add sub mul shl lshr udiv zext getelementptr or trunc icmp".split())  # noqa: SIM905
+
 
 def pieces(kind: str) -> list[str]:
     """Return the scalar types of which a value consists: a vector's elements, a struct's fields."""
@@ -252,7 +257,7 @@ class Values:
 def respelled(instruction: Instruction, given: Mapping[str, str]) -> str:
     text = instruction.text.partition(" = ")[2] if instruction.result else instruction.text
     # Flags were promised for the values of threads, which a scalar that stands for them need not be.
-    if instruction.opcode in ("add", "sub", "mul", "shl", "zext", "getelementptr", "or", "trunc"):
+    if instruction.opcode in _PROMISING:
         opcode, _, rest = text.partition(" ")
         text = f"{opcode} {rest.removeprefix(instruction.flags).strip()}" if instruction.flags else text
     return NAME.sub(lambda found: given.get(found[0], found[0]), text)

@@ -142,6 +142,12 @@ def _nest(children: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 apart = st.recursive(assignments, _nest, max_leaves=6)
 leave = integers.map(lambda e: f"if ({e} == 5) {{ o[here] = a; return; }}")
+# Questions to which few threads of a group, or whole simdgroups, say yes.
+few = st.sampled_from(
+    ["index < 32", "index < 40", "index / 32 == 1", "index / 32 >= uint(n) - 2", "index < uint(n) * 7", "lid.x < 3",
+     "lid.y == 0", "index == 0 || lid.y == 1", "index % 32 == 0", "index % 64 < 32", "int(index) < n * 9 && a > 3",
+     "index + uint(n) < 70", "index >= 32", "index * 2 < threads", "(index & ~31u) == 32u", "index <= 31"]
+)  # fmt: skip
 share = st.one_of(
     st.tuples(st.sampled_from("abc"), st.integers(1, 9)).map(
         lambda t: f"{BARRIER} t[index] = {t[0]}; {BARRIER} {t[0]} += t[(index + {t[1]}) % threads];"
@@ -155,6 +161,14 @@ share = st.one_of(
         f" {BARRIER} t[index] += z; }} {BARRIER} c += t[0];"
     ),
     apart.map(lambda code: f"{BARRIER} if (index == 0) {{ {code} t[0] = a; }} {BARRIER} b ^= t[0];"),
+    st.tuples(few, apart).map(lambda t: f"{BARRIER} if ({t[0]}) {{ {t[1]} t[index] += c; }} {BARRIER} a ^= t[0];"),
+    st.tuples(few, few, apart).map(
+        lambda t: f"{BARRIER} if ({t[0]}) t[index] += b; else if ({t[1]}) {{ {t[2]} }} {BARRIER} a += t[threads - 1];"
+    ),
+    st.tuples(few, apart).map(
+        lambda t: f"{BARRIER} for (int r = int(threads) / 2; r > 0; r >>= 1) {{ {BARRIER}"
+        f" if (int(index) < r && ({t[0]})) {{ t[index] += t[int(index) + r] + r; {t[1]} }} {BARRIER} b += r; }}"
+    ),
 )  # fmt: skip
 exchanges = st.sampled_from(
     ["a += simd_sum(b);", "b ^= simd_shuffle_xor(a, 1);", "c += simd_prefix_exclusive_sum(int(h));", "b = simd_max(a);",
@@ -177,8 +191,13 @@ def _nest_together(children: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return loop | choice | either | broken | st.lists(children, min_size=2, max_size=3).map(" ".join)
 
 
+some_simdgroups = st.tuples(
+    st.sampled_from(["index < 32", "index / 32 == 1", "index >= 32", "index / 32 > uint(n) - 2", "index % 64 < 32"]),
+    exchanges,
+    apart,
+).map(lambda t: f"if ({t[0]}) {{ {t[1]} {t[2]} }}")
 together = st.recursive(share | apart, _nest_together, max_leaves=5)
-with_simdgroups = st.recursive(share | apart | exchanges, _nest_together, max_leaves=5)
+with_simdgroups = st.recursive(share | apart | exchanges | some_simdgroups, _nest_together, max_leaves=5)
 
 
 def _bodies(parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:

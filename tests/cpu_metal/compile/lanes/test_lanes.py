@@ -16,9 +16,10 @@ from metalsci.cpu_metal import Device, Dispatch
 from metalsci.cpu_metal.compile import front, pipeline
 from metalsci.cpu_metal.compile.architecture import Architecture, ArchitectureError
 from metalsci.cpu_metal.compile.kernel_cache import Cache
-from metalsci.cpu_metal.compile.lanes import choices, flow, joined_stores, kernel, section, shapes
+from metalsci.cpu_metal.compile.lanes import choices, flow, idle, joined_stores, kernel, section, shapes
 from metalsci.cpu_metal.compile.lanes.code import Code
 from metalsci.cpu_metal.compile.lanes.control import Flow
+from metalsci.cpu_metal.compile.lanes.idle import Guards
 from metalsci.cpu_metal.compile.lanes.values import Values
 from metalsci.cpu_metal.compile.llvm.function import Function
 from metalsci.cpu_metal.compile.llvm.instruction import Instruction
@@ -63,6 +64,32 @@ kernel void k(device const int *s, device int *o,
  o[i] = a; }
 """,
         (256,),
+    ),
+    "a sum over simdgroups, then by one of them": (
+        """
+kernel void k(device const int *s, device int *o,
+              uint i [[thread_position_in_grid]],
+              uint l [[thread_index_in_threadgroup]],
+              uint w [[threads_per_threadgroup]],
+              uint g [[simdgroup_index_in_threadgroup]],
+              uint q [[thread_index_in_simdgroup]],
+              uint n [[simdgroups_per_threadgroup]]) {
+ threadgroup int t[32]; int a = simd_sum(s[i]); if (q == 0) t[g] = a; threadgroup_barrier(mem_flags::mem_threadgroup);
+ if (g == 0) { int b = simd_sum(q < n ? t[q] : 0); if (q == 0) t[0] = b; }
+ threadgroup_barrier(mem_flags::mem_threadgroup);
+ o[i] = t[0]; if (l / 32 == 1) o[i] += simd_max(s[i]); }
+""",
+        (200,),
+    ),
+    "a turn of a loop that others still need": (
+        """
+kernel void k(device const int *s, device int *o, uint i [[thread_position_in_grid]],
+              uint l [[thread_position_in_threadgroup]], uint w [[threads_per_threadgroup]]) {
+ threadgroup int t[1024]; int a = s[i]; t[l] = a;
+ for (uint d = 1; d < w; d *= 3) { threadgroup_barrier(mem_flags::mem_threadgroup); a += t[(l + d) % w] + int(d); }
+ o[i] = a; }
+""",
+        (100,),
     ),
     "threads that return before a barrier": (
         """
@@ -332,9 +359,31 @@ def _mix_up_two_places(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choices, "_part", part)
 
 
+def _let_the_first_vector_do_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idle, "touches_memory", lambda each: False)
+
+
+def _stop_behind_the_first_vector(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Guards, "_over", lambda self, values, limit: "true")
+
+
+def _show_the_next_turn_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Flow, "_purpose", lambda self, edge, name, otherwise="": otherwise)
+    monkeypatch.setattr(kernel._Writer, "_take_incoming", lambda self, head: None)
+
+
+def _take_one_simdgroup_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = kernel._Writer._given
+    monkeypatch.setattr(kernel._Writer, "_given_to_the_group", lambda self: right(self, joined=True))
+
+
 @pytest.mark.parametrize(
     "fault, name",
     [
+        (_let_the_first_vector_do_all, "a tree sum in threadgroup memory"),
+        (_stop_behind_the_first_vector, "a tree sum in threadgroup memory"),
+        (_show_the_next_turn_early, "a turn of a loop that others still need"),
+        (_take_one_simdgroup_for_all, "a sum over simdgroups, then by one of them"),
         (_mix_up_two_places, "one of two places"),
         (_take_masks_for_full, "threads that return before a barrier"),
         (_let_early_returns_go_on, "threads that return before a barrier"),
