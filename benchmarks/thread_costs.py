@@ -83,7 +83,7 @@ def measured(rounds: int) -> Iterator[tuple[Cost, float, str]]:
         for cost in COSTS:
             kernels = [device.compile(HEADER + source).kernels["k"] for source in (cost.source, cost.without)]
             most, least = (best(device, kernel, cost, rounds) for kernel in kernels)
-            how = kernels[0].built.how or kernels[0].mode.name.lower()
+            how = kernels[0].how or kernels[0].mode.name.lower()
             yield cost, most / least if cost.is_tile else (most - least) / cost.each, how
 
 

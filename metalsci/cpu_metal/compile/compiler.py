@@ -3,16 +3,19 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from metalsci.cpu_metal.compile.elf import Variable
 from metalsci.cpu_metal.compile.fast_math_warnings import check_fast_math
 from metalsci.cpu_metal.compile.fingerprint import fingerprint
+from metalsci.cpu_metal.compile.instrumented import CheckedBuild
+from metalsci.cpu_metal.compile.kernel_build import BuiltKernel
 from metalsci.cpu_metal.compile.kernel_cache import Cache, digest
 from metalsci.cpu_metal.compile.language_rules import check_language
-from metalsci.cpu_metal.compile.pipeline import Build, BuiltKernel, CheckedBuild
+from metalsci.cpu_metal.compile.loop_remarks import with_line
+from metalsci.cpu_metal.compile.pipeline import Build
 from metalsci.cpu_metal.compile.toolchain import INCLUDE, LAUNCHER, RUNTIME, Toolchain
 from metalsci.cpu_metal.compile.wrapper import Mode, unbound
 from metalsci.cpu_metal.profiler.counted_build import BlockCost, CountedBuild, LineCost
@@ -70,6 +73,8 @@ class CompiledKernel:
     built: BuiltKernel
     code: bytes
     origin: Origin
+    how: Callable[[], str]
+    """Says how its threads run. Where LLVM can say for which line, that is found out now, once."""
 
 
 @dataclass(frozen=True)
@@ -136,21 +141,28 @@ class Compiler:
         folder = self.cache.entry(key, lambda path: _write(self._build(parsed, math_mode), path, wanted))
         facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
         origin = Origin(parsed, math_mode)
-        kernels = [
-            CompiledKernel(
-                parsed.kernels[place],
-                BuiltKernel(Mode(mode), threadgroup_memory, stack, why, how, remark),
-                (folder / f"{index}.so").read_bytes(),
-                origin,
-            )
-            for index, (place, (mode, threadgroup_memory, stack, why, how, remark)) in enumerate(
-                zip(wanted, facts["kernels"], strict=True)
-            )
-        ]
+        kernels = []
+        for index, (place, (mode, *rest)) in enumerate(zip(wanted, facts["kernels"], strict=True)):
+            signature, built = parsed.kernels[place], BuiltKernel(Mode(mode), *rest)
+            code, how = (folder / f"{index}.so").read_bytes(), partial(self._how, origin, signature, built)
+            kernels.append(CompiledKernel(signature, built, code, origin, how))
         return kernels, [Diagnostic(Severity(severity), *rest) for severity, *rest in facts["warnings"]]
 
     def _compiled_later(self, parsed: Unit, math_mode: MathMode, place: int) -> CompiledKernel:
         return self._compiled(parsed, math_mode, (place,))[0][0]
+
+    def _how(self, origin: Origin, signature: KernelSignature, built: BuiltKernel) -> str:
+        if not built.has_place:
+            return built.how
+        settings = (origin.math_mode.value, self.toolchain.identity, self._package())
+        key = digest("line", signature.name, built.mode.name, origin.source, *settings)
+
+        def write(folder: Path) -> None:
+            line = self._build(origin.unit, origin.math_mode).line_of_refusal(signature, built.mode)
+            (folder / _FACTS).write_text(json.dumps(line), encoding="utf-8")
+
+        line: int = json.loads((self.cache.entry(key, write) / _FACTS).read_text(encoding="utf-8"))
+        return with_line(built.how, line)
 
     def check(self, origin: Origin, name: str) -> CheckedKernel:
         """Instrument a kernel that has been compiled before for the sanitizer."""
@@ -240,7 +252,7 @@ def _write(build: Build, folder: Path, wanted: Sequence[int]) -> None:
     """Fill a cache entry."""
     kernels, warnings = build.kernels(folder, wanted)
     facts = {
-        "kernels": [(k.mode, k.threadgroup_memory, k.stack, k.why, k.how, k.remark) for k in kernels],
+        "kernels": [astuple(kernel) for kernel in kernels],
         "warnings": [(d.severity, d.line, d.column, d.message) for d in warnings],
     }
     (folder / _FACTS).write_text(json.dumps(facts), encoding="utf-8")

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from metalsci.cpu_metal.compile.compiler import CompiledKernel, Origin
-from metalsci.cpu_metal.compile.pipeline import BuiltKernel
+from metalsci.cpu_metal.compile.kernel_build import BuiltKernel
 from metalsci.cpu_metal.compile.wrapper import Mode, slots
 from metalsci.msl.diagnostics import Diagnostic
 from metalsci.msl.language.signature import AddressSpace, Indirection, Parameter
@@ -44,8 +45,17 @@ class Kernel:
     stack: int = field(repr=False)
     built: BuiltKernel = field(repr=False)
     origin: Origin = field(repr=False)
+    find_how: Callable[[], str] = field(repr=False)
     thread_execution_width: int = SIMD_WIDTH
     declared: int | None = None
+
+    @cached_property
+    def how(self) -> str:
+        """The way in which threads run, in words; empty if there is nothing to report.
+
+        A loop over threads that LLVM has refused is compiled once more, to find the line that it was refused for.
+        """
+        return self.find_how()
 
 
 class FileKernels(Mapping[str, Kernel]):
@@ -102,6 +112,7 @@ def kernel(compiled: CompiledKernel, most_threads: int = MAX_THREADS_PER_THREADG
         stack=compiled.built.stack,
         built=compiled.built,
         origin=compiled.origin,
+        find_how=compiled.how,
         declared=signature.max_total_threads_per_threadgroup or None,
     )
 

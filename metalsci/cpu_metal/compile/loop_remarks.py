@@ -21,6 +21,7 @@ _WORDS = {
 }
 # LLVM gives the place of the loop over threads for it, which is not the user's.
 _OF_THE_LOOP = frozenset({"instruction cannot be vectorized"})
+_ONE_BY_ONE = "threads run one after the other: "
 _ROW = "threads run in vector lanes along x, {width} at a time; threadgroups play no part"
 _GROUP = "threads of a group run in vector lanes, {width} at a time, without waiting for one another"
 
@@ -39,14 +40,19 @@ def place_of_refusal(messages: str, file: str) -> tuple[int, int] | None:
     return int(found[1]), int(found[2])
 
 
-def in_words(mode: Mode, messages: str, line: int = 0) -> str:
-    """Say how threads run, by LLVM's remarks; nothing if it made none. line: the user's that a refusal is about."""
+def in_words(mode: Mode, messages: str) -> str:
+    """Say how threads run, by LLVM's remarks; nothing if it made none."""
     widths = [int(width) for width in _WIDTH.findall(messages)]
     if widths:
         return {Mode.GRID: _ROW}.get(mode, _GROUP).format(width=max(widths))
     reasons = [_WORDS.get(reason, reason) for reason in _REASON.findall(messages)]
     if not reasons:
         return ""
-    if line:
-        return f"threads run one after the other: line {line}: {reasons[0]}"
-    return f"threads run one after the other: {reasons[0]}"
+    return f"{_ONE_BY_ONE}{reasons[0]}"
+
+
+def with_line(words: str, line: int) -> str:
+    """Add the line of the source that a refusal is about; 0 if it is not known."""
+    if not line:
+        return words
+    return words.replace(_ONE_BY_ONE, f"{_ONE_BY_ONE}line {line}: ", 1)

@@ -324,7 +324,7 @@ def _execution(kernel: cpu_metal.Kernel) -> str:
         Mode.GROUP: "threads of a group run in vector lanes, without waiting for one another",
         Mode.THREAD: "threads of a group wait for one another, so each runs on a stack of its own, not vectorised",
     }[kernel.mode]
-    how = kernel.built.how or how
+    how = kernel.how or how
     if kernel.built.why:
         how += f" (not in the lanes of vectors: {kernel.built.why})"
     if kernel.built.remark:

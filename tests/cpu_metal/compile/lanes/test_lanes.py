@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from metalsci.cpu_metal import Device, Dispatch
-from metalsci.cpu_metal.compile import front, pipeline
+from metalsci.cpu_metal.compile import front, kernel_build
 from metalsci.cpu_metal.compile.architecture import Architecture, ArchitectureError
 from metalsci.cpu_metal.compile.kernel_cache import Cache
 from metalsci.cpu_metal.compile.lanes import choices, flow, idle, joined_stores, kernel, section, shapes
@@ -413,7 +413,7 @@ def test_a_vector_that_has_all_its_lanes_behind_a_question_needs_no_mask(
         made.append(kernel.in_lanes(*given, **named))
         return made[-1]
 
-    monkeypatch.setattr(pipeline, "in_lanes", spy)
+    monkeypatch.setattr(kernel_build, "in_lanes", spy)
     source = """
 kernel void k(device const float *s, device float *o, constant uint &n, uint i [[thread_position_in_grid]]) {
  if (i >= n) return;
@@ -432,7 +432,7 @@ def test_a_loop_that_strides_over_the_whole_grid_runs_in_lanes(device: Device) -
 kernel void k(device const float *x, device float *y, constant uint &n, uint i [[thread_position_in_grid]],
               uint all [[threads_per_grid]]) { for (uint j = i; j < n; j += all) y[j] = 2 * x[j]; }
 """
-    assert "in the lanes of vectors" in device.compile(HEADER + source).kernels["k"].built.how
+    assert "in the lanes of vectors" in device.compile(HEADER + source).kernels["k"].how
 
 
 DIVIDES = """
@@ -550,7 +550,7 @@ kernel void k(device int *o, uint i [[thread_position_in_grid]]) {
 )
 def test_a_kernel_says_what_llvm_made_of_its_loop_over_threads(device: Device, body: str, says: str) -> None:
     head = "kernel void k(device int *o, device atomic_int *count, uint i [[thread_position_in_grid]])"
-    assert says in device.compile(f"{HEADER}{head} {{ {body} }}").kernels["k"].built.how
+    assert says in device.compile(f"{HEADER}{head} {{ {body} }}").kernels["k"].how
 
 
 @pytest.mark.parametrize(
@@ -566,7 +566,7 @@ def test_a_kernel_says_what_llvm_made_of_its_loop_over_threads(device: Device, b
 )
 def test_llvms_reason_has_the_users_line(device: Device, body: str, reason: str) -> None:
     head = "kernel void k(device int *o, device float4 *v, device float *x, uint i [[thread_position_in_grid]])"
-    built = device.compile(f"{HEADER}{head} {{\n {body} }}").kernels["k"].built
+    built = device.compile(f"{HEADER}{head} {{\n {body} }}").kernels["k"]
     assert built.how.startswith(f"threads run one after the other: {reason}")
 
 
@@ -584,7 +584,7 @@ def test_threads_that_scatter_more_than_they_compute_are_left_to_llvm(device: De
     results = []
     for each in (device, lanes):
         kernel = each.compile(HEADER + SCATTERED).kernels["k"]
-        assert ("lanes of vectors" in kernel.built.how) is (each is lanes)
+        assert ("lanes of vectors" in kernel.how) is (each is lanes)
         s = each.buffer(given.copy())
         each.run([Dispatch(kernel, {0: s, 1: 3}, threads=(n // 2,), threadgroup=(256,))])
         results.append(np.array(s.array))
@@ -610,7 +610,7 @@ def test_a_question_whether_a_value_is_constant_is_answered_before_threads_becom
     x, y = np.linspace(0.5, 2, 256, dtype=np.float32), np.linspace(-1, 1, 256, dtype=np.float32)
     out = lanes.buffer(y)
     built = lanes.compile(source).kernels["k"]
-    assert "in the lanes of vectors" in built.built.how
+    assert "in the lanes of vectors" in built.how
     lanes.run([Dispatch(built, {0: lanes.buffer(x), 1: out}, threads=(256,), threadgroup=(64,))])
     want = y.astype(np.float64)
     for _ in range(body.count("for") * 2 + 1):

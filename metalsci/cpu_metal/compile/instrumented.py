@@ -1,0 +1,91 @@
+"""One kernel through Clang for the sanitizer or for the profiler, on the stacks of its threads."""
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from metalsci.cpu_metal.compile.elf import Variable, read_variables
+from metalsci.cpu_metal.compile.llvm.conversions import saturating
+from metalsci.cpu_metal.compile.llvm.division import without_traps
+from metalsci.cpu_metal.compile.scratch import FILE, TO_MODULE_WITH_PLACES, Scratch, place
+from metalsci.cpu_metal.compile.symbols import ALLOWED, CHECKS, COUNTS, THREADGROUP_SECTION
+from metalsci.cpu_metal.compile.toolchain import Toolchain
+from metalsci.cpu_metal.compile.wrapper import RUN, Mode, Wrapper, checked_unit, unit
+from metalsci.cpu_metal.profiler.counted_build import CountedBuild, UncountableError, count
+from metalsci.cpu_metal.profiler.kept_calls import keep_calls
+from metalsci.cpu_metal.sanitizer.accesses import check_accesses
+from metalsci.cpu_metal.sanitizer.sites import Site, Sites
+from metalsci.cpu_metal.sanitizer.undefined_values import AUTO_INIT, ask_for_undefined
+from metalsci.cpu_metal.sanitizer.value_checks import check_values
+from metalsci.msl.diagnostics import CompileError, Diagnostic, Severity
+from metalsci.msl.language.signature import KernelSignature
+
+# The sanitizer wants to know places in the source, and indices before they become addresses.
+_TO_CHECKED_MODULE = (*TO_MODULE_WITH_PLACES, "-fsanitize=array-bounds", AUTO_INIT)
+_CHECKED = ("-O1", "-g0", "-fno-vectorize", "-fno-slp-vectorize")
+# Code is made of a counted module as it is.
+_COUNTED = ("-O1", "-g0", "-Xclang", "-disable-llvm-passes")
+_LONG_TEXT = 1_000_000  # characters, of which allocating registers well would take a minute
+_ELEMENTS = re.compile(r"^@metal_elements = .*?\[(?P<values>i32 [^\]]*)\]", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class CheckedBuild:
+    """Facts for the findings of an instrumented kernel.
+
+    variables: in threadgroup memory; the gaps after them belong to none. elements: bytes of an element of each argument
+    that the host binds.
+    """
+
+    sites: tuple[Site, ...]
+    variables: tuple[Variable, ...]
+    elements: tuple[int, ...]
+    threadgroup_memory: int
+
+
+def checked(scratch: Scratch, signature: KernelSignature, output: Path) -> CheckedBuild:
+    """Compile, instrument and link one kernel to `output`; see sanitizer/. Raises CompileError."""
+    sites = Sites(scratch.source.original)
+    text = checked_unit(FILE, Wrapper(signature, scratch.function(signature), Mode.THREAD))
+    scratch.clang("0.cl", text, [*_TO_CHECKED_MODULE, "-o", "0.ll"], place(signature))
+    scratch.write("1.ll", check_values(ask_for_undefined(scratch.read("0.ll"), FILE), FILE, sites))
+    toolchain = scratch.toolchain
+    scratch.ran(lambda: toolchain.inline(scratch.path, "1.ll", "2.ll"), place(signature))
+    inlined = scratch.read("2.ll")
+    scratch.write("3.ll", without_traps(saturating(check_accesses(inlined, FILE, RUN, sites))))
+    scratch.ran(lambda: toolchain.optimise(scratch.path, "3.ll", "0.o", scratch.math_mode, _CHECKED), place(signature))
+    compiled = scratch.object("0.o", ALLOWED | CHECKS)
+    scratch.link("0.o", "0.so", place(signature))
+    code = (scratch.path / "0.so").read_bytes()
+    output.write_bytes(code)
+    elements = _ELEMENTS.search(inlined)
+    if elements:
+        sizes = [int(value.split()[1]) for value in elements["values"].split(", ")[:-1]]
+    else:
+        sizes = []
+    memory = compiled.sections.get(THREADGROUP_SECTION, 0)
+    return CheckedBuild(tuple(sites.known), read_variables(code, THREADGROUP_SECTION), tuple(sizes), memory)
+
+
+def counted(scratch: Scratch, signature: KernelSignature, machine: Toolchain, output: Path) -> CountedBuild:
+    """Compile, optimise, instrument and link one kernel for `machine` to `output`; see profiler/.
+
+    Raises CompileError.
+    """
+    text = unit(FILE, [Wrapper(signature, scratch.function(signature), Mode.THREAD)])
+    scratch.clang("0.cl", text, [*TO_MODULE_WITH_PLACES, "-o", "0.ll"], place(signature))
+    scratch.write("1.ll", keep_calls(saturating(scratch.read("0.ll"))))
+    toolchain, math_mode = scratch.toolchain, scratch.math_mode
+    scratch.ran(lambda: toolchain.optimise_text(scratch.path, "1.ll", "2.ll", math_mode), place(signature))
+    try:
+        kernel = scratch.function(signature).rpartition("::")[2]
+        text, build = count(scratch.read("2.ll"), RUN, kernel, FILE, scratch.source.original)
+    except UncountableError as error:
+        raise CompileError([Diagnostic(Severity.ERROR, *place(signature), str(error))]) from error
+    scratch.write("3.ll", text)
+    flags = _COUNTED if len(text) < _LONG_TEXT else (*_COUNTED, "-O0")
+    scratch.ran(lambda: machine.optimise(scratch.path, "3.ll", "0.o", math_mode, flags), place(signature))
+    compiled = scratch.object("0.o", ALLOWED | COUNTS)
+    scratch.link("0.o", "0.so", place(signature), machine)
+    output.write_bytes((scratch.path / "0.so").read_bytes())
+    return replace(build, threadgroup_memory=compiled.sections.get(THREADGROUP_SECTION, 0))

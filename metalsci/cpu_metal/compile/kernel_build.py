@@ -1,0 +1,280 @@
+"""The kernels of a file that is in a scratch folder: Clang once for all, then each to the way that suits its threads.
+
+In lanes if that is possible and pays, else in a loop over threads that LLVM may vectorise, else on stacks.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from metalsci.cpu_metal.compile.elf import ObjectFile, read_object
+from metalsci.cpu_metal.compile.front import Front, rolled, wrapper, wrappers
+from metalsci.cpu_metal.compile.lanes.flow import RefusedError
+from metalsci.cpu_metal.compile.lanes.kernel import in_lanes
+from metalsci.cpu_metal.compile.loop_remarks import REMARKS, has_place, in_words
+from metalsci.cpu_metal.compile.scratch import (
+    FILE,
+    TO_MODULE,
+    RepairableError,
+    Scratch,
+    TooLateCompileError,
+    place,
+)
+from metalsci.cpu_metal.compile.symbols import ALLOWED, HELPERS, THREADGROUP_SECTION, WAITS
+from metalsci.cpu_metal.compile.wrapper import RUN, Mode, ThreadExecution, Wrapper, needs_group, unit
+from metalsci.msl.diagnostics import CompileError
+from metalsci.msl.language.signature import KernelSignature
+
+_MAX_DENSE_STACK = 16000  # runtime/runtime.h
+_NOT_VECTORISED = ("-fno-vectorize", "-fno-slp-vectorize")
+# Vectors of threads have been through LLVM before they were that: -O3 takes up to twice as long, for no faster kernel.
+_IN_LANES = ("-O1", "-funroll-loops", *_NOT_VECTORISED)
+# Seconds of processor time that LLVM may take to simplify, which is a tenth of that for most kernels, for vectors of
+# threads, and for all else before it is to do less.
+_SIMPLE_SECONDS, _LANES_SECONDS, _FULL_SECONDS = 1.0, 2.0, 3.0
+_ROLLED = f"no loop is unrolled as it asks, since LLVM needed more than {_SIMPLE_SECONDS:g} s of processor time"
+_TOO_LONG = "the compiler takes too long to make vectors of it"
+_LESS = ("-O1", *_NOT_VECTORISED, "-fno-unroll-loops")
+# Printed by Clang just before it vectorises: threads' own variables still live in memory.
+_BEFORE_VECTORISING = ("-mllvm", "-print-before=loop-vectorize", "-mllvm", "-filter-print-funcs=metal_run")
+# A question that the simplifier leaves open: what it did not find constant by then is not. In lanes the code for both
+# answers would stay, and one of the answers is a call of powf.
+_IS_CONSTANT = re.compile(r"(?m)^( *%\S+ = )(?:tail )?call i1 @llvm\.is\.constant\.\w+\(.*$")
+_ALLOCA = re.compile(r"^ +%\S+ = alloca ", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class BuiltKernel:
+    """A compiled kernel.
+
+    It says how a dispatch is cut up, the kernel's own threadgroup memory in bytes, and the bytes of stack that a thread
+    needs (0 if unknown). why: the reason why it is not run in lanes; how: the way it is; remark: on its code; empty if
+    there is nothing to report. has_place: LLVM can say which line of the source `how` is about.
+    """
+
+    mode: Mode
+    threadgroup_memory: int
+    stack: int
+    why: str = ""
+    how: str = ""
+    remark: str = ""
+    has_place: bool = False
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    object: ObjectFile
+    vectorised_in_error: bool
+    is_less: bool = False
+    """Optimised less than usual."""
+    how: str = ""
+    """LLVM's way with the loop over threads, in words."""
+    has_place: bool = False
+
+
+@dataclass(frozen=True)
+class KernelBuild:
+    """The way of a file's kernels to shared objects."""
+
+    scratch: Scratch
+
+    def fronts(self, signatures: Sequence[KernelSignature]) -> Sequence[Front]:
+        """Run Clang once for all kernels, and its simplifier for their code in lanes. Return each kernel's module.
+
+        Raises CompileError.
+        """
+        try:
+            front = self._simplified(self._front(signatures))
+        except RepairableError:
+            raise
+        except CompileError as error:
+            if len(signatures) == 1 or all(each.line for each in error.diagnostics):
+                raise
+        else:
+            return [front] * len(signatures)
+        # An error without a place is one of a kernel.
+        return [self._simplified(self._front([each])) for each in signatures]
+
+    def kernel(self, index: int, signature: KernelSignature, front: Front) -> BuiltKernel:
+        """Compile and link one kernel to `{index}.so`."""
+        try:
+            return self._in_lanes(index, signature, front)
+        except RefusedError as error:
+            why = str(error)
+        stacks = self.scratch.toolchain.execution is ThreadExecution.STACKS
+        if stacks:
+            guess = Mode.THREAD
+        else:
+            guess = front.needs[signature].mode
+        compiled = self._object(index, signature, front, guess)
+        if stacks:
+            mode = Mode.THREAD
+        else:
+            mode = _mode(compiled.object, signature)
+        if mode is not guess:
+            compiled = self._object(index, signature, front, mode)
+        if compiled.vectorised_in_error:
+            compiled = self._object(index, signature, front, mode, independent=False)
+        self.scratch.object(f"{index}.o", ALLOWED)
+        self.scratch.link(f"{index}.o", f"{index}.so", place(signature))
+        memory = compiled.object.sections.get(THREADGROUP_SECTION, 0)
+        if compiled.is_less:
+            why = f"it is optimised less, since LLVM needed more than {_FULL_SECONDS:g} s of processor time for it"
+        stack = _stack(compiled.object)
+        return BuiltKernel(mode, memory, stack, why, compiled.how, _remark(front), compiled.has_place)
+
+    def _front(self, signatures: Sequence[KernelSignature]) -> Front:
+        functions = [self.scratch.function(signature) for signature in signatures]
+        source = self.scratch.source.users.data
+        kinds = wrappers(source, signatures, functions, self.scratch.toolchain.execution)
+        return self._module_of(list(kinds), signatures)
+
+    def _module_of(self, kinds: Sequence[Wrapper], signatures: Sequence[KernelSignature]) -> Front:
+        where = (0, 0)
+        if len(signatures) == 1:
+            where = place(signatures[0])
+        name = kinds[0].symbol
+        found = self.scratch.clang(f"{name}.cl", unit(FILE, kinds), [*TO_MODULE, "-o", f"{name}.ll"], where)
+        return Front(self.scratch.read(f"{name}.ll"), kinds, found)
+
+    def _simplified(self, front: Front) -> Front:
+        """Simplify the code of kernels in lanes, all at once if that is possible."""
+        execution = self.scratch.toolchain.execution
+        if execution not in (ThreadExecution.LANES, ThreadExecution.FASTEST) or not _lanes(front.text):
+            return front
+        made = (front.symbol(signature, needs.mode_in_lanes, lanes=True) for signature, needs in front.needs.items())
+        symbols = [symbol for symbol in made if symbol]
+        if not symbols:
+            return front
+        try:
+            return front.simplified(self._simple(f"{symbols[0][1:]}.simple", front.module_in_lanes(symbols)))
+        except TooLateCompileError:
+            if front.is_rolled:
+                return replace(front, too_long=len(symbols) == 1)
+            return self._simplified(front.rolled())
+        except CompileError:  # each kernel alone says what it is
+            return front
+
+    def _simple(self, name: str, module: str, where: tuple[int, int] = (0, 0)) -> str:
+        scratch = self.scratch
+        scratch.write(f"{name}.0.ll", module)
+        names, how_long = (f"{name}.0.ll", f"{name}.1.ll"), self._limit(_SIMPLE_SECONDS)
+        scratch.ran(lambda: scratch.toolchain.simplify(scratch.path, *names, scratch.math_mode, how_long), where)
+        return _IS_CONSTANT.sub(r"\1and i1 false, false", scratch.read(f"{name}.1.ll"))
+
+    def _limit(self, seconds: float) -> float:
+        """Return the processor time that a step on the way to lanes may take: any, if there is no other way."""
+        if self.scratch.toolchain.execution is ThreadExecution.LANES:
+            return math.inf
+        return seconds
+
+    def _in_lanes(self, index: int, signature: KernelSignature, front: Front) -> BuiltKernel:
+        """Compile and link one kernel to run in lanes. Raises RefusedError if another way is better or needed."""
+        scratch, toolchain, needs = self.scratch, self.scratch.toolchain, front.needs[signature]
+        if toolchain.execution not in (ThreadExecution.LANES, ThreadExecution.FASTEST):
+            raise RefusedError("")
+        forced = toolchain.execution is ThreadExecution.LANES
+        width, mode = _lanes(front.text), needs.mode_in_lanes
+        if not width:
+            raise RefusedError("this processor has no masks for vectors")
+        if front.too_long:
+            raise RefusedError(_TOO_LONG)
+        name, where, how_long = f"{index}.lanes", place(signature), self._limit(_LANES_SECONDS)
+        names = (f"{name}.ll", f"{index}.o")
+        try:
+            module = front.simple_module(front.symbol(signature, mode, lanes=True))
+            if not module:
+                module = self._simple(name, self._module(signature, front, mode, lanes=True), where)
+            made = in_lanes(module, RUN, width, is_row=mode is Mode.GRID, if_faster=not forced)
+            scratch.write(names[0], made.module)
+            scratch.ran(lambda: toolchain.optimise(scratch.path, *names, scratch.math_mode, _IN_LANES, how_long), where)
+        except TooLateCompileError as error:
+            raise RefusedError(_TOO_LONG) from error
+        except CompileError as error:
+            if forced:
+                raise
+            raise RefusedError("the compiler does not take it as vectors") from error
+        try:
+            compiled = scratch.object(names[1], ALLOWED)
+        except CompileError as error:
+            if forced:
+                raise
+            raise RefusedError("it needs a function that vectors do not have") from error
+        scratch.link(names[1], f"{index}.so", where)
+        if made.regions > 1:
+            parts = f", in {made.regions} parts between barriers"
+        else:
+            parts = ""
+        how = f"{made.width} threads run at a time, in the lanes of vectors{parts}"
+        return BuiltKernel(mode, compiled.sections.get(THREADGROUP_SECTION, 0), 0, "", how, _remark(front))
+
+    def _module(
+        self,
+        signature: KernelSignature,
+        front: Front,
+        mode: Mode,
+        *,
+        lanes: bool = False,
+        independent: bool = True,
+    ) -> str:
+        """Return the module of one kernel, run in one way. Clang runs again for a way that was not foreseen."""
+        symbol = front.symbol(signature, mode, lanes=lanes)
+        if not symbol:
+            function = self.scratch.function(signature)
+            kind = wrapper(len(front.wrappers), signature, function, mode, lanes=lanes)
+            front, symbol = self._module_of([kind], [signature]), f"@{kind.symbol}"
+        return front.module(symbol, independent=independent)
+
+    def _object(
+        self, index: int, signature: KernelSignature, front: Front, mode: Mode, *, independent: bool = True
+    ) -> _Compiled:
+        vectorised = mode is not Mode.THREAD and independent
+        scratch, names = self.scratch, (f"{index}.ll", f"{index}.o")
+        scratch.write(names[0], self._module(signature, front, mode, independent=independent))
+        wide = front.needs[signature].wide_division
+        flags = _NOT_VECTORISED if wide else (*_BEFORE_VECTORISING, *REMARKS) if vectorised else ()
+        optimise, where, math_mode = scratch.toolchain.optimise, place(signature), scratch.math_mode
+        try:
+            messages = scratch.ran(lambda: optimise(scratch.path, *names, math_mode, flags, _FULL_SECONDS), where)
+        except TooLateCompileError:  # better slow than refused
+            scratch.write(names[0], rolled(scratch.read(names[0])))
+            scratch.ran(lambda: optimise(scratch.path, *names, math_mode, _LESS), where)
+            return _Compiled(read_object((scratch.path / names[1]).read_bytes()), False, is_less=True)
+        compiled = read_object((scratch.path / names[1]).read_bytes())
+        # On the promise that threads are independent, neighbouring threads would share variables that live in memory.
+        shared = _ALLOCA.search(messages) is not None
+        if not vectorised or wide:
+            return _Compiled(compiled, vectorised and wide)
+        return _Compiled(compiled, shared, how=in_words(mode, messages), has_place=has_place(messages))
+
+
+def _remark(front: Front) -> str:
+    if front.is_rolled:
+        return _ROLLED
+    return ""
+
+
+def _lanes(module: str) -> int:
+    """Return the threads of a vector: as many as the machine's vectors have floats; 0 if it has no masks for them."""
+    if "+avx512f" in module:
+        return 16
+    if "+avx2" in module:
+        return 8
+    return 0
+
+
+def _mode(compiled: ObjectFile, signature: KernelSignature) -> Mode:
+    if compiled.undefined & WAITS:
+        return Mode.THREAD
+    if THREADGROUP_SECTION in compiled.sections or needs_group(signature):
+        return Mode.GROUP
+    return Mode.GRID
+
+
+def _stack(compiled: ObjectFile) -> int:
+    """Read the stack of a kernel that calls only the runtime: its only function's, its return address included."""
+    known = len(compiled.stacks) == 1 and not compiled.undefined & HELPERS
+    if known and compiled.stacks[0] <= _MAX_DENSE_STACK:
+        return compiled.stacks[0] + 64
+    return 0
