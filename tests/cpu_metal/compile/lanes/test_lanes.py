@@ -257,6 +257,13 @@ kernel void k(device const int4 *s, device int4 *o, uint i [[thread_position_in_
 """,
         (64,),
     ),
+    "floats beyond an integer's range": (
+        """
+kernel void k(device const int *s, device int *o, uint i [[thread_position_in_grid]]) {
+ float f = float(s[i] - 25) * 2e8f; o[i] = int(f) ^ int(uint(f)); o[i + 777] = int(short(f / 9e4f)) + int(0.0f / (f - f)); }
+""",
+        (64,),
+    ),
     "vectors in a loop": (
         """
 kernel void k(device const int4 *s, device int4 *o, constant int &n, uint i [[thread_position_in_grid]]) {
@@ -326,6 +333,10 @@ def _store_whole_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(front, "of_elements", lambda module: module)
 
 
+def _convert_as_the_processor_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(front, "saturating", lambda module: module)
+
+
 def _join_stores_the_wrong_way_round(monkeypatch: pytest.MonkeyPatch) -> None:
     right = joined_stores._vector_store
     monkeypatch.setattr(joined_stores, "_vector_store", lambda parts, name: right([parts[0], *parts[:0:-1]], name))
@@ -390,6 +401,7 @@ def _take_one_simdgroup_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
         (_take_some_lanes_for_all, "an edge, and threads that are too many"),
         (_take_some_lanes_for_all, "an edge within a group"),
         (_store_whole_vectors, "elements of vectors that threads share"),
+        (_convert_as_the_processor_does, "floats beyond an integer's range"),
         (_join_stores_the_wrong_way_round, "elements one by one"),
         (_forget_barriers, "barriers in a loop"),
         (_forget_that_threads_part, "values that arms of a branch give"),
@@ -399,8 +411,9 @@ def _take_one_simdgroup_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_fault_shows(
     stacks: Device, faulty: Device, monkeypatch: pytest.MonkeyPatch, fault: Callable[..., None], name: str
 ) -> None:
+    want = run(stacks, name)
     fault(monkeypatch)
-    assert (run(faulty, name) != run(stacks, name)).any()
+    assert (run(faulty, name) != want).any()
 
 
 def test_a_vector_that_has_all_its_lanes_behind_a_question_needs_no_mask(
