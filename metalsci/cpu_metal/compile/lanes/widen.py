@@ -15,6 +15,7 @@ from metalsci.cpu_metal.compile.llvm.value_types import fields, type_of
 _BINARY = frozenset(
     "add sub mul udiv sdiv urem srem shl lshr ashr and or xor fadd fsub fmul fdiv frem".split()  # noqa: SIM905
 )
+_SHIFTS = frozenset({"shl", "lshr", "ashr"})
 _CASTS = frozenset(
     ("trunc", "zext", "sext", "fptrunc", "fpext", "fptoui", "fptosi", "uitofp", "sitofp", "ptrtoint", "inttoptr")
 )
@@ -73,6 +74,9 @@ def _precision(each: Instruction) -> str:
 def _binary(values: Values, each: Instruction) -> list[str]:
     left, right = (values.vector(operand) for operand in each.operands)
     kind = values.code.vector(type_of(each.type).element)
+    count = each.operands[1]
+    if each.opcode in _SHIFTS and count.is_local and values.shape(count).kind == "uniform" and count.type == "i32":
+        right = [values.code.shift_counts(values.scalar(count))]
     flags = each.flags + " " if each.flags else ""
     return [
         values.code.new(f"{each.opcode} {flags}{kind} {a}, {b}{_precision(each)}")
