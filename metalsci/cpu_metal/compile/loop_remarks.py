@@ -21,6 +21,9 @@ _WORDS = {
 }
 # LLVM gives the place of the loop over threads for it, which is not the user's.
 _OF_THE_LOOP = frozenset({"instruction cannot be vectorized"})
+# LLVM's warning of a loop that is to be vectorised, as that over threads is, and is not.
+_NOT_OVER_THREADS = "unable to perform the requested transformation"
+_OWN_LOOPS = "threads run one after the other; loops of the kernel run in vector lanes, {width} turns at a time"
 _ONE_BY_ONE = "threads run one after the other: "
 _ROW = "threads run in vector lanes along x, {width} at a time; threadgroups play no part"
 _GROUP = "threads of a group run in vector lanes, {width} at a time, without waiting for one another"
@@ -43,6 +46,8 @@ def place_of_refusal(messages: str, file: str) -> tuple[int, int] | None:
 def in_words(mode: Mode, messages: str) -> str:
     """Say how threads run, by LLVM's remarks; nothing if it made none."""
     widths = [int(width) for width in _WIDTH.findall(messages)]
+    if widths and _NOT_OVER_THREADS in messages:
+        return _OWN_LOOPS.format(width=max(widths))
     if widths:
         return {Mode.GRID: _ROW}.get(mode, _GROUP).format(width=max(widths))
     reasons = [_WORDS.get(reason, reason) for reason in _REASON.findall(messages)]

@@ -18,6 +18,10 @@ class RefusedError(Exception):
     """A kernel that cannot run in lanes; the message gives the reason."""
 
 
+class OwnPlacesError(RefusedError):
+    """A kernel of which each thread has a loop of its own that loads from places of its own."""
+
+
 @dataclass(frozen=True)
 class Edge:
     """A way out of a node. barrier: threads wait for one another on it.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from metalsci.cpu_metal.compile.lanes.choices import with_choices_apart
 from metalsci.cpu_metal.compile.lanes.code import AS_IT_IS, Code
 from metalsci.cpu_metal.compile.lanes.control import Flow
-from metalsci.cpu_metal.compile.lanes.flow import END, Graph, RefusedError, end_early
+from metalsci.cpu_metal.compile.lanes.flow import END, Graph, OwnPlacesError, RefusedError, end_early
 from metalsci.cpu_metal.compile.lanes.idle import Guards, Idleness, shared
 from metalsci.cpu_metal.compile.lanes.joined_stores import join_stores
 from metalsci.cpu_metal.compile.lanes.memory import SCRATCH, SCRATCH_TYPE
@@ -142,7 +142,7 @@ class _Writer:
         if few_have_loops(self._graph, self._in_rows):
             raise RefusedError("one thread of many does their work, which LLVM may vectorise by itself")
         if gathers_too_much(self._graph, self._in_rows):
-            raise RefusedError("threads leave a loop at different times in which each loads from places of its own")
+            raise OwnPlacesError("threads leave a loop at different times in which each loads from places of its own")
 
     def _given(self, *, joined: bool) -> dict[str, Shape]:
         """Return shapes of a thread's place: in a row, or if a vector may reach over the ends of rows."""

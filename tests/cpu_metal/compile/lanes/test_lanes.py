@@ -260,7 +260,8 @@ kernel void k(device const int4 *s, device int4 *o, uint i [[thread_position_in_
     "floats beyond an integer's range": (
         """
 kernel void k(device const int *s, device int *o, uint i [[thread_position_in_grid]]) {
- float f = float(s[i] - 25) * 2e8f; o[i] = int(f) ^ int(uint(f)); o[i + 777] = int(short(f / 9e4f)) + int(0.0f / (f - f)); }
+ float f = float(s[i] - 25) * 2e8f; o[i] = int(f) ^ int(uint(f));
+ o[i + 777] = int(short(f / 9e4f)) + int(0.0f / (f - f)); }
 """,
         (64,),
     ),
