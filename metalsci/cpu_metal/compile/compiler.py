@@ -74,6 +74,7 @@ class CompiledKernel:
     code: bytes
     origin: Origin
     how: Callable[[], str]
+    why: Callable[[], str]
     """Says how its threads run. Where LLVM can say for which line, that is found out now, once."""
 
 
@@ -144,8 +145,9 @@ class Compiler:
         kernels = []
         for index, (place, (mode, *rest)) in enumerate(zip(wanted, facts["kernels"], strict=True)):
             signature, built = parsed.kernels[place], BuiltKernel(Mode(mode), *rest)
-            code, how = (folder / f"{index}.so").read_bytes(), partial(self._how, origin, signature, built)
-            kernels.append(CompiledKernel(signature, built, code, origin, how))
+            code, given = (folder / f"{index}.so").read_bytes(), (origin, signature, built)
+            how, why = partial(self._how, *given), partial(self._why, *given)
+            kernels.append(CompiledKernel(signature, built, code, origin, how, why))
         return kernels, [Diagnostic(Severity(severity), *rest) for severity, *rest in facts["warnings"]]
 
     def _compiled_later(self, parsed: Unit, math_mode: MathMode, place: int) -> CompiledKernel:
@@ -154,15 +156,27 @@ class Compiler:
     def _how(self, origin: Origin, signature: KernelSignature, built: BuiltKernel) -> str:
         if not built.has_place:
             return built.how
+        find = partial(self._build(origin.unit, origin.math_mode).line_of_refusal, signature, built.mode)
+        return with_line(built.how, self._line("line", origin, signature, built, find))
+
+    def _why(self, origin: Origin, signature: KernelSignature, built: BuiltKernel) -> str:
+        if not built.is_placed:
+            return built.why
+        find = partial(self._build(origin.unit, origin.math_mode).line_outside_lanes, signature, built.mode)
+        line = self._line("line outside lanes", origin, signature, built, find)
+        return f"line {line}: {built.why}" if line else built.why
+
+    def _line(
+        self, what: str, origin: Origin, signature: KernelSignature, built: BuiltKernel, find: Callable[[], int]
+    ) -> int:
         settings = (origin.math_mode.value, self.toolchain.identity, self._package())
-        key = digest("line", signature.name, built.mode.name, origin.source, *settings)
+        key = digest(what, signature.name, built.mode.name, origin.source, *settings)
 
         def write(folder: Path) -> None:
-            line = self._build(origin.unit, origin.math_mode).line_of_refusal(signature, built.mode)
-            (folder / _FACTS).write_text(json.dumps(line), encoding="utf-8")
+            (folder / _FACTS).write_text(json.dumps(find()), encoding="utf-8")
 
         line: int = json.loads((self.cache.entry(key, write) / _FACTS).read_text(encoding="utf-8"))
-        return with_line(built.how, line)
+        return line
 
     def check(self, origin: Origin, name: str) -> CheckedKernel:
         """Instrument a kernel that has been compiled before for the sanitizer."""

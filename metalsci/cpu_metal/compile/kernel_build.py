@@ -12,7 +12,7 @@ from metalsci.cpu_metal.compile.elf import ObjectFile, read_object
 from metalsci.cpu_metal.compile.front import Front, rolled, wrapper, wrappers
 from metalsci.cpu_metal.compile.lanes.flow import OwnPlacesError, RefusedError
 from metalsci.cpu_metal.compile.lanes.kernel import in_lanes
-from metalsci.cpu_metal.compile.loop_remarks import REMARKS, has_place, in_words
+from metalsci.cpu_metal.compile.loop_remarks import REMARKS, has_place, in_words, one_by_one
 from metalsci.cpu_metal.compile.scratch import (
     FILE,
     TO_MODULE,
@@ -40,6 +40,8 @@ _LESS = ("-O1", *_NOT_VECTORISED, "-fno-unroll-loops")
 # vectors is most of it. Under a mask that is one vector more, and not up to 15 elements one after the other. (The seed
 # kernel of spmv took 1.28 times as long.) Long loops wait for what they gather, in either way.
 _MASKED_REST = ("-mllvm", "-prefer-predicate-over-epilogue=predicate-else-scalar-epilogue")
+_WIDE = "integers of 64 bits are divided"
+_SHARED = "an array of a thread's own stays in memory"
 _AVX512 = 16  # threads of a vector, with masks for all operations
 # Printed by Clang just before it vectorises: threads' own variables still live in memory.
 _BEFORE_VECTORISING = ("-mllvm", "-print-before=loop-vectorize", "-mllvm", "-filter-print-funcs=metal_run")
@@ -55,7 +57,8 @@ class BuiltKernel:
 
     It says how a dispatch is cut up, the kernel's own threadgroup memory in bytes, and the bytes of stack that a thread
     needs (0 if unknown). why: the reason why it is not run in lanes; how: the way it is; remark: on its code; empty if
-    there is nothing to report. has_place: LLVM can say which line of the source `how` is about.
+    there is nothing to report. has_place: LLVM can say which line of the source `how` is about. is_placed: it can be
+    found which line `why` is about.
     """
 
     mode: Mode
@@ -65,6 +68,7 @@ class BuiltKernel:
     how: str = ""
     remark: str = ""
     has_place: bool = False
+    is_placed: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,13 +110,13 @@ class KernelBuild:
         try:
             return self._in_lanes(index, signature, front)
         except RefusedError as error:
-            why, has_short_loops = str(error), isinstance(error, OwnPlacesError)
+            why, is_placed, has_short_loops = str(error), error.at is not None, isinstance(error, OwnPlacesError)
         stacks = self.scratch.toolchain.execution is ThreadExecution.STACKS
         if stacks:
             guess = Mode.THREAD
         else:
             guess = front.needs[signature].mode
-        further = _MASKED_REST if has_short_loops and _lanes(front.text) == _AVX512 else ()
+        further = _MASKED_REST if has_short_loops and lanes_of(front.text) == _AVX512 else ()
         compiled = self._object(index, signature, front, guess, further)
         if stacks:
             mode = Mode.THREAD
@@ -120,6 +124,7 @@ class KernelBuild:
             mode = _mode(compiled.object, signature)
         if mode is not guess:
             compiled = self._object(index, signature, front, mode, further)
+        how = compiled.how
         if compiled.vectorised_in_error:
             compiled = self._object(index, signature, front, mode, further, independent=False)
         self.scratch.object(f"{index}.o", ALLOWED)
@@ -127,8 +132,9 @@ class KernelBuild:
         memory = compiled.object.sections.get(THREADGROUP_SECTION, 0)
         if compiled.is_less:
             why = f"it is optimised less, since LLVM needed more than {_FULL_SECONDS:g} s of processor time for it"
+            is_placed = False
         stack = _stack(compiled.object)
-        return BuiltKernel(mode, memory, stack, why, compiled.how, _remark(front), compiled.has_place)
+        return BuiltKernel(mode, memory, stack, why, how, _remark(front), compiled.has_place, is_placed)
 
     def _front(self, signatures: Sequence[KernelSignature]) -> Front:
         functions = [self.scratch.function(signature) for signature in signatures]
@@ -147,7 +153,7 @@ class KernelBuild:
     def _simplified(self, front: Front) -> Front:
         """Simplify the code of kernels in lanes, all at once if that is possible."""
         execution = self.scratch.toolchain.execution
-        if execution not in (ThreadExecution.LANES, ThreadExecution.FASTEST) or not _lanes(front.text):
+        if execution not in (ThreadExecution.LANES, ThreadExecution.FASTEST) or not lanes_of(front.text):
             return front
         made = (front.symbol(signature, needs.mode_in_lanes, lanes=True) for signature, needs in front.needs.items())
         symbols = [symbol for symbol in made if symbol]
@@ -181,7 +187,7 @@ class KernelBuild:
         if toolchain.execution not in (ThreadExecution.LANES, ThreadExecution.FASTEST):
             raise RefusedError("")
         forced = toolchain.execution is ThreadExecution.LANES
-        width, mode = _lanes(front.text), needs.mode_in_lanes
+        width, mode = lanes_of(front.text), needs.mode_in_lanes
         if not width:
             raise RefusedError("this processor has no masks for vectors")
         if front.too_long:
@@ -257,9 +263,11 @@ class KernelBuild:
         compiled = read_object((scratch.path / names[1]).read_bytes())
         # On the promise that threads are independent, neighbouring threads would share variables that live in memory.
         shared = _ALLOCA.search(messages) is not None
-        if not vectorised or wide:
-            return _Compiled(compiled, vectorised and wide)
-        return _Compiled(compiled, shared, how=in_words(mode, messages), has_place=has_place(messages))
+        if not vectorised:
+            return _Compiled(compiled, False)
+        if wide or shared:
+            return _Compiled(compiled, True, how=one_by_one(_WIDE if wide else _SHARED))
+        return _Compiled(compiled, False, how=in_words(mode, messages), has_place=has_place(messages))
 
 
 def _remark(front: Front) -> str:
@@ -268,7 +276,7 @@ def _remark(front: Front) -> str:
     return ""
 
 
-def _lanes(module: str) -> int:
+def lanes_of(module: str) -> int:
     """Return the threads of a vector: as many as the machine's vectors have floats; 0 if it has no masks for them."""
     if "+avx512f" in module:
         return 16

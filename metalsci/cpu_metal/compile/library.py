@@ -46,6 +46,7 @@ class Kernel:
     built: BuiltKernel = field(repr=False)
     origin: Origin = field(repr=False)
     find_how: Callable[[], str] = field(repr=False)
+    find_why: Callable[[], str] = field(repr=False)
     thread_execution_width: int = SIMD_WIDTH
     declared: int | None = None
 
@@ -56,6 +57,11 @@ class Kernel:
         A loop over threads that LLVM has refused is compiled once more, to find the line that it was refused for.
         """
         return self.find_how()
+
+    @cached_property
+    def why(self) -> str:
+        """The reason why threads do not run in the lanes of vectors, with its line if it has one; found as `how` is."""
+        return self.find_why()
 
 
 class FileKernels(Mapping[str, Kernel]):
@@ -113,6 +119,7 @@ def kernel(compiled: CompiledKernel, most_threads: int = MAX_THREADS_PER_THREADG
         built=compiled.built,
         origin=compiled.origin,
         find_how=compiled.how,
+        find_why=compiled.why,
         declared=signature.max_total_threads_per_threadgroup or None,
     )
 

@@ -51,9 +51,16 @@ def in_words(mode: Mode, messages: str) -> str:
     if widths:
         return {Mode.GRID: _ROW}.get(mode, _GROUP).format(width=max(widths))
     reasons = [_WORDS.get(reason, reason) for reason in _REASON.findall(messages)]
-    if not reasons:
-        return ""
-    return f"{_ONE_BY_ONE}{reasons[0]}"
+    if reasons:
+        return one_by_one(reasons[0])
+    if _NOT_OVER_THREADS in messages:
+        return _ONE_BY_ONE.removesuffix(": ")
+    return ""
+
+
+def one_by_one(reason: str) -> str:
+    """Say that threads run one after the other, and why."""
+    return f"{_ONE_BY_ONE}{reason}"
 
 
 def with_line(words: str, line: int) -> str:

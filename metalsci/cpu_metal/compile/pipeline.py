@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from metalsci.cpu_metal.compile.instrumented import CheckedBuild, checked, counted
 from metalsci.cpu_metal.compile.kernel_build import BuiltKernel, KernelBuild
+from metalsci.cpu_metal.compile.lanes_places import line_outside_lanes
 from metalsci.cpu_metal.compile.loop_places import line_of_refusal
 from metalsci.cpu_metal.compile.scratch import FILE, RepairableError, Scratch
 from metalsci.cpu_metal.compile.toolchain import Toolchain
@@ -68,6 +69,13 @@ class Build:
         """Return the line for which LLVM does not vectorise the loop over a kernel's threads; 0 if it says none."""
         try:
             return self._repaired(lambda scratch: line_of_refusal(scratch, signature, mode))
+        except CompileError:
+            return 0
+
+    def line_outside_lanes(self, signature: KernelSignature, mode: Mode) -> int:
+        """Return the line for which a kernel does not run in lanes; 0 if there is none."""
+        try:
+            return self._repaired(lambda scratch: line_outside_lanes(scratch, signature, mode))
         except CompileError:
             return 0
 

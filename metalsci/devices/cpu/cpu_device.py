@@ -325,8 +325,8 @@ def _execution(kernel: cpu_metal.Kernel) -> str:
         Mode.THREAD: "threads of a group wait for one another, so each runs on a stack of its own, not vectorised",
     }[kernel.mode]
     how = kernel.how or how
-    if kernel.built.why:
-        how += f" (not in the lanes of vectors: {kernel.built.why})"
+    if kernel.why:
+        how += f" (not in the lanes of vectors: {kernel.why})"
     if kernel.built.remark:
         how += f"; {kernel.built.remark}"
     memory = kernel.threadgroup_memory

@@ -43,3 +43,28 @@ def test_a_kernel_in_lanes_has_no_line_to_look_for(tmp_path: Path, monkeypatch: 
         kernel = device.compile(SOURCE.replace("i * 9", "i").replace("i * 7", "i")).kernels["apart"]
         monkeypatch.setattr(Toolchain, "compile_metal", None)
         assert "in the lanes of vectors" in kernel.how
+
+
+def test_the_line_for_which_threads_are_not_in_lanes_is_found(tmp_path: Path) -> None:
+    source = (
+        SOURCE
+        + """
+kernel void some(device int *o, uint l [[thread_position_in_threadgroup]], uint i [[thread_position_in_grid]]) {
+    int a = o[i];
+    if (l % 3 == 0)
+        a += simd_sum(a);
+    o[i] = a;
+}
+kernel void rows(device const int *start, device const int *s, device int *o, uint i [[thread_position_in_grid]]) {
+    int sum = 0;
+    for (int e = start[i]; e < start[i + 1]; ++e)
+        sum += s[e];
+    o[i] = sum;
+}
+"""
+    )
+    with Device(cache=Cache(tmp_path)) as device:
+        kernels = device.compile(source).kernels
+        assert kernels["some"].why == "line 11: a function of a simdgroup where threads may go different ways"
+        assert kernels["rows"].why.startswith("line 17: threads leave a loop at different times")
+        assert "one after the other; loops of the kernel run in vector lanes" in kernels["rows"].how

@@ -137,7 +137,11 @@ class Flow:
         for phi in node.phis:
             self.values.leave(phi.result, phi.type)
         for each in node.body:
-            step(self.values, each)
+            try:
+                step(self.values, each)
+            except RefusedError as error:
+                error.at = error.at or each
+                raise
         if self.guards is not None:
             self.guards.ask(self.values, node, in_row=self.in_row)
 

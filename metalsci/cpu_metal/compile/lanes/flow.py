@@ -15,7 +15,14 @@ _DOUBLED = 64  # instructions of a shared end that is written twice
 
 
 class RefusedError(Exception):
-    """A kernel that cannot run in lanes; the message gives the reason."""
+    """A kernel that cannot run in lanes; the message gives the reason.
+
+    at: the instruction that it is about, if it is about one.
+    """
+
+    def __init__(self, reason: str, at: Instruction | None = None) -> None:
+        super().__init__(reason)
+        self.at = at
 
 
 class OwnPlacesError(RefusedError):

@@ -27,7 +27,7 @@ from metalsci.cpu_metal.compile.lanes.values import INCOMING, MOST_VECTORS, OwnV
 from metalsci.cpu_metal.compile.lanes.variables import shapes_of, variables
 from metalsci.cpu_metal.compile.lanes.whole import can_all_be_copied
 from metalsci.cpu_metal.compile.lanes.widen import widen
-from metalsci.cpu_metal.compile.lanes.worth import few_have_loops, gathers_too_much, scatters_too_much
+from metalsci.cpu_metal.compile.lanes.worth import few_have_loops, gathered_too_much, scatters_too_much
 from metalsci.cpu_metal.compile.llvm.function import Function, definitions, with_types_spelled_out
 from metalsci.cpu_metal.compile.llvm.value_types import layout
 
@@ -141,8 +141,10 @@ class _Writer:
             raise RefusedError("")  # LLVM's loop over threads knows better, and says what it made of them
         if few_have_loops(self._graph, self._in_rows):
             raise RefusedError("one thread of many does their work, which LLVM may vectorise by itself")
-        if gathers_too_much(self._graph, self._in_rows):
-            raise OwnPlacesError("threads leave a loop at different times in which each loads from places of its own")
+        load = gathered_too_much(self._graph, self._in_rows)
+        if load is not None:
+            reason = "threads leave a loop at different times in which each loads from places of its own"
+            raise OwnPlacesError(reason, load)
 
     def _given(self, *, joined: bool) -> dict[str, Shape]:
         """Return shapes of a thread's place: in a row, or if a vector may reach over the ends of rows."""
@@ -170,8 +172,9 @@ class _Writer:
         for label in self._in_general.branches:
             region = self._in_general.influenced[label]
             # Who takes part then is who comes together: that is what stacks are for.
-            if any(each.callee == EXCHANGE for name in region for each in self._graph.nodes[name].body):
-                raise RefusedError("a function of a simdgroup where threads may go different ways")
+            for each in (each for name in self._graph.ordered(region) for each in self._graph.nodes[name].body):
+                if each.callee == EXCHANGE:
+                    raise RefusedError("a function of a simdgroup where threads may go different ways", each)
 
     def _divergence(self, region: Set[str]) -> str:
         edges = [edge for label in region for edge in self._graph.nodes[label].edges]
@@ -200,7 +203,8 @@ class _Writer:
                 break
             addresses |= new
         if addresses & self._crossing:
-            raise RefusedError("what lanes have exchanged is read behind a barrier")
+            calls = (each for node in self._graph.nodes.values() for each in node.body if each.callee == EXCHANGE)
+            raise RefusedError("what lanes have exchanged is read behind a barrier", next(calls, None))
 
     def _find_crossing(self) -> frozenset[str]:
         found: set[str] = set()

@@ -21,10 +21,21 @@ _NOTHING = ("llvm.lifetime", "llvm.assume")
 _FREE = frozenset({"phi", "getelementptr", "zext", "sext", "trunc", "bitcast", "freeze", "br", "switch"})
 
 
-def gathers_too_much(graph: Graph, known: Divergence) -> bool:
-    """Find loops that threads leave at different times and that do little but load, each from its own places."""
-    left = [loop for loop in known.loops if loop.header in known.divergent]
-    return any(_is_slow(graph, known, loop.nodes, _gathered, _FEWEST) for loop in left)
+def gathered_too_much(graph: Graph, known: Divergence) -> Instruction | None:
+    """Find a loop that threads leave at different times and that does little but load, each from its own places.
+
+    Return one of its loads.
+    """
+    for loop in known.loops:
+        if loop.header in known.divergent and _is_slow(graph, known, loop.nodes, _gathered, _FEWEST):
+            loads = (
+                each
+                for label in graph.ordered(loop.nodes)
+                for each in graph.nodes[label].body
+                if _gathered(each, known, label)
+            )
+            return next(loads)
+    return None
 
 
 def scatters_too_much(graph: Graph, known: Divergence) -> bool:
