@@ -362,7 +362,8 @@ class _Writer:
         storage = self._storage_of(where)
         one.do(f"br i1 {one.new(f'and i1 {enough}, {self._in_row}')}, label {rows}, label {joined}")
         ways = {target: one.name() for target in exits}
-        if self._is_row and self._ends_early:  # masks are the same for threads that have ended and that are not there
+        if self._is_row and (self._ends_early or not self._parts_in_loops()):
+            # Masks are the same for threads that have ended and that are not there.
             self._version(0, head, inside, rows, where, storage, latch, ways, joined)
         else:
             self._version(0, head, inside, rows, where, storage, latch, ways, guards=guards)
@@ -409,6 +410,14 @@ class _Writer:
         one.do(f"{moved[X]} = select i1 {ends_row}, i32 0, i32 {next_x}")
         one.do(f"{moved[Y]} = select i1 {ends_row}, i32 {first_y}, i32 {where.y}")
         one.do(f"{moved[Z]} = select i1 {ends_row}, i32 {next_z}, i32 {where.z}")
+
+    def _parts_in_loops(self) -> bool:
+        """Return True if lanes part within a loop that all of them run.
+
+        Code for both kinds of vectors would be a loop with two ways in, of which LLVM makes little.
+        """
+        influenced = {label for region in self._in_rows.influenced.values() for label in region}
+        return any(loop.nodes & influenced and not loop.nodes <= influenced for loop in self._in_rows.loops)
 
     def _goes_round(self, head: str) -> bool:
         """Return True if a region leads to itself over a barrier, which its own loops do not show."""
