@@ -256,7 +256,7 @@ def _guesses(trial: Trial, got: Sequence[Array]) -> Iterable[str]:
     """Yield causes that would have given these outputs."""
     problem = trial.problem
     for name, array in problem.inputs.items():
-        if any(g.shape == array.shape and judge(g, array, _SAME)[0] <= 1.0 for g in got):
+        if any(g.shape == array.shape and judge(g, array, _SAME) <= 1.0 for g in got):
             yield f"The output is the input {name}, unchanged"
             return
     if problem.name:

@@ -215,9 +215,9 @@ class Task(ABC):
         """Compare elementwise within the tolerance; tasks with statistical answers replace it."""
         worst = 0.0
         for index, (g, w) in enumerate(zip(got, want, strict=True)):
-            error, deviation = judge(g, w, self.tolerance)
+            error = judge(g, w, self.tolerance)
             if not error <= 1.0:
-                detail = explain(g, w, deviation, self.tolerance, lambda at: self.locate(size, at))
+                detail = explain(g, w, self.tolerance, lambda at: self.locate(size, at))
                 return Check(False, error, f"result {index}: {detail}")
             worst = max(worst, error)
         return Check(True, worst, f"largest error {worst:.2g} of the tolerance")

@@ -100,9 +100,9 @@ class HamiltonianMonteCarlo(Task):
         went = after[1] != accept
         accepted[close] = went[close]
         want = np.where(accepted[:, None], moved, q)
-        error, deviation = judge(after[0], want, self.tolerance)
+        error = judge(after[0], want, self.tolerance)
         if not error <= 1.0:
-            detail = explain(after[0], want, deviation, self.tolerance, lambda at: f"chain {at[0]}, i {at[1]}")
+            detail = explain(after[0], want, self.tolerance, lambda at: f"chain {at[0]}, i {at[1]}")
             return Check(False, error, f"q after step {step}: {detail}")
         counts = accept + accepted.astype(np.uint32)
         if not np.array_equal(after[1], counts):

@@ -123,9 +123,9 @@ class LennardJones(Task):
         check = super().check(size, [got[0][:, :3]], want[:1])
         if not check.correct:
             return check
-        error, deviation = judge(got[1][:, :3], want[1], _VELOCITY)
+        error = judge(got[1][:, :3], want[1], _VELOCITY)
         if not error <= 1.0:
-            detail = explain(got[1][:, :3], want[1], deviation, _VELOCITY, lambda at: f"particle {at[0]}, axis {at[1]}")
+            detail = explain(got[1][:, :3], want[1], _VELOCITY, lambda at: f"particle {at[0]}, axis {at[1]}")
             return Check(False, error, f"vel_out: {detail}")
         return Check(True, max(check.error, error), check.detail)
 

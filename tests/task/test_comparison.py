@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from metalsci.task.comparison import Tolerance, explain, judge
+from metalsci.task.comparison import _PART, Tolerance, explain, judge
 
 WANT = np.random.default_rng(0).uniform(-1, 1, (48, 64))
 TOLERANCE = Tolerance(absolute=1e-4, relative=1e-5, rms=1e-4)
@@ -22,23 +22,20 @@ def spoilt(change: Change) -> NDArray[np.float32]:
 
 
 def sentence(got: NDArray[Any], want: NDArray[Any] = WANT) -> str:
-    error, deviation = judge(got, want, TOLERANCE)
-    assert error > 1
-    return explain(got, want, deviation, TOLERANCE, lambda index: f"<{index}>")
+    assert judge(got, want, TOLERANCE) > 1
+    return explain(got, want, TOLERANCE, lambda index: f"<{index}>")
 
 
 def test_what_is_right_in_single_precision_passes() -> None:
-    error, _ = judge(WANT.astype(np.float32), WANT, TOLERANCE)
-    assert error < 0.01
+    assert judge(WANT.astype(np.float32), WANT, TOLERANCE) < 0.01
 
 
 def test_half_precision_fails_where_the_bound_on_elements_does_not_see_it() -> None:
     lenient = Tolerance(absolute=1e-3, relative=1e-3, rms=1e-4)
     got = WANT.astype(np.float16).astype(np.float32)
-    assert judge(got, WANT, Tolerance(1e-3, 1e-3))[0] < 1
-    error, deviation = judge(got, WANT, lenient)
-    assert error > 1
-    assert "half precision" in explain(got, WANT, deviation, lenient, str)
+    assert judge(got, WANT, Tolerance(1e-3, 1e-3)) < 1
+    assert judge(got, WANT, lenient) > 1
+    assert "half precision" in explain(got, WANT, lenient, str)
 
 
 def test_first_and_worst_element_and_how_many_are_named() -> None:
@@ -55,8 +52,8 @@ def test_first_and_worst_element_and_how_many_are_named() -> None:
 
 def test_nothing_wrong_is_no_error_with_no_tolerance() -> None:
     spins = np.ones((4, 4), np.int8)
-    assert judge(spins, spins, Tolerance())[0] == 0
-    assert judge(-spins, spins, Tolerance())[0] == np.inf
+    assert judge(spins, spins, Tolerance()) == 0
+    assert judge(-spins, spins, Tolerance()) == np.inf
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -64,8 +61,7 @@ def test_what_is_not_finite_never_passes(value: float) -> None:
     def change(u: NDArray[Any]) -> None:
         u[7, 7] = value
 
-    error, _ = judge(spoilt(change), WANT, Tolerance(absolute=1e9, relative=1e9))
-    assert error == np.inf
+    assert judge(spoilt(change), WANT, Tolerance(absolute=1e9, relative=1e9)) == np.inf
     assert "1 elements are not finite" in sentence(spoilt(change))
 
 
@@ -106,3 +102,23 @@ def test_scattered_mistakes_have_no_pattern() -> None:
         u.reshape(-1)[flat] = 9.0
 
     assert "looks like" not in sentence(spoilt(change))
+
+
+def test_an_array_of_many_parts_is_judged_as_a_whole() -> None:
+    want = np.random.default_rng(1).uniform(-1, 1, 3 * _PART + 5).astype(np.float32)
+    got = want.copy()
+    got[-1] += np.float32(0.5)
+    assert judge(got, want, Tolerance(absolute=1.0)) == pytest.approx(0.5, rel=1e-6)
+    deviation, size = got.astype(float) - want, np.sqrt(np.mean(want.astype(float) ** 2))
+    rms = np.sqrt(np.mean(deviation**2)) / size
+    assert judge(got, want, Tolerance(absolute=1.0, rms=1e-3)) == pytest.approx(rms / 1e-3, rel=1e-6)
+    for at in (0, _PART - 1, _PART, want.size - 1):
+        got = want.copy()
+        got[at] = np.nan
+        assert judge(got, want, Tolerance(absolute=1.0)) == np.inf
+
+
+def test_parts_of_a_larger_array_are_compared_in_the_same_order() -> None:
+    want = np.arange(4 * _PART, dtype=np.float32).reshape(-1, 4)
+    assert judge(want[:, :3], want[:, :3].copy(), Tolerance()) == 0
+    assert judge(want[:, 1:], want[:, :3], Tolerance(absolute=1.0)) == pytest.approx(1.0)
