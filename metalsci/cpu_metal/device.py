@@ -213,6 +213,16 @@ class Device:
                 except ProcessDied:
                     self._session = None
 
+    def release(self) -> None:
+        """Let go of the memory of buffers that are gone, which the process would else keep until its next run."""
+        with self._lock:
+            if self._session is None:
+                return
+            try:
+                self._session.unmap()
+            except ProcessDied:
+                self._session = None
+
     def restart(self) -> None:
         """End the process, and with it all memory that a kernel might have left a trace in."""
         with self._lock:
@@ -280,8 +290,7 @@ class _Session:
 
         Regions no longer used are unmapped before.
         """
-        while self._released:
-            self.process.ask(Operation.UNMAP, *self._released.popleft(), timeout=_TIMEOUT)
+        self.unmap()
         addresses = self._mapped.setdefault(region, {})
         if writable not in addresses:
             address = self.process.ask(
@@ -290,6 +299,11 @@ class _Session:
             addresses[writable] = address
             weakref.finalize(region, self._released.append, (address, region.size))
         return addresses[writable]
+
+    def unmap(self) -> None:
+        """Unmap regions that are no longer used."""
+        while self._released:
+            self.process.ask(Operation.UNMAP, *self._released.popleft(), timeout=_TIMEOUT)
 
     def addresses(self, region: SharedRegion) -> Sequence[int]:
         return tuple(self._mapped.get(region, {}).values())

@@ -1,5 +1,6 @@
 """A second opinion on a candidate, whatever device judges it: a search for use of undefined behaviour."""
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -19,8 +20,8 @@ from metalsci.msl.language.math_mode import MathMode
 from metalsci.msl.language.parse import Unit
 
 _ALL_GROUPS = 1 << 31
-_SAMPLE = (2, 6, 16)  # groups of a dispatch, if not all are checked: some, and more if those take little time
-_LITTLE = 0.1  # seconds
+_SAMPLE = 2, 16  # groups of a dispatch, if not all are checked: some, and at most as many in a second look
+_LITTLE = 0.15  # seconds that the second look should take
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,10 @@ class Sanitizer(Protocol):
 
 
 class CpuSanitizer:
-    """cpu_metal's sanitizer, on a device process of its own. It stops after `seconds`."""
+    """cpu_metal's sanitizer, on a device process of its own. It stops after `seconds`.
+
+    The process stays for all looks at one source.
+    """
 
     def __init__(
         self,
@@ -74,6 +78,7 @@ class CpuSanitizer:
         self._math_mode = math_mode
         self._seconds = seconds
         self._fresh = fresh
+        self._last: tuple[str | Unit, CpuModule] | None = None
 
     def check(self, source: str | Unit, program: Program) -> Findings:
         def whole(module: CpuModule, stage: CpuStage) -> Findings:
@@ -88,7 +93,7 @@ class CpuSanitizer:
             done, found = 0, Findings()
             for call in _one_of_each_kernel(program, rng):
                 stage.run_calls(module, range(done, call))
-                found = _some_groups(module, stage, call, rng)
+                found = _some_groups(module, stage, program, call, rng)
                 if not found.clean:
                     break
                 done = call  # it runs again, for the groups that were not looked at
@@ -107,26 +112,43 @@ class CpuSanitizer:
 
     @contextmanager
     def _staged(self, source: str | Unit, program: Program) -> Iterator[tuple[CpuModule, CpuStage]]:
-        module = CpuModule(self._device, self._device.compile(source, self._math_mode))
+        module = self._module(source)
         stage = CpuStage(self._device, program, self._seconds)
         try:
             yield module, stage
         finally:
             stage.close()
-            module.close()
+            self._device.release()
+
+    def _module(self, source: str | Unit) -> CpuModule:
+        if self._last is None or self._last[0] is not source:
+            self.close()
+            self._last = source, CpuModule(self._device, self._device.compile(source, self._math_mode))
+        return self._last[1]
 
     def close(self) -> None:
+        """End the process. Nothing of the source is left for the next one."""
+        self._last = None
         self._device.close()
 
 
-def _some_groups(module: CpuModule, stage: CpuStage, call: int, rng: np.random.Generator) -> Findings:
-    """Check some groups of a call: a thread may do thousands of accesses, which take a fifth of a microsecond each."""
-    found = Findings()
-    for most in _SAMPLE:
-        begin = time.perf_counter()
-        found = _findings(*stage.check(module, range(call, call + 1), random_groups(rng, most)))
-        if not found.clean or time.perf_counter() - begin > _LITTLE:
-            break
+def _some_groups(module: CpuModule, stage: CpuStage, program: Program, call: int, rng: np.random.Generator) -> Findings:
+    """Check some groups of a call, and more if there are any and if those took little time.
+
+    A thread may do thousands of accesses, which take a fifth of a microsecond each.
+    """
+    few, most = _SAMPLE
+    grid = program.calls[call]
+    most = min(most, math.prod(-(-n // g) for n, g in zip(grid.threads, grid.threadgroup, strict=True)))
+
+    def check(groups: int) -> Findings:
+        return _findings(*stage.check(module, range(call, call + 1), random_groups(rng, groups)))
+
+    begin = time.perf_counter()
+    found = check(few)
+    more = min(most, int(few * _LITTLE / (time.perf_counter() - begin)))
+    if found.clean and more > few:
+        return check(more)
     return found
 
 
