@@ -16,10 +16,11 @@ __attribute__((visibility("default"))) const void *metal_read(uptr address, u32 
     }
     if (!allowed(&place, address, size, how, site, 0)) return checker.zeros;
     if (how & HOW_QUIET) return (const void *)address;
-    const int undefined = check_written(&place, size, how, site);
-    note(&place, size, how & HOW_ATOMIC ? ACCESS_ATOMIC : 0, site);
-    if (undefined) return undefined_read(&place, address, size, disturbs(site));
-    check_brought(&place, address, size, how);
+    const struct ShadowOf shadow = shadow_of(&place, site);
+    const int undefined = check_written(&place, &shadow, size, how, site);
+    note(&place, &shadow, size, how & HOW_ATOMIC ? ACCESS_ATOMIC : 0, site);
+    if (undefined) return undefined_read(&shadow, address, size, disturbs(site));
+    if (checker.made) check_brought(&place, address, size, how);
     return (const void *)address;
 }
 
@@ -28,9 +29,10 @@ __attribute__((visibility("default"))) void metal_write(uptr address, const u8 *
     u8 *target = (u8 *)address;
     if (place.kind != PRIVATE_MEMORY) {
         if (!allowed(&place, address, size, how, site, 1)) return;
-        note(&place, size, ACCESS_WRITE | (silent(&place, target, value, size, site) ? ACCESS_SILENT : 0), site);
-        mark_written(&place, size, site);
-        check_finite(&place, value, size, how, site);
+        const struct ShadowOf shadow = shadow_of(&place, site);
+        note(&place, &shadow, size, ACCESS_WRITE | (silent(&shadow, target, value, size) ? ACCESS_SILENT : 0), site);
+        mark_written(&shadow, size);
+        if (checker.made) check_finite(&place, value, size, how, site);
     }
     for (u32 i = 0; i < size; ++i) target[i] = value[i];
 }
@@ -40,9 +42,10 @@ __attribute__((visibility("default"))) void *metal_atomic(uptr address, u32 size
     const struct Place place = locate(address, size, site);
     if (place.kind == PRIVATE_MEMORY) return (void *)address;
     if (!allowed(&place, address, size, how, site, 1)) return checker.sink;
-    if (!(how & HOW_STORE)) check_written(&place, size, how, site);
-    note(&place, size, ACCESS_ATOMIC | ACCESS_WRITE, site);
-    mark_written(&place, size, site);
+    const struct ShadowOf shadow = shadow_of(&place, site);
+    if (!(how & HOW_STORE)) check_written(&place, &shadow, size, how, site);
+    note(&place, &shadow, size, ACCESS_ATOMIC | ACCESS_WRITE, site);
+    mark_written(&shadow, size);
     return (void *)address;
 }
 

@@ -72,23 +72,26 @@ struct CheckFinding *find(u32 kind, u32 site, u32 other_site, u32 flags);
 void report(u32 kind, u32 flags, u32 site, const struct Place *place, u32 size);
 
 struct Place locate(uptr address, u32 size, u32 site);
+// What shadow memory knows of a place: `cells` 0 where nobody watches, `written` 0 where everything had a value before.
+struct ShadowOf { struct Cell *cells; u8 *written; u64 first; u32 granule; };
+struct ShadowOf shadow_of(const struct Place *place, u32 site);
 // Whether the access may go on; reports why not.
 int allowed(const struct Place *place, uptr address, u32 size, u32 how, u32 site, u32 writes);
 
 // How often the lanes of the running simdgroup were released.
 u32 released(void);
 // Notes an access to bytes that may be accessed, and reports what it is in conflict with.
-void note(const struct Place *place, u32 size, u32 flags, u32 site);
+void note(const struct Place *place, const struct ShadowOf *shadow, u32 size, u32 flags, u32 site);
 // Reports a read of bytes that nobody has written. Returns whether there are any.
-int check_written(const struct Place *place, u32 size, u32 how, u32 site);
+int check_written(const struct Place *place, const struct ShadowOf *shadow, u32 size, u32 how, u32 site);
 // What is read in place of bytes that nobody has written, zeros or (`disturbed`) anything, and what there is of the others.
-const void *undefined_read(const struct Place *place, uptr address, u32 size, int disturbed);
+const void *undefined_read(const struct ShadowOf *shadow, uptr address, u32 size, int disturbed);
 // Whether undefined values are to be other ones than the first time, and one of their bytes.
 int disturbs(u32 site);
 u8 undefined_byte(u32 at, u32 size);
 // Whether a write leaves what was there, and something was.
-int silent(const struct Place *place, const u8 *target, const u8 *value, u32 size, u32 site);
-void mark_written(const struct Place *place, u32 size, u32 site);
+int silent(const struct ShadowOf *shadow, const u8 *target, const u8 *value, u32 size);
+void mark_written(const struct ShadowOf *shadow, u32 size);
 
 // A value that is not finite, of enum FoundValue, has come to the running thread from the place `origin`.
 void bring(u32 origin, int value);

@@ -51,9 +51,6 @@ static void race(const struct Access *earlier, u32 flags, u32 site, const struct
     finding->other_group = earlier->group;
 }
 
-// What shadow memory knows of a place.
-struct ShadowOf { struct Cell *cells; u8 *written; u64 first; u32 granule; };
-
 static u64 cells_size(const struct Region *region) { return ((region->size >> region->granule) + 1) * sizeof(struct Cell); }
 
 void give_back(struct Region *region) {
@@ -62,7 +59,7 @@ void give_back(struct Region *region) {
     region->cells = region->written = 0;
 }
 
-static struct ShadowOf shadow_of(const struct Place *place, u32 site) {
+struct ShadowOf shadow_of(const struct Place *place, u32 site) {
     const struct Extent *extent = &checker.extents[place->extent];
     const u64 first = extent->origin + (u64)place->offset;
     if (place->space == SPACE_THREADGROUP) {
@@ -119,20 +116,19 @@ static void remember_write(struct Cell *cell, const struct Access *now, enum Spa
 }
 
 // Notes an access to bytes that may be accessed, and reports what it is in conflict with.
-void note(const struct Place *place, u32 size, u32 flags, u32 site) {
-    const struct ShadowOf shadow = shadow_of(place, site);
+void note(const struct Place *place, const struct ShadowOf *shadow, u32 size, u32 flags, u32 site) {
     const enum Space space = place->space;
     const struct Worker *worker = this_worker();
-    if (!shadow.cells) return;
+    if (!shadow->cells) return;
     struct Access now = {checker.clock[space], own_simd_clock(space, flags & ACCESS_WRITE), checker.barriers, checker.unit, site, (u16)worker->current,
                          0, (u8)flags};
     int told = 0;
-    for (u64 byte = shadow.first, end = byte + size; byte < end;) {
-        const u64 granule = byte >> shadow.granule, next = (granule + 1) << shadow.granule;
+    for (u64 byte = shadow->first, end = byte + size; byte < end;) {
+        const u64 granule = byte >> shadow->granule, next = (granule + 1) << shadow->granule;
         const u64 last = next < end ? next : end;
-        const u32 low = (u32)(byte - (granule << shadow.granule)), count = (u32)(last - byte);
+        const u32 low = (u32)(byte - (granule << shadow->granule)), count = (u32)(last - byte);
         now.mask = (u8)((((u32)1 << count) - 1) << low);
-        struct Cell *cell = &shadow.cells[granule];
+        struct Cell *cell = &shadow->cells[granule];
         const struct Access *conflict = 0;
         if (unordered(&cell->write, flags, now.mask, space)) conflict = &cell->write;
         for (int i = 0; i < 2 && !conflict && flags & ACCESS_WRITE; ++i) {
@@ -148,44 +144,54 @@ void note(const struct Place *place, u32 size, u32 flags, u32 site) {
     }
 }
 
-int check_written(const struct Place *place, u32 size, u32 how, u32 site) {
-    const struct ShadowOf shadow = shadow_of(place, site);
-    if (!shadow.written || checker.halted) return 0;
+// Whether all of the bytes have a value, four at a time.
+static int all_written(const u8 *written, u32 size) {
+    const u32 all = 0x01010101;
+    u32 i = 0, four;
+    for (; i + 4 <= size; i += 4) {
+        __builtin_memcpy(&four, written + i, 4);
+        if (four != all) return 0;
+    }
+    for (; i < size; ++i) {
+        if (!written[i]) return 0;
+    }
+    return 1;
+}
+
+int check_written(const struct Place *place, const struct ShadowOf *shadow, u32 size, u32 how, u32 site) {
+    if (!shadow->written || checker.halted || all_written(shadow->written + shadow->first, size)) return 0;
     u32 missing = 0, first = 0;
     for (u32 i = size; i-- > 0;) {
-        if (!shadow.written[shadow.first + i]) {
+        if (!shadow->written[shadow->first + i]) {
             ++missing;
             first = i;
         }
     }
     // A copy of a whole struct may take its padding along.
-    if (!missing || (how & HOW_COPY && missing < size)) return 0;
+    if (how & HOW_COPY && missing < size) return 0;
     struct Place where = *place;
     where.offset += first;
     report(CHECK_UNINITIALISED, how & HOW_ATOMIC ? FOUND_ATOMIC : 0, site, &where, size - first);
     return 1;
 }
 
-const void *undefined_read(const struct Place *place, uptr address, u32 size, int disturbed) {
-    const struct ShadowOf shadow = shadow_of(place, 0);
+const void *undefined_read(const struct ShadowOf *shadow, uptr address, u32 size, int disturbed) {
     for (u32 i = 0; i < size; ++i) {
         const u8 undefined = disturbed ? undefined_byte(i, size) : 0;
-        checker.other[i] = shadow.written[shadow.first + i] ? ((const u8 *)address)[i] : undefined;
+        checker.other[i] = shadow->written[shadow->first + i] ? ((const u8 *)address)[i] : undefined;
     }
     return checker.other;
 }
 
 // Whether a write leaves what was there, and something was.
-int silent(const struct Place *place, const u8 *target, const u8 *value, u32 size, u32 site) {
-    const struct ShadowOf shadow = shadow_of(place, site);
+int silent(const struct ShadowOf *shadow, const u8 *target, const u8 *value, u32 size) {
     for (u32 i = 0; i < size; ++i) {
-        if (target[i] != value[i] || (shadow.written && !shadow.written[shadow.first + i])) return 0;
+        if (target[i] != value[i]) return 0;
     }
-    return 1;
+    return !shadow->written || all_written(shadow->written + shadow->first, size);
 }
 
-void mark_written(const struct Place *place, u32 size, u32 site) {
-    const struct ShadowOf shadow = shadow_of(place, site);
-    if (!shadow.written) return;
-    for (u32 i = 0; i < size; ++i) shadow.written[shadow.first + i] = 1;
+void mark_written(const struct ShadowOf *shadow, u32 size) {
+    if (!shadow->written) return;
+    for (u32 i = 0; i < size; ++i) shadow->written[shadow->first + i] = 1;
 }

@@ -21,7 +21,7 @@ from metalsci.msl.language.parse import Unit
 
 _ALL_GROUPS = 1 << 31
 _SAMPLE = 2, 16  # groups of a dispatch, if not all are checked: some, and at most as many in a second look
-_LITTLE = 0.15  # seconds that the second look should take
+_LITTLE = 0.06  # seconds that the second look should take
 
 
 @dataclass(frozen=True)
