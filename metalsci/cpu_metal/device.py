@@ -4,8 +4,8 @@ import os
 import threading
 import time
 import weakref
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -155,8 +155,8 @@ class Device:
         self._submit(Operation.PROFILE, run.commands, run.resolve, timeout)
 
     def _check(self, commands: CommandBuffer, timeout: float | None, groups: Groups | None) -> RunTime:
-        kernels = {dispatch.kernel for dispatch in commands.dispatches}
-        checked = CheckedCommands(commands, {kernel: self._checked_kernel(kernel) for kernel in kernels}, groups)
+        kernels = dict.fromkeys(dispatch.kernel for dispatch in commands.dispatches)
+        checked = CheckedCommands(commands, self._checked_kernels(kernels), groups)
         memory = WritableMemory(commands)
         before = memory.contents()
 
@@ -191,10 +191,16 @@ class Device:
                 self.restart()
                 raise
 
-    def _checked_kernel(self, kernel: Kernel) -> CheckedKernel:
-        if kernel not in self._checked:
-            self._checked[kernel] = self._compiler.check(kernel.origin, kernel.name)
-        return self._checked[kernel]
+    def _checked_kernels(self, kernels: Collection[Kernel]) -> Mapping[Kernel, CheckedKernel]:
+        """Instrument kernels, those of one source together."""
+        new = defaultdict(list)
+        for kernel in kernels:
+            if kernel not in self._checked:
+                new[id(kernel.origin)].append(kernel)
+        for group in new.values():
+            checked = self._compiler.check(group[0].origin, [kernel.name for kernel in group])
+            self._checked.update(zip(group, checked, strict=True))
+        return {kernel: self._checked[kernel] for kernel in kernels}
 
     def _counted_kernel(self, kernel: Kernel) -> CountedKernel:
         if kernel not in self._counted:

@@ -178,25 +178,28 @@ class Compiler:
         line: int = json.loads((self.cache.entry(key, write) / _FACTS).read_text(encoding="utf-8"))
         return line
 
-    def check(self, origin: Origin, name: str) -> CheckedKernel:
-        """Instrument a kernel that has been compiled before for the sanitizer."""
-        key = digest("checked", name, origin.source, origin.math_mode.value, self.toolchain.identity, self._package())
+    def check(self, origin: Origin, names: Sequence[str]) -> list[CheckedKernel]:
+        """Instrument kernels that have been compiled before for the sanitizer."""
+        settings = (origin.math_mode.value, self.toolchain.identity, self._package())
+        key = digest("checked", origin.source, *settings, *names)
 
         def write(folder: Path) -> None:
-            parsed = origin.unit
-            signature = next(signature for signature in parsed.kernels if signature.name == name)
-            build = self._build(parsed, origin.math_mode).checked_kernel(signature, folder / "0.so")
-            (folder / _FACTS).write_text(json.dumps(asdict(build)), encoding="utf-8")
+            known = {signature.name: signature for signature in origin.unit.kernels}
+            build = self._build(origin.unit, origin.math_mode)
+            kernels = build.checked_kernels([known[name] for name in names], folder)
+            (folder / _FACTS).write_text(json.dumps([asdict(kernel) for kernel in kernels]), encoding="utf-8")
 
         folder = self.cache.entry(key, write)
-        facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-        build = CheckedBuild(
-            tuple(Site(**site) for site in facts["sites"]),
-            tuple(Variable(**variable) for variable in facts["variables"]),
-            tuple(facts["elements"]),
-            facts["threadgroup_memory"],
-        )
-        return CheckedKernel(build, (folder / "0.so").read_bytes())
+        builds = [
+            CheckedBuild(
+                tuple(Site(**site) for site in facts["sites"]),
+                tuple(Variable(**variable) for variable in facts["variables"]),
+                tuple(facts["elements"]),
+                facts["threadgroup_memory"],
+            )
+            for facts in json.loads((folder / _FACTS).read_text(encoding="utf-8"))
+        ]
+        return [CheckedKernel(build, (folder / f"{index}.so").read_bytes()) for index, build in enumerate(builds)]
 
     def count(self, origin: Origin, name: str) -> CountedKernel:
         """Prepare a kernel that has been compiled before for counting."""

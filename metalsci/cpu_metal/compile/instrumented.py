@@ -1,16 +1,21 @@
-"""One kernel through Clang for the sanitizer or for the profiler, on the stacks of its threads."""
+"""Kernels through Clang for the sanitizer or for the profiler, on the stacks of their threads."""
 
 import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from metalsci.cpu_metal.compile.elf import Variable, read_variables
+from metalsci.cpu_metal.compile.elf import ObjectFile, Variable, read_variables
 from metalsci.cpu_metal.compile.llvm.conversions import saturating
 from metalsci.cpu_metal.compile.llvm.division import without_traps
+from metalsci.cpu_metal.compile.llvm.split_module import SplitModule
 from metalsci.cpu_metal.compile.scratch import FILE, TO_MODULE_WITH_PLACES, Scratch, place
 from metalsci.cpu_metal.compile.symbols import ALLOWED, CHECKS, COUNTS, THREADGROUP_SECTION
 from metalsci.cpu_metal.compile.toolchain import Toolchain
 from metalsci.cpu_metal.compile.wrapper import RUN, Mode, Wrapper, checked_unit, unit
+from metalsci.cpu_metal.execute.host import processors
 from metalsci.cpu_metal.profiler.counted_build import CountedBuild, UncountableError, count
 from metalsci.cpu_metal.profiler.kept_calls import keep_calls
 from metalsci.cpu_metal.sanitizer.accesses import check_accesses
@@ -26,7 +31,7 @@ _CHECKED = ("-O1", "-g0", "-fno-vectorize", "-fno-slp-vectorize")
 # Code is made of a counted module as it is.
 _COUNTED = ("-O1", "-g0", "-Xclang", "-disable-llvm-passes")
 _LONG_TEXT = 1_000_000  # characters, of which allocating registers well would take a minute
-_ELEMENTS = re.compile(r"^@metal_elements = .*?\[(?P<values>i32 [^\]]*)\]", re.MULTILINE)
+_ELEMENTS = re.compile(r"\[(?P<values>i32 [^\]]*)\]")
 
 
 @dataclass(frozen=True)
@@ -43,28 +48,50 @@ class CheckedBuild:
     threadgroup_memory: int
 
 
-def checked(scratch: Scratch, signature: KernelSignature, output: Path) -> CheckedBuild:
-    """Compile, instrument and link one kernel to `output`; see sanitizer/. Raises CompileError."""
-    sites = Sites(scratch.source.original)
-    text = checked_unit(FILE, Wrapper(signature, scratch.function(signature), Mode.THREAD))
-    scratch.clang("0.cl", text, [*_TO_CHECKED_MODULE, "-o", "0.ll"], place(signature))
-    scratch.write("1.ll", check_values(ask_for_undefined(scratch.read("0.ll"), FILE), FILE, sites))
-    toolchain = scratch.toolchain
-    scratch.ran(lambda: toolchain.inline(scratch.path, "1.ll", "2.ll"), place(signature))
-    inlined = scratch.read("2.ll")
-    scratch.write("3.ll", without_traps(saturating(check_accesses(inlined, FILE, RUN, sites))))
-    scratch.ran(lambda: toolchain.optimise(scratch.path, "3.ll", "0.o", scratch.math_mode, _CHECKED), place(signature))
-    compiled = scratch.object("0.o", ALLOWED | CHECKS)
-    scratch.link("0.o", "0.so", place(signature))
-    code = (scratch.path / "0.so").read_bytes()
-    output.write_bytes(code)
-    elements = _ELEMENTS.search(inlined)
-    if elements:
-        sizes = [int(value.split()[1]) for value in elements["values"].split(", ")[:-1]]
-    else:
-        sizes = []
-    memory = compiled.sections.get(THREADGROUP_SECTION, 0)
-    return CheckedBuild(tuple(sites.known), read_variables(code, THREADGROUP_SECTION), tuple(sizes), memory)
+def checked(scratch: Scratch, signatures: Sequence[KernelSignature], folder: Path) -> list[CheckedBuild]:
+    """Compile, instrument and link kernels to `0.so`, `1.so`, … in `folder`; see sanitizer/. Raises CompileError."""
+    sites, toolchain, first = Sites(scratch.source.original), scratch.toolchain, place(signatures[0])
+    wrappers = [
+        Wrapper(signature, scratch.function(signature), Mode.THREAD, symbol=f"{RUN}_{number}")
+        for number, signature in enumerate(signatures)
+    ]
+    scratch.clang("all.cl", checked_unit(FILE, wrappers), [*_TO_CHECKED_MODULE, "-o", "all.ll"], first)
+    scratch.write("checked.ll", check_values(ask_for_undefined(scratch.read("all.ll"), FILE), FILE, sites))
+    scratch.ran(lambda: toolchain.inline(scratch.path, "checked.ll", "inlined.ll"), first)
+    inlined = SplitModule.parse(scratch.read("inlined.ll"))
+    for number, wrapper in enumerate(wrappers):
+        own = inlined.renamed(f"@{wrapper.symbol}", f"@{RUN}").only([f"@{RUN}"])
+        scratch.write(f"{number}.ll", without_traps(saturating(check_accesses(own, FILE, RUN, sites))))
+    with ThreadPoolExecutor(processors()) as pool:
+        objects = list(pool.map(partial(_linked, scratch, folder), range(len(wrappers)), wrappers))
+    return [
+        CheckedBuild(
+            tuple(sites.known),
+            read_variables((folder / f"{number}.so").read_bytes(), THREADGROUP_SECTION),
+            _elements(inlined, wrappers[number]),
+            each.sections.get(THREADGROUP_SECTION, 0),
+        )
+        for number, each in enumerate(objects)
+    ]
+
+
+def _linked(scratch: Scratch, folder: Path, number: int, wrapper: Wrapper) -> ObjectFile:
+    """Compile and link an instrumented module. Return its object."""
+    where, names = place(wrapper.signature), (f"{number}.ll", f"{number}.o")
+    scratch.ran(lambda: scratch.toolchain.optimise(scratch.path, *names, scratch.math_mode, _CHECKED), where)
+    compiled = scratch.object(f"{number}.o", ALLOWED | CHECKS)
+    scratch.link(f"{number}.o", f"{number}.so", where)
+    (folder / f"{number}.so").write_bytes((scratch.path / f"{number}.so").read_bytes())
+    return compiled
+
+
+def _elements(module: SplitModule, wrapper: Wrapper) -> tuple[int, ...]:
+    """Read the bytes of an element of each argument from the table of a wrapper."""
+    table = next((line for line in module.rest if line.startswith(f"@{wrapper.symbol}_elements = ")), "")
+    values = _ELEMENTS.search(table)
+    if not values:
+        return ()
+    return tuple(int(value.split()[1]) for value in values["values"].split(", ")[:-1])
 
 
 def counted(scratch: Scratch, signature: KernelSignature, machine: Toolchain, output: Path) -> CountedBuild:

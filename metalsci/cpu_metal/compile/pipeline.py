@@ -54,9 +54,9 @@ class Build:
         signatures = [self.parsed.kernels[place] for place in wanted]
         return self._repaired(lambda scratch: _built(scratch, folder, signatures))
 
-    def checked_kernel(self, signature: KernelSignature, output: Path) -> CheckedBuild:
-        """Instrument one kernel and write its shared object to `output`. Raises CompileError."""
-        return self._repaired(lambda scratch: checked(scratch, signature, output))
+    def checked_kernels(self, signatures: Sequence[KernelSignature], folder: Path) -> list[CheckedBuild]:
+        """Instrument kernels and write their shared objects, `0.so`, `1.so`, …, to `folder`. Raises CompileError."""
+        return self._repaired(lambda scratch: checked(scratch, signatures, folder))
 
     def counted_kernel(self, signature: KernelSignature, machine: Toolchain, output: Path) -> CountedBuild:
         """Prepare one kernel for counting and write its shared object, for `machine`, to `output`. Raises CompileError.

@@ -159,11 +159,10 @@ extern "C" __attribute__((visibility("default"))) void {symbol}(const metal::_Di
   }}
 }}
 """
-# Further symbols of an instrumented kernel. The table has the bytes of an element of each argument; 0 ends it.
-_CHECKED = """\
-#include <metal_check>
-{unit}
-extern "C" __attribute__((used)) __constant uint metal_elements[] = {{ {elements} 0 }};
+# Of instrumented kernels each has a table of the bytes of an element of each argument; 0 ends it.
+_CHECKED = "#include <metal_check>\n"
+_ELEMENTS = """\
+extern "C" __attribute__((used)) __constant uint {symbol}_elements[] = {{ {elements} 0 }};
 """
 _IMAGE = "metal_image((ulong)__ehdr_start, (ulong)_end);"
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -217,11 +216,16 @@ def unit(file: str, wrappers: Sequence[Wrapper]) -> str:
     return _unit(file, wrappers, "".join(wrapper.text() for wrapper in wrappers))
 
 
-def checked_unit(file: str, wrapper: Wrapper) -> str:
-    """Write a translation unit of a kernel that is going to be instrumented."""
+def checked_unit(file: str, wrappers: Sequence[Wrapper]) -> str:
+    """Write a translation unit of kernels that are going to be instrumented."""
+    kernels = "".join(wrapper.text([_IMAGE]) for wrapper in wrappers)
+    return _CHECKED + _unit(file, wrappers, kernels) + "".join(map(_elements, wrappers))
+
+
+def _elements(wrapper: Wrapper) -> str:
     kinds = (f"metal::_P_{wrapper.symbol}<{i}>" for i in slots(wrapper.signature))
     elements = "".join(f"metal::_element_size<{kind}>::value, " for kind in kinds)
-    return _CHECKED.format(unit=_unit(file, [wrapper], wrapper.text([_IMAGE])), elements=elements)
+    return _ELEMENTS.format(symbol=wrapper.symbol, elements=elements)
 
 
 def _unit(file: str, wrappers: Sequence[Wrapper], text: str) -> str:
