@@ -73,6 +73,8 @@ def settled(
         run()
         same = memory.everything()
 
+    seen = set(sites)  # and those that are read only where another one says the contrary
+
     def changes(site: int, *, marked: bool) -> bool:
         memory.put_back(before)
         checked.disturb(site, marked=marked)
@@ -80,6 +82,7 @@ def settled(
             run()
         except (DeviceCrash, DeviceTimeout):
             return True
+        seen.update(checked.records().doubtful_sites)
         if not memory.holds(same):
             return True
         return not marked and checked.records().certain != records.certain  # marks are NaNs, which are found as such
@@ -88,7 +91,7 @@ def settled(
     some = changes(EVERY_SITE, marked=False)
     few = sites[:_MOST]
     kept = {site for site in few if (some and changes(site, marked=False)) or changes(site, marked=True)}
-    if not kept and (some or (len(sites) > 1 and changes(EVERY_SITE, marked=True))):
+    if not kept and (some or (len(seen) > 1 and changes(EVERY_SITE, marked=True))):
         kept = set(sites[_MOST:]) or set(sites)
     memory.put_back(after)
     return records.without_doubts(kept)

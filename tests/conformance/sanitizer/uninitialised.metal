@@ -217,6 +217,17 @@ kernel void waits_for_a_lane(device const float *x, device float *out, uint lane
     if (lane % 16 > 0) next = simd_shuffle_up(x[i], 1);  //! waits_for_a_lane: results depend on a value that thread 1
     out[i] = next == 12345.5f ? 0.0f : x[i];
 }
+// All comparisons at once would undo each other here, and one alone says nothing there.
+kernel void waits_for_one_of_two(device const float *x, device float *out, uint i [[thread_position_in_grid]]) {
+    float first, second;  //! waits_for_one_of_two: results depend on the variable declared here
+    if (x[i] > 1000) first = second = 12.5f;
+    out[i] = (first == 12.5f) != (second == 12.5f) ? 1.0f : x[i];
+}
+kernel void waits_for_both(device const float *x, device float *out, uint i [[thread_position_in_grid]]) {
+    float first, second;  //! waits_for_both: results depend on the variable declared here
+    if (x[i] > 1000) first = second = 12.5f;
+    out[i] = first == 12.5f && second == 13.5f ? 1.0f : x[i];
+}
 kernel void compared_and_not_used(device const float *x, device float *out, uint l [[thread_index_in_threadgroup]], uint i [[thread_position_in_grid]]) {
     threadgroup float tile[66];
     threadgroup int marks[66];
