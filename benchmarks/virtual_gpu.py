@@ -18,6 +18,7 @@ from itertools import combinations
 from pathlib import Path
 
 from recorded_hosts import BUILDERS
+from recorded_noise import deviations, with_noise_again
 from recordings import SIZE_OF_CPU_TIME, Recording, read_heldout, read_recordings
 
 from metalsci.devices.virtual.gpu_facts import GpuValues, facts_of
@@ -67,6 +68,7 @@ def main() -> None:
     for size, name in enumerate(_SIZES):
         _show(f"{name} size", recordings, model, size)
     _show_repeatability(recordings)
+    _show_limit(recordings, model)
     timed = [r for r in recordings if r.cpu is not None]
     _show("middle size, by processor time of this machine", timed, cpu_time, SIZE_OF_CPU_TIME)
     _show("middle size, without what was held out", [r for r in recordings if not r.held_out], model, 1)
@@ -144,6 +146,21 @@ def _show_repeatability(recordings: Sequence[Recording]) -> None:
     for size in (1, 2):
         spearman, pairs, *_ = _means(by_task((r for r in recordings if (r.run, size - 1) in seconds), previous, size))
         _say(f"\n{_SIZES[size]} size, by the times recorded at the {_SIZES[size - 1]}: {spearman:+.3f} {pairs:.1%}")
+
+
+def _of_run(seconds: Mapping[str, float]) -> Predictor:
+    return lambda recording: seconds[recording.run]
+
+
+def _show_limit(recordings: Sequence[Recording], predict_seconds: Predictor) -> None:
+    """Print what a predictor without a fault would reach at most, by the noise of recorded times."""
+    for size in (1, 2):
+        here = [r for r in recordings if r.size == size]
+        by_recorded = _of_run({r.run: r.seconds for r in here})
+        noise = deviations(here, predict_seconds)
+        drawn = [_means(by_task(each, by_recorded, size)) for each in with_noise_again(here, noise)]
+        spearman, pairs = (statistics.fmean(each[place] for each in drawn) for place in (0, 1))
+        _say(f"{_SIZES[size]} size, at most, by the noise of the recorded times: {spearman:+.2f} {pairs:.0%}")
 
 
 def _show_confidence(recordings: Sequence[Recording], gpu: GpuValues) -> None:

@@ -26,14 +26,22 @@ class BlockPath:
     levels: Mapping[int, int]
 
 
-def path_of(instructions: Sequence[CountedInstruction], prices: Mapping[int, Cost], near: frozenset[str]) -> BlockPath:
-    """Compute the block's path. near: pointers into threadgroup memory."""
+def path_of(
+    instructions: Sequence[CountedInstruction],
+    prices: Mapping[int, Cost],
+    shares: Mapping[int, float],
+    near: frozenset[str],
+) -> BlockPath:
+    """Compute the path of a block without vectors.
+
+    shares: see scalar_values.py. near: pointers into threadgroup memory.
+    """
     # Of each value, until it is there: cycles; waits for device memory and for threadgroup memory.
     ready: dict[str, tuple[float, int, int]] = {}
-    end, most_near, own, simple, complicated = 0.0, 0, 0, 0.0, 0.0
+    end, most_near, own, simple, complicated = 0.0, 0, 0.0, 0.0, 0.0
     levels: dict[int, int] = {}
     for instruction in instructions:
-        price = prices[instruction.index]
+        price, share = prices[instruction.index], shares[instruction.index]
         at, far, close = 0.0, 0, 0
         if instruction.operation != "phi":
             for name in instruction.operands:
@@ -45,17 +53,18 @@ def path_of(instructions: Sequence[CountedInstruction], prices: Mapping[int, Cos
             else:
                 levels[instruction.index] = far
                 far += instruction.operation != "store"
-        own += price.kind is CostKind.PRIVATE and instruction.operation == "load"
-        at += price.latency
+        if price.kind is CostKind.PRIVATE and instruction.operation == "load":
+            own += share
+        at += price.latency - price.cycles * (1 - share)
         if price.kind in COMPLEX:
-            simple += 1
-            complicated += price.cycles
+            simple += share
+            complicated += price.cycles * share
         else:
-            simple += price.cycles
+            simple += price.cycles * share
         if instruction.name:
             ready[instruction.name] = (at, far, close)
         end, most_near = max(end, at), max(most_near, close)
-    return BlockPath(max(end, INDEPENDENT * simple, complicated), most_near, own, levels)
+    return BlockPath(max(end, INDEPENDENT * simple, complicated), most_near, round(own), levels)
 
 
 def threadgroup_pointers(body: CountedBody) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,11 +10,13 @@ from metalsci.cpu_metal.compile.llvm.division import without_traps
 from metalsci.cpu_metal.compile.llvm.function import definitions
 from metalsci.cpu_metal.profiler.block_paths import BlockPath, path_of, threadgroup_pointers
 from metalsci.cpu_metal.profiler.counted_text import CountedBody, CountedInstruction, read_body
-from metalsci.cpu_metal.profiler.cycles import Cost, CostKind, Costs, code_size
+from metalsci.cpu_metal.profiler.cycles import BYTES, Cost, CostKind, Costs, result_type
 from metalsci.cpu_metal.profiler.instrument import MOST_SITES, AccessSite, accesses, instrument
 from metalsci.cpu_metal.profiler.kept_calls import function_name, is_priced
 from metalsci.cpu_metal.profiler.liveness import BUDGETS, alive_at_ends, crowded_words, most_alive, spilled_words
 from metalsci.cpu_metal.profiler.loops import in_loop_order
+from metalsci.cpu_metal.profiler.pressure import in_frugal_order
+from metalsci.cpu_metal.profiler.scalar_values import is_by_element, scalars_of
 from metalsci.cpu_metal.profiler.steering import steering_slots
 
 _NONE = (0,) * len(BUDGETS)
@@ -96,19 +98,21 @@ def count(
     prices = Costs(body)
     graph = {label: block.successors for label, block in body.blocks.items()}
     order = in_loop_order(graph, body.entry)
-    words = prices.words()
-    alive_at_end = alive_at_ends(body, words)
-    alive = most_alive(body, words, alive_at_end)
+    scalar = scalars_of(body, prices.words(), lambda instruction: result_type(instruction).count)
+    words = scalar.words
+    alive_at_end = alive_at_ends(scalar.body, words)
+    alive = most_alive(scalar.body, words, alive_at_end)
     near = threadgroup_pointers(body)
     levels: dict[int, int] = {}
     blocks = []
     for label in order:
         instructions = body.blocks[label].instructions
-        path = path_of(instructions, prices.of, near)
-        spilled = spilled_words(instructions, words, alive_at_end[label]) if alive[label] > BUDGETS[0] else _NONE
+        scalars = scalar.body.blocks[label].instructions
+        path = path_of(scalars, prices.of, scalar.shares, near)
+        spilled = _spilled(scalars, words, alive_at_end[label]) if alive[label] > BUDGETS[0] else _NONE
         levels.update(path.levels)
-        crowded = crowded_words(instructions, words, alive_at_end[label])
-        blocks.append(_block(instructions, prices.of, path, alive[label], spilled, crowded))
+        crowded = crowded_words(scalars, words, alive_at_end[label])
+        blocks.append(_block(instructions, scalars, prices.of, scalar.shares, path, alive[label], spilled, crowded))
     text, sites = instrument(module, body, order, frozenset(prices.private))
     if len(sites) >= MOST_SITES:
         raise UncountableError(f"the kernel has {len(sites):,} accesses to memory in its code, too many to be counted")
@@ -119,7 +123,7 @@ def count(
         levels=tuple(levels.get(site.index, 0) for site in sites),
         steering=tuple(sorted(steering_slots(body))),
         registers=max(block.alive for block in blocks),
-        code=code_size(prices.of, [i for label in order for i in body.blocks[label].instructions]),
+        code=BYTES * sum(block.instructions for block in blocks),
         private=_private_bytes(body),
         threadgroup_memory=0,
         compiler=version[1] if version else "",
@@ -128,9 +132,20 @@ def count(
     return without_traps(_bare(text)), build
 
 
+def _spilled(
+    instructions: Sequence[CountedInstruction], words: Mapping[str, int], alive_at_end: set[str]
+) -> tuple[int, ...]:
+    """Return the words that are spilled in LLVM's order or in one that needs few registers, whichever needs fewer."""
+    frugal = in_frugal_order(instructions, words, alive_at_end)
+    orders = [spilled_words(order, words, alive_at_end) for order in (instructions, frugal)]
+    return tuple(map(min, *orders))
+
+
 def _block(
     instructions: Sequence[CountedInstruction],
+    scalars: Sequence[CountedInstruction],
     prices: Mapping[int, Cost],
+    shares: Mapping[int, float],
     path: BlockPath,
     alive: int,
     spilled: tuple[int, ...],
@@ -138,13 +153,13 @@ def _block(
 ) -> BlockCost:
     kinds: defaultdict[str, float] = defaultdict(float)
     cycles: defaultdict[int, float] = defaultdict(float)
-    counts: Counter[int] = Counter()
-    for instruction in instructions:
-        price = prices[instruction.index]
+    counts: defaultdict[int, float] = defaultdict(float)
+    for instruction in scalars:
+        price, share = prices[instruction.index], shares[instruction.index]
         if price.kind is not CostKind.FREE:
-            kinds[price.kind.value] += price.cycles
-            cycles[instruction.line] += price.cycles
-            counts[instruction.line] += 1
+            kinds[price.kind.value] += price.cycles * share
+            cycles[instruction.line] += price.cycles * share
+            counts[instruction.line] += 1 if is_by_element(instruction) else share
     of_kind = [prices[i.index].kind for i in instructions]
     last = instructions[-1]
     return BlockCost(
@@ -154,12 +169,12 @@ def _block(
         alive=alive,
         spilled=spilled,
         crowded=crowded,
-        instructions=sum(counts.values()),
+        instructions=round(sum(counts.values())),
         barriers=of_kind.count(CostKind.BARRIER),
         private=sum(_words(i) for i in instructions if prices[i.index].kind is CostKind.PRIVATE),
         branch=last.line if last.operation in ("br", "switch") and last.operands and last.counted else 0,
         kinds=dict(kinds),
-        lines=tuple(LineCost(line, cycles[line], counts[line]) for line in sorted(counts)),
+        lines=tuple(LineCost(line, cycles[line], round(counts[line])) for line in sorted(counts)),
     )
 
 

@@ -8,12 +8,12 @@ too.
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from metalsci.cpu_metal.compile.llvm.text import operands, typed
-from metalsci.cpu_metal.compile.llvm.value_types import type_of
+from metalsci.cpu_metal.compile.llvm.text import operands, split_type, typed
+from metalsci.cpu_metal.compile.llvm.value_types import Type, type_of
 from metalsci.cpu_metal.profiler.counted_text import CountedBody, CountedInstruction
 from metalsci.cpu_metal.profiler.kept_calls import function_name
 
@@ -286,10 +286,19 @@ def _result_words(instruction: CountedInstruction) -> int:
     operation, rest = instruction.operation, instruction.rest
     if operation in ("zext", "sext") and rest.endswith(" to i64"):
         return 0
-    if operation in ("getelementptr", "alloca", "icmp", "fcmp"):
-        if operation == "getelementptr":
-            return 1
+    if operation in ("alloca", "icmp", "fcmp"):
         return 0
+    found = result_type(instruction)
+    if found.element == "i1":
+        return 0
+    return found.count * _WORDS.get(found.element, 1)
+
+
+def result_type(instruction: CountedInstruction) -> Type:
+    """Return the type of an instruction's result; with no elements if it is neither a number nor a vector."""
+    operation, rest = instruction.operation, instruction.rest
+    if operation in ("getelementptr", "alloca"):
+        return type_of("ptr")
     if operation in ("load", "phi"):
         kind = typed(operands(rest)[0])[0] if operation == "load" else typed(rest)[0]
     elif " to " in rest and operation not in ("call", "select"):
@@ -301,12 +310,15 @@ def _result_words(instruction: CountedInstruction) -> int:
         kind = type_of(typed(operands(rest)[0])[0]).element
     elif operation == "select":
         kind = typed(operands(rest)[1])[0]
+    elif operation == "shufflevector":
+        vector, _, mask = (typed(operand)[0] for operand in operands(rest))
+        kind = f"<{type_of(mask).count} x {type_of(vector).element}>"
+    elif operation in ("icmp", "fcmp"):
+        compared = type_of(split_type(rest.partition(" ")[2])[0])
+        kind = f"<{compared.count} x i1>" if compared.is_vector else "i1"
     else:
         kind = typed(operands(rest)[0])[0]
-    found = type_of(kind)
-    if found.element == "i1" or not found.count:
-        return 0
-    return found.count * _WORDS.get(found.element, 1)
+    return type_of(kind)
 
 
 def _uniform(body: CountedBody) -> set[str]:
@@ -332,8 +344,3 @@ def _private(body: CountedBody) -> set[str]:
             ):
                 private.add(instruction.name)
     return private
-
-
-def code_size(prices: Mapping[int, Cost], instructions: Sequence[CountedInstruction]) -> int:
-    """Return the bytes of code of all instructions that cost something."""
-    return BYTES * sum(1 for i in instructions if prices[i.index].cycles > 0)

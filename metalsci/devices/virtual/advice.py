@@ -7,6 +7,7 @@ from metalsci.devices.virtual.prediction import DispatchPrediction, Prediction
 
 _WORDS = {
     "issue": "instructions",
+    "code": "waits for code that the instruction cache does not hold",
     "memory wait": "waits for device memory",
     "own arrays": "arrays of a thread's own that are in no registers",
     "near wait": "waits for threadgroup memory",
@@ -69,6 +70,8 @@ def _about(name: str, dispatch: DispatchPrediction) -> str:
             chain = counters.critical.chain * place.rounds > counters.issue * place.share / 4
             how = "each waits for the one before it" if chain else "the cores are busy"
             return f"{how}; most cycles go into {kind}"
+        case "code":
+            return f"{counters.hot_code / 1024:.0f} KB of code run often; unroll less"
         case "memory wait":
             return (
                 f"{counters.critical.far:.0f} waits one after the other in a simdgroup; load earlier, or have more "

@@ -15,17 +15,15 @@ from metalsci.devices.program import Program
 from metalsci.devices.protocol import Countable, Device
 from metalsci.devices.virtual.gpu_facts import Fact, GpuFacts
 from metalsci.devices.virtual.micro_kernels import (
-    MICRO_KERNELS,
     SIGNATURES,
     SOURCE,
     cycles_of,
+    micro_kernels,
     seconds_of_a_launch,
 )
 from metalsci.devices.virtual.prediction import predict
 from metalsci.files.whole_files import read_json
 from metalsci.msl.language.signature import KernelSignature
-
-_FAR_WORDS = 1 << 25  # 128 MB: more than any system cache
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,6 @@ def calibrate(
     gpu: GpuFacts,
     examples: Sequence[Example] = (),
     counting: Device | None = None,
-    far_words: int = _FAR_WORDS,
 ) -> Calibration:
     """Measure the constants on `device`, and time examples.
 
@@ -81,7 +78,7 @@ def calibrate(
     module = device.compile(SOURCE, SIGNATURES)
     with closing(module):
         clock = gpu.clock.value
-        constants = {micro.constant: cycles_of(device, module, micro, far_words, clock) for micro in MICRO_KERNELS} | {
+        constants = {micro.constant: cycles_of(device, module, micro, clock) for micro in micro_kernels(gpu)} | {
             "launch": seconds_of_a_launch(device, module)
         }
     assumed = {name: gpu.facts()[name].value for name in constants}

@@ -10,6 +10,16 @@ _ALU = f"{_BENCHMARKS}, 'ALU Bottlenecks'"
 _MEMORY = f"{_BENCHMARKS}, 'On-Chip Memory'"
 _CHIPS = f"{_BENCHMARKS}, 'Overview'"
 _APPLE = "Apple's technical specifications"
+_LATENCIES = "ferasboulala/G13, README: {} ns on an M1 Max, by one thread that follows pointers"
+_NEAR = (
+    "assumed: two thirds of the 70 ns of ferasboulala/G13, by which tiles would be slower than the recorded ones, and "
+    "loads that a core's cache holds faster"
+)
+_M2_PRO = "assumed to be as on an M2 Pro: Chips and Cheese, 'A brief look at Apple's M2 Pro iGPU', {} ns"
+_CODE = (
+    f"assumed for any occupancy from {_BENCHMARKS}, figure of the instruction cache: 88 simdgroups lose 10 %, which is "
+    "2.2 cycles an instruction for each of them"
+)
 _GUESS = "assumed: no source measures it"
 
 
@@ -31,14 +41,15 @@ class GpuFacts:
     """One chip's GPU. Waits and costs in cycles, sizes in bytes, bandwidths in bytes a second or a cycle and core.
 
     cores. clock: in Hz. issues: of simdgroups, a cycle and core. registers, threadgroup_memory: of a core. resident:
-    threads that a core has at most. line_cache, instruction_cache: of a core. cached_wait, memory_wait: of a load that
-    the cache holds, and that it does not. threadgroup_wait, barrier_wait. core_bandwidth, gpu_bandwidth: bytes a cycle
-    of a core, from its cache and from beyond. fetch: bytes of a line that are brought at least. sharing: exponent by
-    which groups that are resident together make one another's cache smaller. bank_turn: cycles of one turn of
-    threadgroup memory. system_cache, system_bandwidth, memory_bandwidth: of the chip. launch: seconds of a dispatch in
-    a command buffer. collision: cycles of each lane at one address. spill, private: cycles of a word of 32 lanes stored
-    or loaded. own_cache: bytes of own arrays of a core that are read as fast as cached lines. crowding: share of a
-    block's loads that are moved before all else. reserved: registers of 32 bits that a thread needs besides its values.
+    threads that a core has at most. line_cache, instruction_cache: of a core. shared_cache: of all cores. cached_wait,
+    shared_wait, system_wait, memory_wait: of a load that a core's cache holds, the cores' cache, that of the chip, or
+    none. threadgroup_wait, barrier_wait. core_bandwidth, gpu_bandwidth: bytes a cycle of a core, from its cache and
+    from beyond. overlap: of a core's units, see model.py. fetch: bytes of a line that are brought at least. sharing:
+    exponent by which groups that are resident together make one another's cache smaller. bank_turn: cycles of one turn
+    of threadgroup memory. system_cache, system_bandwidth, memory_bandwidth: of the chip. launch: seconds of a dispatch
+    in a command buffer. collision: cycles of each lane at one address. spill, private: cycles of a word of 32 lanes
+    stored or loaded. own_loads: of own arrays, that wait at a time. crowding: share of a block's loads that are moved
+    before all else. reserved: registers of 32 bits that a thread needs besides its values.
     """
 
     name: str
@@ -46,6 +57,7 @@ class GpuFacts:
     clock: Fact
     memory_bandwidth: Fact
     system_cache: Fact
+    shared_cache: Fact
     issues: Fact = Fact(4, _ALU)
     registers: Fact = Fact(208 << 10, _MEMORY)
     threadgroup_memory: Fact = Fact(60 << 10, _MEMORY)
@@ -57,16 +69,20 @@ class GpuFacts:
     fetch: Fact = Fact(64, "assumed: half a line", published=False)
     sharing: Fact = Fact(0.75, _GUESS, published=False)
     system_bandwidth: Fact = Fact(320e9, "assumed from the 15 to 20 bytes a cycle of metal-benchmarks", published=False)
-    cached_wait: Fact = Fact(120, _GUESS, published=False)
-    memory_wait: Fact = Fact(500, _GUESS, published=False)
-    threadgroup_wait: Fact = Fact(60, _GUESS, published=False)
+    cached_wait: Fact = Fact(61, _LATENCIES.format(47))
+    shared_wait: Fact = Fact(130, _LATENCIES.format(100))
+    system_wait: Fact = Fact(303, _M2_PRO.format(234), published=False)
+    memory_wait: Fact = Fact(443, _M2_PRO.format(342), published=False)
+    threadgroup_wait: Fact = Fact(60, _NEAR, published=False)
+    code_wait: Fact = Fact(35, _CODE, published=False)
     barrier_wait: Fact = Fact(30, _GUESS, published=False)
     bank_turn: Fact = Fact(1, _GUESS, published=False)
     launch: Fact = Fact(2.2e-6, _GUESS, published=False)
     collision: Fact = Fact(24, _GUESS, published=False)
     spill: Fact = Fact(4, "assumed: 128 bytes at 32 bytes a cycle", published=False)
     private: Fact = Fact(4, "assumed: 128 bytes at 32 bytes a cycle", published=False)
-    own_cache: Fact = Fact(256 << 10, _GUESS, published=False)
+    own_loads: Fact = Fact(2, _GUESS, published=False)
+    overlap: Fact = Fact(3, "assumed: 1 would be none, many the busiest unit alone", published=False)
     crowding: Fact = Fact(0.5, "assumed: half way between no load moved and all", published=False)
     reserved: Fact = Fact(8, _GUESS, published=False)
 
@@ -109,7 +125,9 @@ class UnknownGpuError(DeviceError):
     """A chip without the facts that a prediction would need."""
 
 
-def _gpu(name: str, cores: int, gigahertz: float, bandwidth: float, system_cache_megabytes: int) -> GpuFacts:
+def _gpu(
+    name: str, cores: int, gigahertz: float, bandwidth: float, system_cache_megabytes: int, shared_cache_kilobytes: int
+) -> GpuFacts:
     """Describe a GPU. bandwidth: GB/s of the data sheet, of which 95 % can be reached."""
     return GpuFacts(
         name=name,
@@ -117,6 +135,7 @@ def _gpu(name: str, cores: int, gigahertz: float, bandwidth: float, system_cache
         clock=Fact(gigahertz * 1e9, _CHIPS),
         memory_bandwidth=Fact(0.95 * bandwidth * 1e9, f"{_APPLE}; 95 % of it can be reached (190 of 200 GB/s, M1 Pro)"),
         system_cache=Fact(system_cache_megabytes << 20, _CHIPS),
+        shared_cache=Fact(shared_cache_kilobytes << 10, _CHIPS),
     )
 
 
@@ -128,15 +147,15 @@ def _scaled(gpu: GpuFacts, factor: float) -> GpuFacts:
 # Apple 7 and 8 (M1 and M2) share what metal-benchmarks measured of a core. Of M3 and later, whose registers are shared
 # out anew while a kernel runs, nobody has published it.
 GPUS = tuple(
-    _scaled(_gpu(name, cores, clock, bandwidth, cache), bandwidth / 200)
-    for name, clock, cache, configurations in (
-        ("M1", 1.278, 8, {7: 68.25, 8: 68.25}),
-        ("M1 Pro", 1.296, 24, {14: 200, 16: 200}),
-        ("M1 Max", 1.296, 48, {24: 400, 32: 400}),
-        ("M1 Ultra", 1.296, 96, {48: 800, 64: 800}),
-        ("M2", 1.398, 8, {8: 100, 10: 100}),
-        ("M2 Pro", 1.398, 24, {16: 200, 19: 200}),
-        ("M2 Max", 1.398, 48, {30: 400, 38: 400}),
+    _scaled(_gpu(name, cores, clock, bandwidth, cache, shared), bandwidth / 200)
+    for name, clock, cache, shared, configurations in (
+        ("M1", 1.278, 8, 768, {7: 68.25, 8: 68.25}),
+        ("M1 Pro", 1.296, 24, 256, {14: 200, 16: 200}),
+        ("M1 Max", 1.296, 48, 512, {24: 400, 32: 400}),
+        ("M1 Ultra", 1.296, 96, 1024, {48: 800, 64: 800}),
+        ("M2", 1.398, 8, 1536, {8: 100, 10: 100}),
+        ("M2 Pro", 1.398, 24, 512, {16: 200, 19: 200}),
+        ("M2 Max", 1.398, 48, 1024, {30: 400, 38: 400}),
     )
     for cores, bandwidth in configurations.items()
 )

@@ -10,6 +10,7 @@ import numpy as np
 
 from metalsci.devices.program import Array, Kernels, Program, Symbol, trace
 from metalsci.devices.protocol import Device, Module
+from metalsci.devices.virtual.gpu_facts import GpuFacts
 from metalsci.msl.language.parse import parse
 
 SOURCE = """#include <metal_stdlib>
@@ -44,6 +45,9 @@ kernel void idle(device const uint *next, device uint *out, constant uint &turns
 """
 SIGNATURES = parse(SOURCE).kernels
 _NEAR = 256  # words that a line cache holds
+_LINE = 32  # words
+_SHARED = 1 << 15  # words, of which each cache of all cores holds that many, and no core's own
+_SYSTEM = 1 << 20  # words, twice as many as any cache of all cores holds, and fewer than any system cache
 _REPEATS = 5
 
 
@@ -51,8 +55,9 @@ _REPEATS = 5
 class MicroKernel:
     """A kernel that measures one constant.
 
-    constant: its name in gpu_facts. words: of the table that it follows; 0 for as many as are asked for. threads: of
-        its only threadgroup. per: of the constant, that one turn costs; a collision costs one for each lane.
+    constant: its name in gpu_facts. words: of the table that it follows. threads: of its only threadgroup. turns: of
+    the two loops; the shorter one follows the whole table. stride: words from one that is followed to the next. per: of
+    the constant, that one turn costs; a collision costs one for each lane.
     """
 
     constant: str
@@ -60,21 +65,27 @@ class MicroKernel:
     words: int
     threads: int
     turns: tuple[int, int]
+    stride: int = 1
     per: float = 1.0
 
 
-MICRO_KERNELS = (
-    MicroKernel("memory_wait", "chase", 0, 32, (256, 2304)),
-    MicroKernel("cached_wait", "chase", _NEAR, 32, (1024, 9216)),
-    MicroKernel("threadgroup_wait", "near_chase", _NEAR, 32, (1024, 9216)),
-    MicroKernel("barrier_wait", "barriers", _NEAR, 256, (1024, 9216)),
-    MicroKernel("collision", "collide", _NEAR, 32, (256, 2304), per=32.0),
-)
+def micro_kernels(gpu: GpuFacts) -> tuple[MicroKernel, ...]:
+    """Return the kernels that measure a chip's constants."""
+    far = 2 * round(gpu.system_cache.value) // 4
+    return (
+        MicroKernel("cached_wait", "chase", _NEAR, 1, (1024, 9216)),
+        MicroKernel("shared_wait", "chase", _SHARED, 1, (1024, 9216), _LINE),
+        MicroKernel("system_wait", "chase", _SYSTEM, 1, (_SYSTEM // _LINE, 2 * _SYSTEM // _LINE), _LINE),
+        MicroKernel("memory_wait", "chase", far, 1, (far // _LINE, 2 * far // _LINE), _LINE),
+        MicroKernel("threadgroup_wait", "near_chase", _NEAR, 32, (1024, 9216)),
+        MicroKernel("barrier_wait", "barriers", _NEAR, 256, (1024, 9216)),
+        MicroKernel("collision", "collide", _NEAR, 32, (256, 2304), per=32.0),
+    )
 
 
-def cycles_of(device: Device, module: Module, micro: MicroKernel, far_words: int, clock: float) -> float:
-    """Measure the constant, in cycles of `clock`. far_words: of a table that no cache holds."""
-    table = _table(micro.words or far_words)
+def cycles_of(device: Device, module: Module, micro: MicroKernel, clock: float) -> float:
+    """Measure the constant, in cycles of `clock`."""
+    table = _table(micro.words, micro.stride)
     seconds = [_seconds(device, module, _program(micro.kernel, table, turns, micro.threads)) for turns in micro.turns]
     few, many = micro.turns
     return (seconds[1] - seconds[0]) / (many - few) / micro.per * clock
@@ -87,10 +98,11 @@ def seconds_of_a_launch(device: Device, module: Module, calls: int = 64) -> floa
     return (chain - one) / calls
 
 
-def _table(words: int) -> Array:
-    """Draw one cycle through all words, so that a chase meets each of them."""
-    order = np.random.default_rng(0).permutation(words).astype(np.uint32)
-    table = np.empty(words, np.uint32)
+def _table(words: int, stride: int = 1) -> Array:
+    """Draw one cycle through the first of every `stride` words, so that a chase meets each of them."""
+    order = stride * np.random.default_rng(0).permutation(words // stride).astype(np.uint32)
+    order = np.roll(order, -int(np.argmin(order)))  # a chase starts at word 0
+    table = np.zeros(words, np.uint32)
     table[order] = np.roll(order, -1)
     return table
 

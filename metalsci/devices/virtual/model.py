@@ -2,8 +2,9 @@
 
     seconds = launch + latency-bound part + throughput-bound part, one term each:
 
-    issue        max(busy pipelines of the busiest core, chain of dependent operations x rounds) x instruction cache
-    memory wait  rounds x waits for device memory, of which those that the line cache holds are shorter
+    issue        busy pipelines of the busiest core, or the chain of dependent operations x rounds if that is longer
+    code         rounds x waits for code that the instruction cache does not hold
+    memory wait  rounds x waits for device memory, by the cache that holds what is touched
     own arrays   rounds x waits for a thread's own arrays, and their traffic
     near wait    rounds x waits for threadgroup memory
     barriers     rounds x barriers
@@ -13,8 +14,10 @@
     collisions   atomic operations on one address
 
 Threadgroups are spread over the cores; as many are resident on a core as registers, threadgroup memory and the limit of
-threads allow; a core needs `rounds` turns for its share. The waits of a round are those of the slowest simdgroup of a
-group: latency times occupancy is what bounds most kernels of the recorded runs (docs/virtual_gpu.md has the ablation).
+threads allow; a core needs `rounds` turns for its share, the last of which may be partly filled and takes as long. The
+waits of a round are those of the slowest simdgroup of a group: latency times occupancy is what bounds most kernels of
+the recorded runs (docs/virtual_gpu.md has the ablation). Pipelines, memory and threadgroup memory work at the same time
+for different simdgroups: together they take less than the sum of what each takes, and no less than the busiest.
 The idea is Hong and Kim's (ISCA 2009), the constants are in gpu_facts.py.
 """
 
@@ -24,6 +27,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from metalsci.cpu_metal.profiler.counters import DispatchProfile, Traffic
+from metalsci.cpu_metal.profiler.cycles import BYTES
 from metalsci.cpu_metal.profiler.liveness import BUDGETS
 from metalsci.devices.virtual.gpu_facts import GpuValues
 
@@ -43,7 +47,7 @@ class Occupancy:
     simdgroups: int
     resident: int
     concurrent: int
-    rounds: float
+    rounds: int
     share: float
 
 
@@ -69,24 +73,73 @@ def dispatch_time(profile: DispatchProfile, gpu: GpuValues) -> DispatchTime:
     counters = profile.counters
     place = occupancy(profile, gpu)
     path, share, rounds = counters.critical, place.share, place.rounds
-    missed = _held(path.far, path.misses, cache_lines(gpu, place))
     spilled = _spilled(profile, gpu)
-    code = math.sqrt(max(1.0, counters.hot_code / gpu.instruction_cache))  # what is fetched again is in part hidden
-    own_wait = gpu.cached_wait if _own_bytes(profile, place) <= gpu.own_cache else gpu.memory_wait
-    spill_wait = gpu.cached_wait / 2 / (profile.groups * place.simdgroups)  # nobody waits for the half that are stores
+    per_group = 1 / (profile.groups * place.simdgroups)  # of one simdgroup on the average
+    missed = _held(path.far, path.misses, cache_lines(counters.loads, gpu, place))
+    beyond = beyond_wait(counters.unique, gpu)
+    own_wait = _own_wait(profile, gpu, place)
+    fetches = counters.instructions * per_group * BYTES / _LINE * _missed_code(profile, gpu)
+    spill_wait = gpu.cached_wait / 2 * per_group  # nobody waits for the half that are stores
+    units = _overlapped(
+        {
+            "issue": counters.busy * share / gpu.issues,
+            "traffic": max(traffic(profile, gpu, place).values()),
+            "bank turns": counters.turns * share * gpu.bank_turn,
+        },
+        gpu,
+    )
     cycles = {
-        "issue": max(counters.busy * share / gpu.issues, path.chain * rounds) * code,
-        "memory wait": rounds * (missed * gpu.memory_wait + (path.far - missed) * gpu.cached_wait),
-        "own arrays": rounds * path.own * own_wait + counters.private * share * gpu.private,
+        "issue": max(units["issue"], path.chain * rounds),
+        "code": rounds * fetches * gpu.code_wait,
+        "memory wait": rounds * (missed * beyond + (path.far - missed) * gpu.cached_wait),
+        "own arrays": rounds * path.own / gpu.own_loads * own_wait + counters.private * share * gpu.private,
         "near wait": rounds * path.near * gpu.threadgroup_wait,
-        "barriers": rounds * counters.barriers / (profile.groups * place.simdgroups) * gpu.barrier_wait,
-        "traffic": max(traffic(profile, gpu, place).values()),
-        "bank turns": counters.turns * share * gpu.bank_turn,
+        "barriers": rounds * counters.barriers * per_group * gpu.barrier_wait,
+        "traffic": units["traffic"],
+        "bank turns": units["bank turns"],
         "spills": spilled * (share * gpu.spill + rounds * spill_wait),
         "collisions": counters.collisions * share * gpu.collision,
     }
     terms = {name: value / gpu.clock for name, value in cycles.items()} | {"launch": gpu.launch}
     return DispatchTime(terms, _floor(profile, gpu), _throughput(profile, gpu, place), place)
+
+
+def _overlapped(cycles: Mapping[str, float], gpu: GpuValues) -> dict[str, float]:
+    """Return the units' parts of the cycles that they take together: a sum of powers, and the root of it."""
+    together = sum(value**gpu.overlap for value in cycles.values()) ** (1 / gpu.overlap)
+    alone = sum(cycles.values()) or 1.0
+    return {name: value * together / alone for name, value in cycles.items()}
+
+
+def beyond_wait(touched: float, gpu: GpuValues) -> float:
+    """Return the cycles that a load waits which a core's own cache does not hold.
+
+    touched: bytes that are read and written again and again, by other dispatches if not by this one.
+    """
+    shared = _kept(touched, gpu.shared_cache)
+    system = max(shared, _kept(touched, gpu.system_cache))
+    return float(shared * gpu.shared_wait + (system - shared) * gpu.system_wait + (1 - system) * gpu.memory_wait)
+
+
+def _kept(touched: float, cache: float) -> float:
+    """Return the share of what is touched that a cache holds: all that fits, nothing of twice as much.
+
+    What is touched in turn has been thrown out when its turn comes again (assumed: between the two, part of it).
+    """
+    return 1 - min(1.0, max(0.0, math.log2(touched / cache))) if touched else 1.0
+
+
+def _own_wait(profile: DispatchProfile, gpu: GpuValues, place: Occupancy) -> float:
+    """Return the cycles that a load of a thread's own array waits: they lie in memory and are cached like all else."""
+    of_core = profile.private * profile.group_threads * place.concurrent
+    cached = min(1.0, gpu.line_cache / of_core) if of_core else 1.0
+    return float(cached * gpu.cached_wait + (1 - cached) * beyond_wait(of_core * gpu.cores, gpu))
+
+
+def _missed_code(profile: DispatchProfile, gpu: GpuValues) -> float:
+    """Return the share of the code that is fetched again each time."""
+    hot = profile.counters.hot_code
+    return max(0.0, 1 - gpu.instruction_cache / hot) if hot else 0.0
 
 
 def occupancy(profile: DispatchProfile, gpu: GpuValues) -> Occupancy:
@@ -103,7 +156,7 @@ def occupancy(profile: DispatchProfile, gpu: GpuValues) -> Occupancy:
         simdgroups=simdgroups,
         resident=resident,
         concurrent=min(resident, busiest),
-        rounds=max(1.0, busiest / resident),
+        rounds=math.ceil(busiest / resident),
         share=busiest / profile.groups,
     )
 
@@ -126,8 +179,7 @@ def register_limit(declared: int | None) -> int:
 def traffic(profile: DispatchProfile, gpu: GpuValues, place: Occupancy) -> dict[str, float]:
     """Return the cycles that each path of the memory is busy, by its name."""
     loads, stores = profile.counters.loads, profile.counters.stores
-    lines = cache_lines(gpu, place)
-    fetched = _fetched(loads, lines, gpu) + _fetched(stores, lines, gpu)
+    fetched = sum(_fetched(each, cache_lines(each, gpu, place), gpu) for each in (loads, stores))
     unique = profile.counters.unique
     memory = gpu.system_bandwidth if unique < gpu.system_cache else gpu.memory_bandwidth
     return {
@@ -137,21 +189,24 @@ def traffic(profile: DispatchProfile, gpu: GpuValues, place: Occupancy) -> dict[
     }
 
 
-def cache_lines(gpu: GpuValues, place: Occupancy) -> float:
+def cache_lines(traffic: Traffic, gpu: GpuValues, place: Occupancy) -> float:
     """Return the lines of a core's cache that a threadgroup has to itself.
 
-    Groups that are resident together share the cache, and some lines in it: a group has neither all of it nor only its
-    part (assumed).
+    The cache holds sectors of 32 bytes (ferasboulala/G13 measured lines of 32 bytes): more lines of which one sector is
+    used than whole ones. Groups that are resident together share it, and some lines in it: a group has neither all of
+    it nor only its part (assumed).
     """
-    return float(gpu.line_cache / _LINE / place.concurrent**gpu.sharing)
+    return float(gpu.line_cache / _used(traffic) / place.concurrent**gpu.sharing)
+
+
+def _used(traffic: Traffic) -> float:
+    """Return the bytes of a line that an access uses, in whole sectors."""
+    return _SECTOR * traffic.sectors / traffic.lines if traffic.lines else _LINE
 
 
 def _fetched(traffic: Traffic, lines: float, gpu: GpuValues) -> float:
     """Return the bytes that come from beyond the core: the used part of each line that was missed."""
-    if not traffic.lines:
-        return 0.0
-    used = _SECTOR * traffic.sectors / traffic.lines
-    return _held(traffic.lines, traffic.misses, lines) * max(used, gpu.fetch)
+    return _held(traffic.lines, traffic.misses, lines) * max(_used(traffic), gpu.fetch)
 
 
 def _held(everything: float, misses: Sequence[float], lines: float) -> float:
@@ -179,10 +234,6 @@ def _spilled(profile: DispatchProfile, gpu: GpuValues) -> float:
     budget = register_limit(profile.limit) - gpu.reserved
     crowded, spilled = _between(BUDGETS, counters.crowded, budget), _between(BUDGETS, counters.spilled, budget)
     return gpu.crowding * crowded + (1 - gpu.crowding) * spilled
-
-
-def _own_bytes(profile: DispatchProfile, place: Occupancy) -> float:
-    return profile.private * profile.group_threads * place.concurrent
 
 
 def _floor(profile: DispatchProfile, gpu: GpuValues) -> float:

@@ -271,3 +271,42 @@ kernel void gather(device const uint *place [[buffer(0)]], device const float *x
             found.append(device.profile([deal, gather]))
     assert found[0].dispatches[1].steered
     assert found[0] == found[1]
+
+
+def test_a_vector_takes_the_registers_and_the_time_of_its_elements(device: cpu_metal.Device) -> None:
+    """The hardware has no vectors: what is taken out of one, or put together, is the same register."""
+    start = "float4 a = *(device float4 *)(x + 4 * i), b = *(device float4 *)(x + 4 * i + 4096);\nfloat4 s = a * b;\n"
+    vectors = start + "for (uint j = 0; j < n; ++j) s = float4(s.y, s.z, s.w, s.x) * a + b;\ny[i] = dot(s, s);"
+    elements = (
+        "device float4 *v = (device float4 *)(x + 4 * i), *w = (device float4 *)(x + 4 * i + 4096);\n"
+        "float4 r = *v, u = *w;\nfloat a = r.x, b = r.y, c = r.z, d = r.w, e = u.x, f = u.y, g = u.z, h = u.w;\n"
+        "float p = a * e, q = b * f, k = c * g, l = d * h;\nfor (uint j = 0; j < n; ++j) {\n"
+        "float z = p; p = q * a + e; q = k * b + f; k = l * c + g; l = z * d + h;\n}\n"
+        "y[i] = p * p + q * q + k * k + l * l;"
+    )
+    number = {2: np.uint32(64)}
+    one, other = (_one(device.profile(_dispatches(device, body, number))) for body in (vectors, elements))
+    assert one.registers == pytest.approx(other.registers, abs=2)
+    assert one.counters.issue == pytest.approx(other.counters.issue, rel=0.02)
+    assert one.counters.instructions == pytest.approx(other.counters.instructions, rel=0.02)
+    assert one.counters.critical.chain == pytest.approx(other.counters.critical.chain, rel=0.1)
+
+
+def test_an_element_that_nobody_needs_costs_nothing(device: cpu_metal.Device) -> None:
+    """LLVM computes a vector of three as one of four."""
+    body = "float4 a = *(device float4 *)(x + 4 * i);\nfloat4 s = a * a + 1;\ny[i] = s.x + s.y + s.z{};"
+    three, four = _counters(device, body.format("")), _counters(device, body.format(" + s.w"))
+    assert four.cycles["float"] - three.cycles["float"] == 2 * _SIMDGROUPS  # of its square and one, and of all
+
+
+def test_spills_are_those_of_an_order_that_needs_few_registers(device: cpu_metal.Device) -> None:
+    """A compiler that is short of registers does not load everything before it uses anything."""
+    loads = "".join(f"float4 v{j} = *(device float4 *)(x + 4 * ({j} * 64 + i));\n" for j in range(24))
+    sums = "".join(f"s += v{j} * v{j};\n" for j in range(24))
+    apart = f"float4 s = 0;\n{loads}{sums}y[i] = s.x + s.y + s.z + s.w;"
+    counters = _counters(device, apart)
+    assert counters.crowded[0] > 0
+    assert counters.spilled[0] == 0
+    others = " + ".join(f"v{j} * v{(j + 5) % 24} * v{(j + 11) % 24}" for j in range(24))
+    together = f"float4 s = 0;\n{loads}s += {others};\ny[i] = s.x + s.y + s.z + s.w;"
+    assert _counters(device, together).spilled[0] > 0

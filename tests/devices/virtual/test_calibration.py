@@ -15,11 +15,16 @@ from metalsci.files.whole_files import write_json
 @pytest.fixture(scope="module")
 def found() -> Iterator[Calibration]:
     device = VirtualDevice(threads=1)
-    yield calibrate(device, device.predicted_gpu, far_words=1 << 20)
+    yield calibrate(device, device.predicted_gpu)
     device.close()
 
 
-@pytest.mark.parametrize("constant", ["memory_wait", "cached_wait", "threadgroup_wait", "barrier_wait", "collision"])
+@pytest.mark.parametrize(
+    "constant",
+    [
+        "cached_wait", "shared_wait", "system_wait", "memory_wait", "threadgroup_wait", "barrier_wait", "collision",
+    ],
+)  # fmt: skip
 def test_a_constant_is_found_by_timing(found: Calibration, constant: str) -> None:
     """Allow a few dependent operations in each turn of a loop."""
     assert found.assumed[constant] <= found.constants[constant] <= found.assumed[constant] + 40

@@ -1,13 +1,14 @@
 """The model on small kernels: the order that it must give, whatever its constants."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from metalsci import cpu_metal
 from metalsci.devices.virtual.gpu_facts import GPUS, UnknownGpuError, facts_of
-from metalsci.devices.virtual.model import dispatch_time, register_limit
+from metalsci.devices.virtual.model import beyond_wait, dispatch_time, occupancy, register_limit
 from metalsci.devices.virtual.prediction import PredictedComparison, PredictedOrder, Prediction, compare, predict
 
 _M1_PRO = facts_of("M1 Pro")
@@ -85,6 +86,44 @@ def test_threadgroup_memory_limits_what_is_resident(device: cpu_metal.Device) ->
     little, much = _predicted(device, body % 64), _predicted(device, body % 8000)
     assert much.dispatches[0].time.occupancy.resident == 1
     assert much.seconds > 1.5 * little.seconds
+
+
+def test_waits_grow_with_what_is_touched() -> None:
+    """A cache of all cores is faster than that of the chip, and this one than memory."""
+    gpu = _M1_PRO.values()
+    waits = [beyond_wait(touched, gpu) for touched in (1 << 16, 1 << 20, 1 << 24, 1 << 26)]
+    assert waits == [gpu.shared_wait, gpu.system_wait, gpu.system_wait, gpu.memory_wait]
+    assert gpu.system_wait < beyond_wait(36 << 20, gpu) < gpu.memory_wait
+
+
+def test_the_last_turn_of_a_core_takes_as_long_as_a_full_one(device: cpu_metal.Device) -> None:
+    """Recorded kernels with 11 resident threadgroups of 18 took as long as with 9, and those with 18 half of it."""
+    profile = _predicted(device, "y[i] = x[i] + 1;").dispatches[0].profile
+    gpu = _M1_PRO.values()
+    resident = occupancy(profile, gpu).resident
+    rounds = [
+        occupancy(replace(profile, groups=groups), gpu).rounds
+        for groups in (16 * resident, 16 * resident + 1, 32 * resident)
+    ]
+    assert rounds == [1, 2, 2]
+
+
+def test_code_that_the_instruction_cache_does_not_hold_is_waited_for(device: cpu_metal.Device) -> None:
+    body = "float s = x[i];\nfor (uint j = 0; j < n; ++j) {\n%s}\ny[i] = s;"
+    long, short = (
+        _predicted(device, body % "".join(f"s = s * s + {j}.5f;\n" for j in range(steps))) for steps in (3000, 300)
+    )
+    assert long.terms["code"] > 0
+    assert short.terms["code"] == 0
+
+
+def test_units_that_work_at_the_same_time_take_less_than_their_sum(device: cpu_metal.Device) -> None:
+    body = "float s = x[i * 8 % 65536];\nfor (uint j = 0; j < n; ++j) s = s * s + 1;\ny[i] = s;"
+    profile = _predicted(device, body).dispatches[0].profile
+    gpu = _M1_PRO.values()
+    apart, together = (dispatch_time(profile, gpu.changed(overlap=order)).terms for order in (1, 3))
+    units = ("issue", "traffic", "bank turns")
+    assert max(apart[unit] for unit in units) < sum(together[unit] for unit in units) < sum(apart[u] for u in units)
 
 
 def test_terms_add_up_and_no_prediction_is_below_its_floor(device: cpu_metal.Device) -> None:
