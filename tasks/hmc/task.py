@@ -123,10 +123,12 @@ class HamiltonianMonteCarlo(Task):
         angle = 2.0 * np.pi * u[:, 1 : size.d : 2]
         p = np.stack([r * np.cos(angle), r * np.sin(angle)], axis=-1).reshape(size.K, size.d)
         H0 = _energy(q, p, A)
-        p = p - 0.5 * eps * q @ A
+        whole, half = eps * A, 0.5 * eps * A
+        p -= q @ half
+        q = q.copy()
         for leap in range(1, L + 1):
-            q = q + eps * p
-            p = p - (eps if leap < L else 0.5 * eps) * q @ A
+            q += eps * p
+            p -= q @ (whole if leap < L else half)
         dH = _energy(q, p, A) - H0
         return q, -dH - np.log(np.maximum(u[:, size.d], 1e-30))
 
