@@ -9,9 +9,10 @@ from collections.abc import Container, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 
+from metalsci.cpu_metal.compile.lanes.divergence import Divergence
 from metalsci.cpu_metal.compile.lanes.flow import END, FlowNode, Graph
 from metalsci.cpu_metal.compile.lanes.section import INDEX, LANE, X
-from metalsci.cpu_metal.compile.lanes.shapes import Divergence, constant
+from metalsci.cpu_metal.compile.lanes.shapes import constant
 from metalsci.cpu_metal.compile.lanes.steps import EXCHANGE, SIMDGROUP_BARRIER, touches_memory
 from metalsci.cpu_metal.compile.lanes.values import Values, respelled
 from metalsci.cpu_metal.compile.llvm.instruction import Instruction, Operand

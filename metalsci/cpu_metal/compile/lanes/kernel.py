@@ -1,40 +1,34 @@
 """A kernel's wrapper whose part for one thread becomes the code of a vector of threads."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from metalsci.cpu_metal.compile.lanes.analysis import Analysis
 from metalsci.cpu_metal.compile.lanes.choices import with_choices_apart
 from metalsci.cpu_metal.compile.lanes.code import AS_IT_IS, Code
 from metalsci.cpu_metal.compile.lanes.control import Flow
-from metalsci.cpu_metal.compile.lanes.flow import END, Graph, OwnPlacesError, RefusedError, end_early
-from metalsci.cpu_metal.compile.lanes.idle import Guards, Idleness, shared
+from metalsci.cpu_metal.compile.lanes.divergence import Divergence
+from metalsci.cpu_metal.compile.lanes.flow import RefusedError
+from metalsci.cpu_metal.compile.lanes.idle import Guards
 from metalsci.cpu_metal.compile.lanes.joined_stores import join_stores
 from metalsci.cpu_metal.compile.lanes.memory import SCRATCH, SCRATCH_TYPE
 from metalsci.cpu_metal.compile.lanes.section import (
     INDEX,
-    LANE,
-    Section,
     X,
     Y,
     Z,
-    regions,
     section,
     with_addresses_inside,
 )
-from metalsci.cpu_metal.compile.lanes.shapes import UNIFORM, VARYING, Divergence, Shape, divergence
-from metalsci.cpu_metal.compile.lanes.steps import EXCHANGE, SIMDGROUP, SIMDGROUP_BARRIER, exchanges
-from metalsci.cpu_metal.compile.lanes.values import INCOMING, MOST_VECTORS, OwnVariable, Values
-from metalsci.cpu_metal.compile.lanes.variables import shapes_of, variables
+from metalsci.cpu_metal.compile.lanes.steps import EXCHANGE, SIMDGROUP, SIMDGROUP_BARRIER
+from metalsci.cpu_metal.compile.lanes.values import INCOMING, MOST_VECTORS, Values
 from metalsci.cpu_metal.compile.lanes.whole import can_all_be_copied
 from metalsci.cpu_metal.compile.lanes.widen import widen
-from metalsci.cpu_metal.compile.lanes.worth import few_have_loops, gathered_too_much, scatters_too_much
 from metalsci.cpu_metal.compile.llvm.function import Function, definitions, with_types_spelled_out
 from metalsci.cpu_metal.compile.llvm.value_types import layout
 
 _MOST_MEMORY = 3 << 20  # bytes of a worker's stack, which has 8 MiB
 _MOST_INSTRUCTIONS = 2500  # LLVM takes about a second for them
-# What makes an address of others.
-_ADDRESSES = frozenset({"getelementptr", "phi", "select", "bitcast", "freeze", "addrspacecast"})
 
 
 @dataclass(frozen=True)
@@ -67,14 +61,15 @@ def in_lanes(module: str, name: str, width: int, *, is_row: bool, if_faster: boo
         raise RefusedError(f"it is {length:,} instructions long, of which LLVM would make vectors for too long a time")
     callees = {each.callee for node in found.graph.nodes.values() for each in node.body}
     width = SIMDGROUP if callees & {EXCHANGE, SIMDGROUP_BARRIER} else width
-    writer = _Writer(function, found, width, is_row)
+    known = Analysis(found, width, is_row=is_row)
     if if_faster and width != SIMDGROUP:
-        writer.check_worth()
+        known.check_worth()
+    writer = _Writer(function, known)
     body = writer.write()
     text = "\n".join([*lines[: definition.first], *body, *lines[definition.last + 1 :]])
     present = set(_declared(module))
     new = [line for name, line in writer.declared.items() if name not in present]
-    return InLanes(text + "\n".join(["", *new, *AS_IT_IS, ""]), width, len(writer.heads))
+    return InLanes(text + "\n".join(["", *new, *AS_IT_IS, ""]), width, len(known.heads))
 
 
 def _declared(module: str) -> list[str]:
@@ -86,169 +81,28 @@ def _declared(module: str) -> list[str]:
 
 
 class _Writer:
-    def __init__(self, function: Function, found: Section, width: int, is_row: bool) -> None:
-        self._function, self._section, self._width, self._is_row = function, found, width, is_row
-        self._graph = found.graph
-        self._lanes = {
-            each.result: int(each.operands[0].value)
-            for node in self._graph.nodes.values()
-            for each in node.body
-            if each.callee == LANE
-        }
-        self._brought, self._own_lanes = exchanges(self._graph)
-        self._variables = variables(found.before, self._graph)
-        group = divergence(self._graph, self._given_to_the_group())
-        while end_early(self._graph, self._ways_to_an_end(group)):
-            group = divergence(self._graph, self._given_to_the_group())
-        self._of_group = group
-        given = self._given(joined=True)
-        self._in_general = group if given == self._given_to_the_group() else divergence(self._graph, given)
-        self._in_rows = self._in_general if is_row else divergence(self._graph, self._given(joined=False))
-        self._region = regions(self._graph)
-        self.heads = list(dict.fromkeys(self._region.values()))
-        self._ends_early = any(edge.ends for node in self._graph.nodes.values() for edge in node.edges)
-        self._check()
-        self._crossing = self._find_crossing()
-        self._check_exchanges()
-        self._shared = shared(self._crossing, [group, self._in_general, self._in_rows])
-        self._idleness = Idleness(self._graph, self._lanes, group, self._crossing - self._shared)
+    def __init__(self, function: Function, known: Analysis) -> None:
+        self._function, self._known, self._section, self._width = function, known, known.section, known.width
         self.declared: dict[str, str] = {}
         self._entry: list[str] = [f"  {SCRATCH} = alloca {SCRATCH_TYPE}, align 64"]
         self._blocks: list[str] = []
-        self._one = Code("metal.w", width)
-        self._slots = [Code("metal.r", width), Code("metal.j", width)]
+        self._one = Code("metal.w", self._width)
+        self._slots = [Code("metal.r", self._width), Code("metal.j", self._width)]
         self._kept: list[dict[tuple[str, int, str], str]] = [{}, {}]
         self._storage: dict[str, str] = {}
         self._alive = ""
-
-    def _ways_to_an_end(self, known: Divergence) -> list[str]:
-        """List nodes whose branches threads may end by.
-
-        LLVM lets threads of which it knows the answer go past a question that all are asked, such as whether there is
-        anything to do before a loop with barriers. The others then end there, though all have the same answer.
-        """
-        found = set(known.branches)
-        for region in known.influenced.values():
-            if any(edge.barrier for label in region for edge in self._graph.nodes[label].edges):
-                found |= {label for label in region if len(self._graph.nodes[label].edges) == 2}
-        return sorted(found)
-
-    def check_worth(self) -> None:
-        """Refuse threads that run faster one after the other. They must not wait for one another."""
-        if len(self.heads) > 1:
-            return
-        if scatters_too_much(self._graph, self._in_rows):
-            raise RefusedError("")  # LLVM's loop over threads knows better, and says what it made of them
-        if few_have_loops(self._graph, self._in_rows):
-            raise RefusedError("one thread of many does their work, which LLVM may vectorise by itself")
-        load = gathered_too_much(self._graph, self._in_rows)
-        if load is not None:
-            reason = "threads leave a loop at different times in which each loads from places of its own"
-            raise OwnPlacesError(reason, load)
-
-    def _given(self, *, joined: bool) -> dict[str, Shape]:
-        """Return shapes of a thread's place: in a row, or if a vector may reach over the ends of rows."""
-        given = shapes_of(self._variables)
-        given |= dict.fromkeys(self._brought, UNIFORM) | dict.fromkeys(self._own_lanes, Shape("strided", 1))
-        for name, axis in self._lanes.items():
-            if axis == INDEX or (axis == X and (self._is_row or not joined)):
-                given[name] = Shape("strided", 1, span=self._width)
-            else:
-                given[name] = VARYING if joined and not self._is_row else UNIFORM
-        return given
-
-    def _given_to_the_group(self) -> dict[str, Shape]:
-        """Return shapes of a thread's place over all threads of the group."""
-        if self._is_row:
-            return self._given(joined=True)
-        varying = dict.fromkeys([*self._brought, *self._own_lanes, *self._lanes], VARYING)
-        return shapes_of(self._variables) | varying
-
-    def _check(self) -> None:
-        for label in self._of_group.branches:
-            region = self._of_group.influenced[label]
-            if any(self._region.get(each) != self._region[label] for each in region):
-                raise RefusedError(self._divergence(region))
-        for label in self._in_general.branches:
-            region = self._in_general.influenced[label]
-            # Who takes part then is who comes together: that is what stacks are for.
-            for each in (each for name in self._graph.ordered(region) for each in self._graph.nodes[name].body):
-                if each.callee == EXCHANGE:
-                    raise RefusedError("a function of a simdgroup where threads may go different ways", each)
-
-    def _divergence(self, region: Set[str]) -> str:
-        edges = [edge for label in region for edge in self._graph.nodes[label].edges]
-        lines = sorted({int(edge.line) for edge in edges if edge.line.isdigit()})
-        where = "a barrier"
-        if lines:
-            where = f"the barrier in line {lines[0]}"
-        return f"threads may come to {where} on different ways; let all decide by what is the same for the group"
-
-    def _check_exchanges(self) -> None:
-        """Refuse addresses of exchanged values that are used in another region than the call.
-
-        LLVM moves a load behind the place where two ways meet, whichever address it is of. By then the next vector of
-        threads
-        has written there.
-        """
-        addresses = set(self._brought)
-        while True:
-            new = {
-                each.result
-                for node in self._graph.nodes.values()
-                for each in [*node.phis, *node.body]
-                if each.opcode in _ADDRESSES and each.result not in addresses and addresses & set(each.used)
-            }
-            if not new:
-                break
-            addresses |= new
-        if addresses & self._crossing:
-            calls = (each for node in self._graph.nodes.values() for each in node.body if each.callee == EXCHANGE)
-            raise RefusedError("what lanes have exchanged is read behind a barrier", next(calls, None))
-
-    def _find_crossing(self) -> frozenset[str]:
-        found: set[str] = set()
-        place = self._graph.place()
-        for label, node in self._graph.nodes.items():
-            for phi in node.phis:
-                sources = {self._region.get(source) for source in phi.labels}
-                if sources != {self._region[label]} or label in self.heads:
-                    found.add(phi.result)
-                for operand, source in zip(phi.operands, phi.labels, strict=True):
-                    if operand.value in place and self._region[place[operand.value]] != self._region[source]:
-                        found.add(operand.value)
-            used = [name for each in node.body for name in each.used]
-            used += [node.condition.value] if node.condition is not None else []
-            found |= {name for name in used if name in place and self._region[place[name]] != self._region[label]}
-        if len(self.heads) == 1:
-            return frozenset()
-        again, changed = {**self._graph_definitions()}, True
-        while changed:  # a value that another region computes again needs its operands there
-            changed = False
-            for name in list(found):
-                for known in (self._in_rows, self._in_general):
-                    shape = known.shapes.get(name)
-                    if shape is None or shape.exact or name not in again:
-                        continue
-                    new = {used for used in again[name] if used in place} - found
-                    found |= new
-                    changed = changed or bool(new)
-        return frozenset(found)
-
-    def _graph_definitions(self) -> Mapping[str, Sequence[str]]:
-        return {each.result: each.used for node in self._graph.nodes.values() for each in node.body if each.result}
 
     def write(self) -> list[str]:
         """Return the function's lines."""
         one = self._one
         self._place_variables()
         self._place_shared()
-        if self._ends_early and len(self.heads) > 1:
+        if self._known.ends_early and len(self._known.heads) > 1:
             self._alive = one.alloca(f"[{MOST_VECTORS // self._width} x {one.bits}]", 64)
         following = one.alloca("i32")
-        starts = {head: one.name() for head in self.heads}
-        self._begin(starts[self.heads[0]])
-        for head in self.heads:
+        starts = {head: one.name() for head in self._known.heads}
+        self._begin(starts[self._known.heads[0]])
+        for head in self._known.heads:
             self._write_region(head, starts, following)
         codes = [one, *self._slots]
         memory = sum(_bytes(line) for code in codes for line in code.allocas)
@@ -290,53 +144,39 @@ class _Writer:
         one.lines.clear()
 
     def _place_variables(self) -> None:
-        place = {name: {self._region[label] for label in self._used_in(name)} for name in self._variables}
-        for name, variable in self._variables.items():
-            if variable.shared:
-                continue
-            size = variable.size * self._width
-            crosses = len(place[name]) > 1 or len(self.heads) > 1
-            count = MOST_VECTORS // self._width if crosses else 1
-            self._storage[name] = self._one.alloca(f"[{count * size} x i8]", 64)
+        count = MOST_VECTORS // self._width if len(self._known.heads) > 1 else 1
+        for name, variable in self._known.variables.items():
+            if not variable.shared:
+                size = variable.size * self._width
+                self._storage[name] = self._one.alloca(f"[{count * size} x i8]", 64)
 
     def _place_shared(self) -> None:
         """Give what a group has in common one place, and another one for the turns of loops that go over a barrier.
 
         The other vectors of threads read the old value after the first has computed the next one.
         """
-        for node in self._graph.nodes.values():
+        for node in self._known.graph.nodes.values():
             for each in [*node.phis, *node.body]:
                 purposes = ["", INCOMING] if each in node.phis else [""]
-                for purpose in purposes if each.result in self._shared else []:
+                for purpose in purposes if each.result in self._known.shared else []:
                     place = self._one.alloca(each.type)
                     for kept in self._kept:
                         kept[each.result, 0, purpose] = place
 
     def _take_incoming(self, head: str) -> None:
         """Let all threads see what the last ones have computed for a region's beginning."""
-        for phi in self._graph.nodes[head].phis:
-            if phi.result in self._shared:
+        for phi in self._known.graph.nodes[head].phis:
+            if phi.result in self._known.shared:
                 value = self._one.new(f"load {phi.type}, ptr {self._kept[0][phi.result, 0, INCOMING]}")
                 self._one.do(f"store {phi.type} {value}, ptr {self._kept[0][phi.result, 0, '']}")
 
-    def _used_in(self, name: str) -> set[str]:
-        return {
-            label
-            for label, node in self._graph.nodes.items()
-            if any(name in each.used for each in [*node.phis, *node.body])
-        }
-
     def _write_region(self, head: str, starts: Mapping[str, str], following: str) -> None:
         """Write a loop over the vectors of threads."""
-        one = self._one
-        inside = [label for label in self._graph.nodes if self._region.get(label) == head]
-        targets = dict.fromkeys(
-            edge.target
-            for label in inside
-            for edge in self._graph.nodes[label].edges
-            if edge.target in self.heads and not edge.ends and (edge.target != head or self._goes_round(head))
-        )
-        exits = [target for target in targets if target in self.heads]
+        one, known = self._one, self._known
+        inside = [label for label in known.graph.nodes if known.region.get(label) == head]
+        edges = (edge for label in inside for edge in known.graph.nodes[label].edges if not edge.ends)
+        targets = dict.fromkeys(edge.target for edge in edges if edge.target in known.heads)
+        exits = [target for target in targets if target != head or known.goes_round(head)]
         before, top, body, latch, done = starts[head], one.name(), one.name(), one.name(), one.name()
         one.label(before)
         self._take_incoming(head)
@@ -362,7 +202,7 @@ class _Writer:
         storage = self._storage_of(where)
         one.do(f"br i1 {one.new(f'and i1 {enough}, {self._in_row}')}, label {rows}, label {joined}")
         ways = {target: one.name() for target in exits}
-        if self._is_row and (self._ends_early or not self._parts_in_loops()):
+        if self._known.is_row and (self._known.ends_early or not self._known.parts_in_loops()):
             # Masks are the same for threads that have ended and that are not there.
             self._version(0, head, inside, rows, where, storage, latch, ways, joined)
         else:
@@ -392,9 +232,9 @@ class _Writer:
     def _guards(self, head: str, inside: Sequence[str]) -> Guards | None:
         """Return the guards of a region in which the first vector without work ends it for the rest; else None."""
         # The first region notes which threads have ended, for every vector.
-        if self._is_row or (self._ends_early and head == self.heads[0]):
+        if self._known.is_row or (self._known.ends_early and head == self._known.heads[0]):
             return None
-        limits = self._idleness.limits(head, inside)
+        limits = self._known.idleness.limits(head, inside)
         if limits is None:
             return None
         return Guards(limits, self._one.alloca("i1"), self._single)
@@ -411,28 +251,11 @@ class _Writer:
         one.do(f"{moved[Y]} = select i1 {ends_row}, i32 {first_y}, i32 {where.y}")
         one.do(f"{moved[Z]} = select i1 {ends_row}, i32 {next_z}, i32 {where.z}")
 
-    def _parts_in_loops(self) -> bool:
-        """Return True if lanes part within a loop that all of them run.
-
-        Code for both kinds of vectors would be a loop with two ways in, of which LLVM makes little.
-        """
-        influenced = {label for region in self._in_rows.influenced.values() for label in region}
-        return any(loop.nodes & influenced and not loop.nodes <= influenced for loop in self._in_rows.loops)
-
-    def _goes_round(self, head: str) -> bool:
-        """Return True if a region leads to itself over a barrier, which its own loops do not show."""
-        return any(
-            edge.barrier and edge.target == head
-            for label, node in self._graph.nodes.items()
-            if self._region.get(label) == head
-            for edge in node.edges
-        )
-
     def _storage_of(self, where: "_Tile") -> dict[str, str]:
         found = {}
         for name, place in self._storage.items():
-            size = self._variables[name].size * self._width
-            if len(self.heads) > 1:
+            size = self._known.variables[name].size * self._width
+            if len(self._known.heads) > 1:
                 offset = self._one.new(f"mul i64 {where.wide}, {size}")
                 place = self._one.new(f"getelementptr i8, ptr {place}, i64 {offset}")
             found[name] = place
@@ -456,13 +279,13 @@ class _Writer:
         start: where it begins. part: where a vector that is not whole begins, if this is for both.
         """
         code, one = self._slots[number], self._one
-        known: Divergence = self._in_general if number else self._in_rows
-        crossing = self._crossing - self._shared
-        values = Values(code, self._graph, known, crossing, self._variables, tile=where.wide)
+        known: Divergence = self._known.in_general if number else self._known.in_rows
+        crossing = self._known.crossing - self._known.shared
+        values = Values(code, self._known.graph, known, crossing, self._known.variables, tile=where.wide)
         values.widen = lambda each: widen(values, each)
         values.slots = self._kept[number]
         done = code.name()
-        values.fixed_scalars |= storage | dict.fromkeys(self._own_lanes, "0")
+        values.fixed_scalars |= storage | dict.fromkeys(self._known.own_lanes, "0")
         exits = {target: code.name() for target in ways}
         if part:
             live, whole, masked = self._live_or_there(code, start, part, where)
@@ -474,7 +297,7 @@ class _Writer:
             self._places(code, number, values, where)
             if guards is not None:
                 code.do(f"store i1 true, ptr {guards.flag}")
-            twice = number == 0 and can_all_be_copied(self._graph)
+            twice = number == 0 and can_all_be_copied(self._known.graph)
             Flow(values, inside, done, exits, live, twice, guards, in_row=number == 0).write(head)
         for place, following in [(done, latch), *((exits[target], ways[target]) for target in ways)]:
             code.label(place)
@@ -512,10 +335,10 @@ class _Writer:
 
     def _live(self, code: Code, number: int, head: str, where: "_Tile", done: str) -> str:
         """Return the place of the mask of the threads that have not ended; empty if all are there."""
-        if not number and not self._ends_early:
+        if not number and not self._known.ends_early:
             return ""
         live = code.alloca(code.mask)
-        if self._alive and head != self.heads[0]:
+        if self._alive and head != self._known.heads[0]:
             place = code.new(f"getelementptr {code.bits}, ptr {self._alive}, i64 {where.wide}")
             bits, some = code.new(f"load {code.bits}, ptr {place}"), code.name()
             code.do(f"store {code.mask} {code.new(f'bitcast {code.bits} {bits} to {code.mask}')}, ptr {live}")
@@ -530,18 +353,18 @@ class _Writer:
     def _places(self, code: Code, number: int, values: Values, where: "_Tile") -> None:
         """Compute the threads' indices in the lanes."""
         x, y, _ = self._section.size
-        if self._is_row:
-            for name, axis in self._lanes.items():
+        if self._known.is_row:
+            for name, axis in self._known.lanes.items():
                 values.fixed_scalars[name] = where.first if axis in (X, INDEX) else "0"
         elif number == 0:
             found = {X: where.x, Y: where.y, Z: where.z, INDEX: where.first}
-            values.fixed_scalars |= {name: found[axis] for name, axis in self._lanes.items()}
+            values.fixed_scalars |= {name: found[axis] for name, axis in self._known.lanes.items()}
         else:
             index = code.ramp("i32", where.first, 1)
             row, x_of = _divided(code, index, x)
             layer, y_of = _divided(code, row, y)
             vectors = {X: x_of, Y: y_of, Z: layer}
-            for name, axis in self._lanes.items():
+            for name, axis in self._known.lanes.items():
                 if axis == INDEX:
                     values.fixed_scalars[name] = where.first
                 else:
@@ -581,6 +404,3 @@ def _bytes(line: str) -> int:
     count, _, vector = kind.removeprefix("[").partition(" x ") if kind.startswith("[") else ("1", "", kind)
     known = layout(vector.removesuffix("]") if kind.startswith("[") else vector)
     return int(count) * (known.size if known is not None else 4)
-
-
-__all__ = ["END", "Graph", "InLanes", "OwnVariable", "in_lanes"]

@@ -1,19 +1,13 @@
-"""The shape of a value over the lanes: the same in all, growing from lane to lane, or anything."""
+"""The shape of a value over the lanes: the same in all, growing from lane to lane, or anything.
 
-from collections.abc import Callable, Mapping, Sequence
+How an instruction's follows from those of its operands; divergence.py finds those of a kernel.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from metalsci.cpu_metal.compile.lanes.flow import (
-    Graph,
-    Loop,
-    influence,
-    joins,
-    loops,
-    order,
-    postdominators,
-)
 from metalsci.cpu_metal.compile.llvm.instruction import Instruction, Operand
-from metalsci.cpu_metal.compile.llvm.value_types import layout, offset_of_field, type_of
+from metalsci.cpu_metal.compile.llvm.value_types import fields, layout, offset_of_field, type_of
 
 
 @dataclass(frozen=True)
@@ -45,168 +39,7 @@ VARYING = Shape("varying")
 SIDE_EFFECTS = ("atomicrmw", "cmpxchg")
 
 
-@dataclass(frozen=True)
-class Divergence:
-    """Shapes by value; branches that lanes take differently, and everything that they decide about."""
-
-    shapes: Mapping[str, Shape]
-    branches: frozenset[str]
-    influenced: Mapping[str, frozenset[str]]
-    joined: Mapping[str, str]
-    loops: tuple[Loop, ...]
-    divergent: frozenset[str]
-    """Headers of loops that lanes leave at different times."""
-    place: Mapping[str, str]
-
-    def shape(self, operand: Operand, at: str) -> Shape:
-        """Return the shape of an operand of an instruction in the node `at`."""
-        if not operand.is_local:
-            return UNIFORM
-        if self.has_left(operand.value, at):
-            return VARYING
-        return self.shapes.get(operand.value, UNIFORM)
-
-    def has_left(self, value: str, at: str) -> bool:
-        """Return True if lanes may have left the loop in which they computed `value` at different times."""
-        if not self.divergent:
-            return False
-        defined = self.place.get(value)
-        return defined is not None and any(
-            loop.header in self.divergent and defined in loop.nodes and at not in loop.nodes for loop in self.loops
-        )
-
-
-def divergence(graph: Graph, given: Mapping[str, Shape]) -> Divergence:
-    """Find shapes and divergence. given: shapes of values that do not follow from operands."""
-    sequence = [label for label in order(graph.entry, graph.successors()) if label in graph.nodes]
-    joined, place, found_loops = postdominators(graph), graph.place(), tuple(loops(graph))
-    branches: set[str] = set()
-    before = graph.predecessors()
-    search = _Search(graph, sequence, given, place)
-    divergent: set[str] = set()
-    influenced: dict[str, frozenset[str]] = {}
-    while True:
-        search.find([loop for loop in found_loops if loop.header in divergent])
-        known = Divergence(
-            dict(search.shapes), frozenset(branches), influenced, joined, found_loops, frozenset(divergent), place
-        )
-        new = [label for label in sequence if label not in branches and _parts(graph, known, label)]
-        if not new:
-            return known
-        for label in new:
-            branches.add(label)
-            region = influence(graph, joined, label)
-            influenced[label] = frozenset(region)
-            for place_of_join in joins(graph, sequence, region, label, joined[label]):
-                ways = frozenset(each for each in before[place_of_join] if each in region or each == label)
-                search.parted.setdefault(place_of_join, []).append(ways)
-            for loop in found_loops:
-                leaves = any(target not in loop.nodes for target in graph.nodes[label].targets)
-                if label in loop.nodes and (leaves or joined[label] not in loop.nodes):
-                    divergent.add(loop.header)
-
-
-def _parts(graph: Graph, known: Divergence, label: str) -> bool:
-    condition = graph.nodes[label].condition
-    return condition is not None and known.shape(condition, label).kind != "uniform"
-
-
-class _Search:
-    """The search for shapes: from the highest ones on, each only goes down, also when more is known of branches.
-
-    parted: nodes at which threads come together again, and the ways on which they may have come.
-    """
-
-    def __init__(
-        self, graph: Graph, sequence: Sequence[str], given: Mapping[str, Shape], place: Mapping[str, str]
-    ) -> None:
-        self.shapes: dict[str, Shape] = dict(given)
-        self.parted: dict[str, list[frozenset[str]]] = {}
-        self._place = place
-        self._given = given
-        self._left: Sequence[Loop] = ()
-        self._defined = {each.result: each for node in graph.nodes.values() for each in node.body if each.result}
-        # The names of operands that have a shape of their own; all others are the same in all lanes.
-        self._nodes = [
-            (
-                label,
-                [(each, [self._name(operand) for operand in each.operands]) for each in graph.nodes[label].phis],
-                [
-                    (each, [self._name(operand) for operand in each.operands])
-                    for each in graph.nodes[label].body
-                    if each.result and each.result not in given
-                ],
-            )
-            for label in sequence
-        ]
-        self._seen: dict[str, list[Shape | None]] = {}
-
-    def _name(self, operand: Operand) -> str:
-        if operand.value in self._place or operand.value in self._given:
-            return operand.value
-        return ""
-
-    def _shape(self, name: str, at: str) -> Shape | None:
-        if not name:
-            return UNIFORM
-        if self._left:
-            defined = self._place.get(name)
-            if defined and any(defined in loop.nodes and at not in loop.nodes for loop in self._left):
-                return VARYING
-        return self.shapes.get(name)
-
-    def find(self, left: Sequence[Loop]) -> None:
-        """Lower shapes until they follow from each other. left: loops that lanes leave at different times."""
-        self._left = left
-        changed = True
-        while changed:
-            changed = False
-            for label, phis, body in self._nodes:
-                for each, names in phis:
-                    changed |= self._find_phi(each, names, label)
-                for each, names in body:
-                    operands = [self._shape(name, label) for name in names]
-                    if self._seen.get(each.result) == operands:
-                        continue
-                    self._seen[each.result] = operands
-                    known = [shape for shape in operands if shape is not None]
-                    if len(known) == len(operands):
-                        changed |= self._lower(each.result, shape_of(each, known))
-
-    def _find_phi(self, phi: Instruction, names: Sequence[str], label: str) -> bool:
-        if phi.result in self._given:
-            return False
-        # Lanes may leave a loop on the way here, or may have left one before: in different turns, either way.
-        ways = zip(names, phi.labels, strict=True)
-        new = _phi([self._shape(name, at) for name, before in ways for at in (before, label)])
-        if new is None:
-            return False
-        if any(not _same(phi, ways, self._defined) for ways in self.parted.get(label, ())):
-            new = VARYING
-        return self._lower(phi.result, new)
-
-    def _lower(self, name: str, new: Shape) -> bool:
-        old = self.shapes.get(name)
-        if old == new:
-            return False
-        self.shapes[name] = _lower(old, new)
-        return self.shapes[name] != old
-
-
-def _same(phi: Instruction, ways: frozenset[str], defined: Mapping[str, Instruction]) -> bool:
-    """Check that a phi takes one value whichever of some ways a thread has come."""
-    values = {o.value for o, label in zip(phi.operands, phi.labels, strict=True) if label in ways}
-    return len(values) <= 1 or len({_computed(defined.get(value), value) for value in values}) == 1
-
-
-def _computed(each: Instruction | None, value: str) -> tuple[str, ...]:
-    """Describe how a value is computed, so that two that LLVM has computed on two ways are seen to be one."""
-    if each is None or each.opcode not in _RULES or each.opcode == "freeze":
-        return (value,)
-    return (each.opcode, each.type, each.detail, *(operand.value for operand in each.operands))
-
-
-def _lower(old: Shape | None, new: Shape) -> Shape:
+def lower(old: Shape | None, new: Shape) -> Shape:
     """Take the lower shape, and never go back up, so that the search for shapes ends."""
     if old is None or old == new:
         return new
@@ -215,13 +48,14 @@ def _lower(old: Shape | None, new: Shape) -> Shape:
     return VARYING
 
 
-def _phi(incoming: list[Shape | None]) -> Shape | None:
+def shape_of_phi(incoming: list[Shape | None]) -> Shape | None:
+    """Return the shape of what comes on some ways, of which it may not yet be known; None if none is."""
     known = [shape for shape in incoming if shape is not None]
     if not known:
         return None
     first = known[0]
     for other in known[1:]:
-        first = _lower(first, other)
+        first = lower(first, other)
     # A phi of values that are not exact would have to be computed again for each lane along the way that was taken.
     if first.kind == "uniform" or (first.kind == "strided" and first.exact):
         return first
@@ -247,7 +81,7 @@ def shape_of(each: Instruction, operands: list[Shape]) -> Shape:
         return VARYING
     if all(shape == UNIFORM for shape in operands):
         return UNIFORM
-    rule = _RULES.get(each.opcode)
+    rule = RULES.get(each.opcode)
     if rule is None or any(shape.kind == "varying" for shape in operands):
         return VARYING
     return rule(each, operands)
@@ -370,7 +204,7 @@ def _strided(stride: int, exact: bool) -> Shape:
     return VARYING
 
 
-_RULES: dict[str, _Rule] = {
+RULES: dict[str, _Rule] = {
     "add": _add,
     "sub": _add,
     "or": _or,
@@ -431,6 +265,4 @@ def fixed(pointer: Instruction) -> int:
 
 
 def _field(struct: str, index: int) -> str:
-    from metalsci.cpu_metal.compile.llvm.value_types import fields
-
     return fields(struct)[index]

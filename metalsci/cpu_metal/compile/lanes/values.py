@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from metalsci.cpu_metal.compile.lanes.code import Code, constant_elements, constant_vector
+from metalsci.cpu_metal.compile.lanes.divergence import Divergence
 from metalsci.cpu_metal.compile.lanes.flow import Graph
-from metalsci.cpu_metal.compile.lanes.shapes import Divergence, Shape
+from metalsci.cpu_metal.compile.lanes.shapes import Shape
 from metalsci.cpu_metal.compile.llvm.instruction import Instruction, Operand
 from metalsci.cpu_metal.compile.llvm.text import NAME
 from metalsci.cpu_metal.compile.llvm.value_types import fields, type_of
@@ -22,7 +23,7 @@ MOST_VECTORS = 1024
 INCOMING = "incoming"
 """Purpose of the place that keeps a phi's next value, if all threads of a group have it in common."""
 
-_PROMISING = frozenset("add sub mul shl lshr udiv zext getelementptr or trunc icmp".split())  # noqa: SIM905
+_PROMISING = frozenset({"add", "sub", "mul", "shl", "lshr", "udiv", "zext", "getelementptr", "or", "trunc", "icmp"})
 
 
 def pieces(kind: str) -> list[str]:

@@ -6,8 +6,8 @@ that is left. A kernel that adds two arrays took twice the time by it. So did wh
 
 from collections.abc import Iterable, Set
 
+from metalsci.cpu_metal.compile.lanes.divergence import Divergence
 from metalsci.cpu_metal.compile.lanes.flow import Graph
-from metalsci.cpu_metal.compile.lanes.shapes import Divergence
 
 _MOST = 400
 """Instructions of one kernel that are written once more."""

@@ -12,9 +12,10 @@ from metalsci.cpu_metal.compile.llvm.text import operands as split_operands
 from metalsci.cpu_metal.compile.llvm.text import split_type
 from metalsci.cpu_metal.compile.llvm.value_types import fields, type_of
 
-_BINARY = frozenset(
-    "add sub mul udiv sdiv urem srem shl lshr ashr and or xor fadd fsub fmul fdiv frem".split()  # noqa: SIM905
-)
+_BINARY = frozenset({
+    "add", "sub", "mul", "udiv", "sdiv", "urem", "srem", "shl", "lshr", "ashr", "and",
+    "or", "xor", "fadd", "fsub", "fmul", "fdiv", "frem",
+})  # fmt: skip
 _SHIFTS = frozenset({"shl", "lshr", "ashr"})
 _CASTS = frozenset(
     ("trunc", "zext", "sext", "fptrunc", "fpext", "fptoui", "fptosi", "uitofp", "sitofp", "ptrtoint", "inttoptr")

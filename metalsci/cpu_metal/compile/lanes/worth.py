@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
+from metalsci.cpu_metal.compile.lanes.divergence import Divergence
 from metalsci.cpu_metal.compile.lanes.flow import Graph
-from metalsci.cpu_metal.compile.lanes.shapes import Divergence
 from metalsci.cpu_metal.compile.llvm.instruction import Instruction, Operand
 from metalsci.cpu_metal.compile.llvm.value_types import layout, type_of
 

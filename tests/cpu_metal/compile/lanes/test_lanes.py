@@ -16,7 +16,8 @@ from metalsci.cpu_metal import Device, Dispatch
 from metalsci.cpu_metal.compile import front, kernel_build
 from metalsci.cpu_metal.compile.architecture import Architecture, ArchitectureError
 from metalsci.cpu_metal.compile.kernel_cache import Cache
-from metalsci.cpu_metal.compile.lanes import choices, flow, idle, joined_stores, kernel, section, shapes
+from metalsci.cpu_metal.compile.lanes import analysis, choices, divergence, flow, idle, joined_stores, kernel, section
+from metalsci.cpu_metal.compile.lanes.analysis import Analysis
 from metalsci.cpu_metal.compile.lanes.code import Code
 from metalsci.cpu_metal.compile.lanes.control import Flow
 from metalsci.cpu_metal.compile.lanes.idle import Guards
@@ -344,11 +345,11 @@ def _join_stores_the_wrong_way_round(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _forget_barriers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel, "regions", lambda graph: dict.fromkeys(graph.nodes, graph.entry))
+    monkeypatch.setattr(analysis, "regions", lambda graph: dict.fromkeys(graph.nodes, graph.entry))
 
 
 def _forget_that_threads_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shapes, "joins", lambda *given: set())
+    monkeypatch.setattr(divergence, "joins", lambda *given: set())
 
 
 def _keep_one_vector_across_barriers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -385,8 +386,8 @@ def _show_the_next_turn_early(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _take_one_simdgroup_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = kernel._Writer._given
-    monkeypatch.setattr(kernel._Writer, "_given_to_the_group", lambda self: right(self, joined=True))
+    right = Analysis._given
+    monkeypatch.setattr(Analysis, "_given_to_the_group", lambda self: right(self, joined=True))
 
 
 @pytest.mark.parametrize(
