@@ -38,10 +38,12 @@ class Tolerance:
     rms: float | None = None
 
     def limit(self, want: Array) -> float:
-        return self.bound(_Magnitude.of(map(np.abs, _parts(want))))
+        """Return the deviation that is allowed for a reference."""
+        return self.bound(_Magnitude.of_array(want).largest)
 
-    def bound(self, want: "_Magnitude") -> float:
-        return self.absolute + self.relative * want.largest
+    def bound(self, largest: float) -> float:
+        """Return the same by the reference's largest magnitude."""
+        return self.absolute + self.relative * largest
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,16 @@ class _Magnitude:
             count += part.size
         return cls(largest, math.sqrt(squares / max(count, 1)))
 
+    @classmethod
+    def of_array(cls, array: Array) -> Self:
+        return cls.of(map(np.abs, _parts(array)))
+
 
 def judge(got: Array, want: Array, tolerance: Tolerance) -> float:
     """Return the error in units of the tolerance. NaN never passes: the error is then infinite."""
     pairs = zip(_parts(got), _parts(want), strict=True)
-    off, right = _Magnitude.of(_deviation(g, w) for g, w in pairs), _Magnitude.of(map(np.abs, _parts(want)))
-    error = _ratio(off.largest, tolerance.bound(right))
+    off, right = _Magnitude.of(_deviation(g, w) for g, w in pairs), _Magnitude.of_array(want)
+    error = _ratio(off.largest, tolerance.bound(right.largest))
     if tolerance.rms is not None and error <= 1.0:
         error = max(error, _ratio(off.rms, tolerance.rms * right.rms))
     return error
@@ -101,10 +107,11 @@ def explain(got: Array, want: Array, tolerance: Tolerance, locate: Callable[[tup
 
     locate: from an index to its place.
     """
-    limit, deviation = tolerance.limit(want), _deviation(got, want)
+    right, deviation = _Magnitude.of_array(want), _deviation(got, want)
+    limit = tolerance.bound(right.largest)
     wrong = ~(deviation <= limit)
     if not wrong.any():
-        off, right = _Magnitude.of(_parts(deviation)), _Magnitude.of(map(np.abs, _parts(want)))
+        off = _Magnitude.of_array(deviation)
         return (
             f"no element is off by more than {limit:.3g}, but on the whole they are: the rms deviation is "
             f"{off.rms / right.rms:.2g} of the rms value, and {tolerance.rms:.2g} is allowed; "
