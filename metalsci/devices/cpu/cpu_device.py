@@ -295,7 +295,8 @@ class CpuStage:
         )
 
     def close(self) -> None:
-        self._buffers.clear()  # shared memory is freed with the last reference
+        self._buffers.clear()  # shared memory is freed with the last reference, the device process's among them
+        self._device.release()
 
 
 class CpuExecution:

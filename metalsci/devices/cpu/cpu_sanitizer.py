@@ -118,7 +118,6 @@ class CpuSanitizer:
             yield module, stage
         finally:
             stage.close()
-            self._device.release()
 
     def _module(self, source: str | Unit) -> CpuModule:
         if self._last is None or self._last[0] is not source:
