@@ -169,8 +169,7 @@ class Compiler:
     def _line(
         self, what: str, origin: Origin, signature: KernelSignature, built: BuiltKernel, find: Callable[[], int]
     ) -> int:
-        settings = (origin.math_mode.value, self.toolchain.identity, self._package())
-        key = digest(what, signature.name, built.mode.name, origin.source, *settings)
+        key = self._key(what, origin, signature.name, built.mode.name)
 
         def write(folder: Path) -> None:
             (folder / _FACTS).write_text(json.dumps(find()), encoding="utf-8")
@@ -178,10 +177,13 @@ class Compiler:
         line: int = json.loads((self.cache.entry(key, write) / _FACTS).read_text(encoding="utf-8"))
         return line
 
+    def _key(self, what: str, origin: Origin, *names: str) -> str:
+        """Return a key of what is made of a source that has been compiled before."""
+        return digest(what, origin.source, origin.math_mode.value, self.toolchain.identity, self._package(), *names)
+
     def check(self, origin: Origin, names: Sequence[str]) -> list[CheckedKernel]:
         """Instrument kernels that have been compiled before for the sanitizer."""
-        settings = (origin.math_mode.value, self.toolchain.identity, self._package())
-        key = digest("checked", origin.source, *settings, *names)
+        key = self._key("checked", origin, *names)
 
         def write(folder: Path) -> None:
             known = {signature.name: signature for signature in origin.unit.kernels}
@@ -203,7 +205,7 @@ class Compiler:
 
     def count(self, origin: Origin, name: str) -> CountedKernel:
         """Prepare a kernel that has been compiled before for counting."""
-        key = digest("counted", name, origin.source, origin.math_mode.value, self.toolchain.identity, self._package())
+        key = self._key("counted", origin, name)
 
         def write(folder: Path) -> None:
             parsed = origin.unit

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from metalsci.cpu_metal.compile.elf import ObjectFile, Variable, read_variables
+from metalsci.cpu_metal.compile.elf import Variable, read_variables
 from metalsci.cpu_metal.compile.llvm.conversions import saturating
 from metalsci.cpu_metal.compile.llvm.division import without_traps
 from metalsci.cpu_metal.compile.llvm.split_module import SplitModule
@@ -62,27 +62,29 @@ def checked(scratch: Scratch, signatures: Sequence[KernelSignature], folder: Pat
     for number, wrapper in enumerate(wrappers):
         own = inlined.renamed(f"@{wrapper.symbol}", f"@{RUN}").only([f"@{RUN}"])
         scratch.write(f"{number}.ll", without_traps(saturating(check_accesses(own, FILE, RUN, sites))))
+    elements = [_elements(inlined, wrapper) for wrapper in wrappers]
+    linked = partial(_linked, scratch, folder, tuple(sites.known))
     with ThreadPoolExecutor(processors()) as pool:
-        objects = list(pool.map(partial(_linked, scratch, folder), range(len(wrappers)), wrappers))
-    return [
-        CheckedBuild(
-            tuple(sites.known),
-            read_variables((folder / f"{number}.so").read_bytes(), THREADGROUP_SECTION),
-            _elements(inlined, wrappers[number]),
-            each.sections.get(THREADGROUP_SECTION, 0),
-        )
-        for number, each in enumerate(objects)
-    ]
+        return list(pool.map(linked, range(len(wrappers)), signatures, elements))
 
 
-def _linked(scratch: Scratch, folder: Path, number: int, wrapper: Wrapper) -> ObjectFile:
-    """Compile and link an instrumented module. Return its object."""
-    where, names = place(wrapper.signature), (f"{number}.ll", f"{number}.o")
+def _linked(
+    scratch: Scratch,
+    folder: Path,
+    sites: tuple[Site, ...],
+    number: int,
+    signature: KernelSignature,
+    elements: tuple[int, ...],
+) -> CheckedBuild:
+    """Compile and link an instrumented module."""
+    where, names = place(signature), (f"{number}.ll", f"{number}.o")
     scratch.ran(lambda: scratch.toolchain.optimise(scratch.path, *names, scratch.math_mode, _CHECKED), where)
-    compiled = scratch.object(f"{number}.o", ALLOWED | CHECKS)
-    scratch.link(f"{number}.o", f"{number}.so", where)
-    (folder / f"{number}.so").write_bytes((scratch.path / f"{number}.so").read_bytes())
-    return compiled
+    compiled = scratch.object(names[1], ALLOWED | CHECKS)
+    scratch.link(names[1], f"{number}.so", where)
+    code = (scratch.path / f"{number}.so").read_bytes()
+    (folder / f"{number}.so").write_bytes(code)
+    memory = compiled.sections.get(THREADGROUP_SECTION, 0)
+    return CheckedBuild(sites, read_variables(code, THREADGROUP_SECTION), elements, memory)
 
 
 def _elements(module: SplitModule, wrapper: Wrapper) -> tuple[int, ...]:

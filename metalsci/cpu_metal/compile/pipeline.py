@@ -9,8 +9,7 @@ from typing import TypeVar
 
 from metalsci.cpu_metal.compile.instrumented import CheckedBuild, checked, counted
 from metalsci.cpu_metal.compile.kernel_build import BuiltKernel, KernelBuild
-from metalsci.cpu_metal.compile.lanes_places import line_outside_lanes
-from metalsci.cpu_metal.compile.loop_places import line_of_refusal
+from metalsci.cpu_metal.compile.places import line_of_refusal, line_outside_lanes
 from metalsci.cpu_metal.compile.scratch import FILE, RepairableError, Scratch
 from metalsci.cpu_metal.compile.toolchain import Toolchain
 from metalsci.cpu_metal.compile.wrapper import Mode, bare_unit

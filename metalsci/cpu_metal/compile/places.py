@@ -1,0 +1,58 @@
+"""Lines of the source for which a kernel does not run in the fastest way, found for those who ask.
+
+LLVM knows places only in a module that has them all, with which every kernel would take longer to compile. So it is
+refused once more.
+"""
+
+from metalsci.cpu_metal.compile.front import as_metal_has_it
+from metalsci.cpu_metal.compile.kernel_build import lanes_of
+from metalsci.cpu_metal.compile.lanes.flow import RefusedError
+from metalsci.cpu_metal.compile.lanes.kernel import in_lanes
+from metalsci.cpu_metal.compile.llvm.debug_locations import DebugInfo
+from metalsci.cpu_metal.compile.loop_remarks import REMARKS, place_of_refusal
+from metalsci.cpu_metal.compile.scratch import FILE, TO_MODULE_WITH_PLACES, Scratch, place
+from metalsci.cpu_metal.compile.wrapper import RUN, Mode, Wrapper, unit
+from metalsci.msl.language.signature import KernelSignature
+
+_SECONDS = 1.0  # of processor time, of which most kernels take a tenth
+_MODULE = "places.ll"
+_NO_CODE = ("-Xclang", "-emit-llvm-only")
+
+
+def line_of_refusal(scratch: Scratch, signature: KernelSignature, mode: Mode) -> int:
+    """Let LLVM refuse a kernel's loop over threads. Return the user's line, or 0. Raises CompileError."""
+    _write_module(scratch, Wrapper(signature, scratch.function(signature), mode, independent=True))
+    optimise, flags = scratch.toolchain.optimise, (*REMARKS, *_NO_CODE)
+    messages = scratch.ran(
+        lambda: optimise(scratch.path, _MODULE, "places.o", scratch.math_mode, flags, _SECONDS), place(signature)
+    )
+    return _line(scratch, place_of_refusal(messages, FILE))
+
+
+def line_outside_lanes(scratch: Scratch, signature: KernelSignature, mode: Mode) -> int:
+    """Refuse a kernel in lanes once more. Return the user's line, or 0. Raises CompileError."""
+    mode = min(mode, Mode.GROUP)
+    _write_module(scratch, Wrapper(signature, scratch.function(signature), mode, lanes=True))
+    simplify, simple = scratch.toolchain.simplify, "simple.ll"
+    scratch.ran(lambda: simplify(scratch.path, _MODULE, simple, scratch.math_mode, _SECONDS), place(signature))
+    module = scratch.read(simple)
+    try:
+        in_lanes(module, RUN, lanes_of(module), is_row=mode is Mode.GRID, if_faster=True)
+    except RefusedError as error:
+        found = DebugInfo(module, FILE).place(error.at.metadata) if error.at is not None else None
+        if found is not None:
+            return _line(scratch, (found.line, found.column))
+    return 0
+
+
+def _write_module(scratch: Scratch, wrapper: Wrapper) -> None:
+    flags = [*TO_MODULE_WITH_PLACES, "-o", _MODULE]
+    scratch.clang("places.cl", unit(FILE, [wrapper]), flags, place(wrapper.signature))
+    scratch.write(_MODULE, as_metal_has_it(scratch.read(_MODULE)))
+
+
+def _line(scratch: Scratch, at: tuple[int, int] | None) -> int:
+    """Return the user's line of a place in what Clang has read, 0 if there is none."""
+    if at is None:
+        return 0
+    return scratch.source.original(*at)[0]
