@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metalsci.cpu_metal.execute.host import shared_memory
+from metalsci.cpu_metal.execute.large_pages import collapse
 
 PAGE = 16384
 """A multiple of the page of every system meant."""
@@ -22,8 +23,9 @@ class SharedRegion:
     def __init__(self, size: int) -> None:
         self.size = -(-max(size, 1) // PAGE) * PAGE
         self.descriptor = shared_memory("metal-buffer", self.size)
-        self.memory = mmap.mmap(self.descriptor, self.size)
         weakref.finalize(self, os.close, self.descriptor)
+        collapse(self.descriptor, self.size)
+        self.memory = mmap.mmap(self.descriptor, self.size)
 
 
 class Buffer:

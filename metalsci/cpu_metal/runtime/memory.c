@@ -4,6 +4,10 @@
 // An index of 32 bits times an element of 16 bytes stays within this.
 enum { LARGEST_GUARD_SHIFT = 36, SMALLEST_GUARD_SHIFT = 16, MAPPINGS = 128 };
 
+// Where a mapping starts, so that memory in large pages (execute/large_pages.py) is mapped by them: the smallest guard
+// is no multiple of it.
+enum { LARGE_PAGE = 2 << 20 };
+
 static u64 guard;
 
 static char *reserve(u64 size) {
@@ -25,15 +29,21 @@ u64 memory_guard(void) {
 
 // `size` is a multiple of the page. Returns 0 when there is no address space left.
 __attribute__((visibility("default"))) uptr metal_map(int descriptor, u64 size, int writable) {
-    char *start = reserve(size + 2 * memory_guard());
-    if (!start) return 0;
+    const u64 whole = size + 2 * memory_guard();
+    char *reserved = reserve(whole + LARGE_PAGE);
+    if (!reserved) return 0;
+    const uptr first = ((uptr)reserved + guard + LARGE_PAGE - 1) & -(uptr)LARGE_PAGE;
+    char *start = (char *)first - guard;
+    const u64 before = (u64)(start - reserved);
+    if (before) munmap(reserved, before);
+    if (before < LARGE_PAGE) munmap(start + whole, LARGE_PAGE - before);
     const int access = writable ? PROT_READ | PROT_WRITE : PROT_READ;
-    char *mapped = mmap(start + guard, size, access, MAP_SHARED | MAP_FIXED, descriptor, 0);
+    char *mapped = mmap((char *)first, size, access, MAP_SHARED | MAP_FIXED, descriptor, 0);
     if (mapped == MAP_FAILED) {
-        munmap(start, size + 2 * guard);
+        munmap(start, whole);
         return 0;
     }
-    return (uptr)mapped;
+    return first;
 }
 
 __attribute__((visibility("default"))) void metal_unmap(uptr address, u64 size) {
