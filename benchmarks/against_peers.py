@@ -1,10 +1,10 @@
-"""The seed kernels on the software device and on its peers, in turn."""
+"""The seed kernels and the hand-written examples on the software device and on its peers, in turn."""
 
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 from statistics import geometric_mean
@@ -13,15 +13,42 @@ from subprocess import CalledProcessError
 import numpy as np
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from peers import NATIVE, NATIVE_TASKS, PLATFORMS, Environment, How, Peer, PeerError, native, opencl
+from metal_to_opencl import as_opencl
+from peers import (
+    NATIVE,
+    NATIVE_TASKS,
+    PLATFORMS,
+    PORTS,
+    Environment,
+    How,
+    Peer,
+    PeerError,
+    native,
+    opencl,
+    whole_groups,
+)
 
 from metalsci.devices.ceilings import GivenCeilings
 from metalsci.devices.cpu.cpu_device import CpuDevice
+from metalsci.devices.program import Program
 from metalsci.experiment.schemas import register
 from metalsci.files.locations import data
 from metalsci.task.loader import Problem
 
 OURS = "ours"
+SEED, GPU, FAST = "seed.metal", "examples/gpu.metal", "examples/fast.metal"
+# What a translation would have to know types for.
+BY_HAND: Mapping[tuple[str, str], Mapping[str, str]] = {
+    ("compact", GPU): {", total)": ", &total)"},
+    ("fft3d", GPU): {
+        "simd_shuffle_xor(value, ushort(h))": "float2(simd_shuffle_xor(value.x, h), simd_shuffle_xor(value.y, h))"
+    },
+    ("lj", GPU): {
+        ", s, g)": ", &s, &g)",
+        "uint3(inside * (float(M) / L))": "convert_uint3(inside * (float(M) / L))",
+    },
+    ("lj", FAST): {"uint3(wrapped * (float(M) / L))": "convert_uint3(wrapped * (float(M) / L))"},
+}
 ENOUGH = 0.02  # seconds of processor time in a sample: a round trip costs some of it
 
 
@@ -43,7 +70,11 @@ class Row:
         """Return how many times faster we are. name: a peer's, or "best" for the faster of them."""
         times: Mapping[str, float] = getattr(self, by)
         peers = [times[each] for each in times if each in PLATFORMS]
-        return (min(peers, default=inf) if name == "best" else times.get(name, inf)) / times[OURS]
+        return (min(peers) if name == "best" else times[name]) / times[OURS]
+
+    def has(self, name: str) -> bool:
+        """Return True if there is such a ratio."""
+        return name in self.used or (name == "best" and any(each in self.used for each in PLATFORMS))
 
 
 def load(task: str) -> Problem:
@@ -53,12 +84,13 @@ def load(task: str) -> Problem:
     return problem
 
 
-def rows(tasks: Sequence[str], environment: Environment | None, rounds: int) -> Iterator[Row]:
+def rows(tasks: Sequence[str], environment: Environment | None, rounds: int, kernels: str = SEED) -> Iterator[Row]:
+    """Yield each task's figures. kernels: the file of a task's folder that is run."""
     for task in tasks:
-        yield _row(task, environment, rounds)
+        yield _row(task, kernels, environment, rounds)
 
 
-def _row(name: str, environment: Environment | None, rounds: int) -> Row:
+def _row(name: str, kernels: str, environment: Environment | None, rounds: int) -> Row:
     problem = load(name)
     task, size = problem.task, problem.sizes[len(problem.sizes) // 2]
     inputs = task.inputs(size, np.random.default_rng(1))
@@ -71,7 +103,7 @@ def _row(name: str, environment: Environment | None, rounds: int) -> Row:
         device = CpuDevice(time_limit=600.0, ceilings=GivenCeilings(bandwidth=1.0, fp32=1.0))
         stack.callback(device.close)
         stage = device.stage(program)
-        execution = stage.bind(device.compile((data("tasks") / name / "seed.metal").read_text(), task.signatures))
+        execution = stage.bind(device.compile((data("tasks") / name / kernels).read_text(), task.signatures))
         execution.run()
         check = task.check(size, stage.outputs(), want)
         assert check.correct, f"{name}: {check.detail}"
@@ -83,7 +115,7 @@ def _row(name: str, environment: Environment | None, rounds: int) -> Row:
             return time.perf_counter() - wall, time.clock_gettime(clock) - used
 
         runs[OURS] = ours
-        for how in _peers(name, environment, folder, why):
+        for how in _peers(name, kernels, program, environment, folder, why):
             try:
                 found = stack.enter_context(Peer(how, program, task.signatures, folder / how.name.replace(" ", "_")))
                 found.run()
@@ -99,10 +131,24 @@ def _row(name: str, environment: Environment | None, rounds: int) -> Row:
     return Row(name, size.label, used, wall, versions, why)
 
 
-def _peers(task: str, environment: Environment | None, folder: Path, why: dict[str, str]) -> Iterator[How]:
+def _peers(
+    task: str,
+    kernels: str,
+    program: Program,
+    environment: Environment | None,
+    folder: Path,
+    why: dict[str, str],
+) -> Iterator[How]:
     if environment is not None:
-        yield from (opencl(environment, name, task) for name in PLATFORMS)
-    if task in NATIVE_TASKS:
+        source, is_translated = PORTS / f"{task}.cl", kernels != SEED
+        if is_translated:
+            metal = (data("tasks") / task / kernels).read_text(encoding="utf-8")
+            source = folder / f"{task}.cl"
+            cut = {call.kernel for call in program.calls if whole_groups(call) != list(call.threads)}
+            source.write_text(as_opencl(metal, BY_HAND.get((task, kernels), {}), cut), encoding="utf-8")
+        for name in PLATFORMS:
+            yield replace(opencl(environment, name, source), takes_grid=is_translated)
+    if task in NATIVE_TASKS and kernels == SEED:
         try:
             yield native(folder)
         except (CalledProcessError, FileNotFoundError) as error:
@@ -134,15 +180,18 @@ def report(found: Sequence[Row]) -> Iterator[str]:
     """Yield the table in Markdown."""
     yield "| task | size | ours, ms | PoCL / ours | Intel / ours | better of both / ours | the same by wall |"
     yield "|---|---|---|---|---|---|---|"
+    columns = [*((each, "used") for each in PLATFORMS), ("best", "used"), ("best", "wall")]
     for row in found:
-        ratios = [f"{row.ratio(each):.2f}" if each in row.used else "–" for each in PLATFORMS]
-        best = [f"{row.ratio('best', by):.2f}" for by in ("used", "wall")]
-        yield f"| {' | '.join([row.task, row.size, f'{row.used[OURS]:.3g}', *ratios, *best])} |"
-    means = []
-    for name, by in [*((each, "used") for each in PLATFORMS), ("best", "used"), ("best", "wall")]:
-        known = [row.ratio(name, by) for row in found if name == "best" or name in row.used]
-        means.append(f"**{geometric_mean(known):.2f}**" if known else "–")
-    yield f"| geometric mean | | | {' | '.join(means)} |"
+        ratios = [f"{row.ratio(name, by):.2f}" if row.has(name) else "–" for name, by in columns]
+        yield f"| {' | '.join([row.task, row.size, f'{row.used[OURS]:.3g}', *ratios])} |"
+    means = [mean(found, name, by) for name, by in columns]
+    yield f"| geometric mean | | | {' | '.join(f'**{each}**' for each in means)} |"
     for row in found:
         for peer, reason in row.why.items():
             yield f"\n{peer} did not run {row.task}: {reason}"
+
+
+def mean(found: Sequence[Row], name: str, by: str = "used") -> str:
+    """Return the geometric mean of a ratio over the rows that have it, as text."""
+    known = [row.ratio(name, by) for row in found if row.has(name)]
+    return f"{geometric_mean(known):.2f}" if known else "–"

@@ -2,6 +2,7 @@
 
 Parts:
 - peers: PoCL and Intel's OpenCL runtime on ports of the seed kernels, C with OpenMP on five of them
+- examples: the same runtimes on the hand-written examples, translated to OpenCL C
 - threads: what a barrier, a function of a simdgroup or a loop costs a thread
 - compiling: what the seed kernels cost before they run
 
@@ -25,13 +26,32 @@ from rich.console import Console
 from metalsci.devices.cpu.processor import processor_name
 from metalsci.files.locations import data
 
-PARTS = ("peers", "threads", "compiling")
+PARTS = ("peers", "examples", "threads", "compiling")
 ROUNDS = 7
+EXAMPLES_GOAL = 2.0  # by issue 12
 RESULTS = Path(__file__).parent / "RESULTS.md"
 NOTES = Path(__file__).parent / "NOTES.md"
 
 
 def peers(tasks: list[str], rounds: int, console: Console) -> Iterator[str]:
+    found = list(_rows(tasks, rounds, console, against_peers.SEED))
+    versions = sorted({f"{name}: {version}" for row in found for name, version in row.versions.items()})
+    yield from ["## Seed kernels at the middle size", "", *against_peers.report(found), ""]
+    yield from ["## Native code", "", *against_peers.report_native(found), ""]
+    yield from [f"- {version}" for version in versions]
+
+
+def examples(tasks: list[str], rounds: int, console: Console) -> Iterator[str]:
+    written_for = {"a GPU": against_peers.GPU, "a CPU": against_peers.FAST}
+    found = {who: list(_rows(tasks, rounds, console, kernels)) for who, kernels in written_for.items()}
+    for who, rows in found.items():
+        yield from [f"## Examples written for {who}, at the middle size", "", *against_peers.report(rows), ""]
+    everything = [row for rows in found.values() for row in rows]
+    alone, best = (against_peers.mean(everything, name) for name in ("PoCL", "best"))
+    yield f"All {len(everything)} examples: PoCL alone / ours {alone} (goal {EXAMPLES_GOAL:g}), better of both {best}."
+
+
+def _rows(tasks: list[str], rounds: int, console: Console, kernels: str) -> Iterator[against_peers.Row]:
     wanted = Environment(Path(__file__).parents[1] / ".venv-peers")
     environment: Environment | None = wanted
     try:
@@ -39,14 +59,9 @@ def peers(tasks: list[str], rounds: int, console: Console) -> Iterator[str]:
     except CalledProcessError as error:
         console.print(f"PoCL and Intel's runtime are left out: {error}", style="red")
         environment = None
-    found = []
-    for row in against_peers.rows(tasks, environment, rounds):
-        found.append(row)
+    for row in against_peers.rows(tasks, environment, rounds, kernels):
+        yield row
         console.print(f"{row.task}: {', '.join(f'{name} {value:.3g} ms' for name, value in row.used.items())}")
-    versions = sorted({f"{name}: {version}" for row in found for name, version in row.versions.items()})
-    yield from ["## Seed kernels at the middle size", "", *against_peers.report(found), ""]
-    yield from ["## Native code", "", *against_peers.report_native(found), ""]
-    yield from [f"- {version}" for version in versions]
 
 
 def threads(rounds: int) -> Iterator[str]:
@@ -62,7 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", nargs="*", choices=[*PARTS, []], help="all of them by default")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"{ROUNDS} by default")
-    parser.add_argument("--task", action="append", help="of the peers' part, all by default; may be given again")
+    parser.add_argument("--task", action="append", help="of peers and examples, all by default; may be given again")
     arguments = parser.parse_args()
     console = Console()
     wanted = arguments.part or PARTS
@@ -79,6 +94,7 @@ def main() -> None:
     for part in wanted:
         made = {
             "peers": lambda: peers(tasks, arguments.rounds, console),
+            "examples": lambda: examples(tasks, arguments.rounds, console),
             "threads": lambda: threads(arguments.rounds),
             "compiling": lambda: compiling(arguments.rounds),
         }[part]()

@@ -11,7 +11,7 @@ from metalsci.cpu_metal.compile.kernel_cache import Cache
 from metalsci.files.locations import data
 
 GOAL = 250.0
-_WARM = "#include <metal_stdlib>\nkernel void warm(uint i [[thread_position_in_grid]]) {}\n"
+WARM = "#include <metal_stdlib>\nkernel void warm(uint i [[thread_position_in_grid]]) {}\n"
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def measured(files: Sequence[Path], rounds: int) -> Iterator[CompileCost]:
         found, count = [], 0
         for _ in range(rounds):
             with tempfile.TemporaryDirectory() as folder, Device(cache=Cache(Path(folder))) as device:
-                device.compile(_WARM)
+                device.compile(WARM)
                 before = processor_seconds()
                 count = len([kernel.code for kernel in device.compile(source).kernels.values()])
                 found.append(1e3 * (processor_seconds() - before))

@@ -5,6 +5,7 @@ Both runtimes come from PyPI, into an environment of the benchmark's own: PoCL's
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ PLATFORMS = {"PoCL": "Portable Computing Language", "Intel": "Intel"}
 PORTS = Path(__file__).parent / "opencl"
 NATIVE = "C with OpenMP"
 NATIVE_TASKS = ("saxpy", "heat2d", "wave3d", "lbm", "nbody")
+_PLACE = re.compile(r"\S+\.cl:\d+:\d+: ")  # in a file that PoCL makes
 _C = Path(__file__).parent / "native"
 _C_FLAGS = ("-O3", "-march=native", "-ffast-math", "-fopenmp", "-fPIC", "-shared")
 
@@ -62,19 +64,23 @@ class Environment:
 
 @dataclass(frozen=True)
 class How:
-    """The command that starts a peer, its environment, the source, and the platform's name there."""
+    """The command that starts a peer, its environment, the source, and the platform's name there.
+
+    takes_grid: kernels want the grid's three sizes behind their buffers.
+    """
 
     name: str
     command: Sequence[str]
     source: Path
     platform: str
     variables: Mapping[str, str]
+    takes_grid: bool = False
 
 
-def opencl(environment: Environment, name: str, task: str) -> How:
-    """Run the port of a task's seed kernels on one of PLATFORMS."""
+def opencl(environment: Environment, name: str, source: Path) -> How:
+    """Run kernels in OpenCL C on one of PLATFORMS."""
     command = [str(environment.python), str(PORTS / "peer.py")]
-    return How(name, command, PORTS / f"{task}.cl", PLATFORMS[name], environment.variables)
+    return How(name, command, source, PLATFORMS[name], environment.variables)
 
 
 def native(folder: Path) -> How:
@@ -95,7 +101,7 @@ class Peer:
         folder.mkdir(parents=True)
         inputs: dict[str, Any] = {_name(symbol): array for symbol, array in program.inputs}
         np.savez(folder / "inputs.npz", **inputs)
-        wanted = _described(program, {each.name: each for each in signatures}) | {
+        wanted = _described(program, {each.name: each for each in signatures}, takes_grid=how.takes_grid) | {
             "platform": how.platform,
             "source": str(how.source),
         }
@@ -127,7 +133,7 @@ class Peer:
         assert self._process.stdout is not None and self._process.stderr is not None
         line = self._process.stdout.readline()
         if not line:
-            raise PeerError(f"{self.name}: {self._process.stderr.read().strip().splitlines()[-1:]}")
+            raise PeerError(_error_in(self._process.stderr.read()))
         return line
 
     def __enter__(self) -> Self:
@@ -147,34 +153,51 @@ class PeerError(RuntimeError):
     """A peer that cannot run a task's program, in its own words."""
 
 
+def _error_in(messages: str) -> str:
+    """Return the compiler's first error, or the last line that there is."""
+    lines = messages.strip().splitlines() or [""]
+    found = next((line[line.index("error: ") :] for line in lines if "error: " in line), lines[-1])
+    return _PLACE.sub("", found)
+
+
 def _name(symbol: Symbol) -> str:
     return f"a{symbol.id}"
 
 
-def _described(program: Program, signatures: Mapping[str, KernelSignature]) -> dict[str, Any]:
+def _described(program: Program, signatures: Mapping[str, KernelSignature], *, takes_grid: bool) -> dict[str, Any]:
     symbols = [*(symbol for symbol, _ in program.inputs), *(out for call in program.calls for out in call.outputs)]
     return {
         "buffers": {_name(symbol): max(symbol.nbytes, 1) for symbol in symbols},
-        "calls": [_call(call, signatures[call.kernel]) for call in program.calls],
+        "calls": [_call(call, signatures[call.kernel], takes_grid=takes_grid) for call in program.calls],
         "results": [_name(symbol) for symbol in program.results],
     }
 
 
-def _call(call: Call, signature: KernelSignature) -> dict[str, Any]:
+def _call(call: Call, signature: KernelSignature, *, takes_grid: bool) -> dict[str, Any]:
     readable, writable = iter(call.arguments), iter(call.outputs)
     arguments = [next(writable if p.writable else readable) for p in signature.buffers]
-    group = [min(g, t) for g, t in zip(call.threadgroup, call.threads, strict=True)]
+    described = [_argument(each) for each in arguments]
+    if takes_grid:
+        described += [_argument(np.uint32(each)) for each in call.threads]
     fills = []
     if call.init is not None:
         fills = [(_name(s), s.nbytes, s.dtype.str, float(call.init)) for s in call.outputs]
     return {
         "kernel": call.kernel,
-        "arguments": [_argument(each) for each in arguments],
+        "arguments": described,
         "fills": fills,
-        # OpenCL 1.2 knows no partial groups: kernels look whether a thread is one too many.
-        "threads": [-(-t // g) * g for t, g in zip(call.threads, group, strict=True)],
-        "group": group,
+        "threads": whole_groups(call),
+        "group": _group(call),
     }
+
+
+def whole_groups(call: Call) -> list[int]:
+    """Return a call's threads in whole groups: OpenCL 1.2 has no others."""
+    return [-(-t // g) * g for t, g in zip(call.threads, _group(call), strict=True)]
+
+
+def _group(call: Call) -> list[int]:
+    return [min(g, t) for g, t in zip(call.threadgroup, call.threads, strict=True)]
 
 
 def _argument(value: Symbol | np.generic) -> dict[str, Any]:
