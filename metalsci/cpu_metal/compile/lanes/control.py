@@ -11,6 +11,7 @@ back where all have come together again.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from metalsci.cpu_metal.compile.lanes.agreement import agreement
 from metalsci.cpu_metal.compile.lanes.code import NOT_UNROLLED
 from metalsci.cpu_metal.compile.lanes.flow import END, Edge, FlowNode, RefusedError, order
 from metalsci.cpu_metal.compile.lanes.idle import Guards
@@ -235,13 +236,16 @@ class Flow:
         influenced = values.known.influenced[node.label]
         if node.condition is None or node.cases or (influenced and not influenced & self._copied):
             return
-        condition = values.vector(node.condition)[0]
-        for mask, edge in zip((condition, self._not(condition)), node.edges, strict=True):
+        for answer, edge in zip((True, False), node.edges, strict=True):
             leads_out = edge.target == END or edge.target in self.exits
             if edge.ends or not (leads_out or self._has_copy(edge.target)):
                 continue
             way, otherwise = code.name(), code.name()
-            code.do(f"br i1 {code.all(mask)}, label {way}, label {otherwise}")
+            agreed = agreement(values, node.condition, answer)
+            if not agreed:
+                condition = values.vector(node.condition)[0]
+                agreed = code.all(condition if answer else self._not(condition))
+            code.do(f"br i1 {agreed}, label {way}, label {otherwise}")
             with values.on_one_way():
                 code.label(way)
                 self._go(node, edge)

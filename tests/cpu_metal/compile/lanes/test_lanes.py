@@ -398,7 +398,7 @@ def _take_one_simdgroup_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
         (_show_the_next_turn_early, "a turn of a loop that others still need"),
         (_take_one_simdgroup_for_all, "a sum over simdgroups, then by one of them"),
         (_mix_up_two_places, "one of two places"),
-        (_take_masks_for_full, "threads that return before a barrier"),
+        (_take_masks_for_full, "an edge within a group"),
         (_let_early_returns_go_on, "threads that return before a barrier"),
         (_take_some_lanes_for_all, "an edge, and threads that are too many"),
         (_take_some_lanes_for_all, "an edge within a group"),
