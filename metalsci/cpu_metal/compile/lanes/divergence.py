@@ -60,7 +60,7 @@ def divergence(graph: Graph, given: Mapping[str, Shape]) -> Divergence:
             branches.add(label)
             region = influence(graph, joined, label)
             influenced[label] = frozenset(region)
-            for place_of_join in joins(graph, sequence, region, label, joined[label]):
+            for place_of_join in joins(graph, before, sequence, region, label, joined[label]):
                 ways = frozenset(each for each in before[place_of_join] if each in region or each == label)
                 search.parted.setdefault(place_of_join, []).append(ways)
             for loop in found_loops:

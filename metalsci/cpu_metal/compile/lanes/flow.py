@@ -56,6 +56,8 @@ class FlowNode:
 
     @property
     def targets(self) -> list[str]:
+        if len(self.edges) == 1:
+            return [self.edges[0].target]
         return list(dict.fromkeys(edge.target for edge in self.edges))
 
 
@@ -160,9 +162,15 @@ def influence(graph: Graph, joined: Mapping[str, str], label: str) -> set[str]:
     return found
 
 
-def joins(graph: Graph, sequence: Sequence[str], region: set[str], label: str, stop: str) -> set[str]:
+def joins(
+    graph: Graph,
+    predecessors: Mapping[str, Sequence[str]],
+    sequence: Sequence[str],
+    region: set[str],
+    label: str,
+    stop: str,
+) -> set[str]:
     """Return the nodes at which threads that parted at `label` may come from different sides."""
-    predecessors = graph.predecessors()
     side: dict[str, str] = {target: target for target in graph.nodes[label].targets}
     inside = [each for each in sequence if each in region] + [stop]
     found: set[str] = set()
@@ -239,13 +247,14 @@ def end_early(graph: Graph, varying: Container[str]) -> bool:
     `if (i >= n) return;` would turn all the code after it into one arm of a branch. varying: labels of nodes whose
     branches threads take differently. Returns True if anything was changed.
     """
+    ways = _Ways(graph)
     for label in graph.ordered(varying):
         node = graph.nodes[label]
         if len(node.edges) != 2 or any(edge.ends for edge in node.edges):
             continue
         for side in (0, 1):
             first, other = node.edges[side].target, node.edges[1 - side].target
-            arm = _arm(graph, label, first, other)
+            arm = ways.arm(label, first, other)
             if arm is None or not _ends_in(graph, label, side, arm):
                 continue
             if first != END and arm:
@@ -264,26 +273,43 @@ def _ends_in(graph: Graph, start: str, side: int, arm: set[str]) -> bool:
     )
 
 
-def _arm(graph: Graph, start: str, first: str, other: str) -> set[str] | None:
-    """Return the nodes between an edge of `start` and the end, if threads that take it may end apart from others."""
-    if other == END:
+class _Ways:
+    """The ways of a graph while it does not change, each looked for once: of 500 nodes that is asked 4,000 times."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._waits = {label for label, node in graph.nodes.items() if any(edge.barrier for edge in node.edges)}
+        self._found: dict[str, set[str]] = {}
+
+    def arm(self, start: str, first: str, other: str) -> set[str] | None:
+        """Return the nodes between an edge of `start` and the end, if threads may end there apart from others."""
+        if other == END:
+            return None
+        arm, rest = self._reachable(first), self._reachable(other)
+        if start in arm or other in arm or arm & self._waits or not _leads_out(self._graph, start, rest - arm, arm):
+            return None
+        if first == END:
+            return set()
+        # What both come to is doubled, and lanes that have ended are kept apart: that pays if others have a long way.
+        both = [each for label in arm & rest for each in self._graph.nodes[label].body]
+        if any(each.callee.startswith("metal_") for each in both):
+            return None  # threads that come to one call are to come to it together
+        is_short = not any(map(self._is_long, arm))
+        others = rest - arm
+        pays = bool(others & self._waits) or (is_short and any(map(self._is_long, others)))
+        if pays and len(both) <= _DOUBLED:
+            return arm
         return None
-    arm, rest = _reachable(graph, first), _reachable(graph, other)
-    waits = {label for label, node in graph.nodes.items() if any(edge.barrier for edge in node.edges)}
-    if start in arm or other in arm or arm & waits or not _leads_out(graph, start, rest - arm, arm):
-        return None
-    if first == END:
-        return set()
-    # What both come to is doubled, and lanes that have ended are kept apart: that pays where others have a long way.
-    both = [each for label in arm & rest for each in graph.nodes[label].body]
-    if any(each.callee.startswith("metal_") for each in both):
-        return None  # threads that come to one call are to come to it together
-    is_short = not any(_is_long(graph, each) for each in arm)
-    others = rest - arm
-    pays = bool(others & waits) or (is_short and any(_is_long(graph, each) for each in others))
-    if pays and len(both) <= _DOUBLED:
-        return arm
-    return None
+
+    def _reachable(self, first: str) -> set[str]:
+        if first not in self._found:
+            self._found[first] = _reachable(self._graph, first)
+        return self._found[first]
+
+    def _is_long(self, label: str) -> bool:
+        """Return True if a node waits, or is part of a loop."""
+        edges = self._graph.nodes[label].edges
+        return any(edge.barrier or label in self._reachable(edge.target) for edge in edges)
 
 
 def _leads_out(graph: Graph, start: str, rest: set[str], arm: set[str]) -> bool:
@@ -304,12 +330,6 @@ def _reachable(graph: Graph, first: str) -> set[str]:
             found.add(current)
             pending += [edge.target for edge in graph.nodes[current].edges if not edge.ends]
     return found
-
-
-def _is_long(graph: Graph, label: str) -> bool:
-    """Return True if a node waits, or is part of a loop."""
-    node = graph.nodes[label]
-    return any(edge.barrier or label in _reachable(graph, edge.target) for edge in node.edges)
 
 
 def _own_arm(graph: Graph, start: str, side: int, arm: set[str]) -> set[str]:
