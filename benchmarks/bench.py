@@ -4,7 +4,9 @@ Parts:
 - peers: PoCL and Intel's OpenCL runtime on ports of the seed kernels, C with OpenMP on five of them
 - examples: the same runtimes on the hand-written examples, translated to OpenCL C
 - threads: what a barrier, a function of a simdgroup or a loop costs a thread
+- scaling: time against group size, grid size, barriers and cores, which scaling.py also plots
 - compiling: what the seed kernels cost before they run
+- recorded: what each of the public recordings costs before it runs, of which `--recorded FOLDER` has a copy
 
 Figures are minima over rounds in which all take turns, of the processor time of all threads unless it says "by wall",
 which counts only on a machine that does nothing else. All parts in one run are written to benchmarks/RESULTS.md.
@@ -19,6 +21,8 @@ from subprocess import CalledProcessError
 
 import against_peers
 import compile_costs
+import recorded_compiles
+import scaling
 import thread_costs
 from peers import Environment
 from rich.console import Console
@@ -26,7 +30,7 @@ from rich.console import Console
 from metalsci.devices.cpu.processor import processor_name
 from metalsci.files.locations import data
 
-PARTS = ("peers", "examples", "threads", "compiling")
+PARTS = ("peers", "examples", "threads", "scaling", "compiling", "recorded")
 ROUNDS = 7
 EXAMPLES_GOAL = 2.0  # by issue 12
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -68,9 +72,22 @@ def threads(rounds: int) -> Iterator[str]:
     yield from ["## What a thread pays", "", *thread_costs.report(list(thread_costs.measured(rounds)))]
 
 
+def scale() -> Iterator[str]:
+    yield from ["## Time against size, processor time of the busiest worker", ""]
+    yield from scaling.report(scaling.measured(scaling.ROUNDS))
+
+
 def compiling(rounds: int) -> Iterator[str]:
     found = list(compile_costs.measured(compile_costs.seeds(), min(rounds, 3)))
     yield from ["## Cold compile of the seed kernels, all of a file", "", *compile_costs.report(found)]
+
+
+def recorded(folder: Path | None) -> Iterator[str]:
+    yield from ["## Cold compile of recorded candidates", ""]
+    if folder is None:
+        yield "Not measured in this run: `--recorded FOLDER`."
+    else:
+        yield from recorded_compiles.report(list(recorded_compiles.measured(folder)))
 
 
 def main() -> None:
@@ -78,6 +95,7 @@ def main() -> None:
     parser.add_argument("part", nargs="*", choices=[*PARTS, []], help="all of them by default")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"{ROUNDS} by default")
     parser.add_argument("--task", action="append", help="of peers and examples, all by default; may be given again")
+    parser.add_argument("--recorded", metavar="FOLDER", type=Path, help="of the part recorded")
     arguments = parser.parse_args()
     console = Console()
     wanted = arguments.part or PARTS
@@ -96,7 +114,9 @@ def main() -> None:
             "peers": lambda: peers(tasks, arguments.rounds, console),
             "examples": lambda: examples(tasks, arguments.rounds, console),
             "threads": lambda: threads(arguments.rounds),
+            "scaling": lambda: scale(),
             "compiling": lambda: compiling(arguments.rounds),
+            "recorded": lambda: recorded(arguments.recorded),
         }[part]()
         lines += ["", *made]
     text = "\n".join(lines) + "\n"

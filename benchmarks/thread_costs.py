@@ -11,7 +11,7 @@ from metalsci.cpu_metal import Device, Dispatch, Kernel
 
 HEADER = "#include <metal_stdlib>\nusing namespace metal;\n"
 BARRIER = "threadgroup_barrier(mem_flags::mem_threadgroup);"
-_HEAD = """kernel void k(device const float *x, device float *y, constant uint &n, uint i [[thread_position_in_grid]],
+HEAD = """kernel void k(device const float *x, device float *y, constant uint &n, uint i [[thread_position_in_grid]],
     uint l [[thread_position_in_threadgroup]], uint w [[threads_per_threadgroup]]) { threadgroup float t[1024]; """
 THREADS = 1 << 18
 ROWS = 512
@@ -40,9 +40,9 @@ GOALS: Mapping[str, float] = {
     "a 16×16 tile": 2.5,
     "a uniform inner loop": 0.3,
 }
-_PLAIN = _HEAD + "y[i] = 2.0f * x[i] + y[i]; }"
-_NO_BARRIER = _HEAD + "float a = x[i]; for (uint q = 0; q < n; ++q) a = a * 0.5f + 1.0f; y[i] = a; }"
-_TREE = _HEAD + (
+PLAIN = HEAD + "y[i] = 2.0f * x[i] + y[i]; }"
+LOOP = HEAD + "float a = x[i]; for (uint q = 0; q < n; ++q) a = a * 0.5f + 1.0f; y[i] = a; }"
+TREE = HEAD + (
     f"t[l] = x[i]; {BARRIER} for (uint d = w / 2; d > 0; d /= 2) {{ if (l < d) t[l] += t[l + d]; {BARRIER} }} y[i] = t[0]; }}"
 )
 _STENCIL = """kernel void k(device const float *x, device float *y, constant uint &n, uint2 p [[thread_position_in_grid]],
@@ -62,17 +62,17 @@ COSTS = (
     *(
         Cost(
             f"a barrier, groups of {group}",
-            _HEAD + f"float a = x[i]; for (uint q = 0; q < n; ++q) {{ {BARRIER} a = a * 0.5f + 1.0f; }} y[i] = a; }}",
-            _NO_BARRIER,
+            HEAD + f"float a = x[i]; for (uint q = 0; q < n; ++q) {{ {BARRIER} a = a * 0.5f + 1.0f; }} y[i] = a; }}",
+            LOOP,
             group,
             16,
         )
         for group in (32, 256, 1024)
     ),
-    Cost("the first barrier", _HEAD + f"{BARRIER} y[i] = 2.0f * x[i] + y[i]; }}", _PLAIN),
-    Cost("the first simd_sum", _HEAD + "y[i] = 2.0f * simd_sum(x[i]) + y[i]; }", _PLAIN),
-    *(Cost(f"tree sum of a group of {group}", _TREE, _PLAIN, group) for group in (32, 256, 1024)),
-    Cost("a uniform inner loop of 16", _NO_BARRIER, _PLAIN),
+    Cost("the first barrier", HEAD + f"{BARRIER} y[i] = 2.0f * x[i] + y[i]; }}", PLAIN),
+    Cost("the first simd_sum", HEAD + "y[i] = 2.0f * simd_sum(x[i]) + y[i]; }", PLAIN),
+    *(Cost(f"tree sum of a group of {group}", TREE, PLAIN, group) for group in (32, 256, 1024)),
+    Cost("a uniform inner loop of 16", LOOP, PLAIN),
     Cost("a 16×16 tile with halo, times the plain stencil", _TILE, _PLAIN_STENCIL, is_tile=True),
 )
 
