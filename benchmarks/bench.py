@@ -7,6 +7,8 @@ Parts:
 - scaling: time against group size, grid size, barriers and cores, which scaling.py also plots
 - compiling: what the seed kernels cost before they run
 - recorded: what each of the public recordings costs before it runs, of which `--recorded FOLDER` has a copy
+- evaluations: how many evaluations of a seed kernel, as a search does them, an hour holds
+- memory: what the processes of a run hold beyond its buffers
 
 Figures are minima over rounds in which all take turns, of the processor time of all threads unless it says "by wall",
 which counts only on a machine that does nothing else. All parts in one run are written to benchmarks/RESULTS.md.
@@ -21,6 +23,8 @@ from subprocess import CalledProcessError
 
 import against_peers
 import compile_costs
+import evaluations
+import peak_memory
 import recorded_compiles
 import scaling
 import thread_costs
@@ -30,7 +34,7 @@ from rich.console import Console
 from metalsci.devices.cpu.processor import processor_name
 from metalsci.files.locations import data
 
-PARTS = ("peers", "examples", "threads", "scaling", "compiling", "recorded")
+PARTS = ("peers", "examples", "threads", "scaling", "compiling", "recorded", "evaluations", "memory")
 ROUNDS = 7
 EXAMPLES_GOAL = 2.0  # by issue 12
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -90,6 +94,16 @@ def recorded(folder: Path | None) -> Iterator[str]:
         yield from recorded_compiles.report(list(recorded_compiles.measured(folder)))
 
 
+def evaluate() -> Iterator[str]:
+    found = list(evaluations.measured(list(evaluations.GOALS), evaluations.ROUNDS))
+    yield from ["## Full evaluations of seed kernels", "", *evaluations.report(found)]
+
+
+def memory() -> Iterator[str]:
+    found = list(peak_memory.measured(peak_memory.TASKS))
+    yield from ["## Memory of a run", "", *peak_memory.report(found)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", nargs="*", choices=[*PARTS, []], help="all of them by default")
@@ -117,6 +131,8 @@ def main() -> None:
             "scaling": lambda: scale(),
             "compiling": lambda: compiling(arguments.rounds),
             "recorded": lambda: recorded(arguments.recorded),
+            "evaluations": evaluate,
+            "memory": memory,
         }[part]()
         lines += ["", *made]
     text = "\n".join(lines) + "\n"
