@@ -1,5 +1,6 @@
 """Branches by which lanes go different ways, and the shapes of all values that follow from them."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -102,7 +103,13 @@ class _Search:
             )
             for label in sequence
         ]
-        self._seen: dict[str, list[Shape | None]] = {}
+        self._users: dict[str, list[str]] = defaultdict(list)
+        for _, phis, body in self._nodes:
+            for each, names in [*phis, *body]:
+                for name in names:
+                    self._users[name].append(each.result)
+        self._waiting: set[str] = set()
+        """Values that may be lower than was found, since an operand is."""
 
     def _name(self, operand: Operand) -> str:
         if operand.value in self._place or operand.value in self._given:
@@ -121,39 +128,42 @@ class _Search:
     def find(self, left: Sequence[Loop]) -> None:
         """Lower shapes until they follow from each other. left: loops that lanes leave at different times."""
         self._left = left
-        changed = True
-        while changed:
-            changed = False
+        waiting = self._waiting
+        waiting |= {each.result for _, phis, body in self._nodes for each, _ in [*phis, *body]}
+        while waiting:
             for label, phis, body in self._nodes:
                 for each, names in phis:
-                    changed |= self._find_phi(each, names, label)
+                    if each.result in waiting:
+                        waiting.discard(each.result)
+                        self._find_phi(each, names, label)
                 for each, names in body:
-                    operands = [self._shape(name, label) for name in names]
-                    if self._seen.get(each.result) == operands:
+                    if each.result not in waiting:
                         continue
-                    self._seen[each.result] = operands
+                    waiting.discard(each.result)
+                    operands = [self._shape(name, label) for name in names]
                     known = [shape for shape in operands if shape is not None]
                     if len(known) == len(operands):
-                        changed |= self._lower(each.result, shape_of(each, known))
+                        self._lower(each.result, shape_of(each, known))
 
-    def _find_phi(self, phi: Instruction, names: Sequence[str], label: str) -> bool:
+    def _find_phi(self, phi: Instruction, names: Sequence[str], label: str) -> None:
         if phi.result in self._given:
-            return False
+            return
         # Lanes may leave a loop on the way here, or may have left one before: in different turns, either way.
         ways = zip(names, phi.labels, strict=True)
         new = shape_of_phi([self._shape(name, at) for name, before in ways for at in (before, label)])
         if new is None:
-            return False
+            return
         if any(not _same(phi, ways, self._defined) for ways in self.parted.get(label, ())):
             new = VARYING
-        return self._lower(phi.result, new)
+        self._lower(phi.result, new)
 
-    def _lower(self, name: str, new: Shape) -> bool:
+    def _lower(self, name: str, new: Shape) -> None:
         old = self.shapes.get(name)
         if old == new:
-            return False
+            return
         self.shapes[name] = lower(old, new)
-        return self.shapes[name] != old
+        if self.shapes[name] != old:
+            self._waiting.update(self._users[name])
 
 
 def _same(phi: Instruction, ways: frozenset[str], defined: Mapping[str, Instruction]) -> bool:

@@ -69,7 +69,7 @@ class Function:
     def parse(cls, lines: Sequence[str]) -> Self:
         """Read a function from its `define` to its closing brace. An unnamed `%1` becomes `%.n1`."""
         # not `%.1`, which is Clang's own name for the second choice (`a ? b : c`) of a kernel
-        head, *body = [_UNNAMED.sub(r"%.n\1", line) for line in lines[:-1]]
+        head, *body = _UNNAMED.sub(r"%.n\1", "\n".join(lines[:-1])).split("\n")
         unnamed = len(re.findall(r"%\.n\d+\b", head[head.index("(") :]))
         blocks: list[Block] = []
         label, instructions = f"%.n{unnamed}", list[Instruction]()
