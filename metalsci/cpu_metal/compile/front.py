@@ -61,9 +61,11 @@ def wrappers(
     waits = _WAIT_WORDS.search(source) is not None
     for number, (signature, function) in enumerate(zip(signatures, functions, strict=True)):
         group = needs_group(signature)
-        modes = [Mode.GROUP] if group else [Mode.GRID]
-        if not group and (waits or b"threadgroup" in source):
-            modes.append(Mode.GROUP)
+        modes = [Mode.GRID, Mode.GROUP]
+        if group or b"threadgroup" in source[slice(*signature.body)]:
+            modes = [Mode.GROUP]
+        elif not waits and b"threadgroup" not in source:
+            modes = [Mode.GRID]
         if execution in (ThreadExecution.LANES, ThreadExecution.FASTEST):
             yield from (wrapper(number, signature, function, mode, lanes=True) for mode in modes)
         if execution is not ThreadExecution.STACKS:
