@@ -67,12 +67,16 @@ class CountedKernel:
 
 @dataclass(frozen=True)
 class CompiledKernel:
-    """One kernel. `code`: its shared object, which outlives the cache's entry."""
+    """One kernel. `code`: its shared object, which outlives the cache's entry.
+
+    for_any_group: compiles it for groups whose rows have another length than `built` says.
+    """
 
     signature: KernelSignature
     built: BuiltKernel
     code: bytes
     origin: Origin
+    for_any_group: Callable[[], "CompiledKernel"]
     how: Callable[[], str]
     why: Callable[[], str]
     """Says how its threads run. Where LLVM can say for which line, that is found out now, once."""
@@ -134,12 +138,18 @@ class Compiler:
         return kernels, later, _merged(found, warnings)
 
     def _compiled(
-        self, parsed: Unit, math_mode: MathMode, wanted: Sequence[int]
+        self, parsed: Unit, math_mode: MathMode, wanted: Sequence[int], *, for_any_group: bool = False
     ) -> tuple[list[CompiledKernel], list[Diagnostic]]:
-        """Return kernels by their places in the file, and the warnings."""
-        places = () if len(wanted) == len(parsed.kernels) else map(str, wanted)
-        key = digest(parsed.source, math_mode.value, self.toolchain.identity, self._package(), *places)
-        folder = self.cache.entry(key, lambda path: _write(self._build(parsed, math_mode), path, wanted))
+        """Return kernels by their places in the file, and the warnings. for_any_group: see `in_lanes`."""
+        further = [] if len(wanted) == len(parsed.kernels) else [str(place) for place in wanted]
+        if for_any_group:
+            further.append("for any group")
+        key = digest(parsed.source, math_mode.value, self.toolchain.identity, self._package(), *further)
+
+        def write(folder: Path) -> None:
+            _write(self._build(parsed, math_mode), folder, wanted, for_any_group=for_any_group)
+
+        folder = self.cache.entry(key, write)
         facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
         origin = Origin(parsed, math_mode)
         kernels = []
@@ -147,11 +157,14 @@ class Compiler:
             signature, built = parsed.kernels[place], BuiltKernel(Mode(mode), *rest)
             code, given = (folder / f"{index}.so").read_bytes(), (origin, signature, built)
             how, why = partial(self._how, *given), partial(self._why, *given)
-            kernels.append(CompiledKernel(signature, built, code, origin, how, why))
+            other = partial(self._compiled_later, parsed, math_mode, place, for_any_group=True)
+            kernels.append(CompiledKernel(signature, built, code, origin, other, how, why))
         return kernels, [Diagnostic(Severity(severity), *rest) for severity, *rest in facts["warnings"]]
 
-    def _compiled_later(self, parsed: Unit, math_mode: MathMode, place: int) -> CompiledKernel:
-        return self._compiled(parsed, math_mode, (place,))[0][0]
+    def _compiled_later(
+        self, parsed: Unit, math_mode: MathMode, place: int, *, for_any_group: bool = False
+    ) -> CompiledKernel:
+        return self._compiled(parsed, math_mode, (place,), for_any_group=for_any_group)[0][0]
 
     def _how(self, origin: Origin, signature: KernelSignature, built: BuiltKernel) -> str:
         if not built.has_place:
@@ -267,9 +280,9 @@ def _at_once(parsed: Unit, named: Set[str]) -> tuple[int, ...]:
     return tuple(place for place in every if parsed.kernels[place].name in named) or (0,)
 
 
-def _write(build: Build, folder: Path, wanted: Sequence[int]) -> None:
+def _write(build: Build, folder: Path, wanted: Sequence[int], *, for_any_group: bool) -> None:
     """Fill a cache entry."""
-    kernels, warnings = build.kernels(folder, wanted)
+    kernels, warnings = build.kernels(folder, wanted, for_any_group=for_any_group)
     facts = {
         "kernels": [astuple(kernel) for kernel in kernels],
         "warnings": [(d.severity, d.line, d.column, d.message) for d in warnings],

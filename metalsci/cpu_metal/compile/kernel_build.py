@@ -60,7 +60,8 @@ class BuiltKernel:
     It says how a dispatch is cut up, the kernel's own threadgroup memory in bytes, and the bytes of stack that a thread
     needs (0 if unknown). why: the reason why it is not run in lanes; how: the way it is; remark: on its code; empty if
     there is nothing to report. has_place: LLVM can say which line of the source `how` is about. is_placed: it can be
-    found which line `why` is about.
+    found which line `why` is about. row: the rows of its groups must be multiples of so many threads; 0 if they may
+    have any length.
     """
 
     mode: Mode
@@ -71,6 +72,7 @@ class BuiltKernel:
     remark: str = ""
     has_place: bool = False
     is_placed: bool = False
+    row: int = 0
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,10 @@ class _Compiled:
 
 @dataclass(frozen=True)
 class KernelBuild:
-    """The way of a file's kernels to shared objects."""
+    """The way of a file's kernels to shared objects. for_any_group: see `in_lanes`."""
 
     scratch: Scratch
+    for_any_group: bool = False
 
     def fronts(self, signatures: Sequence[KernelSignature]) -> Sequence[Front]:
         """Run Clang once for all kernels, and its simplifier for their code in lanes. Return each kernel's module.
@@ -200,7 +203,8 @@ class KernelBuild:
             module = front.simple_module(front.symbol(signature, mode, lanes=True))
             if not module:
                 module = self._simple(name, self._module(signature, front, mode, lanes=True), where)
-            made = in_lanes(module, RUN, width, is_row=mode is Mode.GRID, if_faster=not forced)
+            is_row, if_faster = mode is Mode.GRID, not forced
+            made = in_lanes(module, RUN, width, is_row=is_row, for_any_group=self.for_any_group, if_faster=if_faster)
             scratch.write(names[0], made.module)
             scratch.ran(lambda: toolchain.optimise(scratch.path, *names, scratch.math_mode, _IN_LANES, how_long), where)
         except TooLateCompileError as error:
@@ -221,7 +225,8 @@ class KernelBuild:
         else:
             parts = ""
         how = f"{made.width} threads run at a time, in the lanes of vectors{parts}"
-        return BuiltKernel(mode, compiled.sections.get(THREADGROUP_SECTION, 0), 0, "", how, _remark(front))
+        row = made.width if made.needs_whole_rows else 0
+        return BuiltKernel(mode, compiled.sections.get(THREADGROUP_SECTION, 0), 0, "", how, _remark(front), row=row)
 
     def _module(
         self,

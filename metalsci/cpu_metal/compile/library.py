@@ -1,7 +1,7 @@
 """The result of compiling: a library of kernels, each with the facts that a host needs to dispatch it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -34,6 +34,7 @@ class Kernel:
     """A kernel of a library. `threadgroup_memory` counts the bytes of its own variables there.
 
     declared: threads of a threadgroup that the source says it has at most; None if it says nothing.
+    find_for_any_group: compiles it for groups whose rows have another length than `built` says.
     """
 
     name: str
@@ -45,10 +46,32 @@ class Kernel:
     stack: int = field(repr=False)
     built: BuiltKernel = field(repr=False)
     origin: Origin = field(repr=False)
+    find_for_any_group: Callable[[], "Kernel"] = field(repr=False)
     find_how: Callable[[], str] = field(repr=False)
     find_why: Callable[[], str] = field(repr=False)
     thread_execution_width: int = SIMD_WIDTH
     declared: int | None = None
+
+    def suited(self, grid: tuple[int, int, int], group: tuple[int, int, int]) -> "Kernel":
+        """Return this kernel, or the one that is compiled when a dispatch first has groups that this is not for.
+
+        Rows of nearly all groups are whole vectors of threads. The code for others is as long again, and takes LLVM as
+        long. grid, group: threads of a dispatch, and of its groups. Raises CompileError.
+        """
+        row = self.built.row
+        if not row or (grid[0] % row == 0 and min(grid[0], group[0]) % row == 0):
+            return self
+        return self._for_any_group
+
+    @cached_property
+    def _for_any_group(self) -> "Kernel":
+        return self.find_for_any_group()
+
+    def on_stacks(self, code: bytes, threadgroup_memory: int) -> "Kernel":
+        """Return another build of it, whose threads have stacks of their own."""
+        built = replace(self.built, mode=Mode.THREAD, threadgroup_memory=threadgroup_memory, stack=0, row=0)
+        memory = threadgroup_memory
+        return replace(self, mode=built.mode, code=code, stack=0, built=built, threadgroup_memory=memory)
 
     @cached_property
     def how(self) -> str:
@@ -118,6 +141,7 @@ def kernel(compiled: CompiledKernel, most_threads: int = MAX_THREADS_PER_THREADG
         stack=compiled.built.stack,
         built=compiled.built,
         origin=compiled.origin,
+        find_for_any_group=lambda: kernel(compiled.for_any_group(), most_threads),
         find_how=compiled.how,
         find_why=compiled.why,
         declared=signature.max_total_threads_per_threadgroup or None,

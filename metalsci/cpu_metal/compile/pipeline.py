@@ -40,10 +40,12 @@ class Build:
         except CompileError as error:
             return error.diagnostics
 
-    def kernels(self, folder: Path, wanted: Sequence[int]) -> tuple[list[BuiltKernel], Sequence[Diagnostic]]:
+    def kernels(
+        self, folder: Path, wanted: Sequence[int], *, for_any_group: bool = False
+    ) -> tuple[list[BuiltKernel], Sequence[Diagnostic]]:
         """Compile kernels to `0.so`, `1.so`, … in `folder`. Return facts and warnings.
 
-        wanted: their places in the file. Raises CompileError.
+        wanted: their places in the file. for_any_group: see `in_lanes`. Raises CompileError.
         """
         if not wanted:
             found = self.diagnostics()
@@ -51,7 +53,7 @@ class Build:
                 raise CompileError(found)
             return [], found
         signatures = [self.parsed.kernels[place] for place in wanted]
-        return self._repaired(lambda scratch: _built(scratch, folder, signatures))
+        return self._repaired(lambda scratch: _built(KernelBuild(scratch, for_any_group), folder, signatures))
 
     def checked_kernels(self, signatures: Sequence[KernelSignature], folder: Path) -> list[CheckedBuild]:
         """Instrument kernels and write their shared objects, `0.so`, `1.so`, …, to `folder`. Raises CompileError."""
@@ -92,12 +94,11 @@ class Build:
 
 
 def _built(
-    scratch: Scratch, folder: Path, signatures: Sequence[KernelSignature]
+    build: KernelBuild, folder: Path, signatures: Sequence[KernelSignature]
 ) -> tuple[list[BuiltKernel], Sequence[Diagnostic]]:
-    build = KernelBuild(scratch)
     fronts = build.fronts(signatures)
     with ThreadPoolExecutor(processors()) as pool:
         built = list(pool.map(build.kernel, range(len(signatures)), signatures, fronts))
     for index in range(len(built)):
-        (folder / f"{index}.so").write_bytes((scratch.path / f"{index}.so").read_bytes())
+        (folder / f"{index}.so").write_bytes((build.scratch.path / f"{index}.so").read_bytes())
     return built, list(dict.fromkeys(found for front in fronts for found in front.found))

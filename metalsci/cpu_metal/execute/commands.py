@@ -86,8 +86,8 @@ class CommandBuffer:
         values = _Values(len(self.dispatches) * _DISPATCH.itemsize)
         self.bindings: list[Binding] = []
         records = np.zeros(len(self.dispatches), _DISPATCH)
+        self._kernels = [_fill(records[index], dispatch, workers) for index, dispatch in enumerate(self.dispatches)]
         for index, dispatch in enumerate(self.dispatches):
-            _fill(records[index], dispatch, workers)
             self.bindings += _bindings(index, dispatch, values, threadgroup_memory)
         if in_order:
             records["chunks"] = 1
@@ -110,8 +110,8 @@ class CommandBuffer:
         own = address(self.region, False)
         if self._resolved is process:
             return own
-        for index, dispatch in enumerate(self.dispatches):
-            self._records[index]["run"] = entry(dispatch.kernel)
+        for index, kernel in enumerate(self._kernels):
+            self._records[index]["run"] = entry(kernel)
         for binding in self.bindings:
             self._records[binding.dispatch]["arguments"][binding.slot] = _address(binding, own, address)
         self._resolved = process
@@ -155,11 +155,12 @@ def check_threadgroup(kernel: Kernel, threadgroup: tuple[int, int, int]) -> None
         )
 
 
-def _fill(record: Any, dispatch: Dispatch, workers: int) -> None:
-    kernel = dispatch.kernel
+def _fill(record: Any, dispatch: Dispatch, workers: int) -> Kernel:
+    """Lay out a dispatch. Return the kernel that is for its groups."""
     grid = _extent(dispatch.threads, "threads")
     group = _extent(dispatch.threadgroup, "threadgroup")
-    check_threadgroup(kernel, group)
+    check_threadgroup(dispatch.kernel, group)
+    kernel = dispatch.kernel.suited(grid, group)
     groups = [-(-n // g) for g, n in zip(group, grid, strict=True)]
     tile = _tile(grid, workers)
     if kernel.mode is Mode.GRID:
@@ -172,6 +173,7 @@ def _fill(record: Any, dispatch: Dispatch, workers: int) -> None:
     record["stack"] = kernel.stack
     record["units"] = units
     record["chunks"] = min(units, workers * _CHUNKS_PER_WORKER)
+    return kernel
 
 
 def _extent(given: Sequence[int], name: str) -> tuple[int, int, int]:

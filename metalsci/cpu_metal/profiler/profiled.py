@@ -9,7 +9,6 @@ import numpy as np
 
 from metalsci.cpu_metal.compile.compiler import CountedKernel
 from metalsci.cpu_metal.compile.library import Kernel
-from metalsci.cpu_metal.compile.wrapper import Mode
 from metalsci.cpu_metal.errors import DispatchError
 from metalsci.cpu_metal.execute.buffer import Buffer, SharedRegion
 from metalsci.cpu_metal.execute.commands import CommandBuffer, Dispatch
@@ -54,8 +53,7 @@ class ProfiledDispatch:
     def __init__(self, dispatch: Dispatch, counted: CountedKernel, units: Sequence[int], stops: int) -> None:
         self._original = dispatch
         build = counted.build
-        memory = build.threadgroup_memory
-        stand_in = replace(dispatch.kernel, mode=Mode.THREAD, code=counted.code, stack=0, threadgroup_memory=memory)
+        stand_in = dispatch.kernel.on_stacks(counted.code, build.threadgroup_memory)
         self.commands = CommandBuffer([replace(dispatch, kernel=stand_in)], 1)
         self._buffers = list(_buffers(self.commands))
         tables = [

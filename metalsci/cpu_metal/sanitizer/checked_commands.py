@@ -12,7 +12,6 @@ import numpy.typing as npt
 from metalsci.cpu_metal.compile.compiler import CheckedKernel
 from metalsci.cpu_metal.compile.elf import Variable
 from metalsci.cpu_metal.compile.library import Kernel
-from metalsci.cpu_metal.compile.wrapper import Mode
 from metalsci.cpu_metal.execute.buffer import SharedRegion
 from metalsci.cpu_metal.execute.commands import Binding, CommandBuffer, Dispatch
 from metalsci.cpu_metal.sanitizer.group_sample import Groups, shape_of
@@ -242,8 +241,7 @@ class CheckedCommands:
 
 def _stand_in(kernel: Kernel, checked: CheckedKernel) -> Kernel:
     """Make the checked kernel run thread by thread, on stacks of a size that should do."""
-    memory = checked.build.threadgroup_memory
-    return replace(kernel, mode=Mode.THREAD, code=checked.code, stack=0, threadgroup_memory=memory)
+    return kernel.on_stacks(checked.code, checked.build.threadgroup_memory)
 
 
 def _groups_of(dispatch: Dispatch, groups: Groups | None) -> npt.NDArray[np.uint32]:

@@ -23,9 +23,10 @@ class Analysis:
     and over one that lies in a row. region: of each node, the head of its region. heads: of the regions, the first one
     first. crossing: values that outlive their region. shared: those of them that a group has in common. ends_early:
     threads may end before the others.
+    joins_rows: vectors may reach over the ends of rows. Whether they do does not decide what is refused.
     """
 
-    def __init__(self, found: Section, width: int, *, is_row: bool) -> None:
+    def __init__(self, found: Section, width: int, *, is_row: bool, joins_rows: bool = True) -> None:
         self.section, self.width, self.is_row, self.graph = found, width, is_row, found.graph
         self.lanes = {
             each.result: int(each.operands[0].value)
@@ -39,8 +40,13 @@ class Analysis:
         while end_early(self.graph, self._ways_to_an_end(self.of_group)):
             self.of_group = divergence(self.graph, self._given_to_the_group())
         given, of_group = self._given(joined=True), self._given_to_the_group()
-        self.in_general = self.of_group if given == of_group else divergence(self.graph, given)
-        self.in_rows = self.in_general if is_row else divergence(self.graph, self._given(joined=False))
+        self.in_rows = self.of_group if is_row else divergence(self.graph, self._given(joined=False))
+        if given == of_group:
+            self.in_general = self.of_group
+        elif joins_rows or self.brought:
+            self.in_general = divergence(self.graph, given)
+        else:
+            self.in_general = self.in_rows
         self.region = regions(self.graph)
         self.heads = list(dict.fromkeys(self.region.values()))
         self.ends_early = any(edge.ends for node in self.graph.nodes.values() for edge in node.edges)

@@ -33,18 +33,25 @@ _MOST_INSTRUCTIONS = 2500  # LLVM takes about a second for them
 
 @dataclass(frozen=True)
 class InLanes:
-    """A module with a function that runs a vector of threads at a time. regions: parts between barriers."""
+    """A module with a function that runs a vector of threads at a time.
+
+    regions: parts between barriers. needs_whole_rows: it is only for groups whose rows are made of whole vectors.
+    """
 
     module: str
     width: int
     regions: int
+    needs_whole_rows: bool
 
 
-def in_lanes(module: str, name: str, width: int, *, is_row: bool, if_faster: bool = False) -> InLanes:
+def in_lanes(
+    module: str, name: str, width: int, *, is_row: bool, for_any_group: bool = True, if_faster: bool = False
+) -> InLanes:
     """Make the function `name` of a module run vectors of `width` threads, or of a simdgroup if it has such calls.
 
     is_row: its threads are a row of the grid, and do not depend on their group. Raises RefusedError with the reason if
         that is impossible.
+    for_any_group: its groups may have rows that are not made of whole vectors, whose threads are joined to vectors.
     if_faster: refuse threads that a loop over threads runs faster.
     """
     lines = module.split("\n")
@@ -61,15 +68,17 @@ def in_lanes(module: str, name: str, width: int, *, is_row: bool, if_faster: boo
         raise RefusedError(f"it is {length:,} instructions long, of which LLVM would make vectors for too long a time")
     callees = {each.callee for node in found.graph.nodes.values() for each in node.body}
     width = SIMDGROUP if callees & {EXCHANGE, SIMDGROUP_BARRIER} else width
-    known = Analysis(found, width, is_row=is_row)
+    joins_rows = for_any_group and not is_row
+    known = Analysis(found, width, is_row=is_row, joins_rows=joins_rows)
     if if_faster and width != SIMDGROUP:
         known.check_worth()
-    writer = _Writer(function, known)
+    writer = _Writer(function, known, joins_rows=joins_rows)
     body = writer.write()
     text = "\n".join([*lines[: definition.first], *body, *lines[definition.last + 1 :]])
     present = set(_declared(module))
     new = [line for name, line in writer.declared.items() if name not in present]
-    return InLanes(text + "\n".join(["", *new, *AS_IT_IS, ""]), width, len(known.heads))
+    text += "\n".join(["", *new, *AS_IT_IS, ""])
+    return InLanes(text, width, len(known.heads), needs_whole_rows=not (is_row or for_any_group))
 
 
 def _declared(module: str) -> list[str]:
@@ -81,7 +90,8 @@ def _declared(module: str) -> list[str]:
 
 
 class _Writer:
-    def __init__(self, function: Function, known: Analysis) -> None:
+    def __init__(self, function: Function, known: Analysis, *, joins_rows: bool) -> None:
+        self._joins_rows = joins_rows
         self._function, self._known, self._section, self._width = function, known, known.section, known.width
         self.declared: dict[str, str] = {}
         self._entry: list[str] = [f"  {SCRATCH} = alloca {SCRATCH_TYPE}, align 64"]
@@ -196,13 +206,18 @@ class _Writer:
         where = _Tile(tile, one.new(f"zext i32 {tile} to i64"), first, *(place for place, _ in places))
         if guards is not None:
             one.do(f"store i1 false, ptr {guards.flag}")
-        rest = one.new(f"sub i32 {self._threads}, {where.first}")
-        enough = one.new(f"icmp uge i32 {rest}, {self._width}")
         rows, joined = one.name(), one.name()
         storage = self._storage_of(where)
-        one.do(f"br i1 {one.new(f'and i1 {enough}, {self._in_row}')}, label {rows}, label {joined}")
+        if self._known.is_row or self._joins_rows:
+            rest = one.new(f"sub i32 {self._threads}, {where.first}")
+            enough = one.new(f"icmp uge i32 {rest}, {self._width}")
+            one.do(f"br i1 {one.new(f'and i1 {enough}, {self._in_row}')}, label {rows}, label {joined}")
+        else:
+            one.do(f"br label {rows}")
         ways = {target: one.name() for target in exits}
-        if self._known.is_row and (self._known.ends_early or not self._known.parts_in_loops()):
+        if not self._known.is_row and not self._joins_rows:
+            self._version(0, head, inside, rows, where, storage, latch, ways, guards=guards)
+        elif self._known.is_row and (self._known.ends_early or not self._known.parts_in_loops()):
             # Masks are the same for threads that have ended and that are not there.
             self._version(0, head, inside, rows, where, storage, latch, ways, joined)
         else:

@@ -476,6 +476,38 @@ def test_code_under_masks_is_written_once_for_lanes_that_part_and_that_are_not_t
     np.testing.assert_array_equal(results[0], results[1])
 
 
+def test_code_for_rows_that_are_not_whole_vectors_is_compiled_when_a_dispatch_first_has_some(
+    faulty: Device, stacks: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is as long as the other, and nearly all dispatches do without."""
+    made = _seen(monkeypatch)
+    source = f"""{HEADER}kernel void k(device const float *s, device float *o,
+        uint2 l [[thread_position_in_threadgroup]], uint2 w [[threads_per_threadgroup]],
+        uint2 i [[thread_position_in_grid]], uint2 n [[threads_per_grid]]) {{
+        threadgroup float t[1024]; t[l.y * w.x + l.x] = s[i.y * n.x + i.x];
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+        o[i.y * n.x + i.x] = t[l.x * w.y + l.y] * 77.0f; }}"""
+    kernels = [each.compile(source).kernels["k"] for each in (faulty, stacks)]
+    versions = []
+    for threads, group in [
+        ((64, 6), (32, 3)),
+        ((64, 6), (64, 2)),
+        ((64, 6), (60, 1)),
+        ((70, 6), (32, 3)),
+        ((32, 2), (64, 8)),
+    ]:
+        results = []
+        for each, built in zip((faulty, stacks), kernels, strict=True):
+            out = each.buffer(np.zeros(1024, np.float32))
+            given = np.arange(1024, dtype=np.float32)
+            each.run([Dispatch(built, {0: given, 1: out}, threads=threads, threadgroup=group)])
+            results.append(out.array.copy())
+        np.testing.assert_array_equal(results[0], results[1])
+        versions.append("".join(re.findall(r"%metal\.(\w)\d+ = fmul .* 7\.700000e\+01", made[-1].module)))
+    assert versions == ["r", "r", "rj", "rj", "rj"], "r: of vectors in rows; j: of those that reach over their ends"
+    assert len(made) == 2
+
+
 def test_a_loop_that_strides_over_the_whole_grid_runs_in_lanes(device: Device) -> None:
     """Its loads lie next to each other, though threads leave it at different times."""
     source = """

@@ -18,9 +18,12 @@ from metalsci.cpu_metal.compile.kernel_cache import Cache
 from metalsci.cpu_metal.compile.toolchain import Toolchain
 from metalsci.cpu_metal.compile.wrapper import ThreadExecution
 
-WIDTH, HEIGHT = 37, 19
+HEIGHT = 19
 OTHERS = (ThreadExecution.LANES, ThreadExecution.LOOPS)
-groups = st.sampled_from([(16, 16), (8, 4), (5, 3), (37, 1), (24, 2), (32, 8), (1, 7), (37, 19)])
+# The rows of a grid, and a group. Kernels for groups whose rows are whole vectors are others than those for any group.
+widths_and_groups = [(37, each) for each in [(16, 16), (8, 4), (5, 3), (37, 1), (24, 2), (32, 8), (1, 7), (37, 19)]]
+widths_and_groups += [(64, (32, 8)), (64, (16, 16)), (32, (32, 19)), (32, (64, 1)), (96, (64, 3)), (48, (16, 5))]
+grids = st.sampled_from(widths_and_groups)
 
 
 @pytest.fixture(scope="module")
@@ -32,23 +35,23 @@ def devices(cache: Cache) -> Iterator[dict[ThreadExecution, Device]]:
         yield found
 
 
-def run(device: Device, source: str, group: tuple[int, int]) -> list[np.ndarray]:
+def run(device: Device, source: str, width: int, group: tuple[int, int]) -> list[np.ndarray]:
     kernel = device.compile(source, math_mode="safe").kernels["k"]
     rng = np.random.default_rng(3)
-    s = rng.integers(-50, 50, (HEIGHT, WIDTH)).astype(np.int32)
-    fs = (rng.integers(-900, 900, (HEIGHT, WIDTH)) / 64).astype(np.float32)
-    out, count = device.buffer(np.zeros((HEIGHT, WIDTH), np.int32)), device.buffer(np.zeros(8, np.int32))
-    far = device.buffer(np.zeros(3 * WIDTH * HEIGHT, np.int32))
-    bound = {0: device.buffer(s), 1: out, 2: WIDTH, 3: HEIGHT, 4: 3, 5: count, 6: device.buffer(fs), 7: far}
-    device.run([Dispatch(kernel, bound, threads=(WIDTH, HEIGHT), threadgroup=group)], timeout=60)
+    s = rng.integers(-50, 50, (HEIGHT, width)).astype(np.int32)
+    fs = (rng.integers(-900, 900, (HEIGHT, width)) / 64).astype(np.float32)
+    out, count = device.buffer(np.zeros((HEIGHT, width), np.int32)), device.buffer(np.zeros(8, np.int32))
+    far = device.buffer(np.zeros(3 * width * HEIGHT, np.int32))
+    bound = {0: device.buffer(s), 1: out, 2: width, 3: HEIGHT, 4: 3, 5: count, 6: device.buffer(fs), 7: far}
+    device.run([Dispatch(kernel, bound, threads=(width, HEIGHT), threadgroup=group)], timeout=60)
     return [np.array(each.array) for each in (out, count, far)]
 
 
-def agree(devices: dict[ThreadExecution, Device], body: str, first: str, group: tuple[int, int]) -> None:
+def agree(devices: dict[ThreadExecution, Device], body: str, first: str, grid: tuple[int, tuple[int, int]]) -> None:
     source = FRAME.format(body="    " + body, first=first)
-    want = run(devices[ThreadExecution.STACKS], source, group)
+    want = run(devices[ThreadExecution.STACKS], source, *grid)
     for way in OTHERS if not first else OTHERS[:1]:
-        for a, b in zip(run(devices[way], source, group), want, strict=True):
+        for a, b in zip(run(devices[way], source, *grid), want, strict=True):
             np.testing.assert_array_equal(a, b, err_msg=way.value)
 
 
@@ -64,20 +67,24 @@ def examples(few: int) -> settings:
 
 
 @examples(6)
-@given(body=with_barriers, group=groups)
-def test_ways_agree_about_barriers(devices: dict[ThreadExecution, Device], body: str, group: tuple[int, int]) -> None:
-    agree(devices, body, BARRIER, group)
-
-
-@examples(4)
-@given(body=with_exchanges, group=groups)
-def test_ways_agree_about_simdgroups(devices: dict[ThreadExecution, Device], body: str, group: tuple[int, int]) -> None:
-    agree(devices, body, BARRIER, group)
-
-
-@examples(4)
-@given(body=without_barriers, group=groups)
-def test_ways_agree_about_threads_that_never_wait(
-    devices: dict[ThreadExecution, Device], body: str, group: tuple[int, int]
+@given(body=with_barriers, grid=grids)
+def test_ways_agree_about_barriers(
+    devices: dict[ThreadExecution, Device], body: str, grid: tuple[int, tuple[int, int]]
 ) -> None:
-    agree(devices, body, "", group)
+    agree(devices, body, BARRIER, grid)
+
+
+@examples(4)
+@given(body=with_exchanges, grid=grids)
+def test_ways_agree_about_simdgroups(
+    devices: dict[ThreadExecution, Device], body: str, grid: tuple[int, tuple[int, int]]
+) -> None:
+    agree(devices, body, BARRIER, grid)
+
+
+@examples(4)
+@given(body=without_barriers, grid=grids)
+def test_ways_agree_about_threads_that_never_wait(
+    devices: dict[ThreadExecution, Device], body: str, grid: tuple[int, tuple[int, int]]
+) -> None:
+    agree(devices, body, "", grid)
