@@ -7,7 +7,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 
@@ -44,6 +44,12 @@ def tokenize(text: bytes) -> list[Token]:
     return [Token(m.lastgroup or "", m.start(), m.end(), m[0]) for m in _TOKEN.finditer(text)]
 
 
+@lru_cache(maxsize=8)
+def _code(text: bytes) -> Sequence[Token]:
+    """Return tokens without comments: of a compile, four readers ask for those of the same text."""
+    return tuple(token for token in tokenize(text) if token.kind != "comment")
+
+
 @dataclass(frozen=True)
 class SourceText:
     """A file's bytes and the starts of its lines."""
@@ -68,4 +74,4 @@ class SourceText:
     @cached_property
     def tokens(self) -> Sequence[Token]:
         """Tokens without comments."""
-        return tuple(token for token in tokenize(self.data) if token.kind != "comment")
+        return _code(self.data)
