@@ -68,3 +68,20 @@ kernel void rows(device const int *start, device const int *s, device int *o, ui
         assert kernels["some"].why == "line 11: a function of a simdgroup where threads may go different ways"
         assert kernels["rows"].why.startswith("line 17: threads leave a loop at different times")
         assert "one after the other; loops of the kernel run in vector lanes" in kernels["rows"].how
+
+
+def test_the_question_that_leaves_one_thread_of_many_at_work_has_a_line(tmp_path: Path) -> None:
+    source = """#include <metal_stdlib>
+using namespace metal;
+kernel void sums(device const float *x, device float *y, constant uint &n, uint i [[thread_position_in_grid]]) {
+    float sum = 0;
+    if (i >= n ||
+        i % 256 != 0)
+        return;
+    for (uint e = i; e < min(n, i + 256); ++e)
+        sum += x[e];
+    y[i / 256] = sum;
+}
+"""
+    with Device(cache=Cache(tmp_path)) as device:
+        assert device.compile(source).kernels["sums"].why.startswith("line 5: one thread of many does their work")

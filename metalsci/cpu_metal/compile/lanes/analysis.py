@@ -165,8 +165,9 @@ class Analysis:
             return
         if scatters_too_much(self.graph, self.in_rows):
             raise RefusedError("")  # LLVM's loop over threads knows better, and says what it made of them
-        if few_have_loops(self.graph, self.in_rows):
-            raise RefusedError("one thread of many does their work, which LLVM may vectorise by itself")
+        question = few_have_loops(self.graph, self.in_rows)
+        if question is not None:
+            raise RefusedError("one thread of many does their work, which LLVM may vectorise by itself", question)
         load = gathered_too_much(self.graph, self.in_rows)
         if load is not None:
             reason = "threads leave a loop at different times in which each loads from places of its own"

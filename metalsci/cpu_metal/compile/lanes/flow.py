@@ -96,7 +96,7 @@ def node_of(block: Block) -> FlowNode:
     """Make a node of a block that ends with a branch. Raises RefusedError."""
     *body, last = block.instructions
     if last.opcode not in ("br", "switch"):
-        raise RefusedError(f"it ends with '{last.opcode}' in the middle")
+        raise RefusedError(f"it ends with '{last.opcode}' in the middle", last)
     phis = [each for each in body if each.opcode == "phi"]
     rest = [each for each in body if each.opcode != "phi"]
     edges = [Edge(label) for label in last.labels]

@@ -43,24 +43,31 @@ def scatters_too_much(graph: Graph, known: Divergence) -> bool:
     return not known.loops and _is_slow(graph, known, graph.nodes, _scattered, _FEWEST_WITHOUT_LOOPS)
 
 
-def few_have_loops(graph: Graph, known: Divergence) -> bool:
+def few_have_loops(graph: Graph, known: Divergence) -> Instruction | None:
     """Find threads of which a few at fixed places have all the loops, as in `if (i % 32 != 0) return;`.
+
+    Return the question that parts them from the others.
 
     A thread that does the work of many is vectorised by itself, and in lanes it would have a vector to itself.
     """
     defined = {each.result: each for node in graph.nodes.values() for each in [*node.phis, *node.body]}
     seen, waiting = {graph.entry}, [graph.entry]
+    question: Instruction | None = None
     while waiting:
         node = graph.nodes[waiting.pop()]
         edges = node.edges
         if node.condition is not None and len(edges) == 2:
             few = _few(node.condition, defined, known, node.label)
+            if few is not None and question is None:
+                question = defined[node.condition.value]
             edges = [edge for edge, answer in zip(edges, (True, False), strict=True) if answer != few]
         targets = {edge.target for edge in edges if not edge.ends}
         new = [target for target in targets if target in graph.nodes and target not in seen]
         seen.update(new)
         waiting += new
-    return bool(known.loops) and not any(loop.header in seen for loop in known.loops)
+    if not known.loops or any(loop.header in seen for loop in known.loops):
+        return None
+    return question
 
 
 def _few(condition: Operand, defined: Mapping[str, Instruction], known: Divergence, at: str) -> bool | None:
