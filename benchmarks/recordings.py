@@ -46,7 +46,9 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class _Counted:
+class Counted:
+    """Counts of a kernel at a size. cpu: see `Recording`."""
+
     profile: Profile
     cpu: float | None = None
 
@@ -58,36 +60,14 @@ def read_recordings(
 
     timed: whether to time them on this machine, which is kept with the counts too. kept: leave out what is not there.
     """
-    with _patient_device(kept) as device:
+    with patient_device(kept) as device:
         for task in tasks:
             for result in sorted((recorded / "results").glob(f"{task}_*/[0-9][0-9]_result.json")):
                 yield from _one(task, result, counts, device, timed=timed)
 
 
-def read_heldout(
-    recorded: Path, counts: Path | None, tasks: Sequence[str], *, kept: bool = False
-) -> Iterator[Recording]:
-    """Read the seed kernel and each model's best at the held-out size, where they were right."""
-    published = recorded / "results/_run_logs/three_held_out.json"
-    if not published.exists():
-        return
-    with _patient_device(kept) as device:
-        for row in json.loads(published.read_text()):
-            task, label = row["task"], row["held"]
-            if task not in tasks:
-                continue
-            kernels = {f"{task}_seed": (recorded / f"seeds/{task}.metal", row["seed_frac"])}
-            for told in row["models"].values():
-                kernels[told["dir"]] = (recorded / "results" / told["dir"] / "best.metal", told["frac"])
-            for run, (source, fraction) in kernels.items():
-                if not fraction:
-                    continue
-                for counted in _counted(task, source.read_text(), [label], f"{run}/held-out", counts, device):
-                    yield Recording(task, run, 3, row["seed_frac"] / fraction, counted.profile)
-
-
 @contextmanager
-def _patient_device(kept: bool) -> Iterator[cpu_metal.Device | None]:
+def patient_device(kept: bool) -> Iterator[cpu_metal.Device | None]:
     """Open a device for candidates that unroll everything, which take more than a minute to compile.
 
     None if nothing is to be counted.
@@ -109,12 +89,12 @@ def _one(
         return
     run = f"{result.parent.name}/{result.name[:2]}"
     seconds = {size["label"]: float(size["gpu_seconds"]) for size in told["sizes"]}
-    found = _counted(task, source.read_text(), list(seconds), run, counts, device, timed=timed)
+    found = counted_at(task, source.read_text(), list(seconds), run, counts, device, timed=timed)
     for size, (label, counted) in enumerate(zip(seconds, found, strict=False)):
         yield Recording(task, run, size, seconds[label], counted.profile, counted.cpu)
 
 
-def _counted(
+def counted_at(
     task: str,
     source: str,
     labels: Sequence[str],
@@ -123,11 +103,11 @@ def _counted(
     device: cpu_metal.Device | None,
     *,
     timed: bool = False,
-) -> list[_Counted]:
+) -> list[Counted]:
     """Count at each of the sizes; of a candidate that this machine cannot run, none."""
     kept = counts / f"{run.replace('/', '__')}.pkl" if counts else None
     if kept and kept.exists():
-        known = [_Counted(*each) for each in pickle.loads(kept.read_bytes()).values()]
+        known = [Counted(*each) for each in pickle.loads(kept.read_bytes()).values()]
         if device is None or not timed or known[SIZE_OF_CPU_TIME].cpu is not None:
             return known
     if device is None:
@@ -149,9 +129,9 @@ def _counted(
 
 def _at_size(
     task: str, device: cpu_metal.Device, kernels: Mapping[str, cpu_metal.Kernel], label: str, *, timed: bool
-) -> _Counted:
+) -> Counted:
     profile = device.profile(dispatches(task, device, kernels, label))
     if not timed:
-        return _Counted(profile)
+        return Counted(profile)
     commands = device.encode(dispatches(task, device, kernels, label))
-    return _Counted(profile, min(device.run(commands).seconds for _ in range(_RUNS)))
+    return Counted(profile, min(device.run(commands).seconds for _ in range(_RUNS)))

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
+from recorded_heldout import read_heldout
 from recorded_hosts import BUILDERS
 from recorded_noise import deviations, with_noise_again
-from recordings import SIZE_OF_CPU_TIME, Recording, read_heldout, read_recordings
+from recordings import SIZE_OF_CPU_TIME, Recording, read_recordings
 
 from metalsci.devices.virtual.gpu_facts import GpuValues, facts_of
 from metalsci.devices.virtual.model import dispatch_time
@@ -35,7 +36,7 @@ Predictor = Callable[[Recording], float]
 class Ordering:
     """A predictor's order of one task's candidates.
 
-    pairs: share of those more than 10 % apart that are right.
+    pairs: share of those more than 10 % apart that are right; of those that are predicted equal, half.
     best: the best recorded time over that of the best of the five predicted fastest.
     regret: recorded time of the one that is predicted fastest over the best, less one.
     ratio: predicted over recorded, median.
@@ -92,7 +93,7 @@ def order(recordings: Sequence[Recording], predict_seconds: Predictor) -> Orderi
     recorded = [r.seconds for r in recordings]
     predicted = [predict_seconds(r) for r in recordings]
     right = [
-        (recorded[i] - recorded[k]) * (predicted[i] - predicted[k]) > 0
+        _right((recorded[i], recorded[k]), (predicted[i], predicted[k]))
         for i, k in combinations(range(len(recorded)), 2)
         if max(recorded[i], recorded[k]) > 1.1 * min(recorded[i], recorded[k])
     ]
@@ -105,6 +106,13 @@ def order(recordings: Sequence[Recording], predict_seconds: Predictor) -> Orderi
         ratio=statistics.median(p / r for p, r in zip(predicted, recorded, strict=True)),
         count=len(recorded),
     )
+
+
+def _right(recorded: tuple[float, float], predicted: tuple[float, float]) -> float:
+    """Return 1 if the order of two is right, 0 if not, and as a coin would get half of them, 1/2 for no order."""
+    if predicted[0] == predicted[1]:
+        return 0.5
+    return float((recorded[0] < recorded[1]) == (predicted[0] < predicted[1]))
 
 
 def by_task(recordings: Iterable[Recording], predict_seconds: Predictor, size: int) -> dict[str, Ordering]:
@@ -159,21 +167,22 @@ def _show_limit(recordings: Sequence[Recording], predict_seconds: Predictor) -> 
         by_recorded = _of_run({r.run: r.seconds for r in here})
         noise = deviations(here, predict_seconds)
         drawn = [_means(by_task(each, by_recorded, size)) for each in with_noise_again(here, noise)]
-        spearman, pairs = (statistics.fmean(each[place] for each in drawn) for place in (0, 1))
-        _say(f"{_SIZES[size]} size, at most, by the noise of the recorded times: {spearman:+.2f} {pairs:.0%}")
+        spearman, pairs, best = (statistics.fmean(each[place] for each in drawn) for place in (0, 1, 2))
+        found = f"{spearman:+.2f} {pairs:.0%}, best of five {best:.2f}"
+        _say(f"{_SIZES[size]} size, at most, by the noise of the recorded times: {found}")
 
 
 def _show_confidence(recordings: Sequence[Recording], gpu: GpuValues) -> None:
     """Print how many pairs more than 10 % apart at the middle size are right, by the predicted difference."""
     bins = {"under 1.1": (1.0, 1.1), "1.1 to 1.2": (1.1, 1.2), "1.2 to 1.5": (1.2, 1.5), "over 1.5": (1.5, math.inf)}
-    right: dict[str, list[bool]] = {name: [] for name in [*bins, "decided", "over 1.5 and decided"]}
+    right: dict[str, list[float]] = {name: [] for name in [*bins, "decided", "over 1.5 and decided"]}
     middle = [(r, predict(r.profile, gpu)) for r in recordings if r.size == 1]
     for (one, a), (other, b) in combinations(middle, 2):
         apart = max(one.seconds, other.seconds) / min(one.seconds, other.seconds)
         if one.task != other.task or apart < 1.1:
             continue
         ratio = max(a.seconds, b.seconds) / min(a.seconds, b.seconds)
-        correct = (one.seconds < other.seconds) == (a.seconds < b.seconds)
+        correct = _right((one.seconds, other.seconds), (a.seconds, b.seconds))
         right[next(name for name, (low, high) in bins.items() if low <= ratio < high)].append(correct)
         if compare(a, b).order is not PredictedOrder.UNDECIDED:
             right["decided"].append(correct)
@@ -187,17 +196,20 @@ def _show_confidence(recordings: Sequence[Recording], gpu: GpuValues) -> None:
 
 def _show_heldout(recordings: Sequence[Recording], predict_seconds: Predictor) -> None:
     """Show pairs of the published sweeps' winners and seed kernels at the held-out sizes, more than 10 % apart."""
-    right: dict[str, list[bool]] = {}
+    right: dict[str, list[float]] = {}
     for one, other in combinations(recordings, 2):
         apart = max(one.seconds, other.seconds) / min(one.seconds, other.seconds)
         if one.task == other.task and apart > 1.1:
-            predicted = predict_seconds(one) < predict_seconds(other)
-            right.setdefault(one.task, []).append(predicted == (one.seconds < other.seconds))
+            predicted = predict_seconds(one), predict_seconds(other)
+            right.setdefault(one.task, []).append(_right((one.seconds, other.seconds), predicted))
     if right:
-        _say("\nheld-out sizes, pairs that are right")
-        _say("\n".join(f"{task:10} {sum(found)} of {len(found)}" for task, found in right.items()))
-        everything = [each for found in right.values() for each in found]
-        _say(f"{'all':10} {sum(everything)} of {len(everything)}")
+        _say("\nheld-out sizes, pairs that are right, those that are predicted equal as half")
+        _say("\n".join(f"{task:10} {_told(found)}" for task, found in right.items()))
+        _say(f"{'all':10} {_told([each for found in right.values() for each in found])}")
+
+
+def _told(right: Sequence[float]) -> str:
+    return f"{sum(right):.1f} of {len(right)}, {right.count(0.5)} of them predicted equal"
 
 
 def _show_ablation(recordings: Sequence[Recording], gpu: GpuValues) -> None:
