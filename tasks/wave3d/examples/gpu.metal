@@ -1,7 +1,6 @@
-// Idea: a simdgroup of the host's 8 x 8 x 4 group is four rows of eight cells. Neighbours along x and y that are in the same simdgroup
-// come from its lanes by simd_shuffle, without memory; only the lanes on its border read device memory, and all do
-// for the two neighbours along z, which are coalesced. Groups at the grid's edges are smaller and have other lanes:
-// there every neighbour is read.
+// Idea: all loads of a cell are under way together. Nothing depends on a load or a branch before the last one is sent:
+// cells on the faces read themselves in place of a neighbour and choose at the end. A row's neighbours come from the
+// core's cache, where tiles in threadgroup memory or shuffles would cost more than they save.
 #include <metal_stdlib>
 using namespace metal;
 
@@ -12,32 +11,16 @@ kernel void wave_step(device const float *u_prev [[buffer(0)]],
                       constant     uint  &NY     [[buffer(4)]],
                       constant     uint  &NZ     [[buffer(5)]],
                       constant     float &alpha  [[buffer(6)]],
-                      uint3 gid   [[thread_position_in_grid]],
-                      uint3 lid   [[thread_position_in_threadgroup]],
-                      uint3 group [[threads_per_threadgroup]]) {
+                      uint3 gid [[thread_position_in_grid]]) {
     const uint i = gid.x, j = gid.y, k = gid.z;
-    const bool inside = i < NX && j < NY && k < NZ;
+    if (i >= NX || j >= NY || k >= NZ) return;
     const uint plane = NX * NY;
-    const uint c = inside ? k * plane + j * NX + i : 0;
-    const float u = u_curr[c];
-    float west = 0.0f, east = 0.0f, south = 0.0f, north = 0.0f;
-    const bool whole = group.x == 8 && group.y == 8;            // for all threads of the group
-    if (whole) {
-        const ushort lane = ushort(lid.x + 8 * (lid.y % 4));
-        west = simd_shuffle(u, ushort(lane == 0 ? 0 : lane - 1));
-        east = simd_shuffle(u, ushort(lane == 31 ? 31 : lane + 1));
-        south = simd_shuffle(u, ushort(lane < 8 ? lane : lane - 8));
-        north = simd_shuffle(u, ushort(lane < 24 ? lane + 8 : lane));
-    }
-    if (!inside) return;
-    if (i == 0 || j == 0 || k == 0 || i == NX - 1 || j == NY - 1 || k == NZ - 1) {
-        u_next[c] = u;
-        return;
-    }
-    if (!whole || lid.x == 0) west = u_curr[c - 1];
-    if (!whole || lid.x == 7) east = u_curr[c + 1];
-    if (!whole || lid.y % 4 == 0) south = u_curr[c - NX];
-    if (!whole || lid.y % 4 == 3) north = u_curr[c + NX];
-    const float around = (west + east) + (south + north) + (u_curr[c - plane] + u_curr[c + plane]);
-    u_next[c] = fma(alpha, around, fma(2.0f - 6.0f * alpha, u, -u_prev[c]));
+    const uint c = k * plane + j * NX + i;
+    const bool inside = (i - 1 < NX - 2) & (j - 1 < NY - 2) & (k - 1 < NZ - 2);
+    const uint x = inside ? 1 : 0, y = inside ? NX : 0, z = inside ? plane : 0;
+    const float u = u_curr[c], before = u_prev[c];
+    const float around = (u_curr[c - x] + u_curr[c + x]) + (u_curr[c - y] + u_curr[c + y])
+                       + (u_curr[c - z] + u_curr[c + z]);
+    const float next = fma(alpha, around, fma(2.0f - 6.0f * alpha, u, -before));
+    u_next[c] = inside ? next : u;
 }
