@@ -47,7 +47,7 @@ class Recording:
 
 @dataclass(frozen=True)
 class Counted:
-    """Counts of a kernel at a size. cpu: see `Recording`."""
+    """A kernel as counted at one size. cpu: see `Recording`."""
 
     profile: Profile
     cpu: float | None = None

@@ -234,8 +234,7 @@ class Compiler:
             BlockCost(
                 **{
                     **block,
-                    "spilled": tuple(block["spilled"]),
-                    "crowded": tuple(block["crowded"]),
+                    **{name: tuple(block[name]) for name in ("spilled", "reloaded", "crowded")},
                     "lines": tuple(LineCost(**line) for line in block["lines"]),
                 }
             )

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from metalsci.cpu_metal.compile.llvm.division import without_traps
@@ -13,13 +13,13 @@ from metalsci.cpu_metal.profiler.counted_text import CountedBody, CountedInstruc
 from metalsci.cpu_metal.profiler.cycles import BYTES, Cost, CostKind, Costs, result_type
 from metalsci.cpu_metal.profiler.instrument import MOST_SITES, AccessSite, accesses, instrument
 from metalsci.cpu_metal.profiler.kept_calls import function_name, is_priced
-from metalsci.cpu_metal.profiler.liveness import BUDGETS, alive_at_ends, crowded_words, most_alive, spilled_words
+from metalsci.cpu_metal.profiler.liveness import BUDGETS, Shortage, alive_at_ends, crowded_words, most_alive, shortages
 from metalsci.cpu_metal.profiler.loops import in_loop_order
 from metalsci.cpu_metal.profiler.pressure import in_frugal_order
 from metalsci.cpu_metal.profiler.scalar_values import is_by_element, scalars_of
 from metalsci.cpu_metal.profiler.steering import steering_slots
 
-_NONE = (0,) * len(BUDGETS)
+_NONE = (Shortage(0, 0),) * len(BUDGETS)
 _CALLED = re.compile(r"@(\"[^\"]+\"|[\w.$]+)\(")
 _VERSION = re.compile(r'^!\d+ = !\{!"(.*clang version [\d.]+).*"\}', re.MULTILINE)
 _ALLOCA = re.compile(r"alloca (?:\[(\d+) x )?(.*)")
@@ -46,9 +46,9 @@ class BlockCost:
     """Cost of one execution of a block by a simdgroup.
 
     kinds: cycles of an issue slot by kind of instruction. chain, near, own: see block_paths.py. alive: most words of 32
-    bits that a thread holds. spilled, crowded: see liveness.py. barriers, private: instructions that wait for the
-    threadgroup, and words of a thread's own arrays that it reads or writes. branch: line of the branch at its end, 0
-    for none.
+    bits that a thread holds. spilled, reloaded, crowded: see liveness.py. barriers, private: instructions that wait for
+    the threadgroup, and words of a thread's own arrays that it reads or writes. branch: line of the branch at its end,
+    0 for none.
     """
 
     chain: int
@@ -56,6 +56,7 @@ class BlockCost:
     own: int
     alive: int
     spilled: tuple[int, ...]
+    reloaded: tuple[int, ...]
     crowded: tuple[int, ...]
     instructions: int
     barriers: int
@@ -63,6 +64,11 @@ class BlockCost:
     branch: int
     kinds: dict[str, float]
     lines: tuple[LineCost, ...]
+
+    @property
+    def code(self) -> int:
+        """Bytes of code, with the loads that are done again for want of registers, four words at a time."""
+        return BYTES * (self.instructions + -(-self.reloaded[-1] // 4))
 
 
 @dataclass(frozen=True)
@@ -103,16 +109,17 @@ def count(
     alive_at_end = alive_at_ends(scalar.body, words)
     alive = most_alive(scalar.body, words, alive_at_end)
     near = threadgroup_pointers(body)
+    loads = _loads(scalar.body, prices.of)
     levels: dict[int, int] = {}
     blocks = []
     for label in order:
         instructions = body.blocks[label].instructions
         scalars = scalar.body.blocks[label].instructions
         path = path_of(scalars, prices.of, scalar.shares, near)
-        spilled = _spilled(scalars, words, alive_at_end[label]) if alive[label] > BUDGETS[0] else _NONE
+        short = _shortages(scalars, words, alive_at_end[label], loads) if alive[label] > BUDGETS[0] else _NONE
         levels.update(path.levels)
         crowded = crowded_words(scalars, words, alive_at_end[label])
-        blocks.append(_block(instructions, scalars, prices.of, scalar.shares, path, alive[label], spilled, crowded))
+        blocks.append(_block(instructions, scalars, prices.of, scalar.shares, path, alive[label], short, crowded))
     text, sites = instrument(module, body, order, frozenset(prices.private))
     if len(sites) >= MOST_SITES:
         raise UncountableError(f"the kernel has {len(sites):,} accesses to memory in its code, too many to be counted")
@@ -123,7 +130,7 @@ def count(
         levels=tuple(levels.get(site.index, 0) for site in sites),
         steering=tuple(sorted(steering_slots(body))),
         registers=max(block.alive for block in blocks),
-        code=BYTES * sum(block.instructions for block in blocks),
+        code=sum(block.code for block in blocks),
         private=_private_bytes(body),
         threadgroup_memory=0,
         compiler=version[1] if version else "",
@@ -132,13 +139,26 @@ def count(
     return without_traps(_bare(text)), build
 
 
-def _spilled(
-    instructions: Sequence[CountedInstruction], words: Mapping[str, int], alive_at_end: set[str]
-) -> tuple[int, ...]:
-    """Return the words that are spilled in LLVM's order or in one that needs few registers, whichever needs fewer."""
+def _loads(body: CountedBody, prices: Mapping[int, Cost]) -> frozenset[str]:
+    """Return the values that are loaded from memory that threads share."""
+    return frozenset(
+        each.name
+        for block in body.blocks.values()
+        for each in block.instructions
+        if each.operation == "load" and prices[each.index].kind is CostKind.MEMORY
+    )
+
+
+def _shortages(
+    instructions: Sequence[CountedInstruction],
+    words: Mapping[str, int],
+    alive_at_end: set[str],
+    loads: Collection[str],
+) -> tuple[Shortage, ...]:
+    """Return what a lack of registers costs in LLVM's order or in one that needs few, whichever costs less."""
     frugal = in_frugal_order(instructions, words, alive_at_end)
-    orders = [spilled_words(order, words, alive_at_end) for order in (instructions, frugal)]
-    return tuple(map(min, *orders))
+    orders = [shortages(order, words, alive_at_end, loads) for order in (instructions, frugal)]
+    return tuple(min(each, key=lambda shortage: shortage.words) for each in zip(*orders, strict=True))
 
 
 def _block(
@@ -148,7 +168,7 @@ def _block(
     shares: Mapping[int, float],
     path: BlockPath,
     alive: int,
-    spilled: tuple[int, ...],
+    short: Sequence[Shortage],
     crowded: tuple[int, ...],
 ) -> BlockCost:
     kinds: defaultdict[str, float] = defaultdict(float)
@@ -167,7 +187,8 @@ def _block(
         near=path.near,
         own=path.own,
         alive=alive,
-        spilled=spilled,
+        spilled=tuple(each.spilled for each in short),
+        reloaded=tuple(each.reloaded for each in short),
         crowded=crowded,
         instructions=round(sum(counts.values())),
         barriers=of_kind.count(CostKind.BARRIER),

@@ -5,13 +5,17 @@ from dataclasses import dataclass, field
 
 from metalsci.cpu_metal.profiler.cycles import COMPLEX
 
+CODE_CAPACITIES = (8 << 10, 12 << 10, 24 << 10)
+"""Bytes of the caches of instructions that are counted."""
+
 
 @dataclass(frozen=True)
 class WaitPath:
     """A simdgroup's way through a kernel, as a chain of waits.
 
     chain: cycles of operations that wait for one another. near: waits for threadgroup memory. own: for a thread's own
-    arrays. far: for device memory. misses: of those, for lines that a cache of 4, 16 or 64 lines did not hold.
+    arrays. far: for device memory. misses: of those, for lines that a cache of 4, 16 or 64 lines did not hold. fetched:
+    bytes of code that has run before and that a cache of each of CODE_CAPACITIES does not hold any more.
     """
 
     chain: float = 0.0
@@ -19,6 +23,7 @@ class WaitPath:
     own: float = 0.0
     far: float = 0.0
     misses: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    fetched: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -47,9 +52,10 @@ class Counters:
     and turns of its busiest bank. atomics, collisions: atomic instructions, and lanes at their most wanted address.
     private: words of a thread's own arrays that simdgroups read and write. divergent: branches after which lanes went
     apart. critical: of the slowest simdgroup of a threadgroup, on the average. total: of all simdgroups. alive:
-    executions of blocks by the words of 32 bits that a thread holds in them. hot_code: bytes of code that runs often.
+    executions of blocks by the words of 32 bits that a thread holds in them.
     spilled: words that simdgroups store and load again for want of registers, if a thread had as many as each of
-    `liveness.BUDGETS`. crowded: the same, if all loads of a block came first.
+    `liveness.BUDGETS`. reloaded: words that are loaded again instead. crowded: words as in spilled, if all loads
+    of a block came first.
     """
 
     instructions: float
@@ -72,9 +78,9 @@ class Counters:
     critical: WaitPath
     total: WaitPath
     alive: tuple[tuple[int, float], ...]
-    hot_code: int
     spilled: tuple[float, ...]
     crowded: tuple[float, ...]
+    reloaded: tuple[float, ...] = (0.0,) * 5
 
     @property
     def issue(self) -> float:

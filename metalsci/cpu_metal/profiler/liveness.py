@@ -1,6 +1,7 @@
 """Values that are alive at each point of a kernel: a register allocator has to find room for them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from metalsci.cpu_metal.profiler.counted_text import CountedBody, CountedInstruction, incoming
@@ -73,16 +74,36 @@ def _used_before_defined(instructions: Sequence[CountedInstruction], words: Mapp
     return used
 
 
-def spilled_words(
-    instructions: Sequence[CountedInstruction], words: Mapping[str, int], alive_at_end: set[str]
-) -> tuple[int, ...]:
-    """Return for each of BUDGETS the words that one execution of a block stores and loads again.
+@dataclass(frozen=True)
+class Shortage:
+    """Extra traffic of one execution of a block for want of registers.
 
+    spilled: words that are stored and loaded again. reloaded: words that are loaded again where a load found them:
+    they need not be stored.
+    """
+
+    spilled: int
+    reloaded: int
+
+    @property
+    def words(self) -> int:
+        return self.spilled + self.reloaded
+
+
+def shortages(
+    instructions: Sequence[CountedInstruction],
+    words: Mapping[str, int],
+    alive_at_end: set[str],
+    loads: Collection[str],
+) -> tuple[Shortage, ...]:
+    """Return what a block does for want of registers, for each of BUDGETS.
+
+    loads: values that come from memory which other threads see.
     The value whose next use is furthest away gives up its register: no allocator does with fewer spills (Belady).
     Values that the block does not use have been stored before it.
     """
     uses = _uses(instructions, words, alive_at_end)
-    return tuple(_spilled(instructions, words, alive_at_end, uses, budget) for budget in BUDGETS)
+    return tuple(_shortage(instructions, words, alive_at_end, loads, uses, budget) for budget in BUDGETS)
 
 
 def crowded_words(
@@ -113,18 +134,25 @@ def _uses(
 class _Registers:
     """Values in registers. The one that is needed last gives up its register."""
 
-    def __init__(self, budget: int, words: Mapping[str, int], uses: Mapping[str, list[int]]) -> None:
+    def __init__(
+        self, budget: int, words: Mapping[str, int], loads: Collection[str], uses: Mapping[str, list[int]]
+    ) -> None:
         self._left = budget
         self._words = words
+        self._loads = loads
         self._uses = {name: list(places) for name, places in uses.items()}
         self._held: dict[str, int] = {}  # by their next use
         self._queue: list[tuple[int, str]] = []
         self._in_memory: set[str] = set()
-        self.traffic = 0
+        self.spilled = 0
+        self.reloaded = 0
 
     def use(self, name: str, place: int) -> None:
         if name not in self._held:
-            self.traffic += self._words[name]
+            if name in self._loads:
+                self.reloaded += self._words[name]
+            else:
+                self.spilled += self._words[name]
             self._in_memory.add(name)
             self.hold(name)
         self._pass(name, place)
@@ -163,20 +191,21 @@ class _Registers:
             return
         del self._held[name]
         self._left += self._words[name]
-        if name not in self._in_memory:
+        if name not in self._in_memory and name not in self._loads:
             self._in_memory.add(name)
-            self.traffic += self._words[name]
+            self.spilled += self._words[name]
 
 
-def _spilled(
+def _shortage(
     instructions: Sequence[CountedInstruction],
     words: Mapping[str, int],
     alive_at_end: set[str],
+    loads: Collection[str],
     uses: Mapping[str, list[int]],
     budget: int,
-) -> int:
+) -> Shortage:
     defined = {instruction.name for instruction in instructions}
-    registers = _Registers(budget, words, uses)
+    registers = _Registers(budget, words, loads, uses)
     before = [name for name in uses if name not in defined]
     for name in sorted(before, key=lambda name: (uses[name][-1], name)):
         registers.known(name)
@@ -188,4 +217,4 @@ def _spilled(
                     registers.use(name, place)
         if instruction.name in words:
             registers.hold(instruction.name)
-    return registers.traffic
+    return Shortage(registers.spilled, registers.reloaded)

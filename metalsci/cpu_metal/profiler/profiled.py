@@ -12,10 +12,16 @@ from metalsci.cpu_metal.compile.library import Kernel
 from metalsci.cpu_metal.errors import DispatchError
 from metalsci.cpu_metal.execute.buffer import Buffer, SharedRegion
 from metalsci.cpu_metal.execute.commands import CommandBuffer, Dispatch
+from metalsci.cpu_metal.profiler.counters import CODE_CAPACITIES
 from metalsci.msl.diagnostics import Finding
 
 # As runtime/profile.h lays them out.
-_PATH = np.dtype([("chain", "<u8"), ("near", "<u8"), ("own", "<u8"), ("far", "<u8"), ("misses", "<u8", 3)])
+_PATH = np.dtype(
+    [
+        ("chain", "<u8"), ("near", "<u8"), ("own", "<u8"), ("far", "<u8"), ("misses", "<u8", 3),
+        ("fetched", "<u8", len(CODE_CAPACITIES)),
+    ]
+)  # fmt: skip
 _HEAD = np.dtype(
     [
         ("dispatch", "<u8"), ("units", "<u8"), ("blocks", "<u8"), ("sites", "<u8"), ("extents", "<u8"),
@@ -27,7 +33,7 @@ _HEAD = np.dtype(
 )  # fmt: skip
 _BLOCK = np.dtype(
     [
-        ("chain", "<u4"), ("near", "<u4"), ("own", "<u4"), ("unused", "<u4"),
+        ("chain", "<u4"), ("near", "<u4"), ("own", "<u4"), ("code", "<u4"), ("newer", "<u4"), ("older", "<u4"),
         ("executions", "<u8"), ("lanes", "<u8"), ("divergent", "<u8"),
     ]
 )  # fmt: skip
@@ -78,6 +84,7 @@ class ProfiledDispatch:
         self.blocks["chain"] = [block.chain for block in build.blocks]
         self.blocks["near"] = [block.near for block in build.blocks]
         self.blocks["own"] = [block.own for block in build.blocks]
+        self.blocks["code"] = [block.code for block in build.blocks]
         self.sites["kind"] = [site.kind for site in build.sites]
         self.sites["bytes"] = [site.bytes for site in build.sites]
         self.sites["level"] = list(build.levels)

@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from metalsci.cpu_metal.profiler.counted_build import CountedBuild
 from metalsci.cpu_metal.profiler.counters import Counters, LineCounters, Traffic, WaitPath
-from metalsci.cpu_metal.profiler.cycles import BYTES
 from metalsci.cpu_metal.profiler.instrument import LOAD, STORE
 from metalsci.cpu_metal.profiler.liveness import BUDGETS
 from metalsci.cpu_metal.profiler.profiled import ProfiledDispatch
@@ -66,11 +65,12 @@ def _unique(run: ProfiledDispatch, groups: int) -> float:
 
 
 def _path(records: Iterable[np.void], scale: float) -> WaitPath:
-    total = np.zeros(7)
+    total = np.zeros(10)
     for record in records:
-        total += [*(float(record[name]) for name in ("chain", "near", "own", "far")), *record["misses"]]
-    chain, near, own, far, *misses = (float(value) * scale for value in total)
-    return WaitPath(chain, near, own, far, (misses[0], misses[1], misses[2]))
+        plain = (float(record[name]) for name in ("chain", "near", "own", "far"))
+        total += [*plain, *record["misses"], *record["fetched"]]
+    chain, near, own, far, a, b, c, *fetched = (float(value) * scale for value in total)
+    return WaitPath(chain, near, own, far, (a, b, c), (fetched[0], fetched[1], fetched[2]))
 
 
 def _counters(build: CountedBuild, tables: _Tables) -> Counters:
@@ -78,7 +78,7 @@ def _counters(build: CountedBuild, tables: _Tables) -> Counters:
     lanes = tables.blocks["lanes"] * tables.scale
     cycles: defaultdict[str, float] = defaultdict(float)
     alive: defaultdict[int, float] = defaultdict(float)
-    spilled, crowded = np.zeros(len(BUDGETS)), np.zeros(len(BUDGETS))
+    spilled, reloaded, crowded = np.zeros((3, len(BUDGETS)))
     instructions = lane_cycles = private = branches = divergent = 0.0
     for block, times, at_work, apart in zip(
         build.blocks, executions, lanes, tables.blocks["divergent"] * tables.scale, strict=True
@@ -90,6 +90,7 @@ def _counters(build: CountedBuild, tables: _Tables) -> Counters:
         private += block.private * times
         alive[block.alive] += float(times)
         spilled += np.array(block.spilled) * times
+        reloaded += np.array(block.reloaded) * times
         crowded += np.array(block.crowded) * times
         if block.branch:
             branches += times
@@ -119,18 +120,9 @@ def _counters(build: CountedBuild, tables: _Tables) -> Counters:
         critical=tables.critical,
         total=tables.total,
         alive=tuple((words, float(times)) for words, times in sorted(alive.items())),
-        hot_code=_hot_code(build, tables),
         spilled=tuple(float(words) for words in spilled),
         crowded=tuple(float(words) for words in crowded),
-    )
-
-
-def _hot_code(build: CountedBuild, tables: _Tables) -> int:
-    """Return the bytes of code in blocks that run at least a tenth as often as the one that runs most."""
-    executions = tables.blocks["executions"]
-    often = executions.max() / 10
-    return sum(
-        BYTES * block.instructions for block, times in zip(build.blocks, executions, strict=True) if times >= often
+        reloaded=tuple(float(words) for words in reloaded),
     )
 
 

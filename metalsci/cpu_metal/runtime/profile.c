@@ -8,6 +8,8 @@ enum { SITE_SHIFT = 48, STOP_SHIFT = 16 };
 #define TOUCHES_SIZE (MAX_GROUP * TOUCHES * sizeof(u64))
 #define UNDO_SIZE ((uptr)512 << 20)
 enum { UNDO_BYTES = 16, FEWEST_GROUPS = 1 };
+// A core's 12 KB, and what a chip may have instead.
+static const u32 CODE_CAPACITIES[PROFILE_CODE_CAPACITIES] = {8 << 10, 12 << 10, 24 << 10};
 
 // What a store is going to overwrite.
 struct Undo {
@@ -33,7 +35,7 @@ static struct {
     struct Lane lanes[MAX_GROUP];
     u32 running[MAX_GROUP / SIMD_WIDTH];  // lanes that were released together last
     struct ProfilePath paths[MAX_GROUP / SIMD_WIDTH];
-    u32 group_threads;
+    u32 newest;                  // block that ran last: index and 1, 0 for none
 } state;
 
 static void *reserve(uptr size) {
@@ -119,6 +121,32 @@ static void settle_accesses(struct Worker *worker, u32 first, u32 mask, struct P
     for (u32 i = 0; i < PROFILE_CAPACITIES; ++i) path->misses[i] += bits(waits.misses[i]);
 }
 
+static void move_to_front(u32 block) {
+    struct ProfileBlock *blocks = state.blocks, *moved = &blocks[block];
+    if (state.newest == block + 1) return;
+    if (moved->newer) blocks[moved->newer - 1].older = moved->older;
+    if (moved->older) blocks[moved->older - 1].newer = moved->newer;
+    if (state.newest) blocks[state.newest - 1].newer = block + 1;
+    moved->newer = 0;
+    moved->older = state.newest;
+    state.newest = block + 1;
+}
+
+// Counts code that other blocks have pushed out of the cache since the block last ran. All simdgroups of a dispatch share
+// it; what runs for the first time is not counted, since one group does that for all.
+static void fetch_code(u32 index, struct ProfilePath *path) {
+    const struct ProfileBlock *blocks = state.blocks, *block = &blocks[index];
+    const u32 most = CODE_CAPACITIES[PROFILE_CODE_CAPACITIES - 1];
+    if (block->executions > 1) {
+        u32 since = block->code;
+        for (u32 at = state.newest; at != index + 1 && since <= most; at = blocks[at - 1].older) since += blocks[at - 1].code;
+        for (u32 i = 0; i < PROFILE_CODE_CAPACITIES; ++i) {
+            if (since > CODE_CAPACITIES[i]) path->fetched[i] += block->code;
+        }
+    }
+    move_to_front(index);
+}
+
 void profile_settle(struct Worker *worker, u32 first) {
     const u32 simdgroup = first / SIMD_WIDTH, mask = state.running[simdgroup];
     struct ProfilePath *path = &state.paths[simdgroup];
@@ -134,6 +162,7 @@ void profile_settle(struct Worker *worker, u32 first) {
         path->chain += block->chain;
         path->near += block->near;
         path->own += block->own;
+        fetch_code(leader->block, path);
         if (mask & (mask - 1)) block->divergent += (u32)apart(worker, first, mask);
     }
     for (u32 rest = mask; rest; rest &= rest - 1) {
@@ -151,11 +180,13 @@ static void add(struct ProfilePath *to, const struct ProfilePath *path) {
     to->own += path->own;
     to->far += path->far;
     for (u32 i = 0; i < PROFILE_CAPACITIES; ++i) to->misses[i] += path->misses[i];
+    for (u32 i = 0; i < PROFILE_CODE_CAPACITIES; ++i) to->fetched[i] += path->fetched[i];
 }
 
 // How long a path roughly takes, in cycles: waits as in devices/virtual/model.py.
 static u64 weight(const struct ProfilePath *path) {
-    return path->chain + 30 * path->near + 120 * (path->far + path->own) + 180 * path->misses[PROFILE_CAPACITIES - 1];
+    return path->chain + 30 * path->near + 120 * (path->far + path->own) + 180 * path->misses[PROFILE_CAPACITIES - 1] +
+           2 * path->fetched[1];
 }
 
 void profile_barrier(struct Worker *worker) {
@@ -189,6 +220,7 @@ void profile_dispatch(struct Worker *worker, struct Profile *profile, struct Sta
     state.profile = profile;
     state.blocks = (struct ProfileBlock *)((char *)profile + profile->blocks);
     state.sites = (struct ProfileSite *)((char *)profile + profile->sites);
+    state.newest = 0;
     if (!state.touches) state.touches = reserve(TOUCHES_SIZE);
     if (!state.undo) state.undo = reserve(UNDO_SIZE);
     if (!state.touches || !state.undo || !memory_begin(worker, profile)) {

@@ -7,13 +7,17 @@
 
 #include "worker.h"
 
-enum { PROFILE_CAPACITIES = 3 };  // of the model cache, in lines: see CAPACITIES in profile_memory.c
+enum {
+    PROFILE_CAPACITIES = 3,      // of the model cache, in lines: see CAPACITIES in profile_memory.c
+    PROFILE_CODE_CAPACITIES = 3, // of the cache of instructions, in bytes: see CODE_CAPACITIES in profile.c
+};
 
 // A block of code without branches. Costs are the compiler's, see profiler/block_paths.py.
 struct ProfileBlock {
     u32 chain;          // cycles of dependent operations
     u32 near, own;      // waits for threadgroup memory, and for a thread's own arrays
-    u32 unused;
+    u32 code;           // bytes
+    u32 newer, older;   // blocks that ran after and before it, when each last did: index and 1, 0 for none
     u64 executions;     // by simdgroups
     u64 lanes;          // that took part, added up
     u64 divergent;      // executions after which lanes went apart
@@ -44,6 +48,7 @@ struct ProfilePath {
     u64 chain, near, own;                  // as in struct ProfileBlock, added up
     u64 far;                               // waits for device memory
     u64 misses[PROFILE_CAPACITIES];        // of those, for lines that were not in the cache
+    u64 fetched[PROFILE_CODE_CAPACITIES];  // bytes of code that was not in the cache any more
 };
 
 enum ProfileFailure { PROFILE_DONE, PROFILE_OUT_OF_MEMORY, PROFILE_UNFOLLOWED };

@@ -71,7 +71,8 @@ def _about(name: str, dispatch: DispatchPrediction) -> str:
             how = "each waits for the one before it" if chain else "the cores are busy"
             return f"{how}; most cycles go into {kind}"
         case "code":
-            return f"{counters.hot_code / 1024:.0f} KB of code run often; unroll less"
+            fetched = counters.critical.fetched[1] / 1024
+            return f"a simdgroup fetches {fetched:.0f} KB of code that the core has had before; unroll less"
         case "memory wait":
             return (
                 f"{counters.critical.far:.0f} waits one after the other in a simdgroup; load earlier, or have more "

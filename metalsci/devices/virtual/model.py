@@ -3,14 +3,15 @@
     seconds = launch + latency-bound part + throughput-bound part, one term each:
 
     issue        busy pipelines of the busiest core, or the chain of dependent operations x rounds if that is longer
-    code         rounds x waits for code that the instruction cache does not hold
+    code         what that grows by with waits for code that the instruction cache does not hold
     memory wait  rounds x waits for device memory, by the cache that holds what is touched
     own arrays   rounds x waits for a thread's own arrays, and their traffic
     near wait    rounds x waits for threadgroup memory
     barriers     rounds x barriers
     traffic      max(core's data path, path beyond the core, memory)
     bank turns   turns of threadgroup memory on the busiest core
-    spills       words that do not fit into registers: their traffic, and rounds x waits for them
+    spills       words that do not fit into registers: their traffic, and rounds x waits for them and for what is loaded
+                 again instead
     collisions   atomic operations on one address
 
 Threadgroups are spread over the cores; as many are resident on a core as registers, threadgroup memory and the limit of
@@ -26,12 +27,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from metalsci.cpu_metal.profiler.counters import DispatchProfile, Traffic
-from metalsci.cpu_metal.profiler.cycles import BYTES
+from metalsci.cpu_metal.profiler.counters import CODE_CAPACITIES, DispatchProfile, Traffic
 from metalsci.cpu_metal.profiler.liveness import BUDGETS
 from metalsci.devices.virtual.gpu_facts import GpuValues
 
-_LINE, _SECTOR, _SIMD = 128, 32, 32
+_LINE, _SECTOR, _SIMD, _VECTOR = 128, 32, 32, 4
 _CAPACITIES = (0.5, 4.0, 16.0, 64.0)  # lines of the caches that were counted; the first holds nothing
 
 
@@ -78,7 +78,8 @@ def dispatch_time(profile: DispatchProfile, gpu: GpuValues) -> DispatchTime:
     missed = _held(path.far, path.misses, cache_lines(counters.loads, gpu, place))
     beyond = beyond_wait(counters.unique, gpu)
     own_wait = _own_wait(profile, gpu, place)
-    fetches = counters.instructions * per_group * BYTES / _LINE * _missed_code(profile, gpu)
+    fetches = _between(CODE_CAPACITIES, path.fetched, gpu.instruction_cache) / _LINE
+    reloads = _of_budget(counters.reloaded, profile, gpu) / _VECTOR
     spill_wait = gpu.cached_wait / 2 * per_group  # nobody waits for the half that are stores
     units = _overlapped(
         {
@@ -89,15 +90,15 @@ def dispatch_time(profile: DispatchProfile, gpu: GpuValues) -> DispatchTime:
         gpu,
     )
     cycles = {
-        "issue": max(units["issue"], path.chain * rounds),
-        "code": rounds * fetches * gpu.code_wait,
+        "issue": (issue := max(units["issue"], path.chain * rounds)),
+        "code": max(issue, rounds * (path.chain + fetches * gpu.code_wait)) - issue,
         "memory wait": rounds * (missed * beyond + (path.far - missed) * gpu.cached_wait),
         "own arrays": rounds * path.own / gpu.own_loads * own_wait + counters.private * share * gpu.private,
         "near wait": rounds * path.near * gpu.threadgroup_wait,
         "barriers": rounds * counters.barriers * per_group * gpu.barrier_wait,
         "traffic": units["traffic"],
         "bank turns": units["bank turns"],
-        "spills": spilled * (share * gpu.spill + rounds * spill_wait),
+        "spills": spilled * (share * gpu.spill + rounds * spill_wait) + reloads * rounds * per_group * gpu.cached_wait,
         "collisions": counters.collisions * share * gpu.collision,
     }
     terms = {name: value / gpu.clock for name, value in cycles.items()} | {"launch": gpu.launch}
@@ -134,12 +135,6 @@ def _own_wait(profile: DispatchProfile, gpu: GpuValues, place: Occupancy) -> flo
     of_core = profile.private * profile.group_threads * place.concurrent
     cached = min(1.0, gpu.line_cache / of_core) if of_core else 1.0
     return float(cached * gpu.cached_wait + (1 - cached) * beyond_wait(of_core * gpu.cores, gpu))
-
-
-def _missed_code(profile: DispatchProfile, gpu: GpuValues) -> float:
-    """Return the share of the code that is fetched again each time."""
-    hot = profile.counters.hot_code
-    return max(0.0, 1 - gpu.instruction_cache / hot) if hot else 0.0
 
 
 def occupancy(profile: DispatchProfile, gpu: GpuValues) -> Occupancy:
@@ -231,9 +226,13 @@ def _spilled(profile: DispatchProfile, gpu: GpuValues) -> float:
     up, and how far is not known.
     """
     counters = profile.counters
-    budget = register_limit(profile.limit) - gpu.reserved
-    crowded, spilled = _between(BUDGETS, counters.crowded, budget), _between(BUDGETS, counters.spilled, budget)
+    crowded, spilled = (_of_budget(words, profile, gpu) for words in (counters.crowded, counters.spilled))
     return gpu.crowding * crowded + (1 - gpu.crowding) * spilled
+
+
+def _of_budget(counts: Sequence[float], profile: DispatchProfile, gpu: GpuValues) -> float:
+    """Interpolate what was counted for BUDGETS for the registers that the compiler may use."""
+    return _between(BUDGETS, counts, register_limit(profile.limit) - gpu.reserved)
 
 
 def _floor(profile: DispatchProfile, gpu: GpuValues) -> float:

@@ -309,4 +309,27 @@ def test_spills_are_those_of_an_order_that_needs_few_registers(device: cpu_metal
     assert counters.spilled[0] == 0
     others = " + ".join(f"v{j} * v{(j + 5) % 24} * v{(j + 11) % 24}" for j in range(24))
     together = f"float4 s = 0;\n{loads}s += {others};\ny[i] = s.x + s.y + s.z + s.w;"
-    assert _counters(device, together).spilled[0] > 0
+    counters = _counters(device, together)
+    assert counters.reloaded[0] > 0
+    assert counters.spilled[0] == 0  # what was loaded is where it was, and needs not be stored
+
+
+def test_what_was_computed_is_stored_for_want_of_registers(device: cpu_metal.Device) -> None:
+    values = "".join(f"float v{j} = sin(x[i] + {j});\n" for j in range(64))
+    sums = " + ".join(f"v{j} * v{(j + 5) % 64} * v{(j + 31) % 64}" for j in range(64))
+    counters = _counters(device, f"{values}y[i] = {sums};")
+    assert counters.spilled[0] > counters.spilled[-1] == 0
+    assert counters.reloaded[0] == 0
+
+
+def test_code_that_the_cache_does_not_hold_is_fetched_in_each_turn_of_a_loop(device: cpu_metal.Device) -> None:
+    def fetched(steps: int) -> tuple[float, ...]:
+        body = "".join("s = fma(s, s, 0.37f); s = s > 2 ? s - x[i] : s;\n" for _ in range(steps))
+        loop = f"for (int j = 0; j < 10; ++j) {{\n{body}}}\n"
+        return _counters(device, f"float s = x[i];\n{loop}y[i] = s;").critical.fetched
+
+    small, middling, large = fetched(10), fetched(500), fetched(1500)
+    assert small == (0, 0, 0)
+    assert middling[0] > 9 * (8 << 10)
+    assert middling[1] == middling[2] == 0
+    assert large[0] == large[1] == large[2] > 9 * (24 << 10)
