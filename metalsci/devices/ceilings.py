@@ -185,8 +185,7 @@ def _best(device: "Device", module: "Module", kernel: str, names: tuple[str, ...
             read[-1] = out  # each call waits for the one before
         return (out,)
 
-    rng = np.random.default_rng(0)
-    inputs = {name: rng.random(elements, dtype=np.float32) for name in names}
+    inputs = dict.fromkeys(names, np.full(elements, 0.5, np.float32))  # one array here, and a buffer for each name
     stage = device.stage(trace(host, inputs, parse(_SOURCE).kernels))
     try:
         execution = stage.bind(module)
