@@ -10,22 +10,8 @@ from dataclasses import dataclass
 
 from metalsci.cpu_metal.compile.lanes.code import Code
 from metalsci.cpu_metal.compile.lanes.values import Values
+from metalsci.cpu_metal.compile.llvm.conditions import OPPOSITE, SWAPPED, halves
 from metalsci.cpu_metal.compile.llvm.instruction import Instruction, Operand
-
-_OPPOSITE = {
-    "eq": "ne", "ult": "uge", "ule": "ugt", "slt": "sge", "sle": "sgt",
-    "ne": "eq", "uge": "ult", "ugt": "ule", "sge": "slt", "sgt": "sle",
-}  # fmt: skip
-_TURNED = {
-    "ult": "ugt",
-    "ule": "uge",
-    "slt": "sgt",
-    "sle": "sge",
-    "ugt": "ult",
-    "uge": "ule",
-    "sgt": "slt",
-    "sge": "sle",
-}
 
 
 def agreement(values: Values, condition: Operand, answer: bool) -> str:
@@ -46,10 +32,10 @@ def agreement(values: Values, condition: Operand, answer: bool) -> str:
 
 def _of_instruction(values: Values, each: Instruction, answer: bool) -> str:
     if each.opcode == "icmp":
-        return _comparison(values, each, each.detail if answer else _OPPOSITE[each.detail])
+        return _comparison(values, each, each.detail if answer else OPPOSITE[each.detail])
     if each.opcode == "xor" and each.operands[1].value == "true":
         return agreement(values, each.operands[0], not answer)
-    parts = _parts(each)
+    parts = halves(each)
     if parts is None:
         return ""
     joined, left, right = parts
@@ -63,24 +49,11 @@ def _of_instruction(values: Values, each: Instruction, answer: bool) -> str:
     return values.code.new(f"select i1 {first}, i1 true, i1 {second}")
 
 
-def _parts(each: Instruction) -> tuple[str, Operand, Operand] | None:
-    """Return the two questions of which an answer is made, and "and" or "or"."""
-    if each.opcode in ("and", "or"):
-        return each.opcode, each.operands[0], each.operands[1]
-    if each.opcode == "select":
-        condition, true, false = each.operands
-        if false.value == "false":
-            return "and", condition, true
-        if true.value == "true":
-            return "or", condition, false
-    return None
-
-
 def _comparison(values: Values, each: Instruction, predicate: str) -> str:
     """Compare an index that grows from lane to lane with a limit that all have in common."""
     index, limit = each.operands
     if values.shape(index).kind == "uniform":
-        index, limit, predicate = limit, index, _TURNED.get(predicate, predicate)
+        index, limit, predicate = limit, index, SWAPPED[predicate]
     shape = values.shape(index)
     if shape.kind != "strided" or not shape.exact or values.shape(limit).kind != "uniform" or index.type == "ptr":
         return ""

@@ -15,17 +15,12 @@ from metalsci.cpu_metal.compile.lanes.section import INDEX, LANE, X
 from metalsci.cpu_metal.compile.lanes.shapes import constant
 from metalsci.cpu_metal.compile.lanes.steps import EXCHANGE, SIMDGROUP_BARRIER, touches_memory
 from metalsci.cpu_metal.compile.lanes.values import Values, respelled
+from metalsci.cpu_metal.compile.llvm.conditions import OPPOSITE, SWAPPED, halves
 from metalsci.cpu_metal.compile.llvm.instruction import Instruction, Operand
 
 _FOR_LANES = frozenset({LANE, EXCHANGE, SIMDGROUP_BARRIER})
 _BELOW = {"ult": "uge", "ule": "ugt", "eq": "ugt", "slt": "sge", "sle": "sgt"}
 """Comparisons of a growing number with a fixed one that are false for good once another one is true."""
-_OPPOSITE = {"uge": "ult", "ugt": "ule", "ne": "eq", "sge": "slt", "sgt": "sle"} | {
-    "ult": "uge", "ule": "ugt", "eq": "ne", "slt": "sge", "sle": "sgt"
-}  # fmt: skip
-_SWAPPED = {"ult": "ugt", "ule": "uge", "slt": "sgt", "sle": "sge", "eq": "eq", "ne": "ne"} | {
-    "ugt": "ult", "uge": "ule", "sgt": "slt", "sge": "sle"
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -150,17 +145,16 @@ class Idleness:
             return
         given = each.operands
         if each.opcode == "icmp":
-            predicate = each.detail if is_true else _OPPOSITE[each.detail]
-            for number, limit, over in ((0, 1, predicate), (1, 0, _SWAPPED[predicate])):
+            predicate = each.detail if is_true else OPPOSITE[each.detail]
+            for number, limit, over in ((0, 1, predicate), (1, 0, SWAPPED[predicate])):
                 found = self._limit(node, over, given[number], given[limit])
                 if found is not None:
                     yield found
         elif each.opcode == "freeze":
             yield from self._conditions(node, given[0], is_true=is_true)
-        elif each.type == "i1" and (each.opcode == ("and" if is_true else "or") or _joins(each, both=is_true)):
-            for operand in given[:2]:
+        elif (parts := halves(each)) is not None and (parts[0] == "and") is is_true:
+            for operand in parts[1:]:
                 yield from self._conditions(node, operand, is_true=is_true)
-            yield from (limit for operand in given[2:] for limit in self._conditions(node, operand, is_true=is_true))
 
     def _limit(self, node: FlowNode, predicate: str, number: Operand, limit: Operand) -> _Limit | None:
         chain = self._chain(node, number)
@@ -219,13 +213,6 @@ class Idleness:
 def _is_place(chain: Sequence[Instruction]) -> bool:
     """Return True if steps leave a thread's place what it is."""
     return all(each.opcode in ("zext", "freeze") for each in chain)
-
-
-def _joins(each: Instruction, *, both: bool) -> bool:
-    """Return True for a select that is an `and` (both) or an `or` of conditions."""
-    if each.opcode != "select":
-        return False
-    return each.operands[2].value == "false" if both else each.operands[1].value == "true"
 
 
 def shared(crossing: Set[str], known: Sequence[Divergence]) -> frozenset[str]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from metalsci.cpu_metal.compile.lanes.divergence import Divergence
 from metalsci.cpu_metal.compile.lanes.flow import Graph
+from metalsci.cpu_metal.compile.llvm.conditions import halves
 from metalsci.cpu_metal.compile.llvm.instruction import Instruction, Operand
 from metalsci.cpu_metal.compile.llvm.value_types import layout, type_of
 
@@ -85,10 +86,10 @@ def _few(condition: Operand, defined: Mapping[str, Instruction], known: Divergen
                 return None
             return predicate == "eq"
         case (("or" | "and" | "select"), _):
-            given = each.operands
-            joins = each.opcode == "or" or (each.opcode == "select" and given[1].value == "true")
-            if each.opcode == "select" and not joins and given[2].value != "false":
+            parts = halves(each)
+            if parts is None:
                 return None
+            joins, given = parts[0] == "or", parts[1:]
             answers = [_few(operand, defined, known, at) for operand in given if operand.is_local]
             varying = [known.shape(operand, at).kind != "uniform" for operand in given if operand.is_local]
             if (not joins) in answers:
