@@ -67,10 +67,9 @@ class Kernel:
     def _for_any_group(self) -> "Kernel":
         return self.find_for_any_group()
 
-    def on_stacks(self, code: bytes, threadgroup_memory: int) -> "Kernel":
-        """Return another build of it, whose threads have stacks of their own."""
-        built = replace(self.built, mode=Mode.THREAD, threadgroup_memory=threadgroup_memory, stack=0, row=0)
-        memory = threadgroup_memory
+    def on_stacks(self, code: bytes, memory: int) -> "Kernel":
+        """Return another build of it, whose threads have stacks of their own. memory: its bytes for a threadgroup."""
+        built = replace(self.built, mode=Mode.THREAD, threadgroup_memory=memory, stack=0, row=0)
         return replace(self, mode=built.mode, code=code, stack=0, built=built, threadgroup_memory=memory)
 
     @cached_property

@@ -89,8 +89,9 @@ def dispatch_time(profile: DispatchProfile, gpu: GpuValues) -> DispatchTime:
         },
         gpu,
     )
+    issue = max(units["issue"], path.chain * rounds)
     cycles = {
-        "issue": (issue := max(units["issue"], path.chain * rounds)),
+        "issue": issue,
         "code": max(issue, rounds * (path.chain + fetches * gpu.code_wait)) - issue,
         "memory wait": rounds * (missed * beyond + (path.far - missed) * gpu.cached_wait),
         "own arrays": rounds * path.own / gpu.own_loads * own_wait + counters.private * share * gpu.private,

@@ -24,10 +24,12 @@ class Analysis:
     first. crossing: values that outlive their region. shared: those of them that a group has in common. ends_early:
     threads may end before the others.
     joins_rows: vectors may reach over the ends of rows. Whether they do does not decide what is refused.
+    needs_whole_rows: it is only for groups whose rows are made of whole vectors.
     """
 
     def __init__(self, found: Section, width: int, *, is_row: bool, joins_rows: bool = True) -> None:
         self.section, self.width, self.is_row, self.graph = found, width, is_row, found.graph
+        self.needs_whole_rows = not (is_row or joins_rows)
         self.lanes = {
             each.result: int(each.operands[0].value)
             for node in self.graph.nodes.values()

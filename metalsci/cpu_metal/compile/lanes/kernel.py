@@ -68,17 +68,16 @@ def in_lanes(
         raise RefusedError(f"it is {length:,} instructions long, of which LLVM would make vectors for too long a time")
     callees = {each.callee for node in found.graph.nodes.values() for each in node.body}
     width = SIMDGROUP if callees & {EXCHANGE, SIMDGROUP_BARRIER} else width
-    joins_rows = for_any_group and not is_row
-    known = Analysis(found, width, is_row=is_row, joins_rows=joins_rows)
+    known = Analysis(found, width, is_row=is_row, joins_rows=for_any_group and not is_row)
     if if_faster and width != SIMDGROUP:
         known.check_worth()
-    writer = _Writer(function, known, joins_rows=joins_rows)
+    writer = _Writer(function, known)
     body = writer.write()
     text = "\n".join([*lines[: definition.first], *body, *lines[definition.last + 1 :]])
     present = set(_declared(module))
     new = [line for name, line in writer.declared.items() if name not in present]
     text += "\n".join(["", *new, *AS_IT_IS, ""])
-    return InLanes(text, width, len(known.heads), needs_whole_rows=not (is_row or for_any_group))
+    return InLanes(text, width, len(known.heads), known.needs_whole_rows)
 
 
 def _declared(module: str) -> list[str]:
@@ -90,8 +89,7 @@ def _declared(module: str) -> list[str]:
 
 
 class _Writer:
-    def __init__(self, function: Function, known: Analysis, *, joins_rows: bool) -> None:
-        self._joins_rows = joins_rows
+    def __init__(self, function: Function, known: Analysis) -> None:
         self._function, self._known, self._section, self._width = function, known, known.section, known.width
         self.declared: dict[str, str] = {}
         self._entry: list[str] = [f"  {SCRATCH} = alloca {SCRATCH_TYPE}, align 64"]
@@ -208,14 +206,14 @@ class _Writer:
             one.do(f"store i1 false, ptr {guards.flag}")
         rows, joined = one.name(), one.name()
         storage = self._storage_of(where)
-        if self._known.is_row or self._joins_rows:
+        if self._known.needs_whole_rows:
+            one.do(f"br label {rows}")
+        else:
             rest = one.new(f"sub i32 {self._threads}, {where.first}")
             enough = one.new(f"icmp uge i32 {rest}, {self._width}")
             one.do(f"br i1 {one.new(f'and i1 {enough}, {self._in_row}')}, label {rows}, label {joined}")
-        else:
-            one.do(f"br label {rows}")
         ways = {target: one.name() for target in exits}
-        if not self._known.is_row and not self._joins_rows:
+        if self._known.needs_whole_rows:
             self._version(0, head, inside, rows, where, storage, latch, ways, guards=guards)
         elif self._known.is_row and (self._known.ends_early or not self._known.parts_in_loops()):
             # Masks are the same for threads that have ended and that are not there.
