@@ -128,7 +128,7 @@ def main() -> None:
             "peers": lambda: peers(tasks, arguments.rounds, console),
             "examples": lambda: examples(tasks, arguments.rounds, console),
             "threads": lambda: threads(arguments.rounds),
-            "scaling": lambda: scale(),
+            "scaling": scale,
             "compiling": lambda: compiling(arguments.rounds),
             "recorded": lambda: recorded(arguments.recorded),
             "evaluations": evaluate,
