@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -137,7 +138,7 @@ def test_the_held_out_size_is_in_no_prompt(smoke: tuple[Path, str]) -> None:
     for prompt in prompts:
         text = prompt.read_text()
         assert "128×128" in text
-        assert "160" not in text
+        assert not re.search(r"96\s*[×x,]\s*160|=\s*160\b", text)  # a time may be 0.160 ms
         assert "held" not in text
 
 
