@@ -1,10 +1,11 @@
 """The cost of compiling: milliseconds of processor time, of all processes, in a cache with only Metal's headers."""
 
-import resource
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from processor_time import processor_seconds
 
 from metalsci.cpu_metal import Device
 from metalsci.cpu_metal.compile.kernel_cache import Cache
@@ -34,12 +35,6 @@ def measured(files: Sequence[Path], rounds: int) -> Iterator[CompileCost]:
                 count = len([kernel.code for kernel in device.compile(source).kernels.values()])
                 found.append(1e3 * (processor_seconds() - before))
         yield CompileCost(f"{file.parent.name}/{file.name}", min(found), count)
-
-
-def processor_seconds() -> float:
-    """Return the time of this process and of its children that have ended."""
-    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def seeds() -> list[Path]:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from safeguards import CEILINGS, processor_seconds
+from processor_time import processor_seconds
+from safeguards import CEILINGS
 
 from metalsci.devices.cpu.cpu_sanitizer import CpuSanitizer
 from metalsci.evaluation.evaluator import Evaluator, Repeats

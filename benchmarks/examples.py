@@ -11,12 +11,12 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import geometric_mean
 
 import numpy as np
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
+from processor_time import SETTLE, running_seconds
 from rich.console import Console
 from rich.table import Table
 
@@ -31,7 +31,6 @@ from metalsci.task.loader import Problem
 SEED, FAST, GPU = "seed", "fast", "gpu"
 ROUNDS = 7
 ENOUGH = 0.02  # seconds of a sample: the system counts a running thread's time when it stops, or a few times a second
-SETTLE = 0.001  # seconds after which the device's threads have gone to sleep and their time is counted
 
 
 def sources(task: str) -> dict[str, str]:
@@ -48,30 +47,13 @@ def load(task: str) -> Problem:
     return problem
 
 
-def children() -> list[int]:
-    """List the processes that this one has started and that have not ended."""
-    found: list[int] = []
-    for thread in Path("/proc/self/task").iterdir():
-        found += map(int, (thread / "children").read_text().split())
-    return found
-
-
-def processor_seconds() -> float:
-    """Return the processor time of all threads of all children so far."""
-    total = 0
-    for pid in children():
-        for thread in Path(f"/proc/{pid}/task").iterdir():
-            total += int((thread / "schedstat").read_text().split()[0])
-    return 1e-9 * total
-
-
 def sample(execution: Execution, runs: int) -> float:
     """Return processor seconds of one run, the mean of `runs`."""
-    before = processor_seconds()
+    before = running_seconds()
     for _ in range(runs):
         execution.run()
     time.sleep(SETTLE)
-    return (processor_seconds() - before) / runs
+    return (running_seconds() - before) / runs
 
 
 def least(executions: Mapping[str, Execution], rounds: int) -> dict[str, float]:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
-from compile_costs import WARM, processor_seconds
+from compile_costs import WARM
+from processor_time import processor_seconds
 
 from metalsci.cpu_metal import CompileError, Device
 from metalsci.cpu_metal.compile.kernel_cache import Cache

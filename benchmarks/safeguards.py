@@ -15,9 +15,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import psutil
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
+from processor_time import processor_seconds
 from rich.console import Console
 from rich.table import Table
 
@@ -43,20 +43,6 @@ class Cost:
     unchecked: float
     checked: float
     sanitized: float
-
-
-def processor_seconds() -> float:
-    """Add up those of this process, of its children that ended, and of those that run."""
-    me = psutil.Process()
-    own = me.cpu_times()
-    total = own.user + own.system + own.children_user + own.children_system
-    for child in me.children(recursive=True):
-        try:
-            times = child.cpu_times()
-        except psutil.NoSuchProcess:
-            continue
-        total += times.user + times.system
-    return float(total)
 
 
 def sources(task: str) -> Iterator[str]:
