@@ -11,7 +11,8 @@ END = "%end"
 """Label at which threads end."""
 
 
-_DOUBLED = 64  # instructions of a shared end that is written twice
+DOUBLED = 64
+"""Instructions of a shared end that may be written twice."""
 
 
 class RefusedError(Exception):
@@ -297,7 +298,7 @@ class _Ways:
         is_short = not any(map(self._is_long, arm))
         others = rest - arm
         pays = bool(others & self._waits) or (is_short and any(map(self._is_long, others)))
-        if pays and len(both) <= _DOUBLED:
+        if pays and len(both) <= DOUBLED:
             return arm
         return None
 
@@ -340,20 +341,33 @@ def _own_arm(graph: Graph, start: str, side: int, arm: set[str]) -> set[str]:
     if graph.nodes[start].edges[side].target not in shared and not shared:
         return arm
     own = arm - shared
-    labels = {label: f"{label}.{start[1:]}.own" for label in graph.ordered(shared)}
+    labels = double(graph, graph.ordered(shared), {*own, start}, f"{start[1:]}.own")
+    for label in own:
+        node = graph.nodes[label]
+        node.edges = [replace(edge, target=labels.get(edge.target, edge.target)) for edge in node.edges]
+    node = graph.nodes[start]
+    node.edges[side] = replace(node.edges[side], target=labels.get(node.edges[side].target, node.edges[side].target))
+    return own | set(labels.values())
+
+
+def double(graph: Graph, shared: Sequence[str], sources: Container[str], suffix: str) -> Mapping[str, str]:
+    """Give nodes a copy that is for those which come from `sources`, and leave the others' to the nodes.
+
+    Return the copies' labels by the nodes'. Edges of the sources still lead to the nodes.
+    """
+    labels = {label: f"{label}.{suffix}" for label in shared}
     names = {
-        each.result: f"{each.result}.{start[1:]}.own"
+        each.result: f"{each.result}.{suffix}"
         for label in shared
         for each in [*graph.nodes[label].phis, *graph.nodes[label].body]
         if each.result
     }
     for label, new in labels.items():
         node = graph.nodes[label]
-        from_arm = {*own, start}
         phis = []
         for index, phi in enumerate(node.phis):
-            mine = [i for i, source in enumerate(phi.labels) if source in from_arm or source in shared]
-            others = [i for i, source in enumerate(phi.labels) if source not in from_arm]
+            mine = [i for i, source in enumerate(phi.labels) if source in sources or source in labels]
+            others = [i for i, source in enumerate(phi.labels) if source not in sources]
             phis.append(_renamed(_picked(phi, mine), names, labels))
             node.phis[index] = _picked(phi, others)
         body = [_renamed(each, names, labels) for each in node.body]
@@ -362,12 +376,16 @@ def _own_arm(graph: Graph, start: str, side: int, arm: set[str]) -> set[str]:
         )
         edges = [replace(edge, target=labels.get(edge.target, edge.target)) for edge in node.edges]
         graph.nodes[new] = FlowNode(new, phis, body, edges, condition, node.cases)
-    for label in own:
-        node = graph.nodes[label]
-        node.edges = [replace(edge, target=labels.get(edge.target, edge.target)) for edge in node.edges]
-    node = graph.nodes[start]
-    node.edges[side] = replace(node.edges[side], target=labels.get(node.edges[side].target, node.edges[side].target))
-    return own | set(labels.values())
+    return labels
+
+
+def remove(graph: Graph, labels: Container[str]) -> None:
+    """Remove nodes to which nothing leads any more."""
+    for label in [label for label in graph.nodes if label in labels]:
+        del graph.nodes[label]
+    for node in graph.nodes.values():
+        for index, phi in enumerate(node.phis):
+            node.phis[index] = _picked(phi, [i for i, source in enumerate(phi.labels) if source not in labels])
 
 
 def _picked(phi: Instruction, places: Sequence[int]) -> Instruction:

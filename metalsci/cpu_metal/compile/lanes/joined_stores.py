@@ -51,7 +51,7 @@ def _joined(run: Sequence[Instruction], defined: Mapping[str, Instruction], name
 def _fill_a_vector(parts: Sequence[Instruction], count: int, defined: Mapping[str, Instruction]) -> bool:
     value, pointer = parts[0].operands
     known = type_of(value.type)
-    if len(parts) < count or known.is_vector or not known.count or known.element == "i1":
+    if len(parts) < count or known.is_vector or not known.count or known.is_odd or known.element == "i1":
         return False
     base, offset = _place(pointer, defined)
     wanted = [(base, offset + place * known.element_bytes) for place in range(count)]

@@ -21,6 +21,7 @@ from metalsci.cpu_metal.compile.lanes.section import (
     with_addresses_inside,
 )
 from metalsci.cpu_metal.compile.lanes.steps import EXCHANGE, SIMDGROUP, SIMDGROUP_BARRIER
+from metalsci.cpu_metal.compile.lanes.tails import part_tails
 from metalsci.cpu_metal.compile.lanes.values import INCOMING, MOST_VECTORS, Values
 from metalsci.cpu_metal.compile.lanes.whole import can_all_be_copied
 from metalsci.cpu_metal.compile.lanes.widen import widen
@@ -63,6 +64,7 @@ def in_lanes(
     function = Function.parse(with_types_spelled_out(module, lines[definition.first : definition.last + 1]))
     found = with_choices_apart(with_addresses_inside(section(function)))
     join_stores(found)
+    part_tails(found.graph)
     length = sum(len(node.body) for node in found.graph.nodes.values())
     if length > _MOST_INSTRUCTIONS:
         raise RefusedError(f"it is {length:,} instructions long, of which LLVM would make vectors for too long a time")

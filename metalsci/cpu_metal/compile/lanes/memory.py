@@ -81,7 +81,8 @@ def store(values: Values, each: Instruction) -> None:
 
 
 def _check(kind: str) -> None:
-    if not type_of(kind).count or (type_of(kind).is_vector and type_of(kind).element == "i1"):
+    known = type_of(kind)
+    if not known.count or known.is_odd or (known.is_vector and known.element == "i1"):
         raise RefusedError(f"a load or store of {kind}")
 
 

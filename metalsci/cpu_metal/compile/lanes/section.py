@@ -82,7 +82,7 @@ def with_addresses_inside(found: Section) -> Section:
         kept = []
         for each in block.instructions:
             is_part = each.opcode == "getelementptr" and each.operands[0].value in own
-            if is_part and each.result in used and not any(operand.is_local for operand in each.operands[1:]):
+            if is_part and each.result in used:
                 moved.append(each)
                 own.add(each.result)
             else:

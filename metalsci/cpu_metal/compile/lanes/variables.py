@@ -83,7 +83,8 @@ def _row_size(pointers: set[str], inside: list[Instruction], phis: list[Instruct
             kind = type_of(each.type if each.opcode == "load" else each.operands[0].type)
             address = each.operands[-1].value
             is_value = each.opcode == "store" and each.operands[0].value in used
-            if is_value or each.flags or not kind.count or kind.element == "i1" or (kind.is_vector and address in far):
+            unknown = not kind.count or kind.is_odd or kind.element == "i1"
+            if is_value or each.flags or unknown or (kind.is_vector and address in far):
                 return 0
             sizes.add(kind.element_bytes)
         elif not each.callee.startswith(_LIFETIME):

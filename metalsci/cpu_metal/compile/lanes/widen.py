@@ -112,7 +112,8 @@ def _cast(values: Values, each: Instruction) -> list[str]:
 def _bitcast(values: Values, each: Instruction) -> list[str]:
     source, target = type_of(each.operands[0].type), type_of(each.type)
     code, given = values.code, values.vector(each.operands[0])
-    if not source.count or not target.count or "i1" in (source.element, target.element):
+    unknown = "i1" in (source.element, target.element) or source.is_odd or target.is_odd
+    if not source.count or not target.count or unknown:
         raise RefusedError(f"a bitcast of {source.text} is not known in lanes")
     if source.count == target.count:
         before, after = code.vector(source.element), code.vector(target.element)

@@ -17,6 +17,7 @@ _ELEMENT_BYTES = {
     "double": 8,
     "ptr": 8,
 }
+_ODD = re.compile(r"i([1-9]|[1-5]\d|6[0-3])")  # LLVM narrows numbers to the bits that count
 _VECTOR = re.compile(r"<(\d+) x ([\w.]+)>")
 _ARRAY = re.compile(r"\[(\d+) x (.+)\]")
 _NAME = re.compile(r"%(?:\"[^\"]+\"|[\w.$:-]+)")
@@ -33,12 +34,19 @@ class Type:
 
     @property
     def element_bytes(self) -> int:
+        if self.is_odd:
+            return -(-int(self.element[1:]) // 8)
         return _ELEMENT_BYTES[self.element]
+
+    @property
+    def is_odd(self) -> bool:
+        """True for numbers of a width that no memory has, such as i5."""
+        return self.count > 0 and self.element not in _ELEMENT_BYTES
 
     @property
     def bytes(self) -> str:
         """The bytes it takes in memory, as an operand."""
-        if self.count and self.element != "i1":
+        if self.count and self.element != "i1" and not self.is_odd:
             return str(self.count * self.element_bytes)
         return f"ptrtoint (ptr getelementptr ({self.text}, ptr null, i32 1) to i32)"
 
@@ -53,12 +61,16 @@ class Type:
 
 @cache
 def type_of(text: str) -> Type:
-    if text in _ELEMENT_BYTES:
+    if _is_number(text):
         return Type(text, text, 1)
     vector = _VECTOR.fullmatch(text)
-    if vector and vector[2] in _ELEMENT_BYTES:
+    if vector and _is_number(vector[2]):
         return Type(text, vector[2], int(vector[1]))
     return Type(text, "", 0)
+
+
+def _is_number(text: str) -> bool:
+    return text in _ELEMENT_BYTES or _ODD.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)
@@ -73,9 +85,9 @@ class Layout:
 def layout(text: str) -> Layout | None:
     """Return the layout of numbers, vectors, arrays and structs of them; None for a type with a name."""
     kind = type_of(text)
+    if kind.is_odd or (kind.is_vector and kind.element == "i1"):
+        return None
     if kind.count:
-        if kind.is_vector and kind.element == "i1":
-            return None
         size = kind.count * kind.element_bytes
         rounded = 1 << (size - 1).bit_length()
         if kind.is_vector:

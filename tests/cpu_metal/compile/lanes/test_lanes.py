@@ -273,6 +273,40 @@ kernel void k(device const int4 *s, device int4 *o, constant int &n, uint i [[th
 """,
         (64,),
     ),
+    "an end that threads share before a barrier and behind it": (
+        """
+kernel void k(device const int *s, device int *o,
+              uint l [[thread_position_in_threadgroup]],
+              uint w [[threads_per_threadgroup]],
+              uint g [[threadgroup_position_in_grid]]) {
+ threadgroup int t[1024]; int a = s[g * 64 + l];
+ if (w <= 32) { if (l == 0) o[g] = a * 3; return; }
+ t[l] = a; threadgroup_barrier(mem_flags::mem_threadgroup);
+ if (l % 2 == 0) { a += t[l + 1]; if (l == 0) o[g] = a * 3; } }
+""",
+        (64,),
+    ),
+    "own arrays by an index that is the same for all": (
+        """
+kernel void k(device const int *s, device int *o, constant int &n, uint i [[thread_position_in_grid]]) {
+ int a[256]; if (s[i] % 7 == 0) { o[i] = 1; return; }
+ a[0] = s[i]; a[n - 1] = s[i] * 3;
+ for (int q = 1; q + 1 < n; ++q) a[q] = a[q - 1] * 5 + s[q];
+ int r = a[n - 2]; for (int q = n - 1; q >= 0; --q) r = r * 3 + a[q];
+ o[i] = r; }
+""",
+        (64,),
+    ),
+    "bits in reverse": (
+        """
+kernel void k(device const int *s, device int *o, constant int &n, uint i [[thread_position_in_grid]]) {
+ uint x = s[i] & 31;
+ uint r = (x & 1) << 4 | (x & 2) << 2 | (x & 4) | (x & 8) >> 2 | (x & 16) >> 4;
+ uint y = s[i] & 127, z = 0; for (uint b = 0; b < 7; ++b) z |= (y >> b & 1) << (6 - b);
+ o[i] = s[(r << 1 | i % 2) + n] + int(z); }
+""",
+        (64,),
+    ),
 }
 
 
