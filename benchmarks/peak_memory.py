@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,11 +69,15 @@ def _now(task: str, pid: int) -> PeakMemory:
     return PeakMemory(task, own, others, buffers)
 
 
-def _children(pid: int) -> list[int]:
-    try:
-        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
+def _children(pid: int) -> Iterator[int]:
+    """Yield the processes below one that have begun a program of their own: until then their memory is its own."""
+    with suppress(psutil.NoSuchProcess):
+        command = psutil.Process(pid)
+        program = command.cmdline()
+        for child in command.children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if child.cmdline() != program:
+                    yield child.pid
 
 
 def _held(pid: int) -> tuple[float, float]:
