@@ -22,7 +22,7 @@ from metalsci.cpu_metal.execute.buffer import Buffer, SharedRegion
 from metalsci.cpu_metal.execute.clock import RunTime, WorkerClock, worker_clock
 from metalsci.cpu_metal.execute.commands import CommandBuffer, Dispatch
 from metalsci.cpu_metal.execute.crash_report import crash, timed_out
-from metalsci.cpu_metal.execute.host import processors, shared_memory
+from metalsci.cpu_metal.execute.host import processors, shared_memory, shared_with
 from metalsci.cpu_metal.execute.process import DeviceProcess, ProcessDied, ProcessTimeout
 from metalsci.cpu_metal.execute.worker import Operation
 from metalsci.cpu_metal.profiler.counters import Profile
@@ -299,9 +299,10 @@ class _Session:
         self.unmap()
         addresses = self._mapped.setdefault(region, {})
         if writable not in addresses:
-            address = self.process.ask(
-                Operation.MAP, region.size, writable, descriptors=[region.descriptor], timeout=_TIMEOUT
-            )
+            with shared_with(region.descriptor, writable=writable) as descriptor:
+                address = self.process.ask(
+                    Operation.MAP, region.size, writable, descriptors=[descriptor], timeout=_TIMEOUT
+                )
             addresses[writable] = address
             weakref.finalize(region, self._released.append, (address, region.size))
         return addresses[writable]

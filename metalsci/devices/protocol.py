@@ -118,6 +118,15 @@ class Stage(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class Holding(Protocol):
+    """A stage whose inputs the host can read where they lie, so that it need not keep arrays of its own."""
+
+    @property
+    def inputs(self) -> Sequence[Array]:
+        """The program's inputs, in its order. Nobody may write to them."""
+
+
 class Device(Protocol):
     @property
     def name(self) -> str: ...

@@ -4,7 +4,7 @@ import mmap
 import os
 import weakref
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,15 +17,32 @@ PAGE = 16384
 _ALIGNMENT = 64
 
 
-class SharedRegion:
-    """Zeroed memory in whole pages, shared by descriptor. Freed with the last reference to it or its views."""
+class SharedMemory(mmap.mmap):
+    """Memory that is shared by its descriptor, which is closed with it.
 
-    def __init__(self, size: int) -> None:
+    used: bytes of the buffer that lies in it.
+    """
+
+    descriptor: int
+    used = 0
+
+
+def _shared(size: int) -> SharedMemory:
+    descriptor = shared_memory("metal-buffer", size)
+    collapse(descriptor, size)
+    memory = SharedMemory(descriptor, size)
+    memory.descriptor = descriptor
+    weakref.finalize(memory, os.close, descriptor)
+    return memory
+
+
+class SharedRegion:
+    """Zeroed memory in whole pages, or such memory that is there. Freed with the last reference to it or its views."""
+
+    def __init__(self, size: int, memory: SharedMemory | None = None) -> None:
         self.size = -(-max(size, 1) // PAGE) * PAGE
-        self.descriptor = shared_memory("metal-buffer", self.size)
-        weakref.finalize(self, os.close, self.descriptor)
-        collapse(self.descriptor, self.size)
-        self.memory = mmap.mmap(self.descriptor, self.size)
+        self.memory = _shared(self.size) if memory is None else memory
+        self.descriptor = self.memory.descriptor
 
 
 class Buffer:
@@ -37,14 +54,30 @@ class Buffer:
     initialised = False
     """False if its content may be anybody's: the sanitizer reports reads of what nobody has written."""
 
-    def __init__(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
+    def __init__(self, shape: tuple[int, ...], dtype: npt.DTypeLike, memory: SharedMemory | None = None) -> None:
         dtype = np.dtype(dtype)
         self.nbytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
         aligned = -(-max(self.nbytes, 1) // _ALIGNMENT) * _ALIGNMENT
-        self.region = SharedRegion(aligned)
+        self.region = SharedRegion(aligned, memory)
+        self.region.memory.used = self.nbytes
         self.start = self.region.size - aligned
         """Place of the buffer's first byte in the region."""
         self._array: npt.NDArray[Any] = np.ndarray(shape, dtype, self.region.memory, self.start)
+
+    @classmethod
+    def of(cls, array: npt.NDArray[Any]) -> Self | None:
+        """Return a buffer of which `array` is the memory, without a copy; None if it is not that of a whole buffer.
+
+        The array may be all that is left of the buffer that it came from.
+        """
+        memory = array.base
+        while isinstance(memory, np.ndarray):
+            memory = memory.base
+        if not isinstance(memory, SharedMemory) or array.nbytes != memory.used or not array.flags.c_contiguous:
+            return None
+        buffer = cls(array.shape, array.dtype, memory)
+        buffer.initialised = True
+        return buffer
 
     @property
     def array(self) -> npt.NDArray[Any]:
@@ -63,6 +96,14 @@ class Buffer:
         if not 0 <= offset <= self.nbytes:
             raise ValueError(f"offset {offset} is not within the buffer's {self.nbytes:,} bytes")
         return BufferSlice(self, offset)
+
+
+def _aligned(nbytes: int) -> int:
+    return -(-max(nbytes, 1) // _ALIGNMENT) * _ALIGNMENT
+
+
+def _address(array: npt.NDArray[Any]) -> int:
+    return int(array.__array_interface__["data"][0])
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ import math
 import os
 import platform
 import resource
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,23 @@ def shared_memory(name: str, size: int) -> int:
     descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
     os.ftruncate(descriptor, size)
     return descriptor
+
+
+@contextmanager
+def shared_with(descriptor: int, *, writable: bool) -> Iterator[int]:
+    """Yield a descriptor of shared memory for another process: of what it may not write to, one that cannot."""
+    if writable:
+        yield descriptor
+        return
+    try:
+        only_read = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # a system without /proc: the mapping alone must do
+        yield descriptor
+        return
+    try:
+        yield only_read
+    finally:
+        os.close(only_read)
 
 
 def target() -> str:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -156,14 +157,16 @@ class CpuModule:
 
 
 class CpuStage:
-    """Inputs and outputs in shared memory; a run is one command buffer."""
+    """Inputs and outputs in shared memory; a run is one command buffer. See `devices.protocol.Holding`."""
 
     def __init__(self, device: cpu_metal.Device, program: Program, time_limit: float) -> None:
         self._device = device
-        self._program = program
         self._time_limit = time_limit
         self._layout = lay_out(program)
-        self._buffers = [device.buffer(array) for _, array in program.inputs]
+        self._buffers = [_holding(device, array) for _, array in program.inputs]
+        self.inputs = tuple(_only_read(buffer) for buffer in self._buffers)
+        pairs = zip(program.inputs, self.inputs, strict=True)
+        self._program = replace(program, inputs=tuple((symbol, array) for (symbol, _), array in pairs))
         self._buffers += [device.empty([nbytes], np.uint8) for nbytes in self._layout.sizes[self._layout.inputs :]]
 
     def bind(self, module: Module) -> "CpuExecution":
@@ -297,6 +300,20 @@ class CpuStage:
     def close(self) -> None:
         self._buffers.clear()  # shared memory is freed with the last reference, the device process's among them
         self._device.release()
+
+
+def _holding(device: cpu_metal.Device, array: Array) -> cpu_metal.Buffer:
+    """Return a buffer with the array's values: the one that the array lies in, if there is one, or a copy.
+
+    No kernel can write to it: it is mapped for reading only, and so may be shared by stages and by devices.
+    """
+    return cpu_metal.Buffer.of(array) or device.buffer(array)
+
+
+def _only_read(buffer: cpu_metal.Buffer) -> Array:
+    view = buffer.array.view()
+    view.flags.writeable = False
+    return view
 
 
 class CpuExecution:

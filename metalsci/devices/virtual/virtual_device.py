@@ -116,6 +116,10 @@ class VirtualStage:
         self.gpu = gpu
         self.current: VirtualExecution | None = None
 
+    @property
+    def inputs(self) -> Sequence[Array]:
+        return self._stage.inputs
+
     def bind(self, module: Module) -> "VirtualExecution":
         if not isinstance(module, VirtualModule):
             raise TypeError(f"a stage runs modules of its own device, not {type(module).__name__}")
