@@ -9,14 +9,15 @@ import numpy as np
 
 from metalsci.devices.buffer_plan import lay_out
 from metalsci.devices.program import Array, Program
-from metalsci.devices.protocol import Device, Elapsed, Execution, Module, Splitting, Stage
+from metalsci.devices.protocol import Device, Elapsed, Execution, Holding, Module, Splitting, Stage
 from metalsci.evaluation.floors import below_launch, beyond_the_machine, launch_floor
 from metalsci.evaluation.results import Invariant, Outcome, Roofline, SizeResult, Timing
 from metalsci.evaluation.safeguards import ALL, Safeguard
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.evaluation.vigil import Vigil
+from metalsci.files.disk_arrays import let_go
 from metalsci.task.comparison import Tolerance, judge
-from metalsci.task.definition import Check, Probe, Size, Task
+from metalsci.task.definition import Check, Probe, Size, Task, Work
 from metalsci.task.references import References
 
 _SAME = Tolerance(relative=1e-6)  # a device may flush denormals, even where it copies
@@ -94,17 +95,22 @@ class Bench:
         self._fresh = fresh
         self._references = references or References()
         before = str(rng.bit_generator.state)
-        with stopwatch.phase("reference"):
-            timed = Probe("", size, task.inputs(size, rng))
-            self._work = task.work(size, timed.inputs)
-        # Inputs for which nothing was drawn are those of every run, and so is their reference.
-        draw = before if str(rng.bit_generator.state) != before else "nothing drawn"
+        timed, self._work = self._drawn_timed(rng, before)
         probes = task.probes(size, rng) if Safeguard.PROBES in checks else ()
         # Probes first: a wrong candidate fails sooner there, and says more.
-        self._trials = [self._stage(p, f"{before} {i}") for i, p in enumerate(probes)] + [self._stage(timed, draw)]
-        self._footprint = sum(lay_out(self._trials[-1].program).sizes)
+        self._trials = [*(self._stage(p, f"{before} {i}") for i, p in enumerate(probes)), timed]
+        self._footprint = sum(lay_out(timed.program).sizes)
         self._ceiling = self._work.bound.ceiling(device.ceilings, self._footprint)
-        self._invariants = task.invariants(size, timed.inputs, self._trials[-1].want)
+        self._invariants = task.invariants(size, timed.problem.inputs, timed.want)
+        _let_go(timed.want)
+
+    def _drawn_timed(self, rng: np.random.Generator, before: str) -> tuple[Trial, Work]:
+        with self._watch.phase("reference"):
+            timed = Probe("", self.size, self.task.inputs(self.size, rng))
+            work = self.task.work(self.size, timed.inputs)
+        # Inputs for which nothing was drawn are those of every run, and so is their reference.
+        draw = before if str(rng.bit_generator.state) != before else "nothing drawn"
+        return self._stage(timed, draw), work
 
     def bind(self, module: Module) -> Attempt:
         vigil = Vigil(self._checks, self._fresh(), repeatable=self.task.repeatable)
@@ -150,7 +156,11 @@ class Bench:
         """
         if attempt.vigil.complaint:
             return SizeResult(self.size.label, Outcome.WRONG, attempt.vigil.complaint, unsound=True)
-        return self._judge(self._trials[-1])
+        timed = self._trials[-1]
+        with self._watch.phase("verification"):
+            if attempt.vigil.unchanged(timed.stage.outputs()) and not self._damage(timed):
+                return SizeResult(self.size.label, Outcome.SCORED, "the same bits as in the verified run")
+        return self._judge(timed)
 
     def once(self, attempt: Attempt) -> Elapsed:
         """Time one run of the timed problem. Nothing of the runs before it is left."""
@@ -228,18 +238,28 @@ class Bench:
                 want = self._references.get(task, problem.size, f"{draw} {problem.name}", problem.inputs)
         with self._watch.phase("staging"):
             stage = self._device.stage(task.trace(problem.size, problem.inputs))
+        if isinstance(stage, Holding):
+            problem = replace(problem, inputs=dict(zip(problem.inputs, stage.inputs, strict=True)))
+        _let_go(want)
         return Trial(task, problem, want, stage)
 
     def _judge(self, trial: Trial) -> SizeResult:
         with self._watch.phase("verification"):
-            if Safeguard.GUARDS in self._checks and (damage := trial.stage.damage()):
+            damage = self._damage(trial)
+            if damage:
                 return SizeResult(self.size.label, Outcome.WRONG, _told(trial.problem, damage), unsound=True)
             got = trial.stage.outputs()
             verdict = trial.task.check(trial.problem.size, got, trial.want)
+            _let_go(trial.want)
             error = verdict.error if math.isfinite(verdict.error) else None
             if verdict.correct:
                 return SizeResult(self.size.label, Outcome.SCORED, verdict.detail, error)
             return SizeResult(self.size.label, Outcome.WRONG, self._explain(trial, verdict, got), error)
+
+    def _damage(self, trial: Trial) -> str:
+        if Safeguard.GUARDS in self._checks:
+            return trial.stage.damage()
+        return ""
 
     def _explain(self, trial: Trial, verdict: Check, got: Sequence[Array]) -> str:
         """Explain the check's findings: to which problem they belong, and what else would have given these outputs."""
@@ -269,10 +289,15 @@ def _other_steps(trial: Trial, got: Sequence[Array]) -> Iterator[str]:
         return
     for steps, how in ((problem.size.steps - 1, "one step fewer"), (problem.size.steps + 1, "one step more")):
         other = problem.size.replace(steps=steps)
-        want = trial.task.reference(other, problem.inputs)
+        want = trial.task.reference(other, {name: array.copy() for name, array in problem.inputs.items()})
         # a result after each step is no guess
         if len(want) == len(trial.want) and trial.task.check(other, got, want).correct:
             yield f"It is right after {how}"
+
+
+def _let_go(want: Sequence[Array]) -> None:
+    for array in want:
+        let_go(array)
 
 
 def _told(problem: Probe, what: str) -> str:

@@ -4,7 +4,7 @@ A model reads these sentences.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Self
@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metalsci.devices.program import Array
+from metalsci.files.disk_arrays import parts
 
 Deviation = NDArray[np.floating]
 
-_PART = 1 << 13  # elements, which stay in a processor's cache, and which BLAS multiplies without threads
+_PART = 1 << 13  # elements, which stay in a processor's cache, and which BLAS multiplies without threads; an array of
+# hundreds of megabytes takes three times as long as a whole
 _SAMPLE = 100_000  # wrong elements that are looked at for a pattern
 _DEPTH = 4  # cells from the edge of a grid that are its halo
 _PERIODS = (2, 4, 8, 16, 32, 64, 128, 256)
@@ -46,43 +48,42 @@ class Tolerance:
         return self.absolute + self.relative * largest
 
 
-@dataclass(frozen=True)
 class _Magnitude:
     """The largest of many magnitudes, NaN if one is, and their root mean square."""
 
-    largest: float
-    rms: float
+    def __init__(self) -> None:
+        self.largest = 0.0
+        self._squares = 0.0
+        self._count = 0
 
-    @classmethod
-    def of(cls, parts: Iterable[Deviation]) -> Self:
-        largest, squares, count = 0.0, 0.0, 0
-        for part in parts:
-            largest = float(np.maximum(largest, np.max(part, initial=0)))
-            wide = part.astype(np.float64, copy=False)
-            squares += float(np.dot(wide, wide))
-            count += part.size
-        return cls(largest, math.sqrt(squares / max(count, 1)))
+    @property
+    def rms(self) -> float:
+        return math.sqrt(self._squares / max(self._count, 1))
+
+    def add(self, part: Deviation) -> None:
+        self.largest = float(np.maximum(self.largest, np.max(part, initial=0)))
+        wide = part.astype(np.float64, copy=False)
+        self._squares += float(np.dot(wide, wide))
+        self._count += part.size
 
     @classmethod
     def of_array(cls, array: Array) -> Self:
-        return cls.of(map(np.abs, _parts(array)))
+        magnitude = cls()
+        for part in parts(array, _PART):
+            magnitude.add(np.abs(part))
+        return magnitude
 
 
 def judge(got: Array, want: Array, tolerance: Tolerance) -> float:
     """Return the error in units of the tolerance. NaN never passes: the error is then infinite."""
-    pairs = zip(_parts(got), _parts(want), strict=True)
-    off, right = _Magnitude.of(_deviation(g, w) for g, w in pairs), _Magnitude.of_array(want)
+    off, right = _Magnitude(), _Magnitude()
+    for g, w in zip(parts(got, _PART), parts(want, _PART), strict=True):
+        off.add(_deviation(g, w))
+        right.add(np.abs(w))
     error = _ratio(off.largest, tolerance.bound(right.largest))
     if tolerance.rms is not None and error <= 1.0:
         error = max(error, _ratio(off.rms, tolerance.rms * right.rms))
     return error
-
-
-def _parts(array: Array) -> Iterator[Array]:
-    """Yield an array in parts, since one of hundreds of megabytes takes three times as long as a whole."""
-    flat = array.reshape(-1)
-    for start in range(0, flat.size, _PART):
-        yield flat[start : start + _PART]
 
 
 def _deviation(got: Array, want: Array) -> Deviation:
@@ -107,18 +108,15 @@ def explain(got: Array, want: Array, tolerance: Tolerance, locate: Callable[[tup
 
     locate: from an index to its place.
     """
-    right, deviation = _Magnitude.of_array(want), _deviation(got, want)
-    limit = tolerance.bound(right.largest)
-    wrong = ~(deviation <= limit)
+    limit = tolerance.limit(want)
+    wrong, place, off = _compared(got, want, limit)
     if not wrong.any():
-        off = _Magnitude.of_array(deviation)
         return (
             f"no element is off by more than {limit:.3g}, but on the whole they are: the rms deviation is "
-            f"{off.rms / right.rms:.2g} of the rms value, and {tolerance.rms:.2g} is allowed; "
+            f"{off.rms / _Magnitude.of_array(want).rms:.2g} of the rms value, and {tolerance.rms:.2g} is allowed; "
             "single precision throughout stays far below that, half precision does not"
         )
-    first = tuple(int(n) for n in np.unravel_index(int(np.argmax(wrong)), wrong.shape))
-    worst = tuple(int(n) for n in np.unravel_index(int(np.argmax(np.nan_to_num(deviation, nan=np.inf))), got.shape))
+    first, worst = (_index(at, wrong.shape) for at in (int(np.argmax(wrong)), place))
     count = int(wrong.sum())
     text = (
         f"{count} of {wrong.size} elements off by more than {limit:.3g}; "
@@ -131,16 +129,46 @@ def explain(got: Array, want: Array, tolerance: Tolerance, locate: Callable[[tup
     return text
 
 
+def _compared(got: Array, want: Array, limit: float) -> tuple[NDArray[np.bool_], int, _Magnitude]:
+    """Return which elements are wrong, the place of the worst one, and how far off they are."""
+    wrong, off = np.empty(want.shape, np.bool_), _Magnitude()
+    largest, place, start = -1.0, 0, 0
+    for g, w, into in zip(parts(got, _PART), parts(want, _PART), parts(wrong, _PART), strict=True):
+        deviation = _deviation(g, w)
+        off.add(deviation)
+        into[:] = ~(deviation <= limit)
+        finite = np.nan_to_num(deviation, nan=np.inf)
+        at = int(np.argmax(finite))
+        if finite[at] > largest:
+            largest, place = float(finite[at]), start + at
+        start += g.size
+    return wrong, place, off
+
+
+def _index(place: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(int(n) for n in np.unravel_index(place, shape))
+
+
+def _sample(wrong: NDArray[np.bool_], count: int) -> NDArray[np.intp]:
+    """Return the indices of wrong elements, at equal distances if there are many."""
+    step, seen, start = count // _SAMPLE + 1, 0, 0
+    found = []
+    for part in parts(wrong, _PART):
+        places = np.flatnonzero(part)
+        found.append(start + places[-seen % step :: step])
+        seen += places.size
+        start += part.size
+    return np.stack(np.unravel_index(np.concatenate(found), wrong.shape), axis=1)
+
+
 def _patterns(got: Array, want: Array, wrong: NDArray[np.bool_], count: int, limit: float) -> Iterator[str]:
     """Guess the mistake by the pattern of wrong elements, the surest guess first."""
-    unwritten = int(np.count_nonzero(~np.isfinite(got)))
+    unwritten = sum(int(np.count_nonzero(~np.isfinite(part))) for part in parts(got, _PART))
     if unwritten:
         yield f"{unwritten} elements are not finite; an output that was never written reads as NaN"
     if count > wrong.size // 2:
         yield from _whole(got, want, limit)
-    indices = np.argwhere(wrong)
-    if len(indices) > _SAMPLE:
-        indices = indices[:: len(indices) // _SAMPLE + 1]
+    indices = _sample(wrong, count)
     if count < wrong.size:
         yield from _tail(wrong, count)
         yield from _halo(indices, wrong.shape)
@@ -148,12 +176,16 @@ def _patterns(got: Array, want: Array, wrong: NDArray[np.bool_], count: int, lim
 
 
 def _whole(got: Array, want: Array, limit: float) -> Iterator[str]:
-    def same(other: Array) -> bool:
-        return bool(np.max(np.abs(np.subtract(got, other, dtype=np.result_type(got, np.float32)))) <= limit)
+    rows = max(1, _PART * len(got) // max(1, got.size)) if got.ndim else 1
+
+    def same(other: Array, turned: Callable[[Array], Array] = lambda part: part) -> bool:
+        pairs = ((got[at : at + rows], turned(other[at : at + rows])) for at in range(0, len(got), rows))
+        kind = np.result_type(got, np.float32)
+        return all(np.max(np.abs(np.subtract(g, o, dtype=kind)), initial=0) <= limit for g, o in pairs)
 
     if got.min() == got.max():
         yield f"Every element is {got.flat[0]:.7g}"
-    if same(np.negative(want)):
+    if got.ndim and same(want, np.negative):
         yield "Every element has the wrong sign"
     for a, b in combinations(range(want.ndim), 2):
         if want.shape[a] == want.shape[b] and same(np.swapaxes(want, a, b)):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from metalsci.devices.program import Array
+from metalsci.task.large_arrays import elementwise, empty
 
 
 def gaussian(shape: Sequence[int], sigma: float, rng: np.random.Generator) -> Array:
@@ -40,13 +41,20 @@ def rough(rng: np.random.Generator, shape: Sequence[int]) -> Array:
     It has no symmetry and no smoothness. Within the noise lie a stretch of one constant, one of zeros and one of
     denormals, and one cell in a thousand is a spike of up to ten.
     """
-    u = 2.0 * rng.random(shape, dtype=np.float32) - 1.0
-    u *= u * u
+    u = empty(shape, np.float32)
+    rng.random(dtype=np.float32, out=u)
+    elementwise(_cubed, u, out=u)
     flat = u.reshape(-1)
     flat[rng.integers(flat.size, size=1 + flat.size // 1000)] *= 10.0
     stretch = flat.size // 64
     for start, value in zip(rng.integers(flat.size - stretch, size=3), (0.5, 0.0, 1e-41), strict=True):
         flat[start : start + stretch] = value
+    return u
+
+
+def _cubed(uniform: Array) -> Array:
+    u: Array = 2.0 * uniform - 1.0
+    u *= u * u
     return u
 
 

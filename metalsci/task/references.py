@@ -13,10 +13,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, BinaryIO
 
 import numpy as np
+from numpy.lib import format as layout
 
 from metalsci.devices.program import Array
+from metalsci.files.disk_arrays import empty_on_disk, on_disk, read_parts, write_parts
 from metalsci.files.locations import cache
 from metalsci.files.whole_files import write_stream
 from metalsci.task import counter_hash as random
@@ -39,20 +42,19 @@ class References:
     worth: float = 0.25
 
     def get(self, task: Task, size: Size, draw: str, inputs: Mapping[str, Array]) -> Sequence[Array]:
-        """Return `task.reference(size, inputs)`.
+        """Return `task.reference(size, inputs)`. Large arrays lie on disk: see metalsci.files.disk_arrays.
 
         draw: identifies the inputs: the state of the generator that they came from, and whatever else tells them apart.
         """
         path = self.folder / f"{task.name}-{_key(task, size, draw)}.npz"
         try:
-            with np.load(path) as stored:
-                found = [stored[name] for name in stored.files]
+            found = _stored(path)
             os.utime(path)
             return found
         except (OSError, ValueError, EOFError, zipfile.BadZipFile):
             pass  # not there, or not whole
         begin = time.perf_counter()
-        computed = task.reference(size, inputs)
+        computed = [on_disk(array) for array in task.reference(size, inputs)]
         if time.perf_counter() - begin >= self.worth:
             with suppress(OSError):  # a full or read-only disk costs time, not the run
                 self._keep(path, computed)
@@ -61,7 +63,7 @@ class References:
     def _keep(self, path: Path, arrays: Sequence[Array]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         # Not durable: a file that is lost in a power cut is computed again.
-        write_stream(path, lambda file: np.savez(file, *arrays), durable=False)
+        write_stream(path, lambda file: _store(file, arrays), durable=False)
         self._trim()
 
     def _trim(self) -> None:
@@ -72,6 +74,37 @@ class References:
                 return
             path.unlink(missing_ok=True)
             excess -= size
+
+
+def _store(file: BinaryIO, arrays: Sequence[Array]) -> None:
+    """Write arrays as `numpy.savez` does, in parts."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for index, array in enumerate(arrays):
+            with archive.open(f"arr_{index}.npy", "w", force_zip64=True) as member:
+                whole = np.ascontiguousarray(array)
+                layout.write_array_header_1_0(member, layout.header_data_from_array_1_0(whole))
+                write_parts(member, whole)
+
+
+def _stored(path: Path) -> list[Array]:
+    """Read arrays that `_store` wrote. Raises OSError, ValueError, EOFError or BadZipFile."""
+    with zipfile.ZipFile(path) as archive:
+        found = []
+        for name in archive.namelist():
+            with archive.open(name) as member:
+                found.append(_read(member))
+        return found
+
+
+def _read(member: IO[bytes]) -> Array:
+    layout.read_magic(member)
+    shape, by_columns, dtype = layout.read_array_header_1_0(member)
+    if by_columns or dtype.hasobject:
+        raise ValueError("a reference is an array of numbers, row by row")
+    array = empty_on_disk(shape, dtype)
+    read_parts(member, array)
+    member.read()  # to the end, where its checksum is looked at
+    return array
 
 
 def _stats(folder: Path) -> list[tuple[Path, os.stat_result]]:

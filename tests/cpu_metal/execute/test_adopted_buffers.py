@@ -1,4 +1,4 @@
-"""Arrays that are the memory of a buffer, which another buffer takes over without a copy; and whom that memory obeys."""
+"""Arrays that are the memory of a buffer, which another buffer takes over; and whom that memory obeys."""
 
 import gc
 import mmap
