@@ -234,14 +234,14 @@ class Compiler:
             BlockCost(
                 **{
                     **block,
-                    **{name: tuple(block[name]) for name in ("spilled", "reloaded", "crowded")},
+                    **{name: tuple(block[name]) for name in ("spilled", "reloaded", "crowded", "arrays")},
                     "lines": tuple(LineCost(**line) for line in block["lines"]),
                 }
             )
             for block in facts["blocks"]
         )
         facts["sites"] = tuple(AccessSite(**site) for site in facts["sites"])
-        for name_ in ("levels", "steering"):
+        for name_ in ("levels", "steering", "arrays"):
             facts[name_] = tuple(facts[name_])
         return CountedKernel(CountedBuild(**facts), (folder / "0.so").read_bytes())
 

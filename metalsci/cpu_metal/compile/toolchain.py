@@ -58,6 +58,13 @@ _OPTIMISATION = (
 _WHOLE_LOOPS = ("-mllvm", "-unroll-threshold=300")
 # A loop whose rounds are not known is unrolled only if its source asks for it: a GPU's compiler keeps registers free.
 _AS_WRITTEN = ("-mllvm", "-unroll-runtime=false")
+# To save its time, LLVM looks at a hundred uses of an own array and at 250 accesses of a loop, and leaves others in memory.
+# Unrolled loops have more, and Apple's compiler keeps their arrays in registers.
+_ALL_USES = (
+    *("-mllvm", "-capture-tracking-max-uses-to-explore=5000"),
+    *("-mllvm", "-alias-set-saturation-threshold=5000"),
+    *("-mllvm", "-licm-mssa-max-acc-promotion=5000"),
+)
 _MATH: dict[MathMode, tuple[str, ...]] = {
     # Kernels in the wild test for infinities under fast math and are right on Apple's GPUs, so those stay.
     # (Without `__FAST_MATH__`, then, which Metal defines all the same.)
@@ -164,7 +171,7 @@ class Toolchain:
 
     def optimise_text(self, folder: Path, module: str, output: str, math_mode: MathMode) -> "Run":
         """Optimise `module`, LLVM's text in `folder`, for one thread and without vectors, and write it to `output`."""
-        flags = (*_OPTIMISATION, *_MATH[math_mode], "-fno-vectorize", "-fno-slp-vectorize", *_AS_WRITTEN)
+        flags = (*_OPTIMISATION, *_MATH[math_mode], "-fno-vectorize", "-fno-slp-vectorize", *_AS_WRITTEN, *_ALL_USES)
         how = [*self._machine, *flags]
         return self._run(["clang", *how, "-S", "-emit-llvm", "-x", "ir", module, "-o", output], folder)
 

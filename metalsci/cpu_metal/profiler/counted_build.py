@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from metalsci.cpu_metal.compile.llvm.division import without_traps
 from metalsci.cpu_metal.compile.llvm.function import definitions
@@ -47,8 +47,8 @@ class BlockCost:
 
     kinds: cycles of an issue slot by kind of instruction. chain, near, own: see block_paths.py. alive: most words of 32
     bits that a thread holds. spilled, reloaded, crowded: see liveness.py. barriers, private: instructions that wait for
-    the threadgroup, and words of a thread's own arrays that it reads or writes. branch: line of the branch at its end,
-    0 for none.
+    the threadgroup, and words of a thread's own arrays that it reads or writes. arrays: places of those among the
+    kernel's. branch: line of the branch at its end, 0 for none.
     """
 
     chain: int
@@ -61,6 +61,7 @@ class BlockCost:
     instructions: int
     barriers: int
     private: int
+    arrays: tuple[int, ...]
     branch: int
     kinds: dict[str, float]
     lines: tuple[LineCost, ...]
@@ -76,7 +77,7 @@ class CountedBuild:
     """Facts about a counted kernel that are known before it runs.
 
     levels: for each access, the waits for device memory that come before it in its block. steering: slots of arguments
-    whose contents decide where it goes, -1 for others. code, private: bytes of code and of a thread's own arrays.
+    whose contents decide where it goes, -1 for others. code: bytes. arrays: bytes of each of a thread's own arrays.
     compiler: the LLVM whose optimiser made the text. digest: of the optimised code, without its debug information.
     """
 
@@ -86,7 +87,7 @@ class CountedBuild:
     steering: tuple[int, ...]
     registers: int
     code: int
-    private: int
+    arrays: tuple[int, ...]
     threadgroup_memory: int
     compiler: str
     digest: str
@@ -109,6 +110,7 @@ def count(
     alive_at_end = alive_at_ends(scalar.body, words)
     alive = most_alive(scalar.body, words, alive_at_end)
     near = threadgroup_pointers(body)
+    arrays = _arrays(body)
     loads = _loads(scalar.body, prices.of)
     levels: dict[int, int] = {}
     blocks = []
@@ -119,7 +121,10 @@ def count(
         short = _shortages(scalars, words, alive_at_end[label], loads) if alive[label] > BUDGETS[0] else _NONE
         levels.update(path.levels)
         crowded = crowded_words(scalars, words, alive_at_end[label])
-        blocks.append(_block(instructions, scalars, prices.of, scalar.shares, path, alive[label], short, crowded))
+        block = _block(instructions, scalars, prices.of, scalar.shares, path, alive[label], short, crowded)
+        own = {prices.private[name] for each in instructions for name in each.operands if name in prices.private}
+        used = tuple(place for place, name in enumerate(arrays) if name in own)
+        blocks.append(replace(block, arrays=used))
     text, sites = instrument(module, body, order, frozenset(prices.private))
     if len(sites) >= MOST_SITES:
         raise UncountableError(f"the kernel has {len(sites):,} accesses to memory in its code, too many to be counted")
@@ -131,7 +136,7 @@ def count(
         steering=tuple(sorted(steering_slots(body))),
         registers=max(block.alive for block in blocks),
         code=sum(block.code for block in blocks),
-        private=_private_bytes(body),
+        arrays=tuple(arrays.values()),
         threadgroup_memory=0,
         compiler=version[1] if version else "",
         digest=_digest(body),
@@ -193,6 +198,7 @@ def _block(
         instructions=round(sum(counts.values())),
         barriers=of_kind.count(CostKind.BARRIER),
         private=sum(_words(i) for i in instructions if prices[i.index].kind is CostKind.PRIVATE),
+        arrays=(),
         branch=last.line if last.operation in ("br", "switch") and last.operands and last.counted else 0,
         kinds=dict(kinds),
         lines=tuple(LineCost(line, cycles[line], round(counts[line])) for line in sorted(counts)),
@@ -220,8 +226,9 @@ def _digest(body: CountedBody) -> str:
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
-def _private_bytes(body: CountedBody) -> int:
-    total = 0
+def _arrays(body: CountedBody) -> Mapping[str, int]:
+    """Return the bytes of each of a thread's own variables."""
+    found: dict[str, int] = {}
     for block in body.blocks.values():
         for instruction in block.instructions:
             if instruction.operation == "alloca" and instruction.counted:
@@ -229,8 +236,9 @@ def _private_bytes(body: CountedBody) -> int:
                 product = 1
                 for size in sizes:
                     product *= size
-                total += product * (8 if "i64" in instruction.text or "double" in instruction.text else 4)
-    return total
+                size = 8 if "i64" in instruction.text or "double" in instruction.text else 4
+                found[instruction.name] = product * size
+    return found
 
 
 def _bare(module: str) -> str:

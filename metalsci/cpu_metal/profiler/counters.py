@@ -118,8 +118,9 @@ class DispatchProfile:
 
     dispatches: how many there are. counted: how many of them were. groups, counted_groups: threadgroups of one
     dispatch, and of all counted ones. registers: most words of 32 bits that a thread holds. code: bytes. private: bytes
-    of a thread's own arrays that are in no registers. limit: threads that the kernel declares to have at most, None for
-    nothing declared. steered: whether data that earlier dispatches wrote decide where threads go.
+    of those own arrays of a thread that are in no registers and that some thread uses. limit: threads that the kernel
+    declares to have at most, None for nothing declared. steered: whether data that earlier dispatches wrote decide
+    where threads go.
     """
 
     kernel: str

@@ -15,7 +15,7 @@ from enum import StrEnum
 from metalsci.cpu_metal.compile.llvm.text import operands, split_type, typed
 from metalsci.cpu_metal.compile.llvm.value_types import Type, type_of
 from metalsci.cpu_metal.profiler.counted_text import CountedBody, CountedInstruction
-from metalsci.cpu_metal.profiler.kept_calls import function_name
+from metalsci.cpu_metal.profiler.kept_calls import OWN_LANE, function_name
 
 
 class CostKind(StrEnum):
@@ -110,7 +110,7 @@ class Costs:
         self.uniform = _uniform(body)
         """Values that are the same for a whole dispatch and known before it starts: computed once, not by threads."""
         self.private = _private(body)
-        """Pointers to a thread's own arrays."""
+        """The variable that each pointer to a thread's own arrays leads to."""
         self._fused: set[int] = set()
         self._taken: set[int] = set()  # instructions that another one has become part of
         for block in body.blocks.values():
@@ -211,8 +211,10 @@ class Costs:
         if called.startswith("llvm."):
             return _intrinsic(called.split(".")[1], count, instruction)
         name, _ = function_name(called) if called.startswith("_ZN5metal") else (called.removesuffix("f"), "")
+        if name == OWN_LANE:
+            return _FREE
         name = name.lstrip("_")
-        if _LANES.match(name) or name.startswith("simdgroup_multiply"):
+        if _LANES.match(name) or name == "simdgroup_product":
             return _lanes(name)
         if name in _SPECIAL:
             # Of constants the compiler computes it.
@@ -247,7 +249,7 @@ def _intrinsic(name: str, count: int, instruction: CountedInstruction) -> Cost:
 
 
 def _lanes(name: str) -> Cost:
-    if name.startswith("simdgroup_multiply"):
+    if name == "simdgroup_product":
         return Cost(CostKind.SIMDGROUP, _MATRIX, MULTIPLYING)
     if "_prefix" in name:
         return Cost(CostKind.SIMDGROUP, _PREFIX, REDUCING)
@@ -335,12 +337,12 @@ def _uniform(body: CountedBody) -> set[str]:
     return uniform
 
 
-def _private(body: CountedBody) -> set[str]:
-    private: set[str] = set()
+def _private(body: CountedBody) -> Mapping[str, str]:
+    private: dict[str, str] = {}
     for block in body.blocks.values():
         for instruction in block.instructions:
-            if instruction.operation == "alloca" or (
-                instruction.operation in ("getelementptr", "bitcast") and private.intersection(instruction.operands[:1])
-            ):
-                private.add(instruction.name)
+            if instruction.operation == "alloca":
+                private[instruction.name] = instruction.name
+            elif instruction.operation in ("getelementptr", "bitcast") and instruction.operands[0] in private:
+                private[instruction.name] = private[instruction.operands[0]]
     return private

@@ -14,8 +14,10 @@ _SCALAR_FUNCTIONS = frozenset(
 )  # fmt: skip
 _LANES = re.compile(
     r"(?:simd|quad)_(?:shuffle|broadcast|sum|product|min|max|and|or|xor|prefix|ballot|all|any|is_first|active|vote)\w*|"
-    r"simdgroup_multiply\w*"
+    r"_simdgroup_product"
 )
+OWN_LANE = "_lane"
+"""A thread's number in its simdgroup, which simdgroup matrices ask for: a register of a GPU's, for nothing."""
 _MENTION = re.compile(r"^(?P<head>define .*|.* call .*)@(?P<name>_ZN5metal\w+)\((?P<rest>.*)$", re.MULTILINE)
 # compile/llvm/conversions.py
 _CONVERSION = re.compile(r"^(define internal .*@metal\.fpto\w+\(.*\)) alwaysinline nounwind \{$", re.MULTILINE)
@@ -40,7 +42,7 @@ def is_priced(mangled: str) -> bool:
     name, parameters = function_name(mangled)
     if name in _SCALAR_FUNCTIONS:
         return parameters in ("Ef", "Eff")
-    return _LANES.fullmatch(name) is not None
+    return name == OWN_LANE or _LANES.fullmatch(name) is not None
 
 
 def keep_calls(module: str) -> str:
@@ -54,8 +56,10 @@ def keep_calls(module: str) -> str:
             return match[0]
 
         def other(group: re.Match[str]) -> str:
-            number = f"{group[1]}9999"
-            made[number] = attributes.get(group[1], "").replace("alwaysinline", "noinline")
+            number, words = f"{group[1]}9999", attributes.get(group[1], "").replace("alwaysinline", "noinline")
+            if function_name(match["name"])[0] == OWN_LANE:
+                number, words = f"{group[1]}9998", f"{words.replace('convergent', '')} willreturn memory(none)"
+            made[number] = words
             return f"#{number}"
 
         return f"{match['head']}@{match['name']}({_GROUP.sub(other, match['rest'], count=1)}"

@@ -9,7 +9,7 @@ from metalsci.cpu_metal.profiler.counters import Counters, DispatchProfile, Prof
 from metalsci.cpu_metal.profiler.planning import Alike, plan
 from metalsci.cpu_metal.profiler.profiled import ProfiledDispatch
 from metalsci.cpu_metal.profiler.sampling import DOUBTFUL, SECOND_SHARE, STOPS, THREADS, choose_another, choose_groups
-from metalsci.cpu_metal.profiler.tally import tally
+from metalsci.cpu_metal.profiler.tally import own_bytes, tally
 
 _Runs = dict[int, ProfiledDispatch]
 
@@ -103,7 +103,7 @@ class Profiler:
             counted_groups=sum(run.groups for run in here),
             registers=build.registers,
             code=build.code,
-            private=build.private,
+            private=own_bytes(build, here),
             threadgroup_memory=build.threadgroup_memory + sum(dispatch.threadgroup_memory.values()),
             limit=kernel.declared,
             steered=group.steered,

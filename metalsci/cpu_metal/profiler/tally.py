@@ -39,6 +39,13 @@ def tally(
     return _counters(build, tables), tuple(_lines(build, tables))
 
 
+def own_bytes(build: CountedBuild, runs: Sequence[ProfiledDispatch]) -> int:
+    """Return the bytes of a thread's own arrays in the code that ran: other variants of a template use none."""
+    executions = _columns([run.blocks for run in runs], ("executions",))["executions"]
+    used = {place for block, times in zip(build.blocks, executions, strict=True) if times for place in block.arrays}
+    return sum(build.arrays[place] for place in used)
+
+
 def _added(runs: Sequence[ProfiledDispatch], groups: int) -> _Tables:
     counted = sum(run.groups for run in runs)
     unique = sum(_unique(run, groups) for run in runs) / len(runs)
