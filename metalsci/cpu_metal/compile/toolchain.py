@@ -58,7 +58,7 @@ _OPTIMISATION = (
 _WHOLE_LOOPS = ("-mllvm", "-unroll-threshold=300")
 # A loop whose rounds are not known is unrolled only if its source asks for it: a GPU's compiler keeps registers free.
 _AS_WRITTEN = ("-mllvm", "-unroll-runtime=false")
-# To save its time, LLVM looks at a hundred uses of an own array and at 250 accesses of a loop, and leaves others in memory.
+# To save its time, LLVM looks at a hundred uses of an own array and at 250 accesses of a loop: others stay in memory.
 # Unrolled loops have more, and Apple's compiler keeps their arrays in registers.
 _ALL_USES = (
     *("-mllvm", "-capture-tracking-max-uses-to-explore=5000"),

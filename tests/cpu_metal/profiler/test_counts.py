@@ -131,6 +131,39 @@ def test_an_array_that_no_registers_hold_is_private(device: cpu_metal.Device) ->
     assert dispatch.counters.private > 0
 
 
+def test_of_own_arrays_those_count_whose_code_runs(device: cpu_metal.Device) -> None:
+    """Variants of a template have one each, of which a dispatch uses one."""
+    fill = "for (int j = 0; j < {0}; ++j) a[j] = x[i + j];\ny[i] = a[uint(x[i]) % {0}];"
+    body = "if (n == 1) { float a[64];\n" + fill.format(64) + " } else { float a[8];\n" + fill.format(8) + " }"
+    used = [_one(device.profile(_dispatches(device, body, {2: np.uint32(n)}))).private for n in (1, 2)]
+    assert used == [256, 32]
+
+
+def test_an_array_that_an_unrolled_loop_mentions_often_is_in_registers(device: cpu_metal.Device) -> None:
+    """It is in memory in the loop behind it. The best recorded kernel of hmc keeps positions so."""
+    step = "".join(f"a[{j}] = a[{j}] * x[{j}] + a[{(j + 1) % 32}];\n" for j in range(32))
+    body = (
+        "float a[32], s = 0;\nfor (uint j = 0; j < 32; ++j) a[j] = x[i + j];\n"
+        f"for (uint r = 0; r < n; ++r) {{\n{step * 4}}}\nfor (uint j = 0; j < n % 32; ++j) s += a[j];\ny[i] = s;"
+    )
+    few, many = (_counters(device, body, {2: np.uint32(n)}).private for n in (32, 64))
+    assert few == many
+
+
+def test_simdgroup_matrices_are_in_registers(device: cpu_metal.Device) -> None:
+    body = (
+        "threadgroup float s[64];\nsimdgroup_float8x8 a, b, c = simdgroup_float8x8(0);\n"
+        "simdgroup_load(a, x);\nsimdgroup_load(b, x + 64);\n"
+        "for (uint j = 0; j < n; ++j) simdgroup_multiply_accumulate(c, a, b, c);\n"
+        "simdgroup_store(c, s);\ny[i] = s[t];"
+    )
+    few, many = (_counters(device, body, {2: np.uint32(n)}) for n in (8, 16))
+    assert many.private == 0
+    assert many.critical.own == 0
+    assert many.loads.issues == few.loads.issues
+    assert many.critical.chain - few.critical.chain == pytest.approx(8 * 36, rel=0.1)
+
+
 def test_each_load_from_an_own_array_waits_and_one_of_four_words_waits_once(device: cpu_metal.Device) -> None:
     """On an M1 Pro a kernel that read its arrays by fours took less than half the time of one that read by words."""
     filled = "float a[64];\nfor (int j = 0; j < 64; ++j) a[j] = x[i + j];\nfloat s = 0;\n"
