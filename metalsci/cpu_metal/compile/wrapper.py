@@ -136,7 +136,7 @@ extern "C" __attribute__((visibility("default"))) void {symbol}(const metal::_Di
     const uint row = unit / tiles, x0 = unit % tiles * tile, x1 = gx - x0 < tile ? gx : x0 + tile;
     const uint y = row % gy, z = row / gy;
     metal_lanes_begin(x1 - x0, 1, 1);
-    const uint x = x0 + metal_lane(0);
+    const uint x = metal_lane(0, x0);
     ::{name}({arguments});
     metal_lanes_end();
   }}
@@ -152,7 +152,7 @@ extern "C" __attribute__((visibility("default"))) void {symbol}(const metal::_Di
     const uint wx = min(d->group[0], d->grid[0] - x0), wy = min(d->group[1], d->grid[1] - y0);
     const uint wz = min(d->group[2], d->grid[2] - z0);
     metal_lanes_begin(wx, wy, wz);
-    const uint lx = metal_lane(0), ly = metal_lane(1), lz = metal_lane(2), index = metal_lane(3);
+    const uint lx = metal_lane(0, 0), ly = metal_lane(1, 0), lz = metal_lane(2, 0), index = metal_lane(3, 0);
     const uint x = x0 + lx, y = y0 + ly, z = z0 + lz;
     ::{name}({arguments});
     metal_lanes_end();

@@ -184,7 +184,10 @@ def _extent(given: Sequence[int], name: str) -> tuple[int, int, int]:
 
 
 def _tile(grid: tuple[int, int, int], workers: int) -> int:
-    """Return the threads along x in a unit of work: a row, or a part of one if rows are few."""
+    """Return the threads along x in a unit of work: a row, or a part of one if rows are few.
+
+    Parts are multiples of 64, so that they begin where vectors of threads do: compile/lanes counts on it.
+    """
     wanted = -(-grid[0] * grid[1] * grid[2] // (workers * _CHUNKS_PER_WORKER))
     wanted = min(max(-(-wanted // 64) * 64, 64), _LARGEST_TILE)
     if wanted < grid[0]:

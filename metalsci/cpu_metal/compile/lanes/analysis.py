@@ -18,11 +18,11 @@ _ADDRESSES = frozenset({"getelementptr", "phi", "select", "bitcast", "freeze", "
 class Analysis:
     """A section, its shapes and its regions between barriers. Raises RefusedError for what cannot run in lanes.
 
-    lanes: axes by the values that are threads' places. own_lanes: values that are a thread's place in its simdgroup.
-    variables: threads' own, by name. of_group, in_general, in_rows: shapes over all threads of a group, over a vector,
-    and over one that lies in a row. region: of each node, the head of its region. heads: of the regions, the first one
-    first. crossing: values that outlive their region. shared: those of them that a group has in common. ends_early:
-    threads may end before the others.
+    lanes: axes by the values that are threads' places. firsts: what those places are counted from. own_lanes: values
+    that are a thread's place in its simdgroup. variables: threads' own, by name. of_group, in_general, in_rows: shapes
+    over all threads of a group, over a vector, and over one that lies in a row. region: of each node, the head of its
+    region. heads: of the regions, the first one first. crossing: values that outlive their region. shared: those of
+    them that a group has in common. ends_early: threads may end before the others.
     joins_rows: vectors may reach over the ends of rows. Whether they do does not decide what is refused.
     needs_whole_rows: it is only for groups whose rows are made of whole vectors.
     """
@@ -30,12 +30,9 @@ class Analysis:
     def __init__(self, found: Section, width: int, *, is_row: bool, joins_rows: bool = True) -> None:
         self.section, self.width, self.is_row, self.graph = found, width, is_row, found.graph
         self.needs_whole_rows = not (is_row or joins_rows)
-        self.lanes = {
-            each.result: int(each.operands[0].value)
-            for node in self.graph.nodes.values()
-            for each in node.body
-            if each.callee == LANE
-        }
+        places = [each for node in self.graph.nodes.values() for each in node.body if each.callee == LANE]
+        self.lanes = {each.result: int(each.operands[0].value) for each in places}
+        self.firsts = {each.result: each.operands[1].value for each in places}
         self.brought, self.own_lanes = exchanges(self.graph)
         self.variables = variables(found.before, self.graph)
         self.of_group = divergence(self.graph, self._given_to_the_group())

@@ -9,8 +9,16 @@ _SUFFIXES = {"half": "f16", "bfloat": "bf16", "float": "f32", "double": "f64", "
 
 NOT_UNROLLED = ", !llvm.loop !900000"
 """Text behind a branch that goes back in a loop, which tells LLVM not to unroll it."""
-AS_IT_IS = ("!900000 = distinct !{!900000, !900001}", '!900001 = !{!"llvm.loop.unroll.disable"}')
-"""The module's lines that NOT_UNROLLED is about."""
+VECTORISED = ", !llvm.loop !900002"
+"""Text behind a branch that goes back in a loop of scalars, which LLVM is to make vectors of."""
+HINTS = (
+    "!900000 = distinct !{!900000, !900001}",
+    '!900001 = !{!"llvm.loop.unroll.disable"}',
+    "!900002 = distinct !{!900002, !900003, !900004}",
+    '!900003 = !{!"llvm.loop.vectorize.enable", i1 true}',
+    '!900004 = !{!"llvm.loop.interleave.count", i32 1}',
+)
+"""The module's lines that those texts are about."""
 _AVX512 = 16  # lanes of a vector, with it
 
 

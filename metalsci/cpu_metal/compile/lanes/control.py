@@ -8,14 +8,15 @@ once more for them, whole, without a mask (see whole.py). A vector leaves the wh
 back where all have come together again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from metalsci.cpu_metal.compile.lanes.agreement import agreement
-from metalsci.cpu_metal.compile.lanes.code import NOT_UNROLLED
+from metalsci.cpu_metal.compile.lanes.code import NOT_UNROLLED, VECTORISED
 from metalsci.cpu_metal.compile.lanes.flow import END, Edge, FlowNode, RefusedError, order
 from metalsci.cpu_metal.compile.lanes.idle import Guards
 from metalsci.cpu_metal.compile.lanes.steps import step, touches_memory
+from metalsci.cpu_metal.compile.lanes.together import Together, together
 from metalsci.cpu_metal.compile.lanes.values import INCOMING, Values
 from metalsci.cpu_metal.compile.lanes.whole import copied_arms
 from metalsci.cpu_metal.compile.llvm.instruction import Operand
@@ -162,9 +163,9 @@ class Flow:
         elif node.condition is None:
             self._go(node, node.edges[0])
         else:
-            self._choose(node, node.condition)
+            self._choose(node, node.condition, self._go)
 
-    def _choose(self, node: FlowNode, condition: Operand) -> None:
+    def _choose(self, node: FlowNode, condition: Operand, go: Callable[[FlowNode, Edge], None]) -> None:
         code, scalar = self.values.code, self.values.scalar(condition)
         ways = [code.name() for _ in node.edges]
         if node.cases:
@@ -175,7 +176,7 @@ class Flow:
         for way, edge in zip(ways, node.edges, strict=True):
             with self.values.on_one_way():
                 code.label(way)
-                self._go(node, edge)
+                go(node, edge)
 
     def _go(self, node: FlowNode, edge: Edge) -> None:
         """Write an edge that all lanes take."""
@@ -294,26 +295,32 @@ class Flow:
 
     def _take_edges(self, node: FlowNode) -> None:
         """Pass the lanes of a node on, each to the edge that it takes."""
-        values, code = self.values, self.values.code
         taken = list(zip(node.edges, self._edge_masks(node), strict=True))
         incoming = [self._incoming(node, edge) for edge, _ in taken]
         for (edge, mask), phis in zip(taken, incoming, strict=True):
-            back = "next" if self._goes_back(node.label, edge.target) else ""
-            for name, kind, value in phis:
-                purpose = self._purpose(edge, name, back)
-                if isinstance(value, str):
-                    slot = values.slot(name, kind, 0, purpose)
-                    old = code.new(f"load {kind}, ptr {slot}")
-                    value = code.new(f"select i1 {code.any(mask)}, {kind} {value}, {kind} {old}")
-                else:
-                    value = values.blended(name, kind, value, mask, purpose)
-                values.keep_phi(name, kind, value, purpose)
-            if edge.ends:
-                self._end(mask)
-            elif edge.target in self._groups:
-                slot = self._mask(edge.target, back)
-                old = code.new(f"load {code.mask}, ptr {slot}")
-                code.do(f"store {code.mask} {code.new(f'or {code.mask} {old}, {mask}')}, ptr {slot}")
+            self._take(node, edge, mask, phis)
+
+    def _take(self, node: FlowNode, edge: Edge, mask: str, phis: Sequence[tuple[str, str, str | list[str]]]) -> None:
+        """Pass the lanes of a mask on along an edge."""
+        values, code = self.values, self.values.code
+        back = "next" if self._goes_back(node.label, edge.target) else ""
+        for name, kind, value in phis:
+            purpose = self._purpose(edge, name, back)
+            if isinstance(value, str) and self._is_sole_way_back(edge.target, back):
+                pass  # without a lane there is no next turn
+            elif isinstance(value, str):
+                slot = values.slot(name, kind, 0, purpose)
+                old = code.new(f"load {kind}, ptr {slot}")
+                value = code.new(f"select i1 {code.any(mask)}, {kind} {value}, {kind} {old}")
+            else:
+                value = values.blended(name, kind, value, mask, purpose)
+            values.keep_phi(name, kind, value, purpose)
+        if edge.ends:
+            self._end(mask)
+        elif edge.target in self._groups:
+            slot = self._mask(edge.target, back)
+            old = code.new(f"load {code.mask}, ptr {slot}")
+            code.do(f"store {code.mask} {code.new(f'or {code.mask} {old}, {mask}')}, ptr {slot}")
 
     def _end(self, mask: str) -> None:
         code = self.values.code
@@ -327,7 +334,8 @@ class Flow:
             return [mask]
         condition = values.vector(node.condition)[0]
         if not node.cases:
-            return [self._both(mask, condition), self._both(mask, self._not(condition))]
+            first = self._both(mask, condition)
+            return [first, code.new(f"xor {code.mask} {mask}, {first}")]
         rest, found = mask, list[str]()
         vector = code.vector(node.condition.type)
         for case in node.cases:
@@ -346,6 +354,10 @@ class Flow:
 
     def _goes_back(self, label: str, target: str) -> bool:
         return any(loop.header == target and label in loop.nodes for loop in self._loops)
+
+    def _is_sole_way_back(self, target: str, back: str) -> bool:
+        loop = next((loop for loop in self._loops if back and loop.header == target), None)
+        return loop is not None and sum(target in self.values.graph.nodes[each].targets for each in loop.nodes) == 1
 
     def _write_group(self, group: _Group) -> None:
         code = self.values.code
@@ -433,7 +445,15 @@ class Flow:
         code.label(start)
         code.do(f"store {code.mask} zeroinitializer, ptr {self._mask(loop.header, 'next')}")
         entering = code.any(code.new(f"load {code.mask}, ptr {self._mask(loop.header)}"))
-        code.do(f"br i1 {entering}, label {top}, label {following}")
+        shared = together(values.graph, values.known, loop.header, loop.nodes)
+        if shared is None:
+            code.do(f"br i1 {entering}, label {top}, label {following}")
+        else:
+            first = code.name()
+            code.do(f"br i1 {entering}, label {first}, label {following}")
+            self._turns_together(loop, shared, first, end, following)
+            if shared.parting is None:
+                return
         code.label(top)
         for label in values.graph.ordered(loop.nodes - {loop.header}):
             code.do(f"store {code.mask} zeroinitializer, ptr {self._mask(label)}")
@@ -448,6 +468,61 @@ class Flow:
         for phi in values.graph.nodes[loop.header].phis:
             self._advance(phi.result, phi.type)
         code.do(f"br label {top}")
+
+    def _turns_together(self, loop: _Loop, shared: Together, start: str, part: str, following: str) -> None:
+        """Write a loop's turns that all lanes that come to it take together, as those of a loop without masks.
+
+        part: where the loop goes on when they have parted.
+        """
+        values, code, graph, parting = self.values, self.values.code, self.values.graph, shared.parting
+        labels = {label: code.name() for label in graph.ordered(loop.nodes)}
+        hint = VECTORISED if shared.is_of_scalars else "" if parting is not None else NOT_UNROLLED
+
+        def go(node: FlowNode, edge: Edge) -> None:
+            phis = self._incoming(node, edge)
+            if edge.target in labels:
+                for name, kind, value in phis:
+                    values.keep_phi(name, kind, value)
+                code.do(f"br label {labels[edge.target]}{hint if edge.target == loop.header else ''}")
+                return
+            self._leave(loop)
+            self._take(node, edge, values.mask, phis)
+            code.do(f"br label {following}")
+
+        code.label(start)
+        values.enter(loop.header)
+        values.mask = code.new(f"load {code.mask}, ptr {self._mask(loop.header)}")
+        values.full, values.full_or_dead = False, False
+        bound = parting.bound(values) if parting is not None else ""
+        code.do(f"br label {labels[loop.header]}")
+        for node in (graph.nodes[label] for label in labels):
+            code.label(labels[node.label])
+            values.enter(node.label)
+            values.all_stay = True
+            self._begin(node)
+            values.all_stay = False
+            if parting is not None and node.label == parting.label:
+                stay, parted = code.name(), code.name()
+                code.do(f"br i1 {parting.agreed(values, bound)}, label {stay}, label {parted}")
+                with values.on_one_way():
+                    code.label(stay)
+                    go(node, node.edges[parting.stays])
+                code.label(parted)
+                self._leave(loop)
+                self._take_edges(node)
+                code.do(f"br label {part}")
+            elif node.condition is None:
+                go(node, node.edges[0])
+            else:
+                self._choose(node, node.condition, go)
+
+    def _leave(self, loop: _Loop) -> None:
+        """Keep the values of a turn in which lanes leave a loop that all have stayed in up to then."""
+        nodes = self.values.graph.nodes
+        for label in self.values.graph.ordered(loop.nodes):
+            for each in [*nodes[label].phis, *nodes[label].body]:
+                if each.result:
+                    self.values.leave(each.result, each.type)
 
     def _advance(self, name: str, kind: str) -> None:
         """Give a phi of a loop's header the value for the next turn."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from metalsci.cpu_metal.compile.lanes.analysis import Analysis
 from metalsci.cpu_metal.compile.lanes.choices import with_choices_apart
-from metalsci.cpu_metal.compile.lanes.code import AS_IT_IS, Code
+from metalsci.cpu_metal.compile.lanes.code import HINTS, Code
 from metalsci.cpu_metal.compile.lanes.control import Flow
 from metalsci.cpu_metal.compile.lanes.divergence import Divergence
 from metalsci.cpu_metal.compile.lanes.flow import RefusedError
@@ -78,7 +78,7 @@ def in_lanes(
     text = "\n".join([*lines[: definition.first], *body, *lines[definition.last + 1 :]])
     present = set(_declared(module))
     new = [line for name, line in writer.declared.items() if name not in present]
-    text += "\n".join(["", *new, *AS_IT_IS, ""])
+    text += "\n".join(["", *new, *HINTS, ""])
     return InLanes(text, width, len(known.heads), known.needs_whole_rows)
 
 
@@ -203,7 +203,9 @@ class _Writer:
         one.do(f"br i1 {one.new(f'icmp ult i32 {tile}, {self._tiles}')}, label {body}, label {done}")
         one.label(body)
         first = one.new(f"mul i32 {tile}, {self._width}")
-        where = _Tile(tile, one.new(f"zext i32 {tile} to i64"), first, *(place for place, _ in places))
+        in_grid = {name: one.new(f"add i32 {first}, {start}") for name, start in known.firsts.items() if known.is_row}
+        x, y, z = (place for place, _ in places)
+        where = _Tile(tile, one.new(f"zext i32 {tile} to i64"), first, x, y, z, in_grid)
         if guards is not None:
             one.do(f"store i1 false, ptr {guards.flag}")
         rows, joined = one.name(), one.name()
@@ -369,8 +371,7 @@ class _Writer:
         """Compute the threads' indices in the lanes."""
         x, y, _ = self._section.size
         if self._known.is_row:
-            for name, axis in self._known.lanes.items():
-                values.fixed_scalars[name] = where.first if axis in (X, INDEX) else "0"
+            values.fixed_scalars |= where.in_grid
         elif number == 0:
             found = {X: where.x, Y: where.y, Z: where.z, INDEX: where.first}
             values.fixed_scalars |= {name: found[axis] for name, axis in self._known.lanes.items()}
@@ -403,7 +404,7 @@ class _Tile:
     """The vector of threads that runs.
 
     number: an i32; wide: an i64; first: the index of its first thread. x, y, z: its first thread's place in the group,
-        if vectors lie in rows.
+        if vectors lie in rows. in_grid: its number in the row of the grid, by the names that the kernel has for it.
     """
 
     number: str
@@ -412,6 +413,7 @@ class _Tile:
     x: str
     y: str
     z: str
+    in_grid: Mapping[str, str]
 
 
 def _bytes(line: str) -> int:

@@ -10,7 +10,10 @@ from metalsci.cpu_metal.compile.llvm.instruction import Instruction
 BEGIN, STOP, LANE = "metal_lanes_begin", "metal_lanes_end", "metal_lane"
 BARRIER = "metal_threadgroup_barrier"
 X, Y, Z, INDEX = range(4)
-"""Places of a thread that `metal_lane` gives: in its group's or the grid's row, and so on; in the group as a whole."""
+"""Places of a thread that `metal_lane` gives: in its group's or the grid's row, and so on; in the group as a whole.
+
+They count from the number that it is given: a multiple of 64 for a part of the grid's row, 0 for a group.
+"""
 
 
 @dataclass(frozen=True)

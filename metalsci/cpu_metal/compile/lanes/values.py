@@ -66,6 +66,8 @@ class Values:
     """True if all lanes are active, for certain."""
     full_or_dead: bool = True
     """True if lanes that are not active have ended."""
+    all_stay: bool = False
+    """True if no lane leaves a loop after the instruction that is written."""
     scalars: dict[str, str] = field(default_factory=dict)
     vectors: dict[str, list[str]] = field(default_factory=dict)
     left: dict[str, list[str]] = field(default_factory=dict)
@@ -197,7 +199,7 @@ class Values:
 
     def leave(self, name: str, kind: str) -> None:
         """Keep the values of active lanes, for when they have left the loop that computes them."""
-        if not any(self.known.has_left(name, use) for use in self.uses.get(name, ())):
+        if self.all_stay or not any(self.known.has_left(name, use) for use in self.uses.get(name, ())):
             return
         self._store(name, kind, self.blended(name, kind, self.vector(Operand(kind, name)), self.mask, "left"), "left")
 

@@ -126,6 +126,9 @@ def _nest(children: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     own_end = st.tuples(integers, children, integers).map(
         lambda t: f"for (int q = 0; q < ({t[0]} & 7); ++q) {{ {t[1]} if ({t[2]} == 3) break; b += q; }}"
     )
+    up_to = st.tuples(uniform, st.sampled_from(["int(i)", "int(lid.x)", "int(index) / 16", "a & 31"]), children).map(
+        lambda t: f"{{ const int most = {t[1]}; for (int q = {t[0]}; q < most; ++q) {{ {t[2]} b += q; }} }}"
+    )
     until = st.tuples(children, integers).map(
         lambda t: f"{{ int r = 0; do {{ {t[0]} if (++r > 5) break; }} while ({t[1]} & 3); c += r; }}"
     )
@@ -137,7 +140,7 @@ def _nest(children: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         lambda t: f"switch ({t[0]} & 3) {{ case 0: {t[1]} break; case 1: {t[2]} default: a += 5; }}"
     )
     several = st.lists(children, min_size=2, max_size=3).map(" ".join)
-    return both | some | loop | own_end | until | skip | down | cases | several
+    return both | some | loop | own_end | up_to | until | skip | down | cases | several
 
 
 apart = st.recursive(assignments, _nest, max_leaves=6)
