@@ -78,6 +78,11 @@ class Code:
         zeros = f"<{self.width} x i32> zeroinitializer"
         return self.new(f"shufflevector {self.vector(kind)} {first}, {self.vector(kind)} poison, {zeros}")
 
+    @property
+    def has_mask_registers(self) -> bool:
+        """True if a comparison's answer for each lane can be used by any operation: AVX-512."""
+        return self.width == _AVX512
+
     def shift_counts(self, count: str) -> str:
         """Spread a count, an i32, over the lanes, for a shift.
 
@@ -85,7 +90,7 @@ class Code:
         which the unit that moves counts between registers does one; by a count for each lane it takes one. Loops over
         bits took 1.3 times as long.
         """
-        if self.width != _AVX512:
+        if not self.has_mask_registers:
             return self.splat("i32", count)
         spread = 'asm "vpbroadcastd $1, $0", "=v,r"'
         return self.new(f"call {self.vector('i32')} {spread}(i32 {count}) nounwind memory(none)")

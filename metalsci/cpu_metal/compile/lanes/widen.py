@@ -73,6 +73,8 @@ def _precision(each: Instruction) -> str:
 
 
 def _binary(values: Values, each: Instruction) -> list[str]:
+    if each.opcode == "shl" and (moved := _moved_bit(values, each)):
+        return moved
     left, right = (values.vector(operand) for operand in each.operands)
     kind = values.code.vector(type_of(each.type).element)
     count = each.operands[1]
@@ -83,6 +85,40 @@ def _binary(values: Values, each: Instruction) -> list[str]:
         values.code.new(f"{each.opcode} {flags}{kind} {a}, {b}{_precision(each)}")
         for a, b in zip(left, right, strict=True)
     ]
+
+
+def _moved_bit(values: Values, each: Instruction) -> list[str]:
+    """Compute `((x >> from) & 1) << to`, of places that all lanes have in common, by asking for the bit.
+
+    Shifts were most of loops over bits, and of vectors of 512 bits a processor shifts one in a cycle. A kernel on a
+    grid in Morton order took 1.28 times as long. Without mask registers asking takes as many operations as shifting.
+    """
+    code, kind = values.code, each.type
+    if not code.has_mask_registers or kind not in ("i32", "i64"):
+        return []
+    bit = _computed_here(values, each.operands[0], "and")
+    shifted = bit and bit.operands[1].value == "1" and _computed_here(values, bit.operands[0], "lshr")
+    if not shifted:
+        return []
+    places = (shifted.operands[1], each.operands[1])
+    if not all(place.is_local and values.shape(place).kind == "uniform" for place in places):
+        return []
+    old, new = (code.splat(kind, code.new(f"shl {kind} 1, {values.scalar(place)}")) for place in places)
+    vector = code.vector(kind)
+    found = []
+    for part in values.vector(shifted.operands[0]):
+        asked = code.new(f"and {vector} {part}, {old}")
+        is_set = code.new(f"icmp ne {vector} {asked}, zeroinitializer")
+        found.append(code.new(f"select {code.mask} {is_set}, {vector} {new}, {vector} zeroinitializer"))
+    return found
+
+
+def _computed_here(values: Values, operand: Operand, opcode: str) -> Instruction | None:
+    """Return the operation that computes an operand, if it is one of the same node: its own operands are at hand."""
+    each = values.defined.get(operand.value)
+    if each is None or each.opcode != opcode or values.known.place.get(each.result) != values.at:
+        return None
+    return each
 
 
 def _negate(values: Values, each: Instruction) -> list[str]:
