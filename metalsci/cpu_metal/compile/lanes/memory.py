@@ -12,6 +12,7 @@ from metalsci.cpu_metal.compile.llvm.value_types import type_of
 SCRATCH = "%metal.scratch"
 """Memory that lanes which are not active may read and write."""
 SCRATCH_TYPE = "[64 x i8]"
+_QUAD, _PAIR, _LANE_BYTES = 4, 2, 4  # elements that one load of 128 or 64 bits brings, and the bytes of each
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,10 @@ def load(values: Values, each: Instruction) -> list[str]:
         where = values.code.ramp("ptr", start, shape.stride)
     else:
         where = values.vector(pointer)[0]
+    if count == _QUAD and element.bytes == _LANE_BYTES:
+        return _load_quads(values, element, where)
+    if count == _PAIR and element.bytes == _LANE_BYTES:
+        return _load_pairs(values, element, where)
     return [_gather(values, _aligned(element, i), _moved(values, where, i * element.bytes)) for i in range(count)]
 
 
@@ -199,6 +204,64 @@ def _store_together(values: Values, element: _Element, start: str, new: list[str
     kind, count = f"<{length} x {element.kind}>", len(new)
     interleaved = [part * code.width + lane for lane in range(code.width) for part in range(count)]
     code.do(f"store {kind} {_picked(values, parts[0], kind, interleaved)}, ptr {start}, align {element.align}")
+
+
+def _load_quads(values: Values, element: _Element, where: str) -> list[str]:
+    """Load four elements that lie next to each other for each lane, and take them apart.
+
+    Four elements are one load of 128 bits, where gathers make four of them. Row r has those of the lanes r, r + 4, and
+    so on, so that no shuffle brings an element to another part of 128 bits.
+    """
+    code, addresses = values.code, _safe(values, where)
+    quad, parts = f"<{_QUAD} x {element.kind}>", values.code.width // _QUAD
+    rows = []
+    for row in range(_QUAD):
+        loaded = []
+        for part in range(parts):
+            lane = row + _QUAD * part
+            place = code.new(f"extractelement {code.vector('ptr')} {addresses}, i64 {lane}")
+            loaded.append(code.new(f"load {quad}, ptr {place}, align {element.align}"))
+        rows.append(_joined(values, element, loaded))
+    kind = code.vector(element.kind)
+    low, high = [0, 4, 1, 5], [2, 6, 3, 7]
+    pairs = [_mixed(values, kind, rows[i], rows[i + 1], places) for places in (low, high) for i in (0, 2)]
+    found = []
+    for first, second in (pairs[:2], pairs[2:]):
+        found += [_mixed(values, kind, first, second, places) for places in ([0, 1, 4, 5], [2, 3, 6, 7])]
+    return found
+
+
+def _load_pairs(values: Values, element: _Element, where: str) -> list[str]:
+    """Load two elements that lie next to each other for each lane as one of 64 bits, and take them apart."""
+    code, kind = values.code, f"<{_PAIR * values.code.width} x {element.kind}>"
+    loaded = _gather(values, _Element("i64", element.align), where)
+    whole = code.new(f"bitcast {code.vector('i64')} {loaded} to {kind}")
+    return [_picked(values, whole, kind, list(range(i, _PAIR * code.width, _PAIR))) for i in range(_PAIR)]
+
+
+def _joined(values: Values, element: _Element, parts: list[str]) -> str:
+    """Put vectors of one length behind each other."""
+    length = _QUAD
+    while len(parts) > 1:
+        kind, places = f"<{length} x {element.kind}>", ", ".join(f"i32 {i}" for i in range(2 * length))
+        parts = [
+            values.code.new(f"shufflevector {kind} {a}, {kind} {b}, <{2 * length} x i32> <{places}>")
+            for a, b in zip(parts[::2], parts[1::2], strict=True)
+        ]
+        length *= 2
+    return parts[0]
+
+
+def _mixed(values: Values, kind: str, first: str, second: str, places: list[int]) -> str:
+    """Mix each four elements of two vectors. places: of four, in the first vector's four and the second's."""
+    width = values.code.width
+    chosen = [
+        start + place if place < _QUAD else width + start + place - _QUAD
+        for start in range(0, width, _QUAD)
+        for place in places
+    ]
+    mask = ", ".join(f"i32 {place}" for place in chosen)
+    return values.code.new(f"shufflevector {kind} {first}, {kind} {second}, <{width} x i32> <{mask}>")
 
 
 def _safe(values: Values, where: str) -> str:

@@ -1,6 +1,6 @@
 """A guess of whether a vector of threads is faster than one thread after the other."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 
 from metalsci.cpu_metal.compile.lanes.divergence import Divergence
 from metalsci.cpu_metal.compile.lanes.flow import Graph
@@ -20,6 +20,8 @@ _SPARSE = 8  # threads of which one does their work
 _NEAR = 4  # elements from lane to lane that are loaded with those between them and taken apart
 _NOTHING = ("llvm.lifetime", "llvm.assume")
 _FREE = frozenset({"phi", "getelementptr", "zext", "sext", "trunc", "bitcast", "freeze", "br", "switch"})
+# Of a vector in lanes each element is a vector of its own.
+_FREE_WITHOUT_LOOPS = _FREE | {"extractelement", "insertelement", "shufflevector"}
 
 
 def gathered_too_much(graph: Graph, known: Divergence) -> Instruction | None:
@@ -28,7 +30,7 @@ def gathered_too_much(graph: Graph, known: Divergence) -> Instruction | None:
     Return one of its loads.
     """
     for loop in known.loops:
-        if loop.header in known.divergent and _is_slow(graph, known, loop.nodes, _gathered, _FEWEST):
+        if loop.header in known.divergent and _is_slow(graph, known, loop.nodes, _gathered, _FEWEST, _FREE):
             loads = (
                 each
                 for label in graph.ordered(loop.nodes)
@@ -41,7 +43,9 @@ def gathered_too_much(graph: Graph, known: Divergence) -> Instruction | None:
 
 def scatters_too_much(graph: Graph, known: Divergence) -> bool:
     """Find threads without loops that do little but access places that do not lie next to those of other threads."""
-    return not known.loops and _is_slow(graph, known, graph.nodes, _scattered, _FEWEST_WITHOUT_LOOPS)
+    return not known.loops and _is_slow(
+        graph, known, graph.nodes, _scattered, _FEWEST_WITHOUT_LOOPS, _FREE_WITHOUT_LOOPS
+    )
 
 
 def few_have_loops(graph: Graph, known: Divergence) -> Instruction | None:
@@ -129,13 +133,14 @@ def _is_slow(
     labels: Iterable[str],
     dear: Callable[[Instruction, Divergence, str], int],
     fewest: int,
+    free: Set[str],
 ) -> bool:
     elements = operations = 0
     for label in labels:
         for each in graph.nodes[label].body:
             count = dear(each, known, label)
             elements += count
-            if not count and each.opcode not in _FREE and not each.callee.startswith(_NOTHING):
+            if not count and each.opcode not in free and not each.callee.startswith(_NOTHING):
                 operations += 1
     return elements > 0 and operations < fewest * elements
 
