@@ -4,16 +4,19 @@ The order matters. Every size is verified before any is timed, so that a wrong c
 results of the last timed run are compared again, so that a kernel cannot be right only while it is watched.
 """
 
+import math
+import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Self
 
 from metalsci.devices.errors import CANDIDATE_FAULTS, KernelFailure
-from metalsci.devices.protocol import Device, Encoded, Module, Predicting
+from metalsci.devices.protocol import Device, Elapsed, Encoded, Module, Predicting
 from metalsci.devices.virtual.forecast import Forecast
 from metalsci.evaluation.forecasting import Forecaster
+from metalsci.evaluation.promotion.students_t import quantile
 from metalsci.evaluation.results import Evaluation, Outcome, SizeResult, Timing, score
 from metalsci.evaluation.safeguards import ALL, Safeguard
 from metalsci.evaluation.staged_size import Attempt, Bench
@@ -29,13 +32,16 @@ class Repeats:
     """Number of runs before and inside the clock.
 
     - warmup: runs before the clock; the first is the verified run.
-    - timed: runs inside it; the median counts.
+    - timed: runs inside it, at most; the median counts.
     - seconds: past these at one size a kernel gets three timed runs, no further warm-up, and no more.
+    - narrow: no further run of a kernel that takes long, once half of the 95 % interval of its mean log time is within
+      this. Promotions and duels have runs of their own. 0: all of `timed`.
     """
 
     warmup: int = 3
     timed: int = 10
     seconds: float = 30.0
+    narrow: float = 0.01
 
     def __post_init__(self) -> None:
         for name, value in (("warmup", self.warmup), ("timed", self.timed)):
@@ -43,12 +49,21 @@ class Repeats:
                 raise ValueError(f"repeats.{name}={value}: at least 1, the first warm-up being the verified run")
         if self.seconds < 0:
             raise ValueError(f"repeats.seconds={self.seconds}: give seconds, 0 for as few runs as possible")
+        if self.narrow < 0:
+            raise ValueError(f"repeats.narrow={self.narrow}: give a share such as 0.01, 0 for all timed runs")
 
     def on(self, device: Device) -> "Repeats":
         """Give one run for a device that predicts its times: they are the same in every run."""
         if isinstance(device, Predicting):
-            return Repeats(1, 1, self.seconds)
+            return replace(self, warmup=1, timed=1)
         return self
+
+    def enough(self, seconds: Sequence[float]) -> bool:
+        """Return True if a kernel's time is known well enough by runs that took so long."""
+        if len(seconds) < _ENOUGH or sum(seconds) < _LONG:
+            return False
+        spread = statistics.stdev(map(math.log, seconds))
+        return quantile(0.975, len(seconds) - 1) * spread <= self.narrow * math.sqrt(len(seconds))
 
     def rounds(self) -> Iterator[bool]:
         """Yield an item for each further run, True for those inside the clock."""
@@ -63,6 +78,8 @@ class Repeats:
 
 _WORTH_A_WORD = 0.1  # share of the time
 _FEWEST = 3  # timed runs
+_ENOUGH = 5  # timed runs that tell a spread well enough
+_LONG = 0.1  # seconds of timed runs: those of quick kernels cost nothing
 
 # An observer of an evaluation: a sentence for each step, for a live console.
 Progress = Callable[[str], None]
@@ -199,15 +216,26 @@ class Evaluator:
             return self.forecaster.forecast(timed)
 
     def _time(self, bench: Bench, execution: Attempt, verified: SizeResult) -> SizeResult:
-        runs = [(timed, bench.once(execution)) for timed in self.repeats.rounds()]
-        timing = Timing.of(elapsed for timed, elapsed in runs if timed)
+        several = len(self.task.signatures) > 1
+        shares: Mapping[str, float] = {}
+        runs: list[Elapsed] = []
+        for timed in self.repeats.rounds():
+            if self.repeats.enough([run.seconds for run in runs]):
+                break
+            if several and execution.splits and not timed and not shares:
+                shares = bench.shares(execution)  # warms up as well as another run
+                continue
+            elapsed = bench.once(execution)
+            if timed:
+                runs.append(elapsed)
+        timing = Timing.of(runs)
         after = bench.compare(execution)
         if not after.outcome.correct:
             return after
         result = bench.timed(execution, verified, timing)
-        if len(self.task.signatures) > 1 and result.outcome.correct:
+        if several and result.outcome.correct:
             with self.stopwatch.phase("kernels"):
-                result = replace(result, kernels=execution.kernel_shares())
+                result = replace(result, kernels=shares or execution.kernel_shares())
         return result
 
     def __enter__(self) -> Self:

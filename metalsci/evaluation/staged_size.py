@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from metalsci.files.disk_arrays import let_go
 from metalsci.task.comparison import Tolerance, judge
 from metalsci.task.definition import Check, Probe, Size, Task, Work
 from metalsci.task.references import References
+
+Result = TypeVar("Result")
 
 _SAME = Tolerance(relative=1e-6)  # a device may flush denormals, even where it copies
 
@@ -58,6 +61,11 @@ class Attempt:
     def launch(self) -> float:
         """Measure the seconds that as many calls of an empty kernel take."""
         return self.timed.launch_cost().seconds
+
+    @property
+    def splits(self) -> bool:
+        """True if the kernels can be timed one by one, in a run of the program."""
+        return isinstance(self.timed, Splitting)
 
     def kernel_shares(self) -> Mapping[str, float]:
         """Return the share of the time of each kernel, the largest first; nothing for one kernel, or unknown."""
@@ -164,14 +172,21 @@ class Bench:
 
     def once(self, attempt: Attempt) -> Elapsed:
         """Time one run of the timed problem. Nothing of the runs before it is left."""
+        return self._watched(attempt, attempt.run)
+
+    def shares(self, attempt: Attempt) -> Mapping[str, float]:
+        """Run the timed problem once, call by call, and return the kernels' shares of the time."""
+        return self._watched(attempt, attempt.kernel_shares)
+
+    def _watched(self, attempt: Attempt, run: Callable[[], Result]) -> Result:
         stage = self._trials[-1].stage
         with self._watch.phase("verification"):
             attempt.vigil.before(stage)
         with self._watch.phase("kernels"):
-            elapsed = attempt.run()
+            result = run()
         with self._watch.phase("verification"):
             attempt.vigil.after(stage)
-        return elapsed
+        return result
 
     def timed(self, attempt: Attempt, verified: SizeResult, timing: Timing) -> SizeResult:
         """Add its timing to a result; it is suspect if no kernel could have it."""

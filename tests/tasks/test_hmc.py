@@ -127,3 +127,13 @@ def test_what_is_not_the_answer_is_rejected_at_every_size(composed: Compose) -> 
     problem = instantiate(composed("task=hmc").task)
     for size in (*problem.sizes, problem.heldout):
         assert_discriminates(problem.task, size)
+
+
+def test_chains_in_parts_have_the_same_bits(composed: Compose) -> None:
+    """Products of matrices are computed in parts so small that BLAS wakes no threads for them."""
+    task = instantiate(composed("task=hmc").task).task
+    size = Size("many", {"d": 8, "K": 9001, "steps": 1})
+    inputs = task.inputs(size, np.random.default_rng(1))
+    q, A = inputs["q"].astype(np.float64), inputs["A"].astype(np.float64)
+    for part, whole in zip(task.proposal(size, 3, q, A), task._proposal(size, 3, 0, q, A), strict=True):
+        np.testing.assert_array_equal(part, whole)
