@@ -1,4 +1,4 @@
-"""How often a kernel runs: no more than its time needs, and nothing beside its runs that could be one of them."""
+"""Repeated runs: no more of them than a time needs, and nothing beside them that could be one of them."""
 
 from collections.abc import Iterator, Mapping
 

@@ -134,6 +134,6 @@ def test_chains_in_parts_have_the_same_bits(composed: Compose) -> None:
     task = instantiate(composed("task=hmc").task).task
     size = Size("many", {"d": 8, "K": 9001, "steps": 1})
     inputs = task.inputs(size, np.random.default_rng(1))
-    q, A = inputs["q"].astype(np.float64), inputs["A"].astype(np.float64)
-    for part, whole in zip(task.proposal(size, 3, q, A), task._proposal(size, 3, 0, q, A), strict=True):
+    given = [inputs[name].astype(np.float64) for name in ("q", "A")]
+    for part, whole in zip(task.proposal(size, 3, *given), task._proposal(size, 3, 0, *given), strict=True):
         np.testing.assert_array_equal(part, whole)
