@@ -13,6 +13,7 @@ from metalsci.cpu_metal.compile.llvm.conversions import saturating
 from metalsci.cpu_metal.compile.llvm.division import divides_wide, without_traps
 from metalsci.cpu_metal.compile.llvm.element_stores import of_elements
 from metalsci.cpu_metal.compile.llvm.split_module import SplitModule
+from metalsci.cpu_metal.compile.long_modules import lines, without_orders
 from metalsci.cpu_metal.compile.symbols import THREADGROUP_SECTION, WAITS
 from metalsci.cpu_metal.compile.wrapper import RUN, Mode, ThreadExecution, Wrapper, needs_group
 from metalsci.msl.diagnostics import Diagnostic
@@ -20,7 +21,6 @@ from metalsci.msl.language.signature import KernelSignature
 
 _WAIT_WORDS = re.compile(rb"_barrier\b|\b(?:simd|quad)_|\bsimdgroup_")
 _RUN = f"@{RUN}"
-_UNROLLED = re.compile(r'!"llvm\.loop\.unroll\.(?:full|enable|count)"')
 _LOOP = re.compile(r", !llvm\.loop !\d+")
 
 
@@ -90,8 +90,8 @@ class Front:
     found: Sequence[Diagnostic]
     simple: SplitModule | None = None
     """The same simplified, with the wrappers in lanes alone."""
-    is_rolled: bool = False
-    """True if the user's orders to unroll loops were left out, since LLVM takes too long over what comes of them."""
+    why_rolled: str = ""
+    """The reason why the user's orders to unroll loops were left out; empty if they were not."""
     too_long: bool = False
     """True if its only kernel takes too long to simplify, loops rolled or not."""
 
@@ -132,19 +132,21 @@ class Front:
         """Return the module with wrappers in lanes, by their own names."""
         return self.parts.only(symbols)
 
-    def rolled(self) -> "Front":
-        return replace(self, text=rolled(self.text), is_rolled=True)
+    def rolled(self, why: str) -> "Front":
+        """Return the same without the user's orders to unroll loops, not simplified yet."""
+        return replace(self, text=without_orders(self.text), simple=None, why_rolled=why)
 
     def simplified(self, module: str) -> "Front":
         return replace(self, simple=SplitModule.parse(module))
+
+    def simple_lines(self, symbol: str) -> int:
+        """Return the length of a simplified wrapper; 0 if it was not simplified."""
+        if self.simple is None:
+            return 0
+        return lines(self.simple.functions.get(symbol, ""))
 
     def simple_module(self, symbol: str) -> str:
         """Return the simplified module with one of the wrappers alone; empty if it was not simplified."""
         if self.simple is None or symbol not in self.simple.functions:
             return ""
         return self.simple.renamed(symbol, _RUN).only([_RUN])
-
-
-def rolled(module: str) -> str:
-    """Return a module without the user's orders to unroll loops, which LLVM obeys whatever comes of them."""
-    return _UNROLLED.sub('!"llvm.loop.unroll.disable"', module)

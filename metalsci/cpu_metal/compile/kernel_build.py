@@ -9,9 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from metalsci.cpu_metal.compile.elf import ObjectFile, read_object
-from metalsci.cpu_metal.compile.front import Front, rolled, wrapper, wrappers
+from metalsci.cpu_metal.compile.front import Front, wrapper, wrappers
 from metalsci.cpu_metal.compile.lanes.flow import OwnPlacesError, RefusedError
 from metalsci.cpu_metal.compile.lanes.kernel import in_lanes
+from metalsci.cpu_metal.compile.lanes.worth import WhenInLanes
+from metalsci.cpu_metal.compile.long_modules import (
+    MOST_OPTIMISED,
+    MOST_SIMPLE,
+    MOST_UNROLLED,
+    has_orders,
+    lines,
+    without_orders,
+)
 from metalsci.cpu_metal.compile.loop_remarks import REMARKS, has_place, in_words, one_by_one
 from metalsci.cpu_metal.compile.scratch import (
     FILE,
@@ -37,7 +46,9 @@ _IN_LANES = ("-O1", "-funroll-loops", "-mllvm", "-unroll-partial-threshold=56", 
 # Seconds of processor time that LLVM may take to simplify, which is a tenth of that for most kernels, for vectors of
 # threads, and for all else before it is to do less.
 _SIMPLE_SECONDS, _LANES_SECONDS, _FULL_SECONDS = 1.0, 2.0, 3.0
-_ROLLED = f"no loop is unrolled as it asks, since LLVM needed more than {_SIMPLE_SECONDS:g} s of processor time"
+_ROLLED = "no loop is unrolled as it asks, since "
+_TOO_MUCH = "the code would be long, and LLVM would take long over it"
+_TOO_LATE = f"LLVM needed more than {_SIMPLE_SECONDS:g} s of processor time"
 _TOO_LONG = "the compiler takes too long to make vectors of it"
 _LESS = ("-O1", *_NOT_VECTORISED, "-fno-unroll-loops")
 # A thread's own loop over a list, such as a row of a sparse matrix, mostly is short: what is left over from whole
@@ -81,8 +92,8 @@ class BuiltKernel:
 class _Compiled:
     object: ObjectFile
     vectorised_in_error: bool
-    is_less: bool = False
-    """Optimised less than usual."""
+    why_less: str = ""
+    """The reason why it is optimised less than usual; empty if it is not."""
     how: str = ""
     """LLVM's way with the loop over threads, in words."""
     has_place: bool = False
@@ -114,6 +125,7 @@ class KernelBuild:
 
     def kernel(self, index: int, signature: KernelSignature, front: Front) -> BuiltKernel:
         """Compile and link one kernel to `{index}.so`."""
+        front = self._of_bearable_length(index, signature, front)
         try:
             return self._in_lanes(index, signature, front)
         except RefusedError as error:
@@ -137,9 +149,8 @@ class KernelBuild:
         self.scratch.object(f"{index}.o", ALLOWED)
         self.scratch.link(f"{index}.o", f"{index}.so", place(signature))
         memory = compiled.object.sections.get(THREADGROUP_SECTION, 0)
-        if compiled.is_less:
-            why = f"it is optimised less, since LLVM needed more than {_FULL_SECONDS:g} s of processor time for it"
-            is_placed = False
+        if compiled.why_less:
+            why, is_placed = f"it is optimised less, since {compiled.why_less}", False
         stack = _stack(compiled.object)
         return BuiltKernel(mode, memory, stack, why, how, _remark(front), compiled.has_place, is_placed)
 
@@ -166,21 +177,42 @@ class KernelBuild:
         symbols = [symbol for symbol in made if symbol]
         if not symbols:
             return front
+        module = front.module_in_lanes(symbols)
+        if lines(module) > MOST_UNROLLED and has_orders(module):
+            return self._simplified(front.rolled(_TOO_MUCH))
         try:
-            return front.simplified(self._simple(f"{symbols[0][1:]}.simple", front.module_in_lanes(symbols)))
+            simple = self._simple(f"{symbols[0][1:]}.simple", module, is_long=front.why_rolled != "")
+            return front.simplified(simple)
         except TooLateCompileError:
-            if front.is_rolled:
+            if front.why_rolled:
                 return replace(front, too_long=len(symbols) == 1)
-            return self._simplified(front.rolled())
+            return self._simplified(front.rolled(_TOO_LATE))
         except CompileError:  # each kernel alone says what it is
             return front
 
-    def _simple(self, name: str, module: str, where: tuple[int, int] = (0, 0)) -> str:
-        scratch = self.scratch
+    def _simple(self, name: str, module: str, where: tuple[int, int] = (0, 0), *, is_long: bool = False) -> str:
+        scratch, simplify = self.scratch, self.scratch.toolchain.simplify
         scratch.write(f"{name}.0.ll", module)
         names, how_long = (f"{name}.0.ll", f"{name}.1.ll"), self._limit(_SIMPLE_SECONDS)
-        scratch.ran(lambda: scratch.toolchain.simplify(scratch.path, *names, scratch.math_mode, how_long), where)
+        scratch.ran(lambda: simplify(scratch.path, *names, scratch.math_mode, how_long, is_long=is_long), where)
         return _IS_CONSTANT.sub(r"\1and i1 false, false", scratch.read(f"{name}.1.ll"))
+
+    def _of_bearable_length(self, index: int, signature: KernelSignature, front: Front) -> Front:
+        """Leave out the user's orders to unroll loops if the kernel has become long by them.
+
+        Raises CompileError.
+        """
+        symbol = front.symbol(signature, front.needs[signature].mode_in_lanes, lanes=True)
+        if front.why_rolled or front.simple_lines(symbol) <= MOST_SIMPLE:
+            return front
+        module = front.module_in_lanes([symbol])
+        if not has_orders(module):
+            return front
+        alone = front.rolled(_TOO_MUCH)
+        try:
+            return alone.simplified(self._simple(f"{index}.rolled", alone.module_in_lanes([symbol]), is_long=True))
+        except TooLateCompileError:
+            return replace(alone, too_long=True)
 
     def _limit(self, seconds: float) -> float:
         """Return the processor time that a step on the way to lanes may take: any, if there is no other way."""
@@ -205,8 +237,14 @@ class KernelBuild:
             module = front.simple_module(front.symbol(signature, mode, lanes=True))
             if not module:
                 module = self._simple(name, self._module(signature, front, mode, lanes=True), where)
-            is_row, if_faster = mode is Mode.GRID, not forced
-            made = in_lanes(module, RUN, width, is_row=is_row, for_any_group=self.for_any_group, if_faster=if_faster)
+            if forced:
+                when = WhenInLanes.ANYHOW
+            elif front.why_rolled or lines(module) > MOST_SIMPLE:
+                when = WhenInLanes.IF_FASTER_THOUGH_LONG
+            else:
+                when = WhenInLanes.IF_FASTER
+            is_row = mode is Mode.GRID
+            made = in_lanes(module, RUN, width, is_row=is_row, for_any_group=self.for_any_group, when=when)
             scratch.write(names[0], made.module)
             scratch.ran(lambda: toolchain.optimise(scratch.path, *names, scratch.math_mode, _IN_LANES, how_long), where)
         except TooLateCompileError as error:
@@ -260,15 +298,16 @@ class KernelBuild:
         vectorised = mode is not Mode.THREAD and independent
         scratch, names = self.scratch, (f"{index}.ll", f"{index}.o")
         scratch.write(names[0], self._module(signature, front, mode, independent=independent))
+        if lines(scratch.read(names[0])) > MOST_OPTIMISED:
+            return self._less(names, place(signature), "it is long")
         wide = front.needs[signature].wide_division
         flags = _NOT_VECTORISED if wide else (*_BEFORE_VECTORISING, *REMARKS, *further) if vectorised else ()
         optimise, where, math_mode = scratch.toolchain.optimise, place(signature), scratch.math_mode
         try:
             messages = scratch.ran(lambda: optimise(scratch.path, *names, math_mode, flags, _FULL_SECONDS), where)
         except TooLateCompileError:  # better slow than refused
-            scratch.write(names[0], rolled(scratch.read(names[0])))
-            scratch.ran(lambda: optimise(scratch.path, *names, math_mode, _LESS), where)
-            return _Compiled(read_object((scratch.path / names[1]).read_bytes()), False, is_less=True)
+            scratch.write(names[0], without_orders(scratch.read(names[0])))
+            return self._less(names, where, f"LLVM needed more than {_FULL_SECONDS:g} s of processor time for it")
         compiled = read_object((scratch.path / names[1]).read_bytes())
         # On the promise that threads are independent, neighbouring threads would share variables that live in memory.
         shared = _ALLOCA.search(messages) is not None
@@ -278,10 +317,15 @@ class KernelBuild:
             return _Compiled(compiled, True, how=one_by_one(_WIDE if wide else _SHARED))
         return _Compiled(compiled, False, how=in_words(mode, messages), has_place=has_place(messages))
 
+    def _less(self, names: tuple[str, str], where: tuple[int, int], why: str) -> _Compiled:
+        scratch, optimise = self.scratch, self.scratch.toolchain.optimise
+        scratch.ran(lambda: optimise(scratch.path, *names, scratch.math_mode, _LESS), where)
+        return _Compiled(read_object((scratch.path / names[1]).read_bytes()), False, why_less=why)
+
 
 def _remark(front: Front) -> str:
-    if front.is_rolled:
-        return _ROLLED
+    if front.why_rolled:
+        return _ROLLED + front.why_rolled
     return ""
 
 

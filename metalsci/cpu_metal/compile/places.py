@@ -8,6 +8,7 @@ from metalsci.cpu_metal.compile.front import as_metal_has_it
 from metalsci.cpu_metal.compile.kernel_build import lanes_of
 from metalsci.cpu_metal.compile.lanes.flow import RefusedError
 from metalsci.cpu_metal.compile.lanes.kernel import in_lanes
+from metalsci.cpu_metal.compile.lanes.worth import WhenInLanes
 from metalsci.cpu_metal.compile.llvm.debug_locations import DebugInfo
 from metalsci.cpu_metal.compile.loop_remarks import REMARKS, place_of_refusal
 from metalsci.cpu_metal.compile.scratch import FILE, TO_MODULE_WITH_PLACES, Scratch, place
@@ -37,7 +38,7 @@ def line_outside_lanes(scratch: Scratch, signature: KernelSignature, mode: Mode)
     scratch.ran(lambda: simplify(scratch.path, _MODULE, simple, scratch.math_mode, _SECONDS), place(signature))
     module = scratch.read(simple)
     try:
-        in_lanes(module, RUN, lanes_of(module), is_row=mode is Mode.GRID, if_faster=True)
+        in_lanes(module, RUN, lanes_of(module), is_row=mode is Mode.GRID, when=WhenInLanes.IF_FASTER)
     except RefusedError as error:
         found = DebugInfo(module, FILE).place(error.at.metadata) if error.at is not None else None
         if found is not None:

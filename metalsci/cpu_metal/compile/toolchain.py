@@ -55,7 +55,10 @@ _OPTIMISATION = (
     "-tail-dup-placement=0",
 )
 # Loops of few rounds are unrolled whole before threads become lanes, as -O3 does it: tables in them become constants.
-_WHOLE_LOOPS = ("-mllvm", "-unroll-threshold=300")
+# Those that ask for it are, up to 2,000 instructions each: 16,000, which is LLVM's own limit, take it seconds.
+_WHOLE_LOOPS = ("-mllvm", "-unroll-threshold=300", "-mllvm", "-pragma-unroll-threshold=2000")
+# The same where kernels are long already.
+_SHORT_LOOPS = ("-mllvm", "-unroll-threshold=100")
 # A loop whose rounds are not known is unrolled only if its source asks for it: a GPU's compiler keeps registers free.
 _AS_WRITTEN = ("-mllvm", "-unroll-runtime=false")
 # To save its time, LLVM looks at a hundred uses of an own array and at 250 accesses of a loop: others stay in memory.
@@ -190,13 +193,23 @@ class Toolchain:
                 raise ToolchainError(run.messages)
             return (folder / "macros").read_text(encoding="utf-8")
 
-    def simplify(self, folder: Path, module: str, output: str, math_mode: MathMode, seconds: float = math.inf) -> "Run":
+    def simplify(
+        self,
+        folder: Path,
+        module: str,
+        output: str,
+        math_mode: MathMode,
+        seconds: float = math.inf,
+        *,
+        is_long: bool = False,
+    ) -> "Run":
         """Simplify `module`, LLVM's text in `folder`, and write it to `output`.
 
-        Functions are inlined. Nothing is vectorised, and only whole loops are unrolled. seconds: of processor time.
-        Raises TooLateError if those are not enough.
+        Functions are inlined. Nothing is vectorised, and only whole loops are unrolled; if the module is_long, only
+        short ones. seconds: of processor time. Raises TooLateError if those are not enough.
         """
-        how = [*self._machine, "-O2", "-flto=thin", *_WHOLE_LOOPS, "-fPIC", *_MATH[math_mode], "-S", "-emit-llvm"]
+        loops = _SHORT_LOOPS if is_long else _WHOLE_LOOPS
+        how = [*self._machine, "-O2", "-flto=thin", *loops, "-fPIC", *_MATH[math_mode], "-S", "-emit-llvm"]
         return self._run(["clang", *how, "-x", "ir", module, "-o", output], folder, seconds=seconds)
 
     def build_prelude(self, output: Path, math_mode: MathMode) -> None:

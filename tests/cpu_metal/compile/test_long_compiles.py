@@ -9,11 +9,25 @@ import numpy as np
 import pytest
 
 from metalsci.cpu_metal import Device, Dispatch, Kernel
+from metalsci.cpu_metal.compile import kernel_build
 from metalsci.cpu_metal.compile.kernel_cache import Cache
 from metalsci.cpu_metal.compile.toolchain import Run, TooLateError, Toolchain
 from metalsci.cpu_metal.compile.wrapper import ThreadExecution
 
 THREADS, SIDE = 64, 16
+# A thread's own list of neighbours: lanes gain little by it.
+LISTS = """#include <metal_stdlib>
+kernel void steps(device const float *a, device float *y, constant uint &n, uint i [[thread_position_in_grid]]) {
+    uint count = uint(y[i * 16]);
+    float sum = y[i * 16 + 1];
+    for (uint k = 0; k < count; ++k) {
+        float at = a[(k * 7 + i * 5) % 256];
+        float x = at * sum + 1, z = x * x - at, w = z * x + sum, v = w * z - x;
+        sum = 0.5f * sum + at * v - w * x;
+    }
+    y[i * 16 + 1] = sum;
+}
+"""
 ORDER = re.compile(r"llvm\.loop\.unroll\.(full|count|enable)")
 SOURCE = """#include <metal_stdlib>
 using namespace metal;
@@ -64,11 +78,11 @@ def test_a_kernel_that_is_unrolled_for_too_long_is_compiled_as_loops(
     def limited(step: str) -> Callable[..., Run]:
         original = getattr(Toolchain, step)
 
-        def call(self: Toolchain, folder: Path, module: str, *rest: Any) -> Run:
+        def call(self: Toolchain, folder: Path, module: str, *rest: Any, **named: Any) -> Run:
             if ORDER.search((folder / module).read_text(encoding="utf-8")):
                 late.append(step)
                 raise TooLateError("the compiler needed more than 1 s of processor time")
-            made: Run = original(self, folder, module, *rest)
+            made: Run = original(self, folder, module, *rest, **named)
             return made
 
         return call
@@ -97,3 +111,42 @@ def test_code_that_takes_too_long_without_lanes_is_compiled_as_loops(
         kernel = device.compile(SOURCE).kernels["steps"]
         assert "it is optimised less" in kernel.built.why
         assert np.array_equal(result(device, kernel), want)
+
+
+@pytest.mark.parametrize("limit", ["MOST_UNROLLED", "MOST_SIMPLE"])
+def test_a_kernel_that_would_be_long_is_compiled_as_loops_before_it_takes_long(
+    limit: str, want: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel_build, limit, 20)
+    with Device(cache=Cache(tmp_path / "long")) as device:
+        kernel = device.compile(SOURCE).kernels["steps"]
+        assert "the code would be long" in kernel.built.remark
+        assert "in the lanes of vectors" in kernel.built.how
+        assert np.array_equal(result(device, kernel), want)
+
+
+def test_a_kernel_is_as_short_as_the_limits_ask_unless_it_is_longer(tmp_path: Path) -> None:
+    with Device(cache=Cache(tmp_path)) as device:
+        assert not device.compile(SOURCE.replace("16", "4")).kernels["steps"].built.remark
+
+
+def test_long_code_without_lanes_is_optimised_less_at_once(
+    want: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel_build, "MOST_OPTIMISED", 20)
+    with Device(cache=Cache(tmp_path / "long"), toolchain=Toolchain(execution=ThreadExecution.LOOPS)) as device:
+        kernel = device.compile(SOURCE).kernels["steps"]
+        assert kernel.built.why == "it is optimised less, since it is long"
+        assert np.array_equal(result(device, kernel), want)
+
+
+def test_lists_of_a_threads_own_are_not_for_lanes_in_a_long_kernel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for number, limit in enumerate((1000, 20)):
+        monkeypatch.setattr(kernel_build, "MOST_SIMPLE", limit)
+        with Device(cache=Cache(tmp_path / str(number))) as device:
+            found.append(device.compile(LISTS).kernels["steps"].built)
+    assert "in the lanes of vectors" in found[0].how
+    assert found[1].why == "it is long, and threads leave its loops at different times"

@@ -9,7 +9,13 @@ from metalsci.cpu_metal.compile.lanes.section import INDEX, LANE, Section, X, re
 from metalsci.cpu_metal.compile.lanes.shapes import UNIFORM, VARYING, Shape
 from metalsci.cpu_metal.compile.lanes.steps import EXCHANGE, exchanges
 from metalsci.cpu_metal.compile.lanes.variables import shapes_of, variables
-from metalsci.cpu_metal.compile.lanes.worth import few_have_loops, gathered_too_much, scatters_too_much
+from metalsci.cpu_metal.compile.lanes.worth import (
+    FEWEST_IF_LONG,
+    WhenInLanes,
+    few_have_loops,
+    gathered_too_much,
+    scatters_too_much,
+)
 
 # What makes an address of others.
 _ADDRESSES = frozenset({"getelementptr", "phi", "select", "bitcast", "freeze", "addrspacecast"})
@@ -158,7 +164,7 @@ class Analysis:
             calls = (each for node in self.graph.nodes.values() for each in node.body if each.callee == EXCHANGE)
             raise RefusedError("what lanes have exchanged is read behind a barrier", next(calls, None))
 
-    def check_worth(self) -> None:
+    def check_worth(self, when: WhenInLanes) -> None:
         """Refuse threads that run faster one after the other. They must not wait for one another."""
         if len(self.heads) > 1:
             return
@@ -171,6 +177,10 @@ class Analysis:
         if load is not None:
             reason = "threads leave a loop at different times in which each loads from places of its own"
             raise OwnPlacesError(reason, load)
+        if when is WhenInLanes.IF_FASTER_THOUGH_LONG:
+            load = gathered_too_much(self.graph, self.in_rows, FEWEST_IF_LONG)
+            if load is not None:
+                raise RefusedError("it is long, and threads leave its loops at different times", load)
 
     def parts_in_loops(self) -> bool:
         """Return True if lanes part within a loop that all of them run.

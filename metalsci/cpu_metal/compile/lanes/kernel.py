@@ -25,6 +25,7 @@ from metalsci.cpu_metal.compile.lanes.tails import part_tails
 from metalsci.cpu_metal.compile.lanes.values import INCOMING, MOST_VECTORS, Values
 from metalsci.cpu_metal.compile.lanes.whole import can_all_be_copied
 from metalsci.cpu_metal.compile.lanes.widen import widen
+from metalsci.cpu_metal.compile.lanes.worth import WhenInLanes
 from metalsci.cpu_metal.compile.llvm.function import Function, definitions, with_types_spelled_out
 from metalsci.cpu_metal.compile.llvm.value_types import layout
 
@@ -46,14 +47,20 @@ class InLanes:
 
 
 def in_lanes(
-    module: str, name: str, width: int, *, is_row: bool, for_any_group: bool = True, if_faster: bool = False
+    module: str,
+    name: str,
+    width: int,
+    *,
+    is_row: bool,
+    for_any_group: bool = True,
+    when: WhenInLanes = WhenInLanes.ANYHOW,
 ) -> InLanes:
     """Make the function `name` of a module run vectors of `width` threads, or of a simdgroup if it has such calls.
 
     is_row: its threads are a row of the grid, and do not depend on their group. Raises RefusedError with the reason if
         that is impossible.
     for_any_group: its groups may have rows that are not made of whole vectors, whose threads are joined to vectors.
-    if_faster: refuse threads that a loop over threads runs faster.
+    when: refuse threads that a loop over threads runs faster, or do not.
     """
     lines = module.split("\n")
     definition = next((each for each in definitions(lines) if each.name == name), None)
@@ -71,8 +78,8 @@ def in_lanes(
     callees = {each.callee for node in found.graph.nodes.values() for each in node.body}
     width = SIMDGROUP if callees & {EXCHANGE, SIMDGROUP_BARRIER} else width
     known = Analysis(found, width, is_row=is_row, joins_rows=for_any_group and not is_row)
-    if if_faster and width != SIMDGROUP:
-        known.check_worth()
+    if when is not WhenInLanes.ANYHOW and width != SIMDGROUP:
+        known.check_worth(when)
     writer = _Writer(function, known)
     body = writer.write()
     text = "\n".join([*lines[: definition.first], *body, *lines[definition.last + 1 :]])

@@ -1,6 +1,7 @@
 """A guess of whether a vector of threads is faster than one thread after the other."""
 
 from collections.abc import Callable, Iterable, Mapping, Set
+from enum import Enum, auto
 
 from metalsci.cpu_metal.compile.lanes.divergence import Divergence
 from metalsci.cpu_metal.compile.lanes.flow import Graph
@@ -12,6 +13,10 @@ from metalsci.cpu_metal.compile.llvm.value_types import layout, type_of
 # product has 3 and takes 8 times as long in lanes, a count of what comes before has 5 and takes 6 times as long, forces
 # of neighbours in a list have 9 and take as long; escape times have no gather and take a tenth.
 _FEWEST = 8
+# The same for a kernel that is long. Measured, with AVX-512: of forces of neighbours in lists, eight kernels with 15 to
+# 17 take 0.9 to 1.5 times as long in lanes, three with 22 to 25 and 27 loops one after the other take 1.06 to 1.21
+# times as long, and LLVM takes five times as long to compile these. One with 28 takes 0.6 times as long in lanes.
+FEWEST_IF_LONG = 27
 # The same for threads without loops. Measured, with AVX-512 and with AVX2: a gate on qubits has 1 for each element that
 # it accesses and takes 3 times as long in lanes. A transposed copy has 5 and takes 0.56 and 1.0 times as long, a coarse
 # grid's values brought to a fine one have 6 and take 1.1 and 0.6 times as long.
@@ -24,13 +29,22 @@ _FREE = frozenset({"phi", "getelementptr", "zext", "sext", "trunc", "bitcast", "
 _FREE_WITHOUT_LOOPS = _FREE | {"extractelement", "insertelement", "shufflevector"}
 
 
-def gathered_too_much(graph: Graph, known: Divergence) -> Instruction | None:
+class WhenInLanes(Enum):
+    """The condition on which threads are to become vectors."""
+
+    ANYHOW = auto()
+    IF_FASTER = auto()
+    IF_FASTER_THOUGH_LONG = auto()
+    """Vectors must gain enough to make up for the compiler's time."""
+
+
+def gathered_too_much(graph: Graph, known: Divergence, fewest: int = _FEWEST) -> Instruction | None:
     """Find a loop that threads leave at different times and that does little but load, each from its own places.
 
     Return one of its loads.
     """
     for loop in known.loops:
-        if loop.header in known.divergent and _is_slow(graph, known, loop.nodes, _gathered, _FEWEST, _FREE):
+        if loop.header in known.divergent and _is_slow(graph, known, loop.nodes, _gathered, fewest, _FREE):
             loads = (
                 each
                 for label in graph.ordered(loop.nodes)
