@@ -19,8 +19,8 @@ from metalsci.cpu_metal.compile.kernel_cache import Cache
 from metalsci.cpu_metal.compile.lanes import analysis, choices, divergence, flow, idle, joined_stores, kernel, section
 from metalsci.cpu_metal.compile.lanes.analysis import Analysis
 from metalsci.cpu_metal.compile.lanes.code import Code
-from metalsci.cpu_metal.compile.lanes.control import Flow
 from metalsci.cpu_metal.compile.lanes.idle import Guards
+from metalsci.cpu_metal.compile.lanes.nodes import NodeWriter
 from metalsci.cpu_metal.compile.lanes.values import Values
 from metalsci.cpu_metal.compile.llvm.function import Function
 from metalsci.cpu_metal.compile.llvm.instruction import Instruction
@@ -354,11 +354,11 @@ def test_a_kernel_gives_in_lanes_what_it_gives_on_stacks(stacks: Device, lanes: 
 
 
 def _take_masks_for_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Flow, "_both", lambda self, mask, condition: mask)
+    monkeypatch.setattr(NodeWriter, "_both", lambda self, mask, condition: mask)
 
 
 def _let_early_returns_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Flow, "_end", lambda self, mask: None)
+    monkeypatch.setattr(NodeWriter, "_end", lambda self, mask: None)
 
 
 def _take_some_lanes_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -415,7 +415,7 @@ def _stop_behind_the_first_vector(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _show_the_next_turn_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Flow, "_purpose", lambda self, edge, name, otherwise="": otherwise)
+    monkeypatch.setattr(NodeWriter, "_purpose", lambda self, edge, name, otherwise="": otherwise)
     monkeypatch.setattr(kernel._Writer, "_take_incoming", lambda self, head: None)
 
 

@@ -11,8 +11,8 @@ from metalsci.cpu_metal import Device, Dispatch
 from metalsci.cpu_metal.compile import kernel_build
 from metalsci.cpu_metal.compile.kernel_cache import Cache
 from metalsci.cpu_metal.compile.lanes import together
-from metalsci.cpu_metal.compile.lanes.control import Flow
 from metalsci.cpu_metal.compile.lanes.kernel import InLanes, in_lanes
+from metalsci.cpu_metal.compile.lanes.masked import MaskedWriter
 from metalsci.cpu_metal.compile.toolchain import Toolchain
 from metalsci.cpu_metal.compile.wrapper import ThreadExecution
 from metalsci.cpu_metal.errors import DeviceTimeout
@@ -140,7 +140,7 @@ def _take_the_last_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _forget_what_lanes_leave_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Flow, "_leave", lambda self, loop: None)
+    monkeypatch.setattr(MaskedWriter, "_leave", lambda self, loop: None)
 
 
 @pytest.mark.parametrize("fault", [_take_the_last_limit, _forget_what_lanes_leave_with])
