@@ -2,6 +2,7 @@
 
 section: where threads begin and end, and their code cut at barriers. flow: its nodes, loops and ways. shapes: values
     that are the same in all lanes. variables: the threads' variables in memory. values, widen, memory, steps: scalars
-    and vectors in place of a thread's values. plan: which nodes need masks, and their order. nodes, masked, control: a
-    node, those under masks, and a region of both. kernel: all of it together.
+    and vectors in place of a thread's values. plan: nodes that need masks, and their order. nodes, masked, control: a
+    node, those under masks, and all of a region's. tile, storage, region: the loop over a group's vectors of threads,
+    and what is kept between two such loops. kernel: all of it together.
 """

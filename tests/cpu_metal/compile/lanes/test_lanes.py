@@ -21,6 +21,7 @@ from metalsci.cpu_metal.compile.lanes.analysis import Analysis
 from metalsci.cpu_metal.compile.lanes.code import Code
 from metalsci.cpu_metal.compile.lanes.idle import Guards
 from metalsci.cpu_metal.compile.lanes.nodes import NodeWriter
+from metalsci.cpu_metal.compile.lanes.storage import Storage
 from metalsci.cpu_metal.compile.lanes.values import Values
 from metalsci.cpu_metal.compile.llvm.function import Function
 from metalsci.cpu_metal.compile.llvm.instruction import Instruction
@@ -416,7 +417,7 @@ def _stop_behind_the_first_vector(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _show_the_next_turn_early(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(NodeWriter, "_purpose", lambda self, edge, name, otherwise="": otherwise)
-    monkeypatch.setattr(kernel._Writer, "_take_incoming", lambda self, head: None)
+    monkeypatch.setattr(Storage, "take_incoming", lambda self, code, head: None)
 
 
 def _take_one_simdgroup_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
