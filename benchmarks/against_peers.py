@@ -76,6 +76,16 @@ class Row:
         return name in self.used or (name == "best" and any(each in self.used for each in PLATFORMS))
 
 
+@dataclass(frozen=True)
+class Job:
+    """A program that peers run too: a task's, with the kernels of a file in its folder. folder: for what peers need."""
+
+    task: str
+    kernels: str
+    program: Program
+    folder: Path
+
+
 def load(task: str) -> Problem:
     register()
     with initialize_config_dir(str(data("conf")), version_base="1.3"):
@@ -114,7 +124,7 @@ def _row(name: str, kernels: str, environment: Environment | None, rounds: int) 
             return time.perf_counter() - wall, time.clock_gettime(clock) - used
 
         runs[OURS] = ours
-        for how in _peers(name, kernels, program, environment, folder, why):
+        for how in _peers(Job(name, kernels, program, folder), environment, why):
             try:
                 found = stack.enter_context(Peer(how, program, task.signatures, folder / how.name.replace(" ", "_")))
                 found.run()
@@ -130,29 +140,23 @@ def _row(name: str, kernels: str, environment: Environment | None, rounds: int) 
     return Row(name, size.label, used, wall, versions, why)
 
 
-def _peers(
-    task: str,
-    kernels: str,
-    program: Program,
-    environment: Environment | None,
-    folder: Path,
-    why: dict[str, str],
-) -> Iterator[How]:
+def _peers(job: Job, environment: Environment | None, why: dict[str, str]) -> Iterator[How]:
+    """Yield the ways in which peers run a job. why: takes the reasons of those that do not."""
     if environment is not None:
-        source, is_translated = PORTS / f"{task}.cl", kernels != SEED
-        if (task, kernels) in NOT_TRANSLATED:
-            why |= dict.fromkeys(PLATFORMS, NOT_TRANSLATED[task, kernels])
+        source, is_translated, named = PORTS / f"{job.task}.cl", job.kernels != SEED, (job.task, job.kernels)
+        if named in NOT_TRANSLATED:
+            why |= dict.fromkeys(PLATFORMS, NOT_TRANSLATED[named])
             return
         if is_translated:
-            metal = (data("tasks") / task / kernels).read_text(encoding="utf-8")
-            source = folder / f"{task}.cl"
-            cut = {call.kernel for call in program.calls if whole_groups(call) != list(call.threads)}
-            source.write_text(as_opencl(metal, BY_HAND.get((task, kernels), {}), cut), encoding="utf-8")
+            metal = (data("tasks") / job.task / job.kernels).read_text(encoding="utf-8")
+            source = job.folder / f"{job.task}.cl"
+            cut = {call.kernel for call in job.program.calls if whole_groups(call) != list(call.threads)}
+            source.write_text(as_opencl(metal, BY_HAND.get(named, {}), cut), encoding="utf-8")
         for name in PLATFORMS:
             yield replace(opencl(environment, name, source), takes_grid=is_translated)
-    if task in NATIVE_TASKS and kernels == SEED:
+    if job.task in NATIVE_TASKS and job.kernels == SEED:
         try:
-            yield native(folder)
+            yield native(job.folder)
         except (CalledProcessError, FileNotFoundError) as error:
             why[NATIVE] = str(error)
 

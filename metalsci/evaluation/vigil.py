@@ -22,10 +22,8 @@ _PATTERNS = (0x7F, 0xFE)
 _LOOKED_AT = 0.56
 _BLOCK = 1 << 16  # bytes
 _BLOCKS = 64  # of an array that are compared; what skips a twentieth of its work escapes in 4 % of the looks
-_KEPT = (
-    256  # of a large array: those of a look are drawn among them. All miss that twentieth once in 500,000 candidates
-)
-
+# Blocks of a large array: those of a look are drawn among them. All miss that twentieth once in 500,000 candidates.
+_KEPT = 256
 
 Blocks = Mapping[int, NDArray[np.uint8]]  # bytes by their place: all at 0, or some of many
 
