@@ -12,7 +12,7 @@ from metalsci.cpu_metal.profiler.block_paths import BlockPath, path_of, threadgr
 from metalsci.cpu_metal.profiler.counted_text import CountedBody, CountedInstruction, read_body
 from metalsci.cpu_metal.profiler.cycles import BYTES, Cost, CostKind, Costs, result_type
 from metalsci.cpu_metal.profiler.instrument import MOST_SITES, AccessSite, accesses, instrument
-from metalsci.cpu_metal.profiler.kept_calls import function_name, is_priced
+from metalsci.cpu_metal.profiler.kept_calls import function_name, is_computed
 from metalsci.cpu_metal.profiler.liveness import BUDGETS, Shortage, alive_at_ends, crowded_words, most_alive, shortages
 from metalsci.cpu_metal.profiler.loops import in_loop_order
 from metalsci.cpu_metal.profiler.pressure import in_frugal_order
@@ -20,7 +20,6 @@ from metalsci.cpu_metal.profiler.scalar_values import is_by_element, scalars_of
 from metalsci.cpu_metal.profiler.steering import steering_slots
 
 _NONE = (Shortage(0, 0),) * len(BUDGETS)
-_CALLED = re.compile(r"@(\"[^\"]+\"|[\w.$]+)\(")
 _VERSION = re.compile(r'^!\d+ = !\{!"(.*clang version [\d.]+).*"\}', re.MULTILINE)
 _ALLOCA = re.compile(r"alloca (?:\[(\d+) x )?(.*)")
 _METADATA = re.compile(r"(?:,| (?=!dbg)) ?![\w.]+ !\d+")
@@ -215,9 +214,8 @@ def _check_calls(module: str, body: CountedBody) -> None:
     defined = {function.name for function in definitions(module.split("\n"))}
     for block in body.blocks.values():
         for instruction in block.instructions:
-            called = _CALLED.search(instruction.text) if instruction.operation == "call" else None
-            name = called[1].strip('"') if called else ""
-            if name in defined and not is_priced(name) and not name.startswith("metal.fpto"):
+            name = instruction.callee
+            if name in defined and not is_computed(name):
                 raise UncountableError(f"'{function_name(name)[0] or name}' is not inlined, so it cannot be counted")
 
 

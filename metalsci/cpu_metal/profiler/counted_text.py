@@ -12,6 +12,7 @@ _LABEL = re.compile(r"^(\"[^\"]+\"|[\w.$-]+):")
 _VALUE = re.compile(r"%(?:\"[^\"]+\"|[\w.$-]+)")
 _TARGET = re.compile(r"label (%(?:\"[^\"]+\"|[\w.$-]+))")
 _PARAMETERS = re.compile(r"%(\d+)(?=[,)])")
+_CALLED = re.compile(r"@(\"[^\"]+\"|[\w.$]+)\(")
 _FLAGS = re.compile(
     r"(?:(?:reassoc|nnan|ninf|nsz|arcp|contract|afn|fast|exact|nuw|nsw|nneg|disjoint|samesign|inbounds|nusw|tail|notail"
     r"|volatile|atomic) )*"
@@ -35,6 +36,12 @@ class CountedInstruction:
     counted: bool
     index: int
     """Number of its line in the module."""
+
+    @property
+    def callee(self) -> str:
+        """Name of the function that it calls; empty if it calls none."""
+        match = _CALLED.search(self.text) if self.operation == "call" else None
+        return match[1].strip('"') if match else ""
 
     @property
     def rest(self) -> str:

@@ -90,7 +90,6 @@ _EIGHT = frozenset(("cttz", "fshl", "fshr", "smul", "umul"))
 _SHUFFLE, _REDUCTION, _PREFIX, _MATRIX = 2.0, 14.5, 12.0, 18.0
 _CHOICES = frozenset(("minnum", "maxnum", "minimum", "maximum", "smin", "smax", "umin", "umax"))
 _DIVISION, _CONSTANT_DIVISION, _LONG_DIVISION = 40.0, 12.0, 120.0  # assumed
-_CALLED = re.compile(r"@(\"[^\"]+\"|[\w.$]+)\(")
 _LANES = re.compile(r"(?:simd|quad)_")
 _SCALE = re.compile(r"shl (?:\w+ )*i32 %[\w.]+, [1-4]$")
 _VECTOR = re.compile(r"<(\d+) x ")
@@ -148,7 +147,7 @@ class Costs:
             self._fused.add(instruction.index)
         elif instruction.operation == "lshr" and user.operation == "and":
             self._fused.add(user.index)
-        elif _called(instruction).startswith("llvm.sqrt") and user.operation == "fdiv":
+        elif instruction.callee.startswith("llvm.sqrt") and user.operation == "fdiv":
             self._fused.add(instruction.index)
 
     def _price(self, instruction: CountedInstruction) -> Cost:
@@ -193,7 +192,7 @@ class Costs:
 
     def _float(self, instruction: CountedInstruction) -> float:
         if instruction.operation == "fdiv" and any(
-            _called(self._defined[name]).startswith("llvm.sqrt") and self._defined[name].index in self._fused
+            self._defined[name].callee.startswith("llvm.sqrt") and self._defined[name].index in self._fused
             for name in instruction.operands
             if name in self._defined
         ):
@@ -201,7 +200,7 @@ class Costs:
         return _FLOATS[instruction.operation]
 
     def _call(self, instruction: CountedInstruction, count: int) -> Cost:
-        called = _called(instruction)
+        called = instruction.callee
         if called == "metal_threadgroup_barrier" or called == "metal_simdgroup_barrier":
             return Cost(CostKind.BARRIER, 1, 0)
         if called == "metal_exchange":
@@ -256,13 +255,6 @@ def _lanes(name: str) -> Cost:
     if re.search(r"_(?:sum|product|min|max|and|or|xor)", name):
         return Cost(CostKind.SIMDGROUP, _REDUCTION, REDUCING)
     return _cost(CostKind.SIMDGROUP, _SHUFFLE)
-
-
-def _called(instruction: CountedInstruction) -> str:
-    match = _CALLED.search(instruction.text) if instruction.operation == "call" else None
-    if match:
-        return match[1]
-    return ""
 
 
 def _elements(instruction: CountedInstruction) -> int:

@@ -45,6 +45,11 @@ def is_priced(mangled: str) -> bool:
     return name == OWN_LANE or _LANES.fullmatch(name) is not None
 
 
+def is_computed(name: str) -> bool:
+    """Return True for a function that a GPU has instructions for, which touch no memory."""
+    return name.startswith(("llvm.", "metal.fpto")) or is_priced(name)
+
+
 def keep_calls(module: str) -> str:
     """Mark those functions in Clang's text as never inlined, at their definitions and at each call."""
     module = _ATTRIBUTES.sub(_inlined, module)

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
+from metalsci.cpu_metal.compile.symbols import WAITS
 from metalsci.cpu_metal.profiler.counted_text import CountedBody, CountedInstruction, incoming
 
 BUDGETS = (40, 52, 88, 104, 120)
@@ -109,7 +110,32 @@ def shortages(
 def crowded_words(
     instructions: Sequence[CountedInstruction], words: Mapping[str, int], alive_at_end: set[str]
 ) -> tuple[int, ...]:
-    """Return the same counts for a compiler that moves all loads of a block to its start, to wait for them once."""
+    """Return the same counts for a compiler that moves all loads of a block up, to wait for them once.
+
+    They go to its start, or to the barrier before them.
+    """
+    counts = [0] * len(BUDGETS)
+    needed = set(alive_at_end)
+    for section in reversed(_between_barriers(instructions)):
+        for place, count in enumerate(_crowded(section, words, needed)):
+            counts[place] += count
+        needed |= {name for each in section if each.operation != "phi" for name in each.operands if name in words}
+        needed -= {each.name for each in section}
+    return tuple(counts)
+
+
+def _between_barriers(instructions: Sequence[CountedInstruction]) -> Sequence[Sequence[CountedInstruction]]:
+    sections: list[list[CountedInstruction]] = [[]]
+    for each in instructions:
+        sections[-1].append(each)
+        if each.callee in WAITS:
+            sections.append([])
+    return sections
+
+
+def _crowded(
+    instructions: Sequence[CountedInstruction], words: Mapping[str, int], alive_at_end: set[str]
+) -> tuple[int, ...]:
     defined = {instruction.name for instruction in instructions}
     used = {name for i in instructions if i.operation != "phi" for name in i.operands if name in words}
     at_start = sum(words[name] for name in (used | alive_at_end) - defined)

@@ -347,6 +347,15 @@ def test_spills_are_those_of_an_order_that_needs_few_registers(device: cpu_metal
     assert counters.spilled[0] == 0  # what was loaded is where it was, and needs not be stored
 
 
+def test_loads_are_moved_up_to_the_barrier_before_them_and_no_further(device: cpu_metal.Device) -> None:
+    def body(between: str) -> str:
+        loads = [f"float4 v{j} = *(device float4 *)(x + 4 * ({j} * 64 + i));\ns += v{j} * v{j};\n" for j in range(16)]
+        return f"float4 s = 0;\n{''.join(loads[:8])}{between}{''.join(loads[8:])}y[i] = s.x + s.y + s.z + s.w;"
+
+    assert _counters(device, body("")).crowded[1] > 0
+    assert _counters(device, body("threadgroup_barrier(mem_flags::mem_device);\n")).crowded[1] == 0
+
+
 def test_what_was_computed_is_stored_for_want_of_registers(device: cpu_metal.Device) -> None:
     values = "".join(f"float v{j} = sin(x[i] + {j});\n" for j in range(64))
     sums = " + ".join(f"v{j} * v{(j + 5) % 64} * v{(j + 31) % 64}" for j in range(64))
