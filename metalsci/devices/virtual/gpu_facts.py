@@ -20,6 +20,7 @@ _CODE = (
     "assumed: half of the wait for the cache of all cores, as a line of code is under way while another runs; from "
     f"{_BENCHMARKS}, figure of the instruction cache, in which 88 simdgroups lose 10 %, follow 35 to 325"
 )
+_MESA = "Mesa, src/asahi/compiler: 8 of 16 bits where it spills, for the hardware's and the spills' own needs"
 _GUESS = "assumed: no source measures it"
 
 
@@ -84,7 +85,7 @@ class GpuFacts:
     own_loads: Fact = Fact(2, _GUESS, published=False)
     overlap: Fact = Fact(3, "assumed: 1 would be none, many the busiest unit alone", published=False)
     crowding: Fact = Fact(0.5, "assumed: half way between no load moved and all", published=False)
-    reserved: Fact = Fact(8, _GUESS, published=False)
+    reserved: Fact = Fact(4, _MESA)
 
     def facts(self) -> Mapping[str, Fact]:
         """Return all constants by name."""
