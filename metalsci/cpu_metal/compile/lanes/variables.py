@@ -1,6 +1,6 @@
 """Variables of the threads that stay in memory, and how those of the lanes are laid out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from metalsci.cpu_metal.compile.lanes.flow import Graph, RefusedError
 from metalsci.cpu_metal.compile.lanes.shapes import Shape, constant, fixed, steps
@@ -17,6 +17,7 @@ def variables(around: Iterable[Block], graph: Graph) -> dict[str, OwnVariable]:
     outside = [each for block in around for each in block.instructions]
     inside = [each for node in graph.nodes.values() for each in node.body]
     phis = [each for node in graph.nodes.values() for each in node.phis]
+    addresses = addresses_of([*inside, *phis])
     found = {}
     for each in outside:
         if each.opcode != "alloca":
@@ -27,7 +28,7 @@ def variables(around: Iterable[Block], graph: Graph) -> dict[str, OwnVariable]:
         known = layout(each.detail)
         if known is None or each.operands:
             raise RefusedError(f"a variable of type {each.detail}")
-        pointers = pointers_from(each.result, [*inside, *phis])
+        pointers = pointers_from([each.result], addresses)
         if any(each.result in use.used and not use.callee.startswith(_LIFETIME) for use in outside):
             if any(_writes(use, pointers) for use in inside):
                 raise RefusedError("a variable that is used outside of threads too")
@@ -46,16 +47,21 @@ def shapes_of(found: Mapping[str, OwnVariable]) -> dict[str, Shape]:
     return given
 
 
-def pointers_from(name: str, instructions: list[Instruction]) -> set[str]:
-    """Return the pointers that are computed from a pointer."""
-    found, changed = {name}, True
+def pointers_from(names: Iterable[str], addresses: Sequence[Instruction]) -> set[str]:
+    """Return the pointers that are computed from some, these included. addresses: see below."""
+    found, changed = set(names), True
     while changed:
         changed = False
-        for each in instructions:
-            if each.result and each.result not in found and each.type == "ptr" and found & set(each.used):
+        for each in addresses:
+            if each.result not in found and not found.isdisjoint(each.used):
                 found.add(each.result)
                 changed = True
     return found
+
+
+def addresses_of(instructions: Iterable[Instruction]) -> list[Instruction]:
+    """Return the instructions that compute pointers."""
+    return [each for each in instructions if each.result and each.type == "ptr"]
 
 
 def _writes(use: Instruction, pointers: set[str]) -> bool:
