@@ -4,12 +4,15 @@ LLVM knows places only in a module that has them all, with which every kernel wo
 refused once more.
 """
 
+import re
+
 from metalsci.cpu_metal.compile.front import as_metal_has_it
 from metalsci.cpu_metal.compile.kernel_build import lanes_of
 from metalsci.cpu_metal.compile.lanes.flow import RefusedError
 from metalsci.cpu_metal.compile.lanes.kernel import in_lanes
 from metalsci.cpu_metal.compile.lanes.worth import WhenInLanes
 from metalsci.cpu_metal.compile.llvm.debug_locations import DebugInfo
+from metalsci.cpu_metal.compile.long_modules import MOST_UNROLLED, lines, without_orders
 from metalsci.cpu_metal.compile.loop_remarks import REMARKS, place_of_refusal
 from metalsci.cpu_metal.compile.scratch import FILE, TO_MODULE_WITH_PLACES, Scratch, place
 from metalsci.cpu_metal.compile.wrapper import RUN, Mode, Wrapper, unit
@@ -17,6 +20,7 @@ from metalsci.msl.language.signature import KernelSignature
 
 _SECONDS = 1.0  # of processor time, of which most kernels take a tenth
 _MODULE = "places.ll"
+_METADATA = re.compile(r"^!.*\n", re.MULTILINE)
 _NO_CODE = ("-Xclang", "-emit-llvm-only")
 
 
@@ -31,14 +35,21 @@ def line_of_refusal(scratch: Scratch, signature: KernelSignature, mode: Mode) ->
 
 
 def line_outside_lanes(scratch: Scratch, signature: KernelSignature, mode: Mode) -> int:
-    """Refuse a kernel in lanes once more. Return the user's line, or 0. Raises CompileError."""
+    """Refuse a kernel in lanes once more. Return the user's line, or 0. Raises CompileError.
+
+    Whether it is long is not asked again: that condition is the last one.
+    """
     mode = min(mode, Mode.GROUP)
     _write_module(scratch, Wrapper(signature, scratch.function(signature), mode, lanes=True))
-    simplify, simple = scratch.toolchain.simplify, "simple.ll"
-    scratch.ran(lambda: simplify(scratch.path, _MODULE, simple, scratch.math_mode, _SECONDS), place(signature))
-    module = scratch.read(simple)
+    module = scratch.read(_MODULE)
+    is_long = lines(_METADATA.sub("", module)) > MOST_UNROLLED
+    if is_long:
+        scratch.write(_MODULE, without_orders(module))
+    simplify, names = scratch.toolchain.simplify, (_MODULE, "simple.ll")
+    scratch.ran(lambda: simplify(scratch.path, *names, scratch.math_mode, _SECONDS, is_long=is_long), place(signature))
+    module = scratch.read(names[1])
     try:
-        in_lanes(module, RUN, lanes_of(module), is_row=mode is Mode.GRID, when=WhenInLanes.IF_FASTER)
+        in_lanes(module, RUN, lanes_of(module), is_row=mode is Mode.GRID, when=WhenInLanes.IF_FASTER_THOUGH_LONG)
     except RefusedError as error:
         found = DebugInfo(module, FILE).place(error.at.metadata) if error.at is not None else None
         if found is not None:

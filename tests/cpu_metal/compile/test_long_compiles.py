@@ -147,6 +147,8 @@ def test_lists_of_a_threads_own_are_not_for_lanes_in_a_long_kernel(
     for number, limit in enumerate((1000, 20)):
         monkeypatch.setattr(kernel_build, "MOST_SIMPLE", limit)
         with Device(cache=Cache(tmp_path / str(number))) as device:
-            found.append(device.compile(LISTS).kernels["steps"].built)
+            found.append(device.compile(LISTS).kernels["steps"])
     assert "in the lanes of vectors" in found[0].how
-    assert found[1].why == "it is long, and threads leave its loops at different times"
+    assert found[1].built.why == "it is long, and threads leave its loops at different times"
+    line = next(number for number, text in enumerate(LISTS.splitlines(), 1) if "a[(k" in text)
+    assert f"line {line}: it is long" in found[1].why
