@@ -60,8 +60,8 @@ def bytecode_of_its_own(cache_of_its_own: Path) -> Iterator[None]:
 def ceilings_of_its_own(cache_of_its_own: Path) -> None:
     """Keep ceilings for the session's runs: on a busy machine measuring takes a minute and settles nothing.
 
-    A kernel that is faster than the machine is suspect, so that no machine may be faster than these: its caches are less
-    than a level of a byte is, which no kernel fits into.
+    A kernel that is faster than the machine is suspect, so no machine may be faster than these: no cache is as fast as
+    the level of one byte, which no kernel fits into.
     """
     levels = (Level(1, 1e5), Level(2, 40.0), Level(384 << 20, 40.0))
     found = Ceilings(40.0, 1e5, "given to the tests", levels)
