@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from metalsci.cpu_metal.compile.llvm.division import without_traps
 from metalsci.cpu_metal.compile.llvm.function import definitions
@@ -120,10 +120,9 @@ def count(
         short = _shortages(scalars, words, alive_at_end[label], loads) if alive[label] > BUDGETS[0] else _NONE
         levels.update(path.levels)
         crowded = crowded_words(scalars, words, alive_at_end[label])
-        block = _block(instructions, scalars, prices.of, scalar.shares, path, alive[label], short, crowded)
         own = {prices.private[name] for each in instructions for name in each.operands if name in prices.private}
         used = tuple(place for place, name in enumerate(arrays) if name in own)
-        blocks.append(replace(block, arrays=used))
+        blocks.append(_block(instructions, scalars, prices.of, scalar.shares, path, alive[label], short, crowded, used))
     text, sites = instrument(module, body, order, frozenset(prices.private))
     if len(sites) >= MOST_SITES:
         raise UncountableError(f"the kernel has {len(sites):,} accesses to memory in its code, too many to be counted")
@@ -174,6 +173,7 @@ def _block(
     alive: int,
     short: Sequence[Shortage],
     crowded: tuple[int, ...],
+    arrays: tuple[int, ...],
 ) -> BlockCost:
     kinds: defaultdict[str, float] = defaultdict(float)
     cycles: defaultdict[int, float] = defaultdict(float)
@@ -197,7 +197,7 @@ def _block(
         instructions=round(sum(counts.values())),
         barriers=of_kind.count(CostKind.BARRIER),
         private=sum(_words(i) for i in instructions if prices[i.index].kind is CostKind.PRIVATE),
-        arrays=(),
+        arrays=arrays,
         branch=last.line if last.operation in ("br", "switch") and last.operands and last.counted else 0,
         kinds=dict(kinds),
         lines=tuple(LineCost(line, cycles[line], round(counts[line])) for line in sorted(counts)),
