@@ -79,7 +79,8 @@ class CompiledKernel:
     for_any_group: Callable[[], "CompiledKernel"]
     how: Callable[[], str]
     why: Callable[[], str]
-    """Says how its threads run. Where LLVM can say for which line, that is found out now, once."""
+    remark: Callable[[], str]
+    """Say how its threads run. Where LLVM can say for which line, that is found out now, once."""
 
 
 @dataclass(frozen=True)
@@ -156,9 +157,9 @@ class Compiler:
         for index, (place, (mode, *rest)) in enumerate(zip(wanted, facts["kernels"], strict=True)):
             signature, built = parsed.kernels[place], BuiltKernel(Mode(mode), *rest)
             code, given = (folder / f"{index}.so").read_bytes(), (origin, signature, built)
-            how, why = partial(self._how, *given), partial(self._why, *given)
+            how, why, remark = (partial(find, *given) for find in (self._how, self._why, self._remark))
             other = partial(self._compiled_later, parsed, math_mode, place, for_any_group=True)
-            kernels.append(CompiledKernel(signature, built, code, origin, other, how, why))
+            kernels.append(CompiledKernel(signature, built, code, origin, other, how, why, remark))
         return kernels, [Diagnostic(Severity(severity), *rest) for severity, *rest in facts["warnings"]]
 
     def _compiled_later(
@@ -178,6 +179,16 @@ class Compiler:
         find = partial(self._build(origin.unit, origin.math_mode).line_outside_lanes, signature, built.mode)
         line = self._line("line outside lanes", origin, signature, built, find)
         return f"line {line}: {built.why}" if line else built.why
+
+    def _remark(self, origin: Origin, signature: KernelSignature, built: BuiltKernel) -> str:
+        if not built.is_long:
+            return built.remark
+        find = partial(self._build(origin.unit, origin.math_mode).line_of_most_code, signature, built.mode)
+        line = self._line("line of most code", origin, signature, built, find)
+        if not line:
+            return built.remark
+        most = f"line {line} becomes more code than any other"
+        return f"{built.remark}; {most}" if built.remark else most
 
     def _line(
         self, what: str, origin: Origin, signature: KernelSignature, built: BuiltKernel, find: Callable[[], int]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from metalsci.cpu_metal.compile.elf import ObjectFile, read_object
 from metalsci.cpu_metal.compile.front import Front, wrapper, wrappers
-from metalsci.cpu_metal.compile.lanes.flow import OwnPlacesError, RefusedError
+from metalsci.cpu_metal.compile.lanes.flow import OwnPlacesError, RefusedError, TooLongError
 from metalsci.cpu_metal.compile.lanes.kernel import in_lanes
 from metalsci.cpu_metal.compile.lanes.worth import WhenInLanes
 from metalsci.cpu_metal.compile.long_modules import (
@@ -73,8 +73,8 @@ class BuiltKernel:
     It says how a dispatch is cut up, the kernel's own threadgroup memory in bytes, and the bytes of stack that a thread
     needs (0 if unknown). why: the reason why it is not run in lanes; how: the way it is; remark: on its code; empty if
     there is nothing to report. has_place: LLVM can say which line of the source `how` is about. is_placed: it can be
-    found which line `why` is about. row: the rows of its groups must be multiples of so many threads; 0 if they may
-    have any length.
+    found which line `why` is about. is_long: it is compiled in another way than others, since its code is long. row:
+    the rows of its groups must be multiples of so many threads; 0 if they may have any length.
     """
 
     mode: Mode
@@ -85,6 +85,7 @@ class BuiltKernel:
     remark: str = ""
     has_place: bool = False
     is_placed: bool = False
+    is_long: bool = False
     row: int = 0
 
 
@@ -130,6 +131,7 @@ class KernelBuild:
             return self._in_lanes(index, signature, front)
         except RefusedError as error:
             why, is_placed, has_short_loops = str(error), error.at is not None, isinstance(error, OwnPlacesError)
+            is_long = isinstance(error, TooLongError) or front.why_rolled != ""
         stacks = self.scratch.toolchain.execution is ThreadExecution.STACKS
         if stacks:
             guess = Mode.THREAD
@@ -150,9 +152,9 @@ class KernelBuild:
         self.scratch.link(f"{index}.o", f"{index}.so", place(signature))
         memory = compiled.object.sections.get(THREADGROUP_SECTION, 0)
         if compiled.why_less:
-            why, is_placed = f"it is optimised less, since {compiled.why_less}", False
+            why, is_placed, is_long = f"it is optimised less, since {compiled.why_less}", False, True
         stack = _stack(compiled.object)
-        return BuiltKernel(mode, memory, stack, why, how, _remark(front), compiled.has_place, is_placed)
+        return BuiltKernel(mode, memory, stack, why, how, _remark(front), compiled.has_place, is_placed, is_long)
 
     def _front(self, signatures: Sequence[KernelSignature]) -> Front:
         functions = [self.scratch.function(signature) for signature in signatures]
@@ -230,7 +232,7 @@ class KernelBuild:
         if not width:
             raise RefusedError("this processor has no masks for vectors")
         if front.too_long:
-            raise RefusedError(_TOO_LONG)
+            raise TooLongError(_TOO_LONG)
         name, where, how_long = f"{index}.lanes", place(signature), self._limit(_LANES_SECONDS)
         names = (f"{name}.ll", f"{index}.o")
         try:
@@ -248,7 +250,7 @@ class KernelBuild:
             scratch.write(names[0], made.module)
             scratch.ran(lambda: toolchain.optimise(scratch.path, *names, scratch.math_mode, _IN_LANES, how_long), where)
         except TooLateCompileError as error:
-            raise RefusedError(_TOO_LONG) from error
+            raise TooLongError(_TOO_LONG) from error
         except CompileError as error:
             if forced:
                 raise
@@ -266,7 +268,8 @@ class KernelBuild:
             parts = ""
         how = f"{made.width} threads run at a time, in the lanes of vectors{parts}"
         row = made.width if made.needs_whole_rows else 0
-        return BuiltKernel(mode, compiled.sections.get(THREADGROUP_SECTION, 0), 0, "", how, _remark(front), row=row)
+        memory, remark = compiled.sections.get(THREADGROUP_SECTION, 0), _remark(front)
+        return BuiltKernel(mode, memory, 0, "", how, remark, is_long=remark != "", row=row)
 
     def _module(
         self,

@@ -49,6 +49,7 @@ class Kernel:
     find_for_any_group: Callable[[], "Kernel"] = field(repr=False)
     find_how: Callable[[], str] = field(repr=False)
     find_why: Callable[[], str] = field(repr=False)
+    find_remark: Callable[[], str] = field(repr=False)
     thread_execution_width: int = SIMD_WIDTH
     declared: int | None = None
 
@@ -84,6 +85,11 @@ class Kernel:
     def why(self) -> str:
         """The reason why threads do not run in the lanes of vectors, with its line if it has one; found as `how` is."""
         return self.find_why()
+
+    @cached_property
+    def remark(self) -> str:
+        """A remark on the code, with the line that most of it comes from if it is long; found as `how` is."""
+        return self.find_remark()
 
 
 class FileKernels(Mapping[str, Kernel]):
@@ -143,6 +149,7 @@ def kernel(compiled: CompiledKernel, most_threads: int = MAX_THREADS_PER_THREADG
         find_for_any_group=lambda: kernel(compiled.for_any_group(), most_threads),
         find_how=compiled.how,
         find_why=compiled.why,
+        find_remark=compiled.remark,
         declared=signature.max_total_threads_per_threadgroup or None,
     )
 

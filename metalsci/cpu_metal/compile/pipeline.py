@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from metalsci.cpu_metal.compile.instrumented import CheckedBuild, checked, counted
 from metalsci.cpu_metal.compile.kernel_build import BuiltKernel, KernelBuild
-from metalsci.cpu_metal.compile.places import line_of_refusal, line_outside_lanes
+from metalsci.cpu_metal.compile.places import line_of_most_code, line_of_refusal, line_outside_lanes
 from metalsci.cpu_metal.compile.scratch import FILE, RepairableError, Scratch
 from metalsci.cpu_metal.compile.toolchain import Toolchain
 from metalsci.cpu_metal.compile.wrapper import Mode, bare_unit
@@ -77,6 +77,13 @@ class Build:
         """Return the line for which a kernel does not run in lanes; 0 if there is none."""
         try:
             return self._repaired(lambda scratch: line_outside_lanes(scratch, signature, mode))
+        except CompileError:
+            return 0
+
+    def line_of_most_code(self, signature: KernelSignature, mode: Mode) -> int:
+        """Return the line that becomes the most code of a kernel; 0 if none does."""
+        try:
+            return self._repaired(lambda scratch: line_of_most_code(scratch, signature, mode))
         except CompileError:
             return 0
 

@@ -5,6 +5,7 @@ refused once more.
 """
 
 import re
+from collections import Counter
 
 from metalsci.cpu_metal.compile.front import as_metal_has_it
 from metalsci.cpu_metal.compile.kernel_build import lanes_of
@@ -55,6 +56,24 @@ def line_outside_lanes(scratch: Scratch, signature: KernelSignature, mode: Mode)
         if found is not None:
             return _line(scratch, (found.line, found.column))
     return 0
+
+
+def line_of_most_code(scratch: Scratch, signature: KernelSignature, mode: Mode) -> int:
+    """Return the user's line that the most instructions come from, 0 if none does. Raises CompileError.
+
+    They are counted after loops have been unrolled as the user asks. If that takes too long there is none.
+    """
+    _write_module(scratch, Wrapper(signature, scratch.function(signature), min(mode, Mode.GROUP), lanes=True))
+    simplify, names = scratch.toolchain.simplify, (_MODULE, "simple.ll")
+    scratch.ran(lambda: simplify(scratch.path, *names, scratch.math_mode, _SECONDS, is_long=False), place(signature))
+    module = scratch.read(names[1])
+    info = DebugInfo(module, FILE)
+    places = Counter(found for line in module.splitlines() if (found := info.place(line)) is not None)
+    lines_of = Counter[int]()
+    for found, count in places.items():
+        lines_of[_line(scratch, (found.line, found.column))] += count
+    del lines_of[0]
+    return max(lines_of, key=lambda line: (lines_of[line], -line), default=0)
 
 
 def _write_module(scratch: Scratch, wrapper: Wrapper) -> None:

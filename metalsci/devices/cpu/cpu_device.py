@@ -345,7 +345,7 @@ def _execution(kernel: cpu_metal.Kernel) -> str:
     how = kernel.how or how
     if kernel.why:
         how += f" (not in the lanes of vectors: {kernel.why})"
-    if kernel.built.remark:
-        how += f"; {kernel.built.remark}"
+    if kernel.remark:
+        how += f"; {kernel.remark}"
     memory = kernel.threadgroup_memory
     return how + (f"; {memory:,} bytes of threadgroup memory" if memory else "")

@@ -122,12 +122,13 @@ def test_a_kernel_that_would_be_long_is_compiled_as_loops_before_it_takes_long(
         kernel = device.compile(SOURCE).kernels["steps"]
         assert "the code would be long" in kernel.built.remark
         assert "in the lanes of vectors" in kernel.built.how
+        assert kernel.remark == f"{kernel.built.remark}; line 14 becomes more code than any other"
         assert np.array_equal(result(device, kernel), want)
 
 
 def test_a_kernel_is_as_short_as_the_limits_ask_unless_it_is_longer(tmp_path: Path) -> None:
     with Device(cache=Cache(tmp_path)) as device:
-        assert not device.compile(SOURCE.replace("16", "4")).kernels["steps"].built.remark
+        assert not device.compile(SOURCE.replace("16", "4")).kernels["steps"].remark
 
 
 def test_long_code_without_lanes_is_optimised_less_at_once(
@@ -137,6 +138,7 @@ def test_long_code_without_lanes_is_optimised_less_at_once(
     with Device(cache=Cache(tmp_path / "long"), toolchain=Toolchain(execution=ThreadExecution.LOOPS)) as device:
         kernel = device.compile(SOURCE).kernels["steps"]
         assert kernel.built.why == "it is optimised less, since it is long"
+        assert kernel.remark == "line 14 becomes more code than any other"
         assert np.array_equal(result(device, kernel), want)
 
 

@@ -30,6 +30,10 @@ class OwnPlacesError(RefusedError):
     """A kernel of which each thread has a loop of its own that loads from places of its own."""
 
 
+class TooLongError(RefusedError):
+    """A kernel of which LLVM would make vectors for too long a time."""
+
+
 @dataclass(frozen=True)
 class Edge:
     """A way out of a node. barrier: threads wait for one another on it.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from metalsci.cpu_metal.compile.lanes.analysis import Analysis
 from metalsci.cpu_metal.compile.lanes.choices import with_choices_apart
 from metalsci.cpu_metal.compile.lanes.code import HINTS, Code
-from metalsci.cpu_metal.compile.lanes.flow import RefusedError
+from metalsci.cpu_metal.compile.lanes.flow import RefusedError, TooLongError
 from metalsci.cpu_metal.compile.lanes.joined_stores import join_stores
 from metalsci.cpu_metal.compile.lanes.memory import SCRATCH, SCRATCH_TYPE
 from metalsci.cpu_metal.compile.lanes.region import RegionWriter, Version
@@ -58,14 +58,14 @@ def in_lanes(
     if definition is None:
         raise RefusedError("there is no such function")
     if definition.last - definition.first > 2 * _MOST_INSTRUCTIONS:
-        raise RefusedError("it is too long")
+        raise TooLongError("it is too long")
     function = Function.parse(with_types_spelled_out(module, lines[definition.first : definition.last + 1]))
     found = with_choices_apart(with_addresses_inside(section(function)))
     join_stores(found)
     part_tails(found.graph)
     length = sum(len(node.body) for node in found.graph.nodes.values())
     if length > _MOST_INSTRUCTIONS:
-        raise RefusedError(f"it is {length:,} instructions long, of which LLVM would make vectors for too long a time")
+        raise TooLongError(f"it is {length:,} instructions long, of which LLVM would make vectors for too long a time")
     callees = {each.callee for node in found.graph.nodes.values() for each in node.body}
     width = SIMDGROUP if callees & {EXCHANGE, SIMDGROUP_BARRIER} else width
     known = Analysis(found, width, is_row=is_row, joins_rows=for_any_group and not is_row)
