@@ -7,7 +7,7 @@ thread. Which of these a kernel runs by is read from what it calls; the others a
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from typing import Self
 
 from metalsci.cpu_metal.compile.llvm.conversions import saturating
 from metalsci.cpu_metal.compile.llvm.division import divides_wide, without_traps
@@ -83,11 +83,17 @@ def wrapper(number: int, signature: KernelSignature, function: str, mode: Mode, 
 
 @dataclass(frozen=True)
 class Front:
-    """Clang's module of kernels, by whose parts they are compiled. found: Clang's messages about the file."""
+    """Clang's module of kernels, by whose parts they are compiled.
+
+    parts: the module as Metal has it. found: Clang's messages about the file. needs: facts about the code of each
+    kernel.
+    """
 
     text: str
+    parts: SplitModule
     wrappers: Sequence[Wrapper]
     found: Sequence[Diagnostic]
+    needs: Mapping[KernelSignature, Needs]
     simple: SplitModule | None = None
     """The same simplified, with the wrappers in lanes alone."""
     why_rolled: str = ""
@@ -95,24 +101,15 @@ class Front:
     too_long: bool = False
     """True if its only kernel takes too long to simplify, loops rolled or not."""
 
-    @cached_property
-    def parts(self) -> SplitModule:
-        return SplitModule.parse(as_metal_has_it(self.text))
-
-    @cached_property
-    def needs(self) -> Mapping[KernelSignature, Needs]:
-        """Facts about the code of each kernel."""
-        signatures = {each.signature.name: each.signature for each in self.wrappers}
-        return {signature: self._needs(signature) for signature in signatures.values()}
-
-    def _needs(self, signature: KernelSignature) -> Needs:
-        own = [each for each in self.wrappers if each.signature is signature]
-        names = self.parts.reached(f"@{own[0].symbol}")
-        return Needs(
-            waits=not names.isdisjoint({f"@{name}" for name in WAITS}),
-            group=needs_group(signature) or self.parts.in_section(THREADGROUP_SECTION, names),
-            wide_division=any(map(divides_wide, names)),
-        )
+    @classmethod
+    def read(cls, text: str, kinds: Sequence[Wrapper], found: Sequence[Diagnostic]) -> Self:
+        """Read the module that Clang has made of kernels' wrappers."""
+        parts = SplitModule.parse(as_metal_has_it(text))
+        needs: dict[KernelSignature, Needs] = {}
+        for kind in kinds:
+            if kind.signature not in needs:
+                needs[kind.signature] = _needs(parts, kind)
+        return cls(text, parts, kinds, found, needs)
 
     def symbol(self, signature: KernelSignature, mode: Mode, *, lanes: bool = False) -> str:
         """Return the name of a kernel's wrapper, `@` included; empty if Clang made none of that kind."""
@@ -134,7 +131,8 @@ class Front:
 
     def rolled(self, why: str) -> "Front":
         """Return the same without the user's orders to unroll loops, not simplified yet."""
-        return replace(self, text=without_orders(self.text), simple=None, why_rolled=why)
+        parts = replace(self.parts, rest=[without_orders(line) for line in self.parts.rest])
+        return replace(self, parts=parts, simple=None, why_rolled=why)
 
     def simplified(self, module: str) -> "Front":
         return replace(self, simple=SplitModule.parse(module))
@@ -150,3 +148,12 @@ class Front:
         if self.simple is None or symbol not in self.simple.functions:
             return ""
         return self.simple.renamed(symbol, _RUN).only([_RUN])
+
+
+def _needs(parts: SplitModule, kind: Wrapper) -> Needs:
+    names = parts.reached(f"@{kind.symbol}")
+    return Needs(
+        waits=not names.isdisjoint({f"@{name}" for name in WAITS}),
+        group=needs_group(kind.signature) or parts.in_section(THREADGROUP_SECTION, names),
+        wide_division=any(map(divides_wide, names)),
+    )

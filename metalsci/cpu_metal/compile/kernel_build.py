@@ -168,7 +168,7 @@ class KernelBuild:
             where = place(signatures[0])
         name = kinds[0].symbol
         found = self.scratch.clang(f"{name}.cl", unit(FILE, kinds), [*TO_MODULE, "-o", f"{name}.ll"], where)
-        return Front(self.scratch.read(f"{name}.ll"), kinds, found)
+        return Front.read(self.scratch.read(f"{name}.ll"), kinds, found)
 
     def _simplified(self, front: Front) -> Front:
         """Simplify the code of kernels in lanes, all at once if that is possible."""

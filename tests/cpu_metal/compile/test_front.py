@@ -3,13 +3,16 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
 from metalsci.cpu_metal import CompileError, Device, Dispatch
+from metalsci.cpu_metal.compile import front
 from metalsci.cpu_metal.compile.kernel_cache import Cache
+from metalsci.cpu_metal.compile.lanes import divergence
 from metalsci.cpu_metal.compile.llvm.split_module import SplitModule
 from metalsci.cpu_metal.compile.toolchain import Toolchain
 from metalsci.cpu_metal.compile.wrapper import Mode
@@ -70,6 +73,25 @@ def test_nothing_is_compiled_twice(
     library = fresh.compile(HEADER + "".join(kernels))
     assert len(library.kernels.compiled) == len(kernels)
     assert steps == wanted
+
+
+def test_what_all_steps_need_of_a_module_is_found_once(fresh: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Counter[str]()
+
+    def counted(module: ModuleType, name: str) -> None:
+        original = getattr(module, name)
+
+        def call(*given: Any) -> Any:
+            found[name] += 1
+            return original(*given)
+
+        monkeypatch.setattr(module, name, call)
+
+    counted(front, "as_metal_has_it")
+    counted(divergence, "postdominators")
+    assert [*fresh.compile(HEADER + PLAIN + LOOP + WAITS).kernels]
+    # One module of three kernels; one graph of each, though WAITS has different places in a row, a vector and a group.
+    assert found == {"as_metal_has_it": 1, "postdominators": 3}
 
 
 def test_a_kernel_without_a_group_beside_others_with_one_runs_along_rows(device: Device) -> None:

@@ -34,6 +34,8 @@ define internal {target} {name}({source} %{given}) alwaysinline nounwind {{
 
 def saturating(module: str) -> str:
     """Make every conversion of floating point, scalar or vector, to integers in LLVM's text saturate."""
+    if " = fpto" not in module:
+        return module
     used: dict[str, str] = {}
 
     def call(found: re.Match[str]) -> str:

@@ -19,6 +19,7 @@ _DIVISION = re.compile(
 )
 _CONSTANT = re.compile(r"^(?P<name>@\S+) = (?:[\w()]+ )*constant i\d+ (?P<number>-?\d+)", re.MULTILINE)
 _LOAD = re.compile(r"^ +(?P<result>%\S+) = load i\d+, ptr (?P<name>@[^,\s]+),")
+_OPERATIONS = ("udiv", "sdiv", "urem", "srem")
 _WIDTH = re.compile(r"@metal\.[us](?:div|rem)\.(?:v\d+)?i(?P<bits>\d+)$")  # of a function's name, as written here
 
 _NARROW = """
@@ -61,6 +62,8 @@ def divides_wide(function: str) -> bool:
 
 def without_traps(module: str) -> str:
     """Replace every division of integers in LLVM's text that might trap."""
+    if not any(f" = {operation} " in module for operation in _OPERATIONS):
+        return module
     used: set[tuple[str, int, int]] = set()
 
     def call(found: re.Match[str]) -> str:
@@ -79,7 +82,8 @@ def _by_constants(module: str) -> str:
 
     Clang has them loaded, and LLVM, which would see the number later, makes shifts and masks of divisions alone.
     """
-    numbers = {found["name"]: found["number"] for found in _CONSTANT.finditer(module)}
+    variables, _, _ = module.partition("\ndefine ")
+    numbers = {found["name"]: found["number"] for found in _CONSTANT.finditer(variables)}
     if not numbers:
         return module
     loaded: dict[str, str] = {}
@@ -87,8 +91,9 @@ def _by_constants(module: str) -> str:
     for at, line in enumerate(lines):
         if line.startswith("define "):
             loaded = {}
-        elif load := _LOAD.match(line):
-            if load["name"] in numbers:
+        elif " = load i" in line:
+            load = _LOAD.match(line)
+            if load and load["name"] in numbers:
                 loaded[load["result"]] = numbers[load["name"]]
         elif loaded and (found := _DIVISION.match(line)) and found["right"] in loaded:
             start, end = found.span("right")
