@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence, Set
 
-from metalsci.cpu_metal.compile.lanes.divergence import Divergence, divergence
+from metalsci.cpu_metal.compile.lanes.divergence import Divergence, Searches
 from metalsci.cpu_metal.compile.lanes.flow import OwnPlacesError, RefusedError, end_early
 from metalsci.cpu_metal.compile.lanes.idle import Idleness, shared
 from metalsci.cpu_metal.compile.lanes.section import INDEX, LANE, Section, X, regions
@@ -41,15 +41,18 @@ class Analysis:
         self.firsts = {each.result: each.operands[1].value for each in places}
         self.brought, self.own_lanes = exchanges(self.graph)
         self.variables = variables(found.before, self.graph)
-        self.of_group = divergence(self.graph, self._given_to_the_group())
+        of_group = self._given_to_the_group()
+        searches = Searches(self.graph, of_group.keys())
+        self.of_group = searches.divergence(of_group)
         while end_early(self.graph, self._ways_to_an_end(self.of_group)):
-            self.of_group = divergence(self.graph, self._given_to_the_group())
-        given, of_group = self._given(joined=True), self._given_to_the_group()
-        self.in_rows = self.of_group if is_row else divergence(self.graph, self._given(joined=False))
+            searches = Searches(self.graph, of_group.keys())
+            self.of_group = searches.divergence(of_group)
+        given = self._given(joined=True)
+        self.in_rows = self.of_group if is_row else searches.divergence(self._given(joined=False))
         if given == of_group:
             self.in_general = self.of_group
         elif joins_rows or self.brought:
-            self.in_general = divergence(self.graph, given)
+            self.in_general = searches.divergence(given)
         else:
             self.in_general = self.in_rows
         self.region = regions(self.graph)

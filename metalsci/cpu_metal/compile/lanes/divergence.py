@@ -1,7 +1,7 @@
 """Branches by which lanes go different ways, and the shapes of all values that follow from them."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from metalsci.cpu_metal.compile.lanes.flow import Graph, Loop, influence, joins, loops, order, postdominators
@@ -40,34 +40,68 @@ class Divergence:
         )
 
 
-def divergence(graph: Graph, given: Mapping[str, Shape]) -> Divergence:
-    """Find shapes and divergence. given: shapes of values that do not follow from operands."""
-    sequence = [label for label in order(graph.entry, graph.successors()) if label in graph.nodes]
-    joined, place, found_loops = postdominators(graph), graph.place(), tuple(loops(graph))
-    branches: set[str] = set()
-    before = graph.predecessors()
-    search = _Search(graph, sequence, given, place)
-    divergent: set[str] = set()
-    influenced: dict[str, frozenset[str]] = {}
-    while True:
-        search.find([loop for loop in found_loops if loop.header in divergent])
-        known = Divergence(
-            dict(search.shapes), frozenset(branches), influenced, joined, found_loops, frozenset(divergent), place
-        )
-        new = [label for label in sequence if label not in branches and _parts(graph, known, label)]
-        if not new:
-            return known
-        for label in new:
-            branches.add(label)
-            region = influence(graph, joined, label)
-            influenced[label] = frozenset(region)
-            for place_of_join in joins(graph, before, sequence, region, label, joined[label]):
-                ways = frozenset(each for each in before[place_of_join] if each in region or each == label)
-                search.parted.setdefault(place_of_join, []).append(ways)
-            for loop in found_loops:
-                leaves = any(target not in loop.nodes for target in graph.nodes[label].targets)
-                if label in loop.nodes and (leaves or joined[label] not in loop.nodes):
-                    divergent.add(loop.header)
+class Searches:
+    """The searches for the shapes of a graph's values, which differ in the shapes that are given.
+
+    What does not depend on those is found once: a kernel is searched up to four times. fixed: names of values whose
+    shapes are given. Raises RefusedError for flow that lanes cannot follow.
+    """
+
+    def __init__(self, graph: Graph, fixed: Container[str]) -> None:
+        self.graph, self.fixed = graph, fixed
+        self.sequence = [label for label in order(graph.entry, graph.successors()) if label in graph.nodes]
+        self.joined, self.place, self.loops = postdominators(graph), graph.place(), tuple(loops(graph))
+        self.before = graph.predecessors()
+        self.defined = {each.result: each for node in graph.nodes.values() for each in node.body if each.result}
+        # The names of operands that have a shape of their own; all others are the same in all lanes.
+        self.nodes = [
+            (
+                label,
+                [(each, self._names(each)) for each in graph.nodes[label].phis if each.result not in fixed],
+                [
+                    (each, self._names(each))
+                    for each in graph.nodes[label].body
+                    if each.result and each.result not in fixed
+                ],
+            )
+            for label in self.sequence
+        ]
+        self.users: dict[str, list[str]] = defaultdict(list)
+        for _, phis, body in self.nodes:
+            for each, names in [*phis, *body]:
+                for name in names:
+                    self.users[name].append(each.result)
+
+    def _names(self, each: Instruction) -> Sequence[str]:
+        values = (operand.value for operand in each.operands)
+        return [value if value in self.place or value in self.fixed else "" for value in values]
+
+    def divergence(self, given: Mapping[str, Shape]) -> Divergence:
+        """Find shapes and divergence. given: the shapes of the values that are fixed."""
+        graph, joined = self.graph, self.joined
+        branches: set[str] = set()
+        search = _Search(self, given)
+        divergent: set[str] = set()
+        influenced: dict[str, frozenset[str]] = {}
+        while True:
+            search.find([loop for loop in self.loops if loop.header in divergent])
+            known = Divergence(
+                search.found(), frozenset(branches), influenced, joined, self.loops, frozenset(divergent), self.place
+            )
+            new = [label for label in self.sequence if label not in branches and _parts(graph, known, label)]
+            if not new:
+                return known
+            for label in new:
+                branches.add(label)
+                region = influence(graph, joined, label)
+                influenced[label] = frozenset(region)
+                for place_of_join in joins(graph, self.before, self.sequence, region, label, joined[label]):
+                    ways = frozenset(each for each in self.before[place_of_join] if each in region or each == label)
+                    search.parted.setdefault(place_of_join, []).append(ways)
+                for loop in self.loops:
+                    leaves = any(target not in loop.nodes for target in graph.nodes[label].targets)
+                    if label in loop.nodes and (leaves or joined[label] not in loop.nodes):
+                        divergent.add(loop.header)
 
 
 def _parts(graph: Graph, known: Divergence, label: str) -> bool:
@@ -76,62 +110,39 @@ def _parts(graph: Graph, known: Divergence, label: str) -> bool:
 
 
 class _Search:
-    """The search for shapes: from the highest ones on, each only goes down, also when more is known of branches.
+    """A search for shapes: from the highest ones on, each only goes down, also when more is known of branches.
 
     parted: nodes at which threads come together again, and the ways on which they may have come.
     """
 
-    def __init__(
-        self, graph: Graph, sequence: Sequence[str], given: Mapping[str, Shape], place: Mapping[str, str]
-    ) -> None:
-        self.shapes: dict[str, Shape] = dict(given)
+    def __init__(self, all_searches: Searches, given: Mapping[str, Shape]) -> None:
         self.parted: dict[str, list[frozenset[str]]] = {}
-        self._place = place
-        self._given = given
+        self._all = all_searches
+        # What is the same in all lanes has no name: see Searches.
+        self._shapes: dict[str, Shape] = {"": UNIFORM, **given}
         self._left: Sequence[Loop] = ()
-        self._defined = {each.result: each for node in graph.nodes.values() for each in node.body if each.result}
-        # The names of operands that have a shape of their own; all others are the same in all lanes.
-        self._nodes = [
-            (
-                label,
-                [(each, [self._name(operand) for operand in each.operands]) for each in graph.nodes[label].phis],
-                [
-                    (each, [self._name(operand) for operand in each.operands])
-                    for each in graph.nodes[label].body
-                    if each.result and each.result not in given
-                ],
-            )
-            for label in sequence
-        ]
-        self._users: dict[str, list[str]] = defaultdict(list)
-        for _, phis, body in self._nodes:
-            for each, names in [*phis, *body]:
-                for name in names:
-                    self._users[name].append(each.result)
         self._waiting: set[str] = set()
         """Values that may be lower than was found, since an operand is."""
 
-    def _name(self, operand: Operand) -> str:
-        if operand.value in self._place or operand.value in self._given:
-            return operand.value
-        return ""
+    def found(self) -> Mapping[str, Shape]:
+        found = dict(self._shapes)
+        del found[""]
+        return found
 
     def _shape(self, name: str, at: str) -> Shape | None:
-        if not name:
-            return UNIFORM
         if self._left:
-            defined = self._place.get(name)
+            defined = self._all.place.get(name)
             if defined and any(defined in loop.nodes and at not in loop.nodes for loop in self._left):
                 return VARYING
-        return self.shapes.get(name)
+        return self._shapes.get(name)
 
     def find(self, left: Sequence[Loop]) -> None:
         """Lower shapes until they follow from each other. left: loops that lanes leave at different times."""
         self._left = left
-        waiting = self._waiting
-        waiting |= {each.result for _, phis, body in self._nodes for each, _ in [*phis, *body]}
+        waiting, shapes = self._waiting, self._shapes
+        waiting |= {each.result for _, phis, body in self._all.nodes for each, _ in [*phis, *body]}
         while waiting:
-            for label, phis, body in self._nodes:
+            for label, phis, body in self._all.nodes:
                 for each, names in phis:
                     if each.result in waiting:
                         waiting.discard(each.result)
@@ -140,30 +151,31 @@ class _Search:
                     if each.result not in waiting:
                         continue
                     waiting.discard(each.result)
-                    operands = [self._shape(name, label) for name in names]
+                    if left:
+                        operands = [self._shape(name, label) for name in names]
+                    else:
+                        operands = [shapes.get(name) for name in names]
                     known = [shape for shape in operands if shape is not None]
                     if len(known) == len(operands):
                         self._lower(each.result, shape_of(each, known))
 
     def _find_phi(self, phi: Instruction, names: Sequence[str], label: str) -> None:
-        if phi.result in self._given:
-            return
         # Lanes may leave a loop on the way here, or may have left one before: in different turns, either way.
         ways = zip(names, phi.labels, strict=True)
         new = shape_of_phi([self._shape(name, at) for name, before in ways for at in (before, label)])
         if new is None:
             return
-        if any(not _same(phi, ways, self._defined) for ways in self.parted.get(label, ())):
+        if any(not _same(phi, ways, self._all.defined) for ways in self.parted.get(label, ())):
             new = VARYING
         self._lower(phi.result, new)
 
     def _lower(self, name: str, new: Shape) -> None:
-        old = self.shapes.get(name)
-        if old == new:
+        old = self._shapes.get(name)
+        if old is new or old == new:
             return
-        self.shapes[name] = lower(old, new)
-        if self.shapes[name] != old:
-            self._waiting.update(self._users[name])
+        self._shapes[name] = lower(old, new)
+        if self._shapes[name] != old:
+            self._waiting.update(self._all.users[name])
 
 
 def _same(phi: Instruction, ways: frozenset[str], defined: Mapping[str, Instruction]) -> bool:

@@ -108,6 +108,8 @@ def _jump(label: str) -> Instruction:
 
 
 def _renamed(node: FlowNode, old: str, new: str) -> FlowNode:
+    if not any(old in each.labels for each in node.phis):
+        return node
     phis = [replace(each, labels=tuple(new if label == old else label for label in each.labels)) for each in node.phis]
     return replace(node, phis=phis)
 

@@ -36,6 +36,7 @@ class Shape:
 
 UNIFORM = Shape("uniform")
 VARYING = Shape("varying")
+_ONLY_UNIFORM = frozenset({"uniform"})
 SIDE_EFFECTS = ("atomicrmw", "cmpxchg")
 
 
@@ -69,20 +70,12 @@ def shape_of(each: Instruction, operands: list[Shape]) -> Shape:
     """Return the shape of an instruction's value by those of its operands."""
     if each.opcode in SIDE_EFFECTS or each.opcode == "alloca":
         return VARYING
-    if each.opcode == "call":
-        pure = each.callee.startswith("llvm.")
-        if pure and all(shape == UNIFORM for shape in operands):
-            return UNIFORM
-        return VARYING
-    if each.opcode == "load":
-        is_plain = not each.flags
-        if operands[0] == UNIFORM and is_plain:
-            return UNIFORM
-        return VARYING
-    if all(shape == UNIFORM for shape in operands):
+    kinds = {shape.kind for shape in operands}
+    is_pure = not each.flags if each.opcode == "load" else each.opcode != "call" or each.callee.startswith("llvm.")
+    if kinds <= _ONLY_UNIFORM and is_pure:
         return UNIFORM
     rule = RULES.get(each.opcode)
-    if rule is None or any(shape.kind == "varying" for shape in operands):
+    if rule is None or "varying" in kinds:
         return VARYING
     return rule(each, operands)
 

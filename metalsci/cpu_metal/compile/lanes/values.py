@@ -5,9 +5,10 @@ behind a barrier is kept in an array with a place for each vector of threads.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 
 from metalsci.cpu_metal.compile.lanes.code import Code, constant_elements, constant_vector
 from metalsci.cpu_metal.compile.lanes.divergence import Divergence
@@ -26,14 +27,15 @@ INCOMING = "incoming"
 _PROMISING = frozenset({"add", "sub", "mul", "shl", "lshr", "udiv", "zext", "getelementptr", "or", "trunc", "icmp"})
 
 
-def pieces(kind: str) -> list[str]:
+@cache
+def pieces(kind: str) -> Sequence[str]:
     """Return the scalar types of which a value consists: a vector's elements, a struct's fields."""
     if kind.startswith("{"):
-        return [piece for each in fields(kind) for piece in pieces(each)]
+        return tuple(piece for each in fields(kind) for piece in pieces(each))
     known = type_of(kind)
     if known.count:
-        return [known.element] * known.count
-    return [kind]
+        return (known.element,) * known.count
+    return (kind,)
 
 
 @dataclass
@@ -121,7 +123,8 @@ class Values:
         return self.known.shape(operand, self.at)
 
     def is_used_elsewhere(self, name: str) -> bool:
-        return bool(self.uses.get(name, set()) - {self.known.place.get(name, "")})
+        place = self.known.place.get(name, "")
+        return any(use != place for use in self.uses.get(name, ()))
 
     def scalar(self, operand: Operand) -> str:
         """Return the value that all lanes have, or lane 0's."""
@@ -152,7 +155,7 @@ class Values:
             self.vectors[name] = self._vector(operand, kinds)
         return self.vectors[name]
 
-    def _vector(self, operand: Operand, kinds: list[str]) -> list[str]:
+    def _vector(self, operand: Operand, kinds: Sequence[str]) -> list[str]:
         name, shape = operand.value, self.shape(operand)
         if shape.kind == "varying":
             return self._loaded(name, kinds, "")
@@ -162,7 +165,7 @@ class Values:
             return [self.code.ramp(operand.type, self.scalar(operand), shape.stride)]
         return self.widen(self.defined[name])
 
-    def _spread(self, operand: Operand, kinds: list[str]) -> list[str]:
+    def _spread(self, operand: Operand, kinds: Sequence[str]) -> list[str]:
         scalar = self.scalar(operand)
         if operand.type in kinds:
             return [self.code.splat(operand.type, scalar)]
@@ -177,7 +180,7 @@ class Values:
         """Load the kept value in all lanes."""
         return self._loaded(name, pieces(kind), purpose)
 
-    def _loaded(self, name: str, kinds: list[str], purpose: str) -> list[str]:
+    def _loaded(self, name: str, kinds: Sequence[str], purpose: str) -> list[str]:
         code = self.code
         return [
             code.new(f"load {code.vector(kind)}, ptr {self.slot(name, code.vector(kind), index, purpose)}")
@@ -199,7 +202,9 @@ class Values:
 
     def leave(self, name: str, kind: str) -> None:
         """Keep the values of active lanes, for when they have left the loop that computes them."""
-        if self.all_stay or not any(self.known.has_left(name, use) for use in self.uses.get(name, ())):
+        if self.all_stay or not self.known.divergent:
+            return
+        if not any(self.known.has_left(name, use) for use in self.uses.get(name, ())):
             return
         self._store(name, kind, self.blended(name, kind, self.vector(Operand(kind, name)), self.mask, "left"), "left")
 
