@@ -85,3 +85,15 @@ kernel void sums(device const float *x, device float *y, constant uint &n, uint 
 """
     with Device(cache=Cache(tmp_path)) as device:
         assert device.compile(source).kernels["sums"].why.startswith("line 5: one thread of many does their work")
+
+
+def test_of_several_lines_the_first_is_named(tmp_path: Path) -> None:
+    branch = "    if (l % {0} == 0)\n        a += {0} * simd_sum(a);\n"
+    source = (
+        "#include <metal_stdlib>\nusing namespace metal;\nkernel void many(device int *o,\n"
+        "    uint l [[thread_position_in_threadgroup]], uint i [[thread_position_in_grid]]) {\n    int a = o[i];\n"
+        + "".join(branch.format(each) for each in (3, 5, 7, 9, 11, 13))
+        + "    o[i] = a;\n}\n"
+    )
+    with Device(cache=Cache(tmp_path)) as device:
+        assert device.compile(source).kernels["many"].why.startswith("line 7: a function of a simdgroup")

@@ -95,11 +95,11 @@ class Analysis:
         return shapes_of(self.variables) | varying
 
     def _check(self) -> None:
-        for label in self.of_group.branches:
+        for label in self.graph.ordered(self.of_group.branches):
             region = self.of_group.influenced[label]
             if any(self.region.get(each) != self.region[label] for each in region):
                 raise RefusedError(self._divergence(region))
-        for label in self.in_general.branches:
+        for label in self.graph.ordered(self.in_general.branches):
             region = self.in_general.influenced[label]
             # Who takes part then is who comes together: that is what stacks are for.
             for each in (each for name in self.graph.ordered(region) for each in self.graph.nodes[name].body):
