@@ -90,7 +90,10 @@ class Splitting(Protocol):
     """An execution that can time its kernels one by one."""
 
     def kernel_seconds(self) -> Mapping[str, float]:
-        """Run all calls in order, once, each by itself. Return the seconds of each kernel."""
+        """Run calls by themselves, as many as it takes. Return the seconds of each kernel in a run of the program.
+
+        Outputs hold anything afterwards.
+        """
 
 
 class Stage(Protocol):
@@ -164,6 +167,15 @@ class Countable(Protocol):
 
     def profile(self) -> Profile:
         """Count. The outputs hold anything afterwards. Raises CANDIDATE_FAULTS where that cannot be counted."""
+
+
+@runtime_checkable
+class Steady(Protocol):
+    """A device on which the second run of a kernel takes as long as further ones, if it takes long."""
+
+    @property
+    def steady(self) -> float:
+        """Seconds of such a run. What is cold at its beginning is soon warm."""
 
 
 @runtime_checkable

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 
@@ -20,8 +19,6 @@ from metalsci.files.disk_arrays import let_go
 from metalsci.task.comparison import Tolerance, judge
 from metalsci.task.definition import Check, Probe, Size, Task, Work
 from metalsci.task.references import References
-
-Result = TypeVar("Result")
 
 _SAME = Tolerance(relative=1e-6)  # a device may flush denormals, even where it copies
 
@@ -44,12 +41,16 @@ class Trial:
 
 
 class Attempt:
-    """A module bound to every problem of a bench. As an execution it is that of the timed problem."""
+    """A module bound to every problem of a bench. As an execution it is that of the timed problem.
+
+    verified_seconds: of the verified run of the timed problem.
+    """
 
     def __init__(self, module: Module, executions: Sequence[Execution], vigil: Vigil) -> None:
         self.module = module
         self.executions = executions
         self.vigil = vigil
+        self.verified_seconds = 0.0
 
     @property
     def timed(self) -> Execution:
@@ -61,11 +62,6 @@ class Attempt:
     def launch(self) -> float:
         """Measure the seconds that as many calls of an empty kernel take."""
         return self.timed.launch_cost().seconds
-
-    @property
-    def splits(self) -> bool:
-        """True if the kernels can be timed one by one, in a run of the program."""
-        return isinstance(self.timed, Splitting)
 
     def kernel_shares(self) -> Mapping[str, float]:
         """Return the share of the time of each kernel, the largest first; nothing for one kernel, or unknown."""
@@ -149,7 +145,7 @@ class Bench:
             if wrong:
                 return wrong
         timed = self._trials[-1]
-        self._poisoned_run(timed, attempt.executions[-1])
+        attempt.verified_seconds = self._poisoned_run(timed, attempt.executions[-1]).seconds
         result = self._judge(timed)
         if not result.outcome.correct:
             return result
@@ -172,21 +168,19 @@ class Bench:
 
     def once(self, attempt: Attempt) -> Elapsed:
         """Time one run of the timed problem. Nothing of the runs before it is left."""
-        return self._watched(attempt, attempt.run)
-
-    def shares(self, attempt: Attempt) -> Mapping[str, float]:
-        """Run the timed problem once, call by call, and return the kernels' shares of the time."""
-        return self._watched(attempt, attempt.kernel_shares)
-
-    def _watched(self, attempt: Attempt, run: Callable[[], Result]) -> Result:
         stage = self._trials[-1].stage
         with self._watch.phase("verification"):
             attempt.vigil.before(stage)
         with self._watch.phase("kernels"):
-            result = run()
+            elapsed = attempt.run()
         with self._watch.phase("verification"):
-            attempt.vigil.after(stage)
-        return result
+            attempt.vigil.after(stage, elapsed.seconds)
+        return elapsed
+
+    def shares(self, attempt: Attempt) -> Mapping[str, float]:
+        """Return the kernels' shares of the time. Outputs hold anything afterwards."""
+        with self._watch.phase("kernels"):
+            return attempt.kernel_shares()
 
     def timed(self, attempt: Attempt, verified: SizeResult, timing: Timing) -> SizeResult:
         """Add its timing to a result; it is suspect if no kernel could have it."""
@@ -237,11 +231,11 @@ class Bench:
             return None
         return result
 
-    def _poisoned_run(self, trial: Trial, execution: Execution) -> None:
+    def _poisoned_run(self, trial: Trial, execution: Execution) -> Elapsed:
         with self._watch.phase("verification"):
             trial.stage.poison()
         with self._watch.phase("kernels"):
-            execution.run()
+            return execution.run()
 
     def _stage(self, problem: Probe, draw: str | None) -> Trial:
         """Stage a problem. draw: number of the draw of the inputs, None for one that will not come again."""

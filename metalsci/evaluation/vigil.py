@@ -16,10 +16,11 @@ from metalsci.evaluation.safeguards import Safeguard
 # Bytes that outputs hold before a timed run, other ones than the NaN of verified runs: a kernel may have been right by
 # data it found there. As single precision 3.4e38 and -1.7e38, as int8 127 and -2.
 _PATTERNS = (0x7F, 0xFE)
-# Share of the repeated runs. Of seven, two that warm up and five that may be enough, none is looked at in 0.3 % of the
-# evaluations; three wrong ones, as many as move a median of five, come through in 9 %. A third of twelve runs, of which
-# six move a median of ten, gave 0.8 and 9 %.
-_LOOKED_AT = 0.56
+# Share of the repeated runs that are looked at; the last one is always compared. Five runs may be enough for a kernel,
+# of which three wrong ones move the median: they come through in 9 % of the evaluations. Of a slow kernel three may be
+# enough, of which two wrong ones do: in 6 %.
+_LOOKED_AT, _LOOKED_AT_SLOW = 0.56, 0.75
+_SLOW = 0.015  # seconds of a run, of which three are a time that evaluations take for long
 _BLOCK = 1 << 16  # bytes
 _BLOCKS = 64  # of an array that are compared; what skips a twentieth of its work escapes in 4 % of the looks
 # Blocks of a large array: those of a look are drawn among them. All miss that twentieth once in 500,000 candidates.
@@ -51,9 +52,10 @@ class Vigil:
         if Safeguard.POISON in self._checks:
             stage.poison(int(self._rng.choice(_PATTERNS)))
 
-    def after(self, stage: Stage) -> None:
-        """Check the run, if its turn was drawn."""
-        if self.complaint or Safeguard.TURNS not in self._checks or self._rng.random() >= _LOOKED_AT:
+    def after(self, stage: Stage, seconds: float) -> None:
+        """Check the run, which took so many seconds, if its turn was drawn."""
+        share = _LOOKED_AT_SLOW if seconds >= _SLOW else _LOOKED_AT
+        if self.complaint or Safeguard.TURNS not in self._checks or self._rng.random() >= share:
             return
         if Safeguard.GUARDS in self._checks and (damage := stage.damage()):
             self.complaint = f"in a repeated run: {damage}"

@@ -30,7 +30,7 @@ def looked_at(size: int, changed: slice, turns: int = 60) -> Vigil:
     vigil.remember([array.copy()])
     array[changed] += 1
     for _ in range(turns):
-        vigil.after(Outputs(array))  # type: ignore[arg-type]
+        vigil.after(Outputs(array), seconds=0.0)  # type: ignore[arg-type]
     return vigil
 
 
@@ -38,6 +38,22 @@ def looked_at(size: int, changed: slice, turns: int = 60) -> Vigil:
 def test_a_run_that_leaves_out_a_twentieth_is_found_at_any_size(size: int) -> None:
     assert looked_at(size, slice(size // 2, size // 2 + size // 20)).complaint is not None
     assert looked_at(size, slice(0, 0)).complaint is None
+
+
+@pytest.mark.parametrize(("seconds", "runs", "wrong"), [(0.005, 5, 3), (0.05, 3, 2)])
+def test_wrong_runs_that_move_the_median_seldom_come_through(seconds: float, runs: int, wrong: int) -> None:
+    """The last run is always compared, so the wrong ones are before it."""
+    assert wrong < runs
+    unseen = 0
+    for seed in range(1000):
+        array = np.zeros(SMALL, np.uint8)
+        vigil = Vigil(ALL, np.random.default_rng(seed), repeatable=True)
+        vigil.remember([array.copy()])
+        array += 1
+        for _ in range(wrong):
+            vigil.after(Outputs(array), seconds)  # type: ignore[arg-type]
+        unseen += vigil.complaint is None
+    assert unseen < 110
 
 
 def test_one_byte_of_a_small_output_is_enough() -> None:
