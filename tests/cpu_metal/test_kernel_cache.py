@@ -10,12 +10,14 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from metalsci.cpu_metal import CompileError, Device, Dispatch
 from metalsci.cpu_metal.compile.kernel_cache import Cache, default_folder, digest
+from metalsci.cpu_metal.compile.toolchain import Toolchain
 
 SOURCE = """#include <metal_stdlib>
 kernel void twice(device float *x [[buffer(0)]], uint i [[thread_position_in_grid]]) { x[i] *= 2; }
@@ -211,3 +213,34 @@ def test_the_folder_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_parts_of_a_key_do_not_run_into_one_another() -> None:
     assert digest("ab", "c") != digest("a", "bc")
+
+
+def test_kernels_for_any_group_are_compiled_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = """
+kernel void sum_NAME(device float *out, uint i [[thread_position_in_threadgroup]],
+                     uint n [[threads_per_threadgroup]], uint g [[threadgroup_position_in_grid]]) {
+    threadgroup float parts[32];
+    parts[i] = float(i);
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    out[g * n + i] = parts[n - 1 - i];
+}
+"""
+    source = "#include <metal_stdlib>\nusing namespace metal;\n" + "".join(
+        kernel.replace("NAME", name) for name in "abc"
+    )
+    fronts = []
+    compile_metal = Toolchain.compile_metal
+
+    def logged(*arguments: Any) -> Any:
+        fronts.append(arguments)
+        return compile_metal(*arguments)
+
+    with Device(threads=1, cache=Cache(tmp_path)) as device:
+        library = device.compile(source)
+        monkeypatch.setattr(Toolchain, "compile_metal", logged)
+        for name in "abc":
+            out = device.empty([10], np.float32)
+            dispatch = Dispatch(library.kernels[f"sum_{name}"], {0: out}, threads=(10, 1, 1), threadgroup=(5, 1, 1))
+            device.run([dispatch])
+            np.testing.assert_array_equal(out.array, [4, 3, 2, 1, 0] * 2)
+    assert len(fronts) <= 1  # none on a processor without masks for vectors

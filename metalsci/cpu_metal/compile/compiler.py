@@ -31,6 +31,7 @@ from metalsci.msl.text.lexer import SourceText
 
 _FACTS = "facts.json"
 _AT_ONCE = 16  # kernels of a file that are compiled with it; others when they are first asked for
+_TOGETHER = 6  # kernels that are compiled for any group at once, by one run of Clang: each further one takes less
 # What counted kernels are optimised for, on every machine.
 _COUNTED_TARGET, _COUNTED_ARCHITECTURE = "x86_64-unknown-linux-gnu", "x86-64-v3"
 # Whoever includes one of Metal's headers gets them all, precompiled; whoever includes none gets none.
@@ -154,18 +155,25 @@ class Compiler:
         facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
         origin = Origin(parsed, math_mode)
         kernels = []
-        for index, (place, (mode, *rest)) in enumerate(zip(wanted, facts["kernels"], strict=True)):
-            signature, built = parsed.kernels[place], BuiltKernel(Mode(mode), *rest)
+        all_built = [BuiltKernel(Mode(mode), *rest) for mode, *rest in facts["kernels"]]
+        alike = [place for place, built in zip(wanted, all_built, strict=True) if built.row]
+        for index, (place, built) in enumerate(zip(wanted, all_built, strict=True)):
+            signature = parsed.kernels[place]
             code, given = (folder / f"{index}.so").read_bytes(), (origin, signature, built)
             how, why, remark = (partial(find, *given) for find in (self._how, self._why, self._remark))
-            other = partial(self._compiled_later, parsed, math_mode, place, for_any_group=True)
+            together = tuple(alike) if len(alike) <= _TOGETHER and built.row else (place,)
+            other = partial(self._compiled_for_any_group, parsed, math_mode, together, place)
             kernels.append(CompiledKernel(signature, built, code, origin, other, how, why, remark))
         return kernels, [Diagnostic(Severity(severity), *rest) for severity, *rest in facts["warnings"]]
 
-    def _compiled_later(
-        self, parsed: Unit, math_mode: MathMode, place: int, *, for_any_group: bool = False
+    def _compiled_later(self, parsed: Unit, math_mode: MathMode, place: int) -> CompiledKernel:
+        return self._compiled(parsed, math_mode, (place,))[0][0]
+
+    def _compiled_for_any_group(
+        self, parsed: Unit, math_mode: MathMode, together: Sequence[int], place: int
     ) -> CompiledKernel:
-        return self._compiled(parsed, math_mode, (place,), for_any_group=for_any_group)[0][0]
+        """Compile a kernel with others of its file, of which a host that asks for one soon asks for the next."""
+        return self._compiled(parsed, math_mode, together, for_any_group=True)[0][together.index(place)]
 
     def _how(self, origin: Origin, signature: KernelSignature, built: BuiltKernel) -> str:
         if not built.has_place:
@@ -226,6 +234,16 @@ class Compiler:
             for facts in json.loads((folder / _FACTS).read_text(encoding="utf-8"))
         ]
         return [CheckedKernel(build, (folder / f"{index}.so").read_bytes()) for index, build in enumerate(builds)]
+
+    def prepare_check(self, source: str | Unit, math_mode: MathMode, names: Sequence[str]) -> None:
+        """Instrument kernels of a source that may not have been compiled before. Raises CompileError."""
+        parsed = _read(source)
+        forbidden = tuple(refuse(parsed.text))
+        if forbidden:
+            raise CompileError(forbidden)  # Clang is not to see it
+        wanted = [signature.name for signature in parsed.kernels if signature.name in set(names)]
+        if len(wanted) == len(names):  # else it does not have the kernels of its interface
+            self.check(Origin(parsed, math_mode), wanted)
 
     def count(self, origin: Origin, name: str) -> CountedKernel:
         """Prepare a kernel that has been compiled before for counting."""
