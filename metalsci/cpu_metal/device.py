@@ -93,6 +93,19 @@ class Device:
         compiled, later, warnings = self._compiler.compile(source, MathMode(math_mode), interface)
         return Library(FileKernels(compiled, later, self._most_threads), warnings)
 
+    def prepare_checks(self, source: str | Unit, math_mode: MathMode | str, names: Sequence[str]) -> None:
+        """Instrument kernels for checked runs, into the cache, from any thread. Raises CompileError."""
+        self._compiler.prepare_check(source, MathMode(math_mode), names)
+
+    def instrument(self, kernels: Collection[Kernel]) -> None:
+        """Instrument kernels for checked runs, those of one source together. Raises CompileError."""
+        self._checked_kernels(kernels)
+
+    def start(self) -> None:
+        """Start the process ahead of its first run, without waiting for it."""
+        with self._lock:
+            self._started()
+
     def buffer(self, array: npt.ArrayLike) -> Buffer:
         """Make a buffer that starts as a copy of `array`, row-major."""
         values: npt.NDArray[Any] = np.asarray(array)
@@ -198,6 +211,8 @@ class Device:
             if kernel not in self._checked:
                 new[id(kernel.origin)].append(kernel)
         for group in new.values():
+            places = {signature.name: place for place, signature in enumerate(group[0].origin.unit.kernels)}
+            group.sort(key=lambda kernel: places[kernel.name])
             checked = self._compiler.check(group[0].origin, [kernel.name for kernel in group])
             self._checked.update(zip(group, checked, strict=True))
         return {kernel: self._checked[kernel] for kernel in kernels}

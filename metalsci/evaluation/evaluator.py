@@ -15,6 +15,7 @@ from typing import Self
 from metalsci.devices.errors import CANDIDATE_FAULTS, KernelFailure
 from metalsci.devices.protocol import Device, Elapsed, Encoded, Module, Predicting, Steady
 from metalsci.devices.virtual.forecast import Forecast
+from metalsci.evaluation.beside import Beside, Job
 from metalsci.evaluation.forecasting import Forecaster
 from metalsci.evaluation.promotion.students_t import quantile
 from metalsci.evaluation.results import Evaluation, Outcome, SizeResult, Timing, score
@@ -142,14 +143,20 @@ class Evaluator:
         with self.stopwatch.phase("compile"):
             return self.device.compile(source, self.task.signatures)
 
-    def evaluate(self, source: str | Unit, progress: Progress = lambda _: None) -> Evaluation:
-        """Evaluate a candidate. Never raises for its faults: every failure is an outcome with a message."""
+    def evaluate(
+        self, source: str | Unit, progress: Progress = lambda _: None, ahead: Sequence[Job] = ()
+    ) -> Evaluation:
+        """Evaluate a candidate. Never raises for its faults: every failure is an outcome with a message.
+
+        ahead: jobs that are done while it is compiled and verified, and have ended before it is timed.
+        """
         before = dict(self.stopwatch.seconds)
-        evaluation = self._evaluate(source, progress)
+        with Beside(*ahead) as beside:
+            evaluation = self._evaluate(source, progress, beside)
         phases = {k: v - before.get(k, 0.0) for k, v in self.stopwatch.seconds.items() if v > before.get(k, 0.0)}
         return replace(evaluation, phases=phases)
 
-    def _evaluate(self, source: str | Unit, progress: Progress) -> Evaluation:
+    def _evaluate(self, source: str | Unit, progress: Progress, beside: Beside) -> Evaluation:
         progress("compiling")
         try:
             module = self.compile(source)
@@ -159,9 +166,9 @@ class Evaluator:
         if code and (told := self._twin(code)):
             self._close(module)
             return Evaluation(Outcome.DUPLICATE, told, code=code)
-        return replace(self._judge(module, progress), code=code)
+        return replace(self._judge(module, progress, beside), code=code)
 
-    def _judge(self, module: Module, progress: Progress) -> Evaluation:
+    def _judge(self, module: Module, progress: Progress, beside: Beside) -> Evaluation:
         with ExitStack() as cleanup:
             cleanup.callback(self._close, module)
             results: list[SizeResult] = []
@@ -184,6 +191,7 @@ class Evaluator:
                 outcome = wrong[0].outcome
                 message = f"{outcome} at {wrong[0].label}: {wrong[0].detail}"
                 return Evaluation(outcome, message, sizes=tuple(results))
+            beside.wait()
             for i, (bench, execution) in enumerate(zip(self.benches, executions, strict=True)):
                 progress(f"timing {bench.size.label}")
                 try:

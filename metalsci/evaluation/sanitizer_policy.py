@@ -5,15 +5,19 @@ undefined is right by luck.
 
 Every correct candidate is checked whole on small problems that are drawn for it, which shows early returns, missing
 barriers and groups that wait for each other. One that may win is also checked in a sample of every size, since kernels
-branch on sizes.
+branch on sizes. Its code is instrumented while it is compiled and verified, and several looks are taken at once: a
+checked run has one worker.
 """
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
-from metalsci.devices.cpu.cpu_sanitizer import Findings, Sanitizer
+from metalsci.devices.cpu.cpu_sanitizer import Findings, Instrumenting, Sanitizer
 from metalsci.devices.program import Program
+from metalsci.evaluation.beside import Job
 from metalsci.evaluation.evaluator import Evaluator, Progress
 from metalsci.evaluation.results import Evaluation, Outcome, SizeResult
 from metalsci.evaluation.staged_size import Bench
@@ -39,7 +43,11 @@ class Sanitized:
 
     def evaluate(self, source: str | Unit, progress: Progress = lambda _: None) -> Evaluation:
         """Evaluate as `Evaluator.evaluate` does, with findings."""
-        evaluation = self._evaluator.evaluate(source, progress)
+        ahead: list[Job] = []
+        if isinstance(self._sanitizer, Instrumenting):
+            names = [signature.name for signature in self._evaluator.task.signatures]
+            ahead = [partial(self._sanitizer.prepare, source, names)]
+        evaluation = self._evaluator.evaluate(source, progress, ahead)
         if not evaluation.outcome.correct and evaluation.outcome not in _TELLING:
             return evaluation
         progress("checking every access")
@@ -54,13 +62,21 @@ class Sanitized:
             failed = (i for i, result in enumerate(evaluation.sizes) if not result.outcome.correct)
             found = look(self._sanitizer, self._evaluator.bench(next(failed, 0)), source)
             return replace(evaluation, findings=found.all)
-        benches = self._evaluator.benches
-        told = [look_at_small(self._sanitizer, benches[0], source)]
-        if told[0].clean and evaluation.score > _MAY_WIN * self._best:
-            told = [self._sanitizer.sample(source, bench.program) for bench in benches]
+        told = self._told(source, may_win=evaluation.score > _MAY_WIN * self._best)
         evaluation = judged(evaluation, told)
         self._best = max(self._best, evaluation.score)
         return evaluation
+
+    def _told(self, source: str | Unit, *, may_win: bool) -> Sequence[Findings]:
+        """Check small problems, and if it may win a sample of each size; findings on the former come first."""
+        benches = self._evaluator.benches
+        sampled = benches if may_win else []
+        with ThreadPoolExecutor(1 + len(sampled)) as pool:
+            small = pool.submit(look_at_small, self._sanitizer, benches[0], source)
+            samples = [pool.submit(self._sanitizer.sample, source, bench.program) for bench in sampled]
+            if samples and small.result().clean:
+                return [sample.result() for sample in samples]
+            return [small.result()]
 
 
 def look(sanitizer: Sanitizer, bench: Bench, source: str | Unit) -> Findings:

@@ -123,6 +123,7 @@ class CpuDevice:
         return roofline.correct(self, self.ceilings_file, evidence)
 
     def compile(self, source: str | Unit, signatures: Sequence[KernelSignature]) -> "CpuModule":
+        self._device.start()  # beside the compiler
         return CpuModule(self._device, self._device.compile(source, self._math_mode, interface=signatures))
 
     def prepare(self, source: str | Unit, signatures: Sequence[KernelSignature]) -> None:

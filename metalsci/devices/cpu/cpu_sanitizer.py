@@ -4,13 +4,15 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Protocol
+from queue import LifoQueue
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from metalsci import cpu_metal
+from metalsci.cpu_metal.execute.host import processors
 from metalsci.cpu_metal.sanitizer.group_sample import random_groups
 from metalsci.devices.cpu.cpu_device import CpuModule, CpuStage
 from metalsci.devices.errors import KernelFailure
@@ -22,6 +24,7 @@ from metalsci.msl.language.parse import Unit
 _ALL_GROUPS = 1 << 31
 _SAMPLE = 2, 16  # groups of a dispatch, if not all are checked: some, and at most as many in a second look
 _LITTLE = 0.06  # seconds that the second look should take
+_AT_ONCE = 4  # looks: one at small problems, and one at each size of most tasks
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,52 @@ class Sanitizer(Protocol):
     def close(self) -> None: ...
 
 
-class CpuSanitizer:
-    """cpu_metal's sanitizer, on a device process of its own. It stops after `seconds`.
+@runtime_checkable
+class Instrumenting(Protocol):
+    """A sanitizer that can do a part of its work ahead, from any thread."""
 
-    The process stays for all looks at one source.
+    def prepare(self, source: str | Unit, names: Sequence[str]) -> None:
+        """Get ready for looks at kernels of a source that is being compiled. Raises nothing for a candidate's fault."""
+
+
+class _Looker:
+    """A device process for looks at one source after another, one look at a time."""
+
+    def __init__(self, architecture: str | None, math_mode: MathMode) -> None:
+        self.device = cpu_metal.Device(threads=1, architecture=architecture)
+        self._math_mode = math_mode
+        self._last: tuple[str | Unit, CpuModule] | None = None
+        self._instrumented: tuple[str | Unit, Sequence[str]] | None = None
+
+    def module(self, source: str | Unit) -> CpuModule:
+        if self._last is None or self._last[0] is not source:
+            if self._last is not None:
+                self.close()
+            module = CpuModule(self.device, self.device.compile(source, self._math_mode))
+            if self._instrumented is not None and self._instrumented[0] is source:
+                # together, as they were instrumented: a look at one of them would build it alone
+                kernels = module.library.kernels
+                self.device.instrument([kernels[name] for name in self._instrumented[1] if name in kernels])
+            self._last = source, module
+        return self._last[1]
+
+    def renew(self, source: str | Unit, names: Sequence[str]) -> None:
+        """Get ready for looks at instrumented kernels, by a new process, which has started when it is needed."""
+        self.close()
+        self._instrumented = source, names
+        self.device.start()
+
+    def close(self) -> None:
+        """End the process. Nothing of the source is left for the next one."""
+        self._last = None
+        self.device.close()
+
+
+class CpuSanitizer:
+    """cpu_metal's sanitizer, on device processes of its own. It stops after `seconds`.
+
+    As many looks as there are processors, up to some, may be taken at once, by threads of the caller. The processes
+    stay for all looks at one source.
     """
 
     def __init__(
@@ -74,11 +119,20 @@ class CpuSanitizer:
         seconds: float = 5.0,
         fresh: Callable[[], np.random.Generator] = np.random.default_rng,
     ) -> None:
-        self._device = cpu_metal.Device(threads=1, architecture=architecture)
         self._math_mode = math_mode
         self._seconds = seconds
         self._fresh = fresh
-        self._last: tuple[str | Unit, CpuModule] | None = None
+        self._lookers = [_Looker(architecture, math_mode) for _ in range(min(processors(), _AT_ONCE))]
+        self._idle: LifoQueue[_Looker] = LifoQueue()
+        for looker in self._lookers:
+            self._idle.put(looker)
+
+    def prepare(self, source: str | Unit, names: Sequence[str]) -> None:
+        """Instrument kernels into the kernel cache, and start the processes for looks at them. No look may go on."""
+        with suppress(cpu_metal.CompileError):  # the look will report it
+            self._lookers[0].device.prepare_checks(source, self._math_mode, names)
+            for looker in self._lookers:
+                looker.renew(source, names)
 
     def check(self, source: str | Unit, program: Program) -> Findings:
         def whole(module: CpuModule, stage: CpuStage) -> Findings:
@@ -112,23 +166,21 @@ class CpuSanitizer:
 
     @contextmanager
     def _staged(self, source: str | Unit, program: Program) -> Iterator[tuple[CpuModule, CpuStage]]:
-        module = self._module(source)
-        stage = CpuStage(self._device, program, self._seconds)
+        looker = self._idle.get()
         try:
-            yield module, stage
+            module = looker.module(source)
+            stage = CpuStage(looker.device, program, self._seconds)
+            try:
+                yield module, stage
+            finally:
+                stage.close()
         finally:
-            stage.close()
-
-    def _module(self, source: str | Unit) -> CpuModule:
-        if self._last is None or self._last[0] is not source:
-            self.close()
-            self._last = source, CpuModule(self._device, self._device.compile(source, self._math_mode))
-        return self._last[1]
+            self._idle.put(looker)
 
     def close(self) -> None:
-        """End the process. Nothing of the source is left for the next one."""
-        self._last = None
-        self._device.close()
+        """End the processes. Nothing of the source is left for the next one."""
+        for looker in self._lookers:
+            looker.close()
 
 
 def _some_groups(module: CpuModule, stage: CpuStage, program: Program, call: int, rng: np.random.Generator) -> Findings:
