@@ -224,7 +224,9 @@ class Toolchain:
 
     def link(self, folder: Path, objects: Sequence[str], output: str) -> "Run":
         """Link objects in `folder` to a shared object."""
-        return self._run(["ld.lld", "-shared", "--build-id=none", "-z", "now", *objects, "-o", output], folder)
+        # One thread: to start others takes longer than what they would do.
+        how = ["-shared", "--threads=1", "--build-id=none", "-z", "now"]
+        return self._run(["ld.lld", *how, *objects, "-o", output], folder)
 
     def build_runtime(self, output: Path) -> None:
         """Build the native half of the device, as a shared object."""
