@@ -22,7 +22,7 @@ def read_object(data: bytes) -> ObjectFile:
     undefined: set[str] = set()
     stacks: list[int] = []
     for name, kind, _, _, offset, size, link, *_ in headers:
-        spelled = _string(data, names_offset + name)
+        spelled = string_at(data, names_offset + name)
         sections[spelled] = sections.get(spelled, 0) + size
         if spelled == ".stack_sizes":
             stacks += _stack_sizes(data[offset : offset + size])
@@ -32,8 +32,31 @@ def read_object(data: bytes) -> ObjectFile:
         for position in range(offset, offset + size, 24):
             symbol, _, _, section = struct.unpack_from("<IBBH", data, position)
             if section == 0 and symbol:
-                undefined.add(_string(data, strings + symbol))
+                undefined.add(string_at(data, strings + symbol))
     return ObjectFile(frozenset(undefined), sections, tuple(stacks))
+
+
+@dataclass(frozen=True)
+class SectionHeader:
+    """A section's header, and its name. link, info: numbers of the sections that it needs and that it is about."""
+
+    name: str
+    kind: int
+    flags: int
+    offset: int
+    size: int
+    link: int
+    info: int
+    align: int
+
+
+def read_sections(data: bytes) -> list[SectionHeader]:
+    """Read the headers of an object's sections, the first of which stands for none."""
+    headers, names = _headers(data)
+    return [
+        SectionHeader(string_at(data, names + name), kind, flags, offset, size, link, info, align)
+        for name, kind, flags, _, offset, size, link, info, align, _ in headers
+    ]
 
 
 @dataclass(frozen=True)
@@ -54,8 +77,8 @@ def read_variables(data: bytes, section: str) -> tuple[Variable, ...]:
             continue
         for position in range(offset, offset + size, 24):
             symbol, _, _, index, value, length = struct.unpack_from("<IBBHQQ", data, position)
-            if index < len(headers) and length and _string(data, names + headers[index][0]) == section:
-                found.append(Variable(_string(data, headers[link][4] + symbol), value - headers[index][3], length))
+            if index < len(headers) and length and string_at(data, names + headers[index][0]) == section:
+                found.append(Variable(string_at(data, headers[link][4] + symbol), value - headers[index][3], length))
     return tuple(sorted(found, key=lambda variable: variable.offset))
 
 
@@ -86,5 +109,6 @@ def _headers(data: bytes) -> tuple[list[tuple[int, ...]], int]:
     return headers, headers[names_index][4]
 
 
-def _string(data: bytes, offset: int) -> str:
+def string_at(data: bytes, offset: int) -> str:
+    """Read a name, which ends with a zero."""
     return data[offset : data.index(b"\0", offset)].decode()

@@ -150,7 +150,7 @@ class KernelBuild:
         if compiled.vectorised_in_error:
             compiled = self._object(index, signature, front, mode, further, independent=False)
         self.scratch.object(f"{index}.o", ALLOWED)
-        self.scratch.link(f"{index}.o", f"{index}.so", place(signature))
+        self.scratch.link_kernel(f"{index}.o", f"{index}.so", place(signature))
         memory = compiled.object.sections.get(THREADGROUP_SECTION, 0)
         if compiled.why_less:
             why, is_placed, is_long = f"it is optimised less, since {compiled.why_less}", False, True
@@ -262,7 +262,7 @@ class KernelBuild:
             if forced:
                 raise
             raise RefusedError("it needs a function that vectors do not have") from error
-        scratch.link(names[1], f"{index}.so", where)
+        scratch.link_kernel(names[1], f"{index}.so", where)
         if made.regions > 1:
             parts = f", in {made.regions} parts between barriers"
         else:

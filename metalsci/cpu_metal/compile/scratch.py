@@ -7,7 +7,9 @@ from pathlib import Path
 
 from metalsci.cpu_metal.compile.clang_diagnostics import diagnostics, files_read
 from metalsci.cpu_metal.compile.elf import ObjectFile, read_object
+from metalsci.cpu_metal.compile.shared_object import UnlinkedError, linked
 from metalsci.cpu_metal.compile.toolchain import INCLUDE, Run, TooLateError, Toolchain, ToolchainError
+from metalsci.cpu_metal.compile.wrapper import RUN
 from metalsci.cpu_metal.legalize import ranks
 from metalsci.msl.diagnostics import CompileError, Diagnostic, Severity
 from metalsci.msl.language.math_mode import MathMode
@@ -101,6 +103,15 @@ class Scratch:
         """Link an object to a shared object."""
         link = (toolchain or self.toolchain).link
         self.ran(lambda: link(self.path, [name], output), place)
+
+    def link_kernel(self, name: str, output: str, place: tuple[int, int]) -> None:
+        """Link the object of a kernel, in this process if it calls nothing."""
+        try:
+            made = linked((self.path / name).read_bytes(), RUN)
+        except UnlinkedError:
+            self.link(name, output, place)
+        else:
+            (self.path / output).write_bytes(made)
 
     def function(self, signature: KernelSignature) -> str:
         """Return the kernel's name in C++; an instance of a template has another name for the host."""

@@ -29,7 +29,7 @@ WAITS = """kernel void waits(device int *o, uint i [[thread_position_in_grid]],
 ATOMIC = """kernel void count(device atomic_int *o, uint i [[thread_position_in_grid]]) {
     atomic_fetch_add_explicit(o + i % 3, 1, memory_order_relaxed); }
 """
-STEPS = ("compile_metal", "simplify", "optimise", "link")
+STEPS = ("compile_metal", "simplify", "optimise")
 
 
 @pytest.fixture
@@ -61,9 +61,9 @@ def fresh(tmp_path: Path) -> Iterator[Device]:
 @pytest.mark.parametrize(
     "kernels, wanted",
     [
-        ((PLAIN,), {"compile_metal": 1, "simplify": 1, "optimise": 1, "link": 1}),
-        ((PLAIN, LOOP, WAITS), {"compile_metal": 1, "simplify": 1, "optimise": 3, "link": 3}),
-        ((PLAIN, ATOMIC), {"compile_metal": 1, "simplify": 1, "optimise": 2, "link": 2}),
+        ((PLAIN,), {"compile_metal": 1, "simplify": 1, "optimise": 1}),
+        ((PLAIN, LOOP, WAITS), {"compile_metal": 1, "simplify": 1, "optimise": 3}),
+        ((PLAIN, ATOMIC), {"compile_metal": 1, "simplify": 1, "optimise": 2}),
     ],
     ids=["one", "loops, barriers and neither", "without vectors"],
 )
