@@ -50,6 +50,7 @@ class Searches:
     def __init__(self, graph: Graph, fixed: Container[str]) -> None:
         self.graph, self.fixed = graph, fixed
         self.sequence = [label for label in order(graph.entry, graph.successors()) if label in graph.nodes]
+        self.number = {label: number for number, label in enumerate(self.sequence)}
         self.joined, self.place, self.loops = postdominators(graph), graph.place(), tuple(loops(graph))
         self.before = graph.predecessors()
         self.defined = {each.result: each for node in graph.nodes.values() for each in node.body if each.result}
@@ -95,12 +96,12 @@ class Searches:
                 branches.add(label)
                 region = influence(graph, joined, label)
                 influenced[label] = frozenset(region)
-                for place_of_join in joins(graph, self.before, self.sequence, region, label, joined[label]):
+                for place_of_join in joins(graph, self.before, self.number, region, label, joined[label]):
                     ways = frozenset(each for each in self.before[place_of_join] if each in region or each == label)
                     search.parted.setdefault(place_of_join, []).append(ways)
+                targets = [*graph.nodes[label].targets, joined[label]]
                 for loop in self.loops:
-                    leaves = any(target not in loop.nodes for target in graph.nodes[label].targets)
-                    if label in loop.nodes and (leaves or joined[label] not in loop.nodes):
+                    if label in loop.nodes and any(target not in loop.nodes for target in targets):
                         divergent.add(loop.header)
 
 
@@ -120,7 +121,10 @@ class _Search:
         self._all = all_searches
         # What is the same in all lanes has no name: see Searches.
         self._shapes: dict[str, Shape] = {"": UNIFORM, **given}
+        self._is_first = True
         self._left: Sequence[Loop] = ()
+        self._of_left: frozenset[str] = frozenset()
+        """Nodes of loops that lanes leave at different times."""
         self._waiting: set[str] = set()
         """Values that may be lower than was found, since an operand is."""
 
@@ -132,15 +136,18 @@ class _Search:
     def _shape(self, name: str, at: str) -> Shape | None:
         if self._left:
             defined = self._all.place.get(name)
-            if defined and any(defined in loop.nodes and at not in loop.nodes for loop in self._left):
+            if defined in self._of_left and any(defined in loop.nodes and at not in loop.nodes for loop in self._left):
                 return VARYING
         return self._shapes.get(name)
 
     def find(self, left: Sequence[Loop]) -> None:
         """Lower shapes until they follow from each other. left: loops that lanes leave at different times."""
-        self._left = left
         waiting, shapes = self._waiting, self._shapes
-        waiting |= {each.result for _, phis, body in self._all.nodes for each, _ in [*phis, *body]}
+        if self._is_first:
+            waiting |= {each.result for _, phis, body in self._all.nodes for each, _ in [*phis, *body]}
+        else:
+            waiting |= self._asked_again(left)
+        self._is_first, self._left, self._of_left = False, left, frozenset[str]().union(*(loop.nodes for loop in left))
         while waiting:
             for label, phis, body in self._all.nodes:
                 for each, names in phis:
@@ -158,6 +165,12 @@ class _Search:
                     known = [shape for shape in operands if shape is not None]
                     if len(known) == len(operands):
                         self._lower(each.result, shape_of(each, known))
+
+    def _asked_again(self, left: Sequence[Loop]) -> set[str]:
+        """Return the values that depend on the loops that lanes leave at different times, or on the ways they come."""
+        found = {each.result for label, phis, _ in self._all.nodes if label in self.parted for each, _ in phis}
+        new = frozenset[str]().union(*(loop.nodes for loop in left if loop not in self._left))
+        return found.union(*(self._all.users[name] for name, label in self._all.place.items() if label in new))
 
     def _find_phi(self, phi: Instruction, names: Sequence[str], label: str) -> None:
         # Lanes may leave a loop on the way here, or may have left one before: in different turns, either way.

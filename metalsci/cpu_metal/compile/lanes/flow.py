@@ -63,7 +63,10 @@ class FlowNode:
     def targets(self) -> list[str]:
         if len(self.edges) == 1:
             return [self.edges[0].target]
-        return list(dict.fromkeys(edge.target for edge in self.edges))
+        if len(self.edges) > 2:
+            return list(dict.fromkeys(edge.target for edge in self.edges))
+        first, second = self.edges[0].target, self.edges[1].target
+        return [first] if first == second else [first, second]
 
 
 @dataclass
@@ -170,14 +173,17 @@ def influence(graph: Graph, joined: Mapping[str, str], label: str) -> set[str]:
 def joins(
     graph: Graph,
     predecessors: Mapping[str, Sequence[str]],
-    sequence: Sequence[str],
+    number: Mapping[str, int],
     region: set[str],
     label: str,
     stop: str,
 ) -> set[str]:
-    """Return the nodes at which threads that parted at `label` may come from different sides."""
+    """Return the nodes at which threads that parted at `label` may come from different sides.
+
+    number: the nodes' places in reverse postorder.
+    """
     side: dict[str, str] = {target: target for target in graph.nodes[label].targets}
-    inside = [each for each in sequence if each in region] + [stop]
+    inside = [*sorted(region, key=lambda each: number[each]), stop]
     found: set[str] = set()
     if stop in graph.nodes[label].targets:
         side[stop] = stop + "'"
