@@ -24,7 +24,8 @@ struct Pool {
     _Alignas(64) u32 inside;     // workers that may be reading the command buffer
     _Alignas(64) u32 epoch;      // counts openings; what idle workers sleep on
     u32 sleepers;
-    u32 ended;                   // counts command buffers that are finished; what the host's thread sleeps on
+    u32 ended;                   // counts command buffers that are finished
+    u32 left;                    // counts the times that all workers have left one; what the host's thread sleeps on
     u32 stop;
     const struct Dispatch *commands;
     u32 count;
@@ -50,7 +51,6 @@ static void open_dispatch(u32 index) {
     if (index == pool.count) {
         announce(NO_DISPATCH);
         __atomic_fetch_add(&pool.ended, 1, __ATOMIC_SEQ_CST);
-        futex_wake(&pool.ended, 1);
         return;
     }
     __atomic_store_n(&pool.unfinished, pool.commands[index].chunks, __ATOMIC_SEQ_CST);
@@ -92,6 +92,16 @@ static void run_share(struct Worker *worker, u32 index) {
     if (finished && __atomic_sub_fetch(&pool.unfinished, finished, __ATOMIC_SEQ_CST) == 0) open_dispatch(index + 1);
 }
 
+// Ends a worker's look at the command buffer, and wakes the host's thread if it was the last at one that is finished.
+// Not before that: Linux often runs a thread that is woken on the processor of the one that wakes it, at once. There the
+// host would wait for the very worker that it has put aside: a seventh of the processor time of short command buffers.
+static void leave(void) {
+    if (__atomic_sub_fetch(&pool.inside, 1, __ATOMIC_SEQ_CST)) return;
+    if (!idle(__atomic_load_n(&pool.ticket, __ATOMIC_SEQ_CST))) return;
+    __atomic_fetch_add(&pool.left, 1, __ATOMIC_SEQ_CST);
+    futex_wake(&pool.left, 1);
+}
+
 // Runs the worker's share of the dispatch at work. False when there was none that it has not yet seen.
 static int take(struct Worker *worker) {
     const u64 seen = __atomic_load_n(&pool.ticket, __ATOMIC_ACQUIRE);
@@ -103,7 +113,7 @@ static int take(struct Worker *worker) {
         worker->last = now;
         run_share(worker, (u32)now);
     }
-    __atomic_fetch_sub(&pool.inside, 1, __ATOMIC_SEQ_CST);
+    leave();
     return 1;
 }
 
@@ -213,8 +223,12 @@ __attribute__((visibility("default"))) void metal_run(const struct Dispatch *com
     ++pool.runs;
     const u32 ended = __atomic_load_n(&pool.ended, __ATOMIC_SEQ_CST);
     open_dispatch(0);
-    while (__atomic_load_n(&pool.ended, __ATOMIC_SEQ_CST) == ended) futex_wait(&pool.ended, ended);
-    while (__atomic_load_n(&pool.inside, __ATOMIC_SEQ_CST)) relax();
+    for (;;) {
+        const u32 left = __atomic_load_n(&pool.left, __ATOMIC_SEQ_CST);
+        const int is_over = __atomic_load_n(&pool.ended, __ATOMIC_SEQ_CST) != ended;
+        if (is_over && !__atomic_load_n(&pool.inside, __ATOMIC_SEQ_CST)) return;
+        futex_wait(&pool.left, left);
+    }
 }
 
 // Every worker forgets what kernels have left on its stacks and in its threadgroup memory.
