@@ -1,30 +1,13 @@
 """Loads, stores and all other work in memory, in the lanes that are active."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from metalsci.cpu_metal.compile.lanes.code import suffix, zero
 from metalsci.cpu_metal.compile.lanes.flow import RefusedError
+from metalsci.cpu_metal.compile.lanes.places import Element, gather, picked, scatter
 from metalsci.cpu_metal.compile.lanes.values import Values, pieces
 from metalsci.cpu_metal.compile.llvm.instruction import Instruction, Operand
 from metalsci.cpu_metal.compile.llvm.value_types import type_of
-
-SCRATCH = "%metal.scratch"
-"""Memory that lanes which are not active may read and write."""
-SCRATCH_TYPE = "[64 x i8]"
-_QUAD, _PAIR, _LANE_BYTES = 4, 2, 4  # elements that one load of 128 or 64 bits brings, and the bytes of each
-
-
-@dataclass(frozen=True)
-class _Element:
-    """A scalar in memory: its type and its alignment."""
-
-    kind: str
-    align: int
-
-    @property
-    def bytes(self) -> int:
-        return type_of(self.kind).element_bytes
 
 
 def load(values: Values, each: Instruction) -> list[str]:
@@ -32,7 +15,7 @@ def load(values: Values, each: Instruction) -> list[str]:
     pointer, kinds = each.operands[0], pieces(each.type)
     _check(each.type)
     shape, count = values.shape(pointer), len(kinds)
-    element = _Element(kinds[0], each.align)
+    element = Element(kinds[0], each.align)
     if shape.kind == "uniform":
         scalar = values.code.new(f"load {each.type}, ptr {values.scalar(pointer)}, align {each.align}")
         return _spread(values, each.type, scalar)
@@ -48,11 +31,7 @@ def load(values: Values, each: Instruction) -> list[str]:
         where = values.code.ramp("ptr", start, shape.stride)
     else:
         where = values.vector(pointer)[0]
-    if count == _QUAD and element.bytes == _LANE_BYTES:
-        return _load_quads(values, element, where)
-    if count == _PAIR and element.bytes == _LANE_BYTES:
-        return _load_pairs(values, element, where)
-    return [_gather(values, _aligned(element, i), _moved(values, where, i * element.bytes)) for i in range(count)]
+    return gather(values, element, where, count)
 
 
 def store(values: Values, each: Instruction) -> None:
@@ -60,7 +39,7 @@ def store(values: Values, each: Instruction) -> None:
     value, pointer = each.operands
     kinds = pieces(value.type)
     _check(value.type)
-    shape, element, code = values.shape(pointer), _Element(kinds[0], each.align), values.code
+    shape, element, code = values.shape(pointer), Element(kinds[0], each.align), values.code
     if shape.kind == "uniform":
         _store_once(values, value, pointer, element)
         return
@@ -81,19 +60,13 @@ def store(values: Values, each: Instruction) -> None:
         where = code.ramp("ptr", start, shape.stride)
     else:
         where = values.vector(pointer)[0]
-    for i, part in enumerate(new):
-        _scatter(values, _aligned(element, i), _moved(values, where, i * element.bytes), part)
+    scatter(values, element, where, new)
 
 
 def _check(kind: str) -> None:
     known = type_of(kind)
     if not known.count or known.is_odd or (known.is_vector and known.element == "i1"):
         raise RefusedError(f"a load or store of {kind}")
-
-
-def _aligned(element: _Element, index: int) -> _Element:
-    """Return an element of a vector; the further ones have less known alignment."""
-    return _Element(element.kind, min(element.align, element.bytes) if index else element.align)
 
 
 def _spread(values: Values, kind: str, scalar: str) -> list[str]:
@@ -122,43 +95,36 @@ def _offset(values: Values, pointer: str, size: int) -> str:
     return pointer
 
 
-def _moved(values: Values, where: str, size: int) -> str:
-    code = values.code
-    if size:
-        return code.new(f"getelementptr i8, {code.vector('ptr')} {where}, i64 {size}")
-    return where
-
-
-def _load_row(values: Values, element: _Element, row: str) -> str:
+def _load_row(values: Values, element: Element, row: str) -> str:
     return values.code.new(f"load {values.code.vector(element.kind)}, ptr {row}, align {element.bytes}")
 
 
-def _store_row(values: Values, element: _Element, row: str, new: str) -> None:
+def _store_row(values: Values, element: Element, row: str, new: str) -> None:
     code, vector = values.code, values.code.vector(element.kind)
     if not values.full:  # a thread's own variable: no other thread is kept from it meanwhile
         new = code.new(f"select {code.mask} {values.mask}, {vector} {new}, {vector} {_load_row(values, element, row)}")
     code.do(f"store {vector} {new}, ptr {row}, align {element.bytes}")
 
 
-def _load_next(values: Values, element: _Element, start: str) -> str:
+def _load_next(values: Values, element: Element, start: str) -> str:
     """Load elements that lie next to each other."""
     code, vector = values.code, values.code.vector(element.kind)
     if values.full:
         return code.new(f"load {vector}, ptr {start}, align {element.align}")
     if element.bytes < 4:
-        return _gather(values, element, code.ramp("ptr", start, element.bytes))
+        return gather(values, element, code.ramp("ptr", start, element.bytes), 1)[0]
     given = [f"ptr align {element.align} {start}", f"{code.mask} {values.mask}", f"{vector} zeroinitializer"]
     return code.call(vector, f"llvm.masked.load.{suffix(vector)}.p0", given)
 
 
-def _store_next(values: Values, element: _Element, start: str, new: str) -> None:
+def _store_next(values: Values, element: Element, start: str, new: str) -> None:
     code, vector = values.code, values.code.vector(element.kind)
     plain = f"store {vector} {new}, ptr {start}, align {element.align}"
     if values.full:
         code.do(plain)
         return
     if element.bytes < 4:
-        _scatter(values, element, code.ramp("ptr", start, element.bytes), new)
+        scatter(values, element, code.ramp("ptr", start, element.bytes), [new])
         return
     # AMD's processors take a dozen cycles and more for a masked store, and masks mostly are full.
     whole, part, after = code.name(), code.name(), code.name()
@@ -174,7 +140,7 @@ def _store_next(values: Values, element: _Element, start: str, new: str) -> None
     code.label(after)
 
 
-def _load_apart(values: Values, element: _Element, start: str, count: int, step: int) -> list[str]:
+def _load_apart(values: Values, element: Element, start: str, count: int, step: int) -> list[str]:
     """Load the first `count` of every `step` elements in memory."""
     code, total = values.code, values.code.width * step
     if step == 3 or count < step:
@@ -182,15 +148,10 @@ def _load_apart(values: Values, element: _Element, start: str, count: int, step:
         total -= step - count
     whole = f"<{total} x {element.kind}>"
     loaded = code.new(f"load {whole}, ptr {start}, align {element.align}")
-    return [_picked(values, loaded, whole, list(range(i, i + step * (code.width - 1) + 1, step))) for i in range(count)]
+    return [picked(values, loaded, whole, list(range(i, i + step * (code.width - 1) + 1, step))) for i in range(count)]
 
 
-def _picked(values: Values, vector: str, kind: str, places: list[int]) -> str:
-    mask = ", ".join(f"i32 {place}" for place in places)
-    return values.code.new(f"shufflevector {kind} {vector}, {kind} poison, <{len(places)} x i32> <{mask}>")
-
-
-def _store_together(values: Values, element: _Element, start: str, new: list[str]) -> None:
+def _store_together(values: Values, element: Element, start: str, new: list[str]) -> None:
     """Store two or four vectors, an element of each after the other."""
     code, parts, length = values.code, list(new), values.code.width
     while len(parts) > 1:
@@ -203,90 +164,10 @@ def _store_together(values: Values, element: _Element, start: str, new: list[str
         ]
     kind, count = f"<{length} x {element.kind}>", len(new)
     interleaved = [part * code.width + lane for lane in range(code.width) for part in range(count)]
-    code.do(f"store {kind} {_picked(values, parts[0], kind, interleaved)}, ptr {start}, align {element.align}")
+    code.do(f"store {kind} {picked(values, parts[0], kind, interleaved)}, ptr {start}, align {element.align}")
 
 
-def _load_quads(values: Values, element: _Element, where: str) -> list[str]:
-    """Load four elements that lie next to each other for each lane, and take them apart.
-
-    Four elements are one load of 128 bits, where gathers make four of them. Row r has those of the lanes r, r + 4, and
-    so on, so that no shuffle brings an element to another part of 128 bits.
-    """
-    code, addresses = values.code, _safe(values, where)
-    quad, parts = f"<{_QUAD} x {element.kind}>", values.code.width // _QUAD
-    rows = []
-    for row in range(_QUAD):
-        loaded = []
-        for part in range(parts):
-            lane = row + _QUAD * part
-            place = code.new(f"extractelement {code.vector('ptr')} {addresses}, i64 {lane}")
-            loaded.append(code.new(f"load {quad}, ptr {place}, align {element.align}"))
-        rows.append(_joined(values, element, loaded))
-    kind = code.vector(element.kind)
-    low, high = [0, 4, 1, 5], [2, 6, 3, 7]
-    pairs = [_mixed(values, kind, rows[i], rows[i + 1], places) for places in (low, high) for i in (0, 2)]
-    found = []
-    for first, second in (pairs[:2], pairs[2:]):
-        found += [_mixed(values, kind, first, second, places) for places in ([0, 1, 4, 5], [2, 3, 6, 7])]
-    return found
-
-
-def _load_pairs(values: Values, element: _Element, where: str) -> list[str]:
-    """Load two elements that lie next to each other for each lane as one of 64 bits, and take them apart."""
-    code, kind = values.code, f"<{_PAIR * values.code.width} x {element.kind}>"
-    loaded = _gather(values, _Element("i64", element.align), where)
-    whole = code.new(f"bitcast {code.vector('i64')} {loaded} to {kind}")
-    return [_picked(values, whole, kind, list(range(i, _PAIR * code.width, _PAIR))) for i in range(_PAIR)]
-
-
-def _joined(values: Values, element: _Element, parts: list[str]) -> str:
-    """Put vectors of one length behind each other."""
-    length = _QUAD
-    while len(parts) > 1:
-        kind, places = f"<{length} x {element.kind}>", ", ".join(f"i32 {i}" for i in range(2 * length))
-        parts = [
-            values.code.new(f"shufflevector {kind} {a}, {kind} {b}, <{2 * length} x i32> <{places}>")
-            for a, b in zip(parts[::2], parts[1::2], strict=True)
-        ]
-        length *= 2
-    return parts[0]
-
-
-def _mixed(values: Values, kind: str, first: str, second: str, places: list[int]) -> str:
-    """Mix each four elements of two vectors. places: of four, in the first vector's four and the second's."""
-    width = values.code.width
-    chosen = [
-        start + place if place < _QUAD else width + start + place - _QUAD
-        for start in range(0, width, _QUAD)
-        for place in places
-    ]
-    mask = ", ".join(f"i32 {place}" for place in chosen)
-    return values.code.new(f"shufflevector {kind} {first}, {kind} {second}, <{width} x i32> <{mask}>")
-
-
-def _safe(values: Values, where: str) -> str:
-    """Replace the addresses of inactive lanes by memory that belongs to nobody."""
-    code = values.code
-    if values.full:
-        return where
-    scratch = code.splat("ptr", SCRATCH)
-    return code.new(f"select {code.mask} {values.mask}, {code.vector('ptr')} {where}, {code.vector('ptr')} {scratch}")
-
-
-def _gather(values: Values, element: _Element, where: str) -> str:
-    # Not masked: without AVX-512 LLVM makes of a mask a branch for each lane.
-    code, vector, pointers = values.code, values.code.vector(element.kind), values.code.vector("ptr")
-    given = [f"{pointers} align {element.align} {_safe(values, where)}", f"{code.mask} splat (i1 true)"]
-    return code.call(vector, f"llvm.masked.gather.{suffix(vector)}.{suffix(pointers)}", [*given, f"{vector} poison"])
-
-
-def _scatter(values: Values, element: _Element, where: str, new: str) -> None:
-    code, vector, pointers = values.code, values.code.vector(element.kind), values.code.vector("ptr")
-    given = [f"{vector} {new}", f"{pointers} align {element.align} {_safe(values, where)}"]
-    code.run(f"llvm.masked.scatter.{suffix(vector)}.{suffix(pointers)}", [*given, f"{code.mask} splat (i1 true)"])
-
-
-def _store_once(values: Values, value: Operand, pointer: Operand, element: _Element) -> None:
+def _store_once(values: Values, value: Operand, pointer: Operand, element: Element) -> None:
     """Store to one place from all lanes: the last one's value stays."""
     code, where = values.code, values.scalar(pointer)
     if values.shape(value).kind == "uniform":
@@ -296,7 +177,7 @@ def _store_once(values: Values, value: Operand, pointer: Operand, element: _Elem
     for i, part in enumerate(values.vector(value)):
         scalar = code.new(f"extractelement {code.vector(element.kind)} {part}, i64 {lane}")
         place = _offset(values, where, i * element.bytes)
-        code.do(f"store {element.kind} {scalar}, ptr {place}, align {_aligned(element, i).align}")
+        code.do(f"store {element.kind} {scalar}, ptr {place}, align {element.aligned(i).align}")
 
 
 def one_by_one(values: Values, each: Instruction, spell: Callable[[dict[str, str]], str]) -> list[str]:
