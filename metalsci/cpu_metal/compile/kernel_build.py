@@ -43,7 +43,10 @@ _IN_ORDER = ("-mllvm", "-hints-allow-reordering=false")
 # Loops are unrolled up to 40 instructions, which is four turns of short ones. Two turns of longer ones took a fifth of
 # LLVM's time for morton's nine loops, a tenth for adi3d's and hmc's, for kernels that ran no faster. Up to 28 is
 # cheaper still, and adi3d runs 1.03 to 1.07 times as long; not at all, and hmc runs 1.1 times as long.
-_IN_LANES = ("-O1", "-funroll-loops", "-mllvm", "-unroll-partial-threshold=40", *_NOT_VECTORISED, *_IN_ORDER)
+_IN_LANES = (
+    *("-O1", "-funroll-loops", "-mllvm", "-unroll-partial-threshold=40", "-mllvm", "-enable-unroll-and-jam"),
+    *(*_NOT_VECTORISED, *_IN_ORDER),
+)
 # Seconds of processor time that LLVM may take to simplify, which is a tenth of that for most kernels, for vectors of
 # threads, and for all else before it is to do less.
 _SIMPLE_SECONDS, _LANES_SECONDS, _FULL_SECONDS = 1.0, 2.0, 3.0

@@ -11,12 +11,16 @@ NOT_UNROLLED = ", !llvm.loop !900000"
 """Text behind a branch that goes back in a loop, which tells LLVM not to unroll it."""
 VECTORISED = ", !llvm.loop !900002"
 """Text behind a branch that goes back in a loop of scalars, which LLVM is to make vectors of."""
+SIDE_BY_SIDE = ", !llvm.loop !900005"
+"""Text behind a branch that goes back in a loop of which LLVM is to run four turns side by side, if it can."""
 HINTS = (
     "!900000 = distinct !{!900000, !900001}",
     '!900001 = !{!"llvm.loop.unroll.disable"}',
     "!900002 = distinct !{!900002, !900003, !900004}",
     '!900003 = !{!"llvm.loop.vectorize.enable", i1 true}',
     '!900004 = !{!"llvm.loop.interleave.count", i32 1}',
+    "!900005 = distinct !{!900005, !900006}",
+    '!900006 = !{!"llvm.loop.unroll_and_jam.count", i32 4}',
 )
 """The module's lines that those texts are about."""
 _AVX512 = 16  # lanes of a vector, with it

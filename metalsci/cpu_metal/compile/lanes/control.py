@@ -11,12 +11,13 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 
 from metalsci.cpu_metal.compile.lanes.agreement import agreement
-from metalsci.cpu_metal.compile.lanes.code import NOT_UNROLLED
+from metalsci.cpu_metal.compile.lanes.code import NOT_UNROLLED, SIDE_BY_SIDE
 from metalsci.cpu_metal.compile.lanes.flow import END, Edge, FlowNode, RefusedError
 from metalsci.cpu_metal.compile.lanes.idle import Guards
 from metalsci.cpu_metal.compile.lanes.masked import MaskedWriter
 from metalsci.cpu_metal.compile.lanes.nodes import NodeWriter, negated
 from metalsci.cpu_metal.compile.lanes.plan import plan
+from metalsci.cpu_metal.compile.lanes.side_by_side import side_by_side
 from metalsci.cpu_metal.compile.lanes.values import Values
 
 
@@ -50,6 +51,7 @@ class Flow:
         values = self.values
         graph, known, name = values.graph, values.known, values.code.name
         self._plan = plan(graph, known, self.inside, name, copies=self._has_copies)
+        self._side_by_side = side_by_side(graph, known, values.variables)
         self._nodes = NodeWriter(values, self._plan, self.exits, self.live, self.guards, self.in_row)
         self._masked = MaskedWriter(self._nodes)
 
@@ -126,12 +128,18 @@ class Flow:
         group = self._plan.group(edge.target)
         if group is None or (self._is_whole and edge.target in self._plan.copied):
             # Few vectors are not whole; to unroll loops for those too took LLVM up to a third of its time.
-            hint = "" if self._is_whole else NOT_UNROLLED
+            hint = self._hint(edge.target) if self._is_whole else NOT_UNROLLED
             code.do(f"br label {self._target(edge.target, self._is_whole)}{hint}")
         else:
             self._nodes.clear(group)
             code.do(f"store {code.mask} {self.values.mask}, ptr {self._nodes.mask(edge.target)}")
             code.do(f"br label {group.start}")
+
+    def _hint(self, label: str) -> str:
+        """Return what LLVM is told of a branch to a node that whole vectors take."""
+        if label in self._side_by_side:
+            return SIDE_BY_SIDE
+        return ""
 
     def _part(self, node: FlowNode) -> None:
         """Write the edges of a node whose lanes take different ones."""
