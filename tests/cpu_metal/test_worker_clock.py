@@ -13,6 +13,7 @@ from metalsci.cpu_metal.execute.clock import WorkerClock, worker_clock
 
 WORKERS = 2
 UNITS = 64
+TURNS = 10_000  # on a busy machine what is short is over before another thread has looked at it
 # A thread does `turns[i]` multiply-adds, one after the other.
 SOURCE = """#include <metal_stdlib>
 using namespace metal;
@@ -44,15 +45,15 @@ def dispatch(device: Device, toil: Kernel, turns: np.ndarray) -> Dispatch:
 def test_idle_workers_are_paid_for(device: Device, toil: Kernel) -> None:
     """The same number of operations in all, shared by the workers or left to one of them."""
     threads = UNITS * 64  # 64 threads along x are the smallest unit
-    shared = np.full(threads, 1000, np.uint32)
+    shared = np.full(threads, TURNS, np.uint32)
     alone = np.zeros(threads, np.uint32)
-    alone[:64] = 1000 * UNITS
+    alone[:64] = TURNS * UNITS
     least = [min(device.run([dispatch(device, toil, turns)]).seconds for _ in range(5)) for turns in (shared, alone)]
     assert least[1] > 1.5 * least[0]
 
 
 def test_time_set_aside_does_not_count(device: Device, toil: Kernel) -> None:
-    work = [dispatch(device, toil, np.full(UNITS * 64, 20_000, np.uint32))]
+    work = [dispatch(device, toil, np.full(UNITS * 64, 20 * TURNS, np.uint32))]
     undisturbed = device.run(work)
     process = device._session.process  # type: ignore[union-attr]
 
