@@ -8,7 +8,7 @@ from metalsci.cpu_metal.compile.lanes.choices import with_choices_apart
 from metalsci.cpu_metal.compile.lanes.code import HINTS, Code
 from metalsci.cpu_metal.compile.lanes.flow import RefusedError, TooLongError
 from metalsci.cpu_metal.compile.lanes.joined_stores import join_stores
-from metalsci.cpu_metal.compile.lanes.places import SCRATCH, SCRATCH_TYPE
+from metalsci.cpu_metal.compile.lanes.own_places import SCRATCH, SCRATCH_TYPE
 from metalsci.cpu_metal.compile.lanes.region import RegionWriter, Version
 from metalsci.cpu_metal.compile.lanes.section import Section, section, with_addresses_inside
 from metalsci.cpu_metal.compile.lanes.steps import EXCHANGE, SIMDGROUP, SIMDGROUP_BARRIER

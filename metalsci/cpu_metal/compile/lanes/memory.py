@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from metalsci.cpu_metal.compile.lanes.code import suffix, zero
 from metalsci.cpu_metal.compile.lanes.flow import RefusedError
-from metalsci.cpu_metal.compile.lanes.places import Element, gather, picked, scatter
+from metalsci.cpu_metal.compile.lanes.own_places import Element, gather, picked, scatter
 from metalsci.cpu_metal.compile.lanes.values import Values, pieces
 from metalsci.cpu_metal.compile.llvm.instruction import Instruction, Operand
 from metalsci.cpu_metal.compile.llvm.value_types import type_of

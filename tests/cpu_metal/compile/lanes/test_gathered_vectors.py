@@ -10,7 +10,7 @@ import pytest
 from metalsci.cpu_metal import Device, Dispatch
 from metalsci.cpu_metal.compile import kernel_build
 from metalsci.cpu_metal.compile.kernel_cache import Cache
-from metalsci.cpu_metal.compile.lanes import places as own_places
+from metalsci.cpu_metal.compile.lanes import own_places
 from metalsci.cpu_metal.compile.lanes.code import Code
 from metalsci.cpu_metal.compile.lanes.kernel import InLanes, in_lanes
 from metalsci.cpu_metal.compile.toolchain import Toolchain
