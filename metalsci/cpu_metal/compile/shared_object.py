@@ -8,11 +8,13 @@ The result has what a loader reads and nothing else: constants, code, and the ta
 pages of its own, and one name, the kernel's. A byte's address is its place in the file.
 """
 
+import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from metalsci.cpu_metal.compile.elf import SectionHeader, read_sections, string_at
+from metalsci.cpu_metal.compile.symbols import THREADGROUP_SECTION
 
 _X86_64 = 62
 _PAGE = 0x1000
@@ -20,6 +22,8 @@ _PAGE = 0x1000
 _PROGBITS, _SYMBOLS, _RELOCATIONS = 1, 2, 4
 _ALLOCATED, _EXECUTABLE, _KNOWN_FLAGS = 0x2, 0x4, 0x2 | 0x4 | 0x10 | 0x20
 _FOR_UNWINDING = ".eh_frame"
+# Sections by names of the compiler's own. A source may name others, of which LLVM's linker refuses some.
+_KNOWN_NAMES = re.compile(rf"\.text|\.rodata(?:\.(?:cst|str)[\d.]+)?|{THREADGROUP_SECTION}")
 _RELATIVE = (2, 4)  # R_X86_64_PC32, R_X86_64_PLT32
 _GLOBAL, _GLOBAL_FUNCTION = 1, 0x12
 # Of segments: kinds and rights.
@@ -131,7 +135,8 @@ class _Head:
 def _is_kept(section: SectionHeader) -> bool:
     if not section.flags & _ALLOCATED or section.name == _FOR_UNWINDING:
         return False
-    if section.kind != _PROGBITS or section.flags & ~_KNOWN_FLAGS or section.align > _PAGE:
+    is_known = _KNOWN_NAMES.fullmatch(section.name) and section.kind == _PROGBITS
+    if not is_known or section.flags & ~_KNOWN_FLAGS or section.align > _PAGE:
         raise UnlinkedError(f"it has a section {section.name}")
     return True
 

@@ -149,3 +149,9 @@ def test_a_section_that_can_be_written_is_left_to_the_linker(objects: Objects) -
     flags = table + 64 * number + 8
     with pytest.raises(UnlinkedError, match="it has a section"):
         linked(whole[:flags] + bytes([whole[flags] | 1]) + whole[flags + 1 :], "metal_run")
+
+
+def test_a_section_that_the_source_names_is_left_to_the_linker(fresh: Device, links: list[Any]) -> None:
+    named = '#define A(x) __attribute__((x))\nconstant float c A(section("mine")) A(used) = 1;\n'
+    fresh.compile(SOURCE.replace("constant float table", named + "constant float table"))
+    assert len(links) == 2
