@@ -6,13 +6,16 @@ that diagnostics point into the file that the user wrote.
 
 from collections.abc import Sequence
 
+from metalsci.cpu_metal.legalize.casts import casts
 from metalsci.cpu_metal.legalize.code_tokens import code
+from metalsci.cpu_metal.legalize.constructed_types import TypeNames
 from metalsci.cpu_metal.legalize.constructors import constructors
 from metalsci.cpu_metal.legalize.instantiations import instantiations, method_qualifiers
 from metalsci.cpu_metal.legalize.reserved_names import names
 from metalsci.cpu_metal.legalize.struct_copies import copies
 from metalsci.cpu_metal.legalize.suffixes import literals
 from metalsci.cpu_metal.legalize.threadgroup_variables import threadgroup_variables
+from metalsci.cpu_metal.legalize.vector_comparisons import loose_truths
 from metalsci.msl.text.edits import Edit, EditedSource
 from metalsci.msl.text.lexer import SourceText
 
@@ -23,10 +26,13 @@ def rewrite(source: str) -> EditedSource:
     """Return the text that Clang compiles."""
     text = SourceText(source.encode(errors="surrogatepass"))
     tokens = code(text)
+    types = TypeNames.of(tokens)
     edits = [
         *literals(tokens),  # first: what others insert at the same place comes behind
         *copies(tokens),  # around the constructed value
-        *constructors(text, tokens),
+        *casts(text, tokens, types),
+        *constructors(text, tokens, types),
+        *loose_truths(tokens),
         *threadgroup_variables(tokens),
         *instantiations(text, tokens),
         *method_qualifiers(tokens),

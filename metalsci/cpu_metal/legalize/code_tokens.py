@@ -1,14 +1,35 @@
 """Tokens for the legalisation, including those inside macro definitions."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 from metalsci.msl.text.lexer import SourceText, Token, tokenize
 
+_OPENING, _CLOSING = (b"(", b"[", b"{"), (b")", b"]", b"}")
 
-def code(text: SourceText) -> list[Token]:
-    """Return words, numbers, strings and punctuation, including those inside macro definitions."""
-    tokens: list[Token] = []
+
+class CodeTokens(list[Token]):
+    """Words, numbers, strings and punctuation of a file, those inside macro definitions included."""
+
+    def behind(self, index: int) -> int:
+        """Return the index behind the bracket that closes the one at `index`; 0 if there is none."""
+        return self._behind.get(index, 0)
+
+    @cached_property
+    def _behind(self) -> Mapping[int, int]:
+        found: dict[int, int] = {}
+        opened: list[int] = []
+        for index, token in enumerate(self):
+            if token.text in _OPENING:
+                opened.append(index)
+            elif token.text in _CLOSING and opened:
+                found[opened.pop()] = index + 1
+        return found
+
+
+def code(text: SourceText) -> CodeTokens:
+    tokens = CodeTokens()
     for token in text.tokens:
         if token.kind != "directive":
             tokens.append(token)
