@@ -17,6 +17,7 @@ from metalsci.cpu_metal.compile.wrapper import Mode, Wrapper, unit
 from metalsci.cpu_metal.legalize import rewrite
 from metalsci.msl.language.math_mode import MathMode
 from metalsci.msl.language.parse import parse
+from metalsci.msl.text.lexer import SourceText
 
 TESTS = Path(__file__).parents[1]
 ROOT = os.environ.get("METALSCI_AARCH64_ROOT")
@@ -156,7 +157,7 @@ def test_kernels_compile_for_macos(tmp_path: Path, index: int) -> None:
     toolchain = Toolchain(target="arm64-apple-macos", architecture="armv8.5-a")
     signature = parse(EVERYTHING).kernels[index]
     mode = (Mode.GRID, Mode.THREAD)[index]
-    (tmp_path / "kernel.metal").write_bytes(rewrite(EVERYTHING).text)
+    (tmp_path / "kernel.metal").write_bytes(rewrite(SourceText(EVERYTHING.encode())).text)
     text = unit("kernel.metal", [Wrapper(signature, signature.name, mode, independent=mode is not Mode.THREAD)])
     (tmp_path / "0.cl").write_text(text)
     run = toolchain.compile_metal(tmp_path, "0.cl", MathMode.fast, None, ["-S", "-emit-llvm", "-O0", "-o", "0.ll"])

@@ -3,10 +3,11 @@
 import pytest
 
 from metalsci.cpu_metal.legalize import rewrite
+from metalsci.msl.text.lexer import SourceText
 
 
 def rewritten(source: str) -> str:
-    return rewrite(source).text.decode()
+    return rewrite(SourceText(source.encode())).text.decode()
 
 
 @pytest.mark.parametrize(
@@ -176,7 +177,7 @@ def test_arguments_are_left_alone_where_no_struct_is_in_constant_memory() -> Non
 
 def test_every_place_maps_back() -> None:
     source = "{ threadgroup float a[4];\n  x = float4(1, 2, 3, 4) + float2(5, 6).xyxy; } // ünicode\ny = half2(z);"
-    result = rewrite(source)
+    result = rewrite(SourceText(source.encode()))
     lines = result.text.split(b"\n")
     for word in (b"float a", b"1, 2", b"5, 6", b".xyxy", b"// ", b"z);"):
         plain = word.replace(b"float a", b"a[")

@@ -89,7 +89,7 @@ class Build:
 
     def _repaired(self, attempt: Callable[[Scratch], _Made]) -> _Made:
         """Call `attempt` until it needs no more of the repairs that Clang can spell."""
-        source, left = rewrite(self.parsed.source), _MOST_REPAIRS
+        source, left = rewrite(self.parsed.text), _MOST_REPAIRS
         while True:
             with TemporaryDirectory(prefix="metalsci-") as name:
                 try:

@@ -10,7 +10,7 @@ from metalsci.cpu_metal.compile.elf import ObjectFile, read_object
 from metalsci.cpu_metal.compile.shared_object import UnlinkedError, linked
 from metalsci.cpu_metal.compile.toolchain import INCLUDE, Run, TooLateError, Toolchain, ToolchainError
 from metalsci.cpu_metal.compile.wrapper import RUN
-from metalsci.cpu_metal.legalize import ranks
+from metalsci.cpu_metal.legalize import ranks, short_vectors
 from metalsci.msl.diagnostics import CompileError, Diagnostic, Severity
 from metalsci.msl.language.math_mode import MathMode
 from metalsci.msl.language.signature import KernelSignature
@@ -65,13 +65,20 @@ class Scratch:
         run = self._clang(name, flags)
         _check_files(run.messages)
         found = diagnostics(run.messages, FILE, self.source, place)
-        if run.code and ranks.is_mentioned(run.messages):
-            edits = ranks.conversions(self._clang(name, ranks.FLAGS).messages, FILE, SourceText(self.source.text))
+        if run.code:
+            edits = self._repairs(name, run.messages)
             if edits:
                 raise RepairableError(found, edits)
-        if run.code:
             raise CompileError(found or [Diagnostic(Severity.ERROR, 0, 0, "the compiler gave no reason")])
         return found
+
+    def _repairs(self, name: str, messages: str) -> tuple[Edit[bytes], ...]:
+        """Return edits for what Clang refuses and Metal does not."""
+        text = SourceText(self.source.text)
+        edits = tuple(sorted(short_vectors.completions(messages, FILE, text), key=lambda edit: edit.start))
+        if not edits and ranks.is_mentioned(messages):
+            edits = ranks.conversions(self._clang(name, ranks.FLAGS).messages, FILE, text)
+        return edits
 
     def _clang(self, name: str, flags: Sequence[str]) -> Run:
         try:

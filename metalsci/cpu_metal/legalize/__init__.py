@@ -22,9 +22,8 @@ from metalsci.msl.text.lexer import SourceText
 __all__ = ["rewrite"]
 
 
-def rewrite(source: str) -> EditedSource:
+def rewrite(text: SourceText) -> EditedSource:
     """Return the text that Clang compiles."""
-    text = SourceText(source.encode(errors="surrogatepass"))
     tokens = code(text)
     types = TypeNames.of(tokens)
     edits = [

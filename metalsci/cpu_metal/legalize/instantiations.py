@@ -9,7 +9,7 @@ from metalsci.msl.text.lexer import SourceText, Token
 def instantiations(text: SourceText, tokens: Sequence[Token]) -> Iterator[Edit[bytes]]:
     """Remove explicit instantiations, `template [[host_name("f")]] [[kernel]] …;`: the wrapper makes its own."""
     for index, token in enumerate(tokens[:-1]):
-        starts = index == 0 or tokens[index - 1].text in (b";", b"}", b"{")
+        starts = index == 0 or tokens[index - 1].text not in (b".", b">", b":")  # `x.template f<int>()` is none
         if token.text != b"template" or not starts or tokens[index + 1].text == b"<":
             continue
         end = next((t for t in tokens[index:] if t.text in (b";", b"{")), None)

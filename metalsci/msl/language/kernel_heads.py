@@ -1,4 +1,4 @@
-"""A file's kernels: the text of each head, its syntax tree, and its body.
+"""A file's kernels: the text of each head, its syntax tree, and its body, where no macro writes whole kernels.
 
 Heads are found by tokens, not by the tree of the whole file, so that nothing inside a body (a macro that hides a
 brace, Metal that C++ does not know, an error) can hide a kernel. Each head is then parsed by itself.
@@ -138,10 +138,6 @@ class _Reader:
             if writes_kernel:
                 self._report(self._tokens[at].start, str(error))
             return at + 1, False, True
-        if writes_kernel and b"{" in expanded:
-            message = f"kernel written by macro '{name.decode()}': write its signature and body out"
-            self._report(self._tokens[at].start, message)
-            return after, False, True
         return after, writes_kernel, expanded.endswith((b";", b"}"))
 
     def _skip_body(self, opening: int) -> int:

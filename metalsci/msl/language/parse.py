@@ -22,6 +22,7 @@ from metalsci.msl.language.signature import (
     TemplateArgument,
 )
 from metalsci.msl.language.syntax import attribute_name, attributes, first, parse_metal, walk
+from metalsci.msl.text.kernel_macros import with_kernels_written_out
 from metalsci.msl.text.lexer import SourceText
 from metalsci.msl.text.preprocessed import live_code
 
@@ -32,7 +33,8 @@ _SPACES = {space.value: space for space in AddressSpace}
 class Unit:
     """A parsed file. `diagnostics` holds errors in its kernels; the compiler finds the rest.
 
-    `text` and `declarations` are the tokens and the kernels' syntax trees, for closer inspection.
+    `text` and `declarations` are the tokens and the kernels' syntax trees, for closer inspection; in them, kernels that
+    macros write are written out.
     """
 
     source: str
@@ -74,7 +76,7 @@ def as_unit(source: str | Unit) -> Unit:
 
 def parse(source: str) -> Unit:
     """Read a file's kernels. Never raises: a broken file gives the kernels that could be read."""
-    text = SourceText(source.encode(errors="surrogatepass"))
+    text = with_kernels_written_out(SourceText(source.encode(errors="surrogatepass")))
     declarations, diagnostics = find_kernels(text)
     reader = _SignatureReader(text, FileNames(text))
     kernels = tuple(reader.kernels(declarations))
@@ -209,7 +211,7 @@ class _SignatureReader:
         named = [a for a in self._attributes(declaration, declaration.node) if a.name == "host_name"]
         return replace(
             pattern,
-            name=(named[0].argument or "").strip('"') if named else declaration.text(use),
+            name=_joined(named[0].argument or "") if named else declaration.text(use),
             parameters=tuple(
                 replace(p, type=self._names.resolve(instantiate(p.type)), spelling=instantiate(p.spelling))
                 for p in pattern.parameters
@@ -307,6 +309,7 @@ def _template_arguments(
     template: Declaration, parameters: tree_sitter.Node, use: Declaration, values: tree_sitter.Node
 ) -> Iterator[TemplateArgument]:
     given = [use.text(value) for value in values.named_children]
+    before: dict[str, str] = {}
     for position, parameter in enumerate(parameters.named_children):
         default = parameter.child_by_field_name("default_type") or parameter.child_by_field_name("default_value")
         name = parameter.child_by_field_name("declarator") or parameter.child_by_field_name("name")
@@ -319,15 +322,21 @@ def _template_arguments(
         if position < len(given):
             value = given[position]
         elif default:
-            value = template.text(default)
+            value = substitute(before, template.text(default))
         else:
             value = ""
+        before[template.text(name)] = value
         yield TemplateArgument(template.text(kind) if kind is not None else "typename", template.text(name), value)
 
 
 def substitute(values: Mapping[str, str], text: str) -> str:
     """Replace words of a text."""
     return re.sub(r"\b[A-Za-z_]\w*\b", lambda match: values.get(match[0], match[0]), text)
+
+
+def _joined(literals: str) -> str:
+    """Return the text of string literals side by side, which macros write."""
+    return "".join(re.findall(r'"((?:\\.|[^"\\])*)"', literals)) or literals
 
 
 def _function_name(declarator: tree_sitter.Node) -> tree_sitter.Node | None:

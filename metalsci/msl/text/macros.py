@@ -1,7 +1,4 @@
-"""Macros, as far as signatures need them: where they are defined, and their replacements.
-
-Bodies are never expanded; they reach the compiler as the user wrote them.
-"""
+"""Macros, as far as kernels' signatures need them: where they are defined, and their replacements."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
@@ -102,13 +99,13 @@ class Macros:
             return at + 1
         return _arguments(tokens, at + 1)[1]
 
-    def expand(self, tokens: Sequence[Token]) -> Expansion:
-        """Expand macros. Raises MacroError if a use is malformed or grows without bound."""
+    def expand(self, tokens: Sequence[Token], most: int = _MAX_TOKENS) -> Expansion:
+        """Expand macros. Raises MacroError if a use is malformed or takes more than so many tokens."""
         text = bytearray()
         starts: list[int] = []
         origins: list[tuple[int, bool]] = []
         previous: Token | None = None
-        for token, use in _Expander(self._defined).run(tokens):
+        for token, use in _Expander(self._defined, most).run(tokens):
             if previous is not None and (token.start != previous.end or token.start < 0):
                 text += b" "
             starts.append(len(text))
@@ -121,9 +118,9 @@ class Macros:
 class _Expander:
     """One expansion: tokens, each with the place of the macro use it comes from, None if from none."""
 
-    def __init__(self, defined: Mapping[bytes, Macro]) -> None:
+    def __init__(self, defined: Mapping[bytes, Macro], most: int) -> None:
         self._defined = defined
-        self._budget = _MAX_TOKENS
+        self._budget = most
 
     def run(
         self, tokens: Sequence[Token], hidden: frozenset[bytes] = frozenset(), use: int | None = None

@@ -5,7 +5,7 @@ from metalsci.msl.text.directives import keyword_of, name_in
 from metalsci.msl.text.lexer import SourceText, Token
 from metalsci.msl.text.macros import Macros
 
-_PREDEFINED = (b"#define __METAL__ 1", b"#define __METAL_VERSION__ 310")
+_PREDEFINED = (b"#define __METAL__ 1", b"#define __METAL_VERSION__ 310", b"#define __HAVE_BFLOAT__ 1")
 
 
 def live_code(text: SourceText) -> SourceText:
