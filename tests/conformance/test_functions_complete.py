@@ -50,7 +50,7 @@ BY_HAND = {
 NOT_OF_THE_LIBRARY = re.compile(
     r"(packed_)?(bool|u?char|u?short|u?int|u?long|half|bfloat|float)\d?(x\d)?|(is|remove|make|enable|decay|conditional)_\w+"
     r"|\w+_t|\w+_type|simdgroup_(matrix|float8x8|half8x8|bfloat8x8)|memory_order\w*|thread_scope\w*|mem_flags|\w+_vote"
-    r"|(packed_)?vec|matrix|array|uniform|make_uniform|numeric_limits|conditional|enable_if|integral_constant|bool_constant"
+    r"|(packed_)?vec|vec_elements|matrix|array|uniform|make_uniform|numeric_limits|conditional|enable_if|integral_constant|bool_constant"
     r"|integer_sequence|index_sequence|make_index_sequence|pair|swap|move|forward|declval|fast|precise|[A-Z]\w*"
 )
 

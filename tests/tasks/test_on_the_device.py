@@ -106,7 +106,9 @@ def test_a_barrier_that_is_missing_between_simdgroups_shows(evaluate: Evaluate, 
     """
     seed = text(task, "seed.metal")
     assert BARRIER in seed
-    assert evaluate(task, seed.replace(BARRIER, ""), size).outcome is Outcome.WRONG
+    outcome = evaluate(task, seed.replace(BARRIER, ""), size).outcome
+    # A place that compact computes of numbers that are not there yet may be anywhere.
+    assert outcome in ((Outcome.WRONG, Outcome.CRASHED) if task == "compact" else (Outcome.WRONG,))
 
 
 @pytest.mark.parametrize("task", sorted(RACES))
