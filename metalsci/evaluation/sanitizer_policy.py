@@ -70,12 +70,13 @@ class Sanitized:
     def _told(self, source: str | Unit, *, may_win: bool) -> Sequence[Findings]:
         """Check small problems, and if it may win a sample of each size; findings on the former come first."""
         benches = self._evaluator.benches
-        sampled = benches if may_win else []
-        with ThreadPoolExecutor(1 + len(sampled)) as pool:
+        longest_first = sorted(benches, key=lambda bench: -_threads(bench.program)) if may_win else []
+        with ThreadPoolExecutor(1 + len(longest_first)) as pool:
+            # one that began last would be waited for alone
+            samples = {bench: pool.submit(self._sanitizer.sample, source, bench.program) for bench in longest_first}
             small = pool.submit(look_at_small, self._sanitizer, benches[0], source)
-            samples = [pool.submit(self._sanitizer.sample, source, bench.program) for bench in sampled]
             if samples and small.result().clean:
-                return [sample.result() for sample in samples]
+                return [samples[bench].result() for bench in benches]
             return [small.result()]
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -35,7 +36,7 @@ class Trial:
     want: Sequence[Array]
     stage: Stage
 
-    @property
+    @cached_property
     def program(self) -> Program:
         return self.task.trace(self.problem.size, self.problem.inputs)
 

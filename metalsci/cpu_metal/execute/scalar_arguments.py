@@ -49,6 +49,8 @@ def value_bytes(value: Any, metal_type: str) -> bytes:
 def _converted(value: Any, scalar: str) -> npt.NDArray[Any]:
     given = np.asarray(value)
     dtype = np.dtype(_DTYPES[scalar])
+    if given.dtype == dtype:
+        return given
     if dtype.kind in "iu" and given.dtype.kind in "iu" and given.size:
         limits = np.iinfo(dtype)
         if int(given.min()) < limits.min or int(given.max()) > limits.max:

@@ -19,6 +19,7 @@ from metalsci.cpu_metal.sanitizer.group_sample import Groups
 from metalsci.devices import ceilings as roofline
 from metalsci.devices.buffer_plan import lay_out
 from metalsci.devices.ceilings import Ceilings, Evidence, GivenCeilings
+from metalsci.devices.cpu.own_kernels import OwnKernels
 from metalsci.devices.cpu.processor import describe_processor, processor_name
 from metalsci.devices.errors import Crash, PipelineFailure, TimeLimit, Uncounted
 from metalsci.devices.program import Array, Call, Extent, Program, Symbol, fit_threadgroup
@@ -33,12 +34,6 @@ _GUARD = 0xA5  # what pads buffers
 # that was over 2 ms, and so did the third: what differs is noise. Quicker ones took up to 1.12.
 _STEADY = 0.005
 _OF_A_KIND = 2  # calls of a kernel on the same grid that are timed by themselves
-# The host's own dispatches.
-_OWN = "#include <metal_stdlib>\nkernel void empty(uint i [[thread_position_in_grid]]) {}\n" + "".join(
-    f"kernel void fill{size}(device {type} *out, constant {type} &value, uint i [[thread_position_in_grid]]) "
-    "{ out[i] = value; }\n"
-    for size, type in {1: "uchar", 2: "ushort", 4: "uint", 8: "ulong"}.items()
-)
 
 
 @contextmanager
@@ -84,6 +79,7 @@ class CpuDevice:
         self._architecture = Architecture.chosen(architecture, "device.architecture")
         self._toolchain = self._architecture.toolchain()
         self._device = cpu_metal.Device(threads=self._threads, toolchain=self._toolchain)
+        self._own = OwnKernels(self._device)
 
     @cached_property
     def name(self) -> str:
@@ -132,7 +128,7 @@ class CpuDevice:
             self._device.compile(source, self._math_mode, interface=signatures)
 
     def stage(self, program: Program) -> "CpuStage":
-        return CpuStage(self._device, program, self._time_limit)
+        return CpuStage(self._device, self._own, program, self._time_limit)
 
     def close(self) -> None:
         self._device.close()
@@ -169,8 +165,9 @@ class CpuModule:
 class CpuStage:
     """Inputs and outputs in shared memory; a run is one command buffer. See `devices.protocol.Holding`."""
 
-    def __init__(self, device: cpu_metal.Device, program: Program, time_limit: float) -> None:
+    def __init__(self, device: cpu_metal.Device, own: OwnKernels, program: Program, time_limit: float) -> None:
         self._device = device
+        self._own = own
         self._time_limit = time_limit
         self._layout = lay_out(program)
         self._buffers = [_holding(device, array) for _, array in program.inputs]
@@ -263,7 +260,7 @@ class CpuStage:
     @cached_property
     def empty_chain(self) -> cpu_metal.CommandBuffer:
         """A command buffer with the program's dispatches, of a kernel that does nothing."""
-        kernel = self._own.kernels["empty"]
+        kernel = self._own.empty
         grids = [(call.threads, call.threadgroup) for call in self._program.calls]
         return self._device.encode(
             [cpu_metal.Dispatch(kernel, {}, threads=threads, threadgroup=group) for threads, group in grids]
@@ -285,15 +282,11 @@ class CpuStage:
             return
         for output in call.outputs:
             pattern = output.dtype.type(call.init).view(f"u{output.dtype.itemsize}")
-            kernel = self._own.kernels[f"fill{output.dtype.itemsize}"]
+            kernel = self._own.fill(output.dtype.itemsize)
             count = output.nbytes // output.dtype.itemsize
             yield cpu_metal.Dispatch(
                 kernel, {0: self._bound(output), 1: pattern}, threads=(count, 1, 1), threadgroup=(256, 1, 1)
             )
-
-    @cached_property
-    def _own(self) -> cpu_metal.Library:
-        return self._device.compile(_OWN)
 
     def _bound(self, value: Symbol | np.generic) -> "cpu_metal.Buffer | np.generic":
         if isinstance(value, Symbol):

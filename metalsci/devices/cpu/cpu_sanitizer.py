@@ -15,6 +15,7 @@ from metalsci import cpu_metal
 from metalsci.cpu_metal.execute.host import processors
 from metalsci.cpu_metal.sanitizer.group_sample import random_groups
 from metalsci.devices.cpu.cpu_device import CpuModule, CpuStage
+from metalsci.devices.cpu.own_kernels import OwnKernels
 from metalsci.devices.errors import KernelFailure
 from metalsci.devices.program import Program
 from metalsci.msl.diagnostics import Finding
@@ -76,6 +77,7 @@ class _Looker:
 
     def __init__(self, architecture: str | None, math_mode: MathMode) -> None:
         self.device = cpu_metal.Device(threads=1, architecture=architecture)
+        self.own = OwnKernels(self.device)
         self._math_mode = math_mode
         self._last: tuple[str | Unit, CpuModule] | None = None
         self._instrumented: tuple[str | Unit, Sequence[str]] | None = None
@@ -145,7 +147,7 @@ class CpuSanitizer:
         def parts(module: CpuModule, stage: CpuStage) -> Findings:
             rng = self._fresh()
             done, found = 0, Findings()
-            for call in _one_of_each_kernel(program, rng):
+            for call in one_of_each_kernel(program, rng):
                 stage.run_calls(module, range(done, call))
                 found = _some_groups(module, stage, program, call, rng)
                 if not found.clean:
@@ -169,7 +171,7 @@ class CpuSanitizer:
         looker = self._idle.get()
         try:
             module = looker.module(source)
-            stage = CpuStage(looker.device, program, self._seconds)
+            stage = CpuStage(looker.device, looker.own, program, self._seconds)
             try:
                 yield module, stage
             finally:
@@ -203,12 +205,16 @@ def _some_groups(module: CpuModule, stage: CpuStage, program: Program, call: int
     return found
 
 
-def _one_of_each_kernel(program: Program, rng: np.random.Generator) -> list[int]:
-    """Draw a call of each kernel, in the order of the program: a kernel may depend on its step."""
+def one_of_each_kernel(program: Program, rng: np.random.Generator) -> list[int]:
+    """Draw a call of each kernel, by index and in the order of the program: a kernel may depend on its step.
+
+    Each is as likely as any other of its kernel. All are of one step or nearly, since the calls before it must run.
+    """
     calls: defaultdict[str, list[int]] = defaultdict(list)
     for index, call in enumerate(program.calls):
         calls[call.kernel].append(index)
-    return sorted(int(rng.choice(indices)) for indices in calls.values())
+    step = rng.random()
+    return sorted(indices[int(step * len(indices))] for indices in calls.values())
 
 
 def _findings(found: Sequence[Finding], finished: bool) -> Findings:
