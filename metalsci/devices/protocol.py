@@ -146,6 +146,14 @@ class Device(Protocol):
 
 
 @runtime_checkable
+class Concurrent(Protocol):
+    """A device whose programs can be staged, and bound to modules, from any thread and while it runs."""
+
+    @property
+    def stages_while_it_runs(self) -> bool: ...
+
+
+@runtime_checkable
 class Correctable(Protocol):
     """A device that measures its ceilings, and learns from verified kernels that they are too low."""
 

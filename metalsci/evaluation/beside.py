@@ -1,11 +1,12 @@
 """Work next to an evaluation's own, for a processor that would idle. None of it is left when runs are timed."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 Job = Callable[[], object]
+Result = TypeVar("Result")
 
 
 class Beside:
@@ -15,8 +16,14 @@ class Beside:
     """
 
     def __init__(self, *jobs: Job) -> None:
-        self._pool = ThreadPoolExecutor(max(1, len(jobs)))
-        self._under_way = [self._pool.submit(job) for job in jobs]
+        self._pool = ThreadPoolExecutor(len(jobs) + 1)
+        self._under_way: list[Future[Any]] = [self._pool.submit(job) for job in jobs]
+
+    def begin(self, job: Callable[[], Result]) -> "Future[Result]":
+        """Begin a job whose result is asked for."""
+        future = self._pool.submit(job)
+        self._under_way.append(future)
+        return future
 
     def wait(self) -> None:
         """Wait until all jobs have ended."""

@@ -8,19 +8,21 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from concurrent.futures import Future
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Self
 
 from metalsci.devices.errors import CANDIDATE_FAULTS, KernelFailure
-from metalsci.devices.protocol import Device, Elapsed, Encoded, Module, Predicting, Steady
+from metalsci.devices.protocol import Concurrent, Device, Elapsed, Encoded, Module, Predicting, Steady
 from metalsci.devices.virtual.forecast import Forecast
 from metalsci.evaluation.beside import Beside, Job
 from metalsci.evaluation.forecasting import Forecaster
 from metalsci.evaluation.promotion.students_t import quantile
 from metalsci.evaluation.results import Evaluation, Outcome, SizeResult, Timing, score
 from metalsci.evaluation.safeguards import ALL, Safeguard
-from metalsci.evaluation.staged_size import Attempt, Bench
+from metalsci.evaluation.staged_size import Attempt, Bench, Drawn
 from metalsci.evaluation.stopwatch import Stopwatch
 from metalsci.msl.diagnostics import CompileError
 from metalsci.msl.language.parse import Unit
@@ -173,6 +175,7 @@ class Evaluator:
             cleanup.callback(self._close, module)
             results: list[SizeResult] = []
             executions: list[Attempt] = []
+            draws: list[Callable[[], Drawn]] = []
             for bench in self.benches:
                 progress(f"verifying {bench.size.label}")
                 try:
@@ -180,10 +183,13 @@ class Evaluator:
                     results.append(bench.verify(executions[-1]))
                 except CANDIDATE_FAULTS as failure:
                     return _failed(failure, bench, results)
+                if not draws and results[-1].outcome.correct:  # most wrong ones are so at the first size
+                    draws = self._draws(module, beside, cleanup)
             if all(r.outcome.correct for r in results):
-                for i, (bench, execution) in enumerate(zip(self.benches, executions, strict=True)):
+                for i, (bench, draw) in enumerate(zip(self.benches, draws, strict=True)):
                     try:
-                        results[i] = bench.verify_drawn(execution) or results[i]
+                        with draw() as drawn:
+                            results[i] = bench.verify_drawn(drawn) or results[i]
                     except CANDIDATE_FAULTS as failure:
                         return _failed(failure, bench, results[:i])
             wrong = [r for r in results if not r.outcome.correct]
@@ -212,6 +218,19 @@ class Evaluator:
                 remarks=(*module.remarks, *_launches(results)),
                 forecast=forecast,
             )
+
+    def _draws(self, module: Module, beside: Beside, cleanup: ExitStack) -> "list[Callable[[], Drawn]]":
+        """Return what gives the problems drawn for a candidate, by size. It begins at once, where the device allows it.
+
+        Most of it are references, and the code for groups that only these problems have.
+        """
+        jobs = [partial(bench.draw, module) for bench in self.benches]
+        if not isinstance(self.device, Concurrent) or not self.device.stages_while_it_runs:
+            return list(jobs)
+        begun = [beside.begin(job) for job in jobs]
+        for future in begun:
+            cleanup.callback(_let_go, future)
+        return [future.result for future in begun]
 
     def _close(self, module: Module) -> None:
         with self.stopwatch.phase("staging"):
@@ -255,6 +274,12 @@ class Evaluator:
         for bench in self._benches.values():
             bench.close()
         self._benches.clear()
+
+
+def _let_go(drawing: Future[Drawn]) -> None:
+    if not drawing.cancel():
+        with suppress(*CANDIDATE_FAULTS), drawing.result():
+            pass
 
 
 def _launches(results: Sequence[SizeResult]) -> Iterator[str]:

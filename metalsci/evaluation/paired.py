@@ -70,8 +70,10 @@ def duel(bench: Bench, seed: Module, challenger: Module, repeats: Repeats) -> Du
         try:
             executions.append(bench.bind(module))
             verified = bench.verify(executions[-1])
-            drawn = bench.verify_drawn(executions[-1]) if verified.outcome.correct else None
-            contenders.append(Contender.of(drawn or verified))
+            if verified.outcome.correct:
+                with bench.draw(module) as drawn:
+                    verified = bench.verify_drawn(drawn) or verified
+            contenders.append(Contender.of(verified))
         except CANDIDATE_FAULTS as failure:
             contenders.append(Contender(Outcome.of(failure), str(failure)))
     if not all(c.outcome.correct for c in contenders):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 
@@ -72,6 +73,20 @@ class Attempt:
         if len(seconds) < 2 or not total:
             return {}
         return {name: each / total for name, each in sorted(seconds.items(), key=lambda item: -item[1])}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Problems that were drawn for a candidate, with its executions. A context manager: it holds their stages."""
+
+    trials: Sequence[tuple[Trial, Execution]]
+    stages: ExitStack
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stages.close()
 
 
 class Bench:
@@ -209,20 +224,21 @@ class Bench:
         for trial in self._trials:
             trial.stage.close()
 
-    def verify_drawn(self, attempt: Attempt) -> SizeResult | None:
-        """Return the result at the first wrong one of the problems drawn for this candidate."""
-        if Safeguard.DRAWN not in self._checks:
-            return None
+    def draw(self, module: Module) -> "Drawn":
+        """Draw small problems for a candidate that has been compiled. Raises CANDIDATE_FAULTS."""
         with ExitStack() as cleanup:
-            for problem in self.task.drawn(self.size, self._fresh()):
+            trials = []
+            for problem in self.task.drawn(self.size, self._fresh()) if Safeguard.DRAWN in self._checks else ():
                 trial = self._stage(problem, None)
                 cleanup.callback(trial.stage.close)
                 with self._watch.phase("staging"):
-                    execution = trial.stage.bind(attempt.module)
-                wrong = self._try(trial, execution)
-                if wrong:
-                    return wrong
-        return None
+                    trials.append((trial, trial.stage.bind(module)))
+            return Drawn(trials, cleanup.pop_all())
+
+    def verify_drawn(self, drawn: "Drawn") -> SizeResult | None:
+        """Return the result at the first wrong one of the problems that were drawn for a candidate."""
+        wrong = (self._try(trial, execution) for trial, execution in drawn.trials)
+        return next(filter(None, wrong), None)
 
     def _try(self, trial: Trial, execution: Execution) -> SizeResult | None:
         """Return the result at one problem if it is wrong."""

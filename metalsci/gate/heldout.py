@@ -223,9 +223,9 @@ def _same_code(seed: Module, challenger: Module | Contender) -> str:
 def further(bench: Bench, challenger: Module) -> Contender | None:
     """Return the failure at the first wrong problem of sizes that nobody scored."""
     try:
-        attempt = bench.bind(challenger)
         for _ in range(_DRAWS):
-            wrong = bench.verify_drawn(attempt)
+            with bench.draw(challenger) as drawn:
+                wrong = bench.verify_drawn(drawn)
             if wrong:
                 return Contender.of(wrong)
     except CANDIDATE_FAULTS as failure:

@@ -9,13 +9,14 @@ from composing import Compose
 from hydra.utils import instantiate
 
 from metalsci.cpu_metal.compile.toolchain import Toolchain
+from metalsci.devices.cpu.cpu_device import CpuStage
 from metalsci.devices.cpu.cpu_sanitizer import CpuSanitizer, Findings
-from metalsci.devices.protocol import Elapsed
+from metalsci.devices.protocol import Elapsed, Module
 from metalsci.evaluation.beside import Beside
 from metalsci.evaluation.evaluator import Evaluator, Repeats
 from metalsci.evaluation.results import Outcome
 from metalsci.evaluation.sanitizer_policy import Sanitized
-from metalsci.evaluation.staged_size import Attempt, Bench
+from metalsci.evaluation.staged_size import Attempt, Bench, Drawn
 from metalsci.evaluation.stopwatch import Stopwatch
 
 Parts = tuple[Evaluator, CpuSanitizer, str]  # with the seed kernel
@@ -54,9 +55,9 @@ def test_jobs_have_ended_when_runs_are_timed(parts: Parts, monkeypatch: pytest.M
         log.append("timed")
         return once(bench, attempt)
 
-    def logged_verify(bench: Bench, attempt: Attempt) -> Any:
+    def logged_verify(bench: Bench, drawn: Drawn) -> Any:
         verified.set()
-        return verify(bench, attempt)
+        return verify(bench, drawn)
 
     def job() -> None:
         verified.wait()  # it goes on for as long as anything else than timed runs does
@@ -67,6 +68,56 @@ def test_jobs_have_ended_when_runs_are_timed(parts: Parts, monkeypatch: pytest.M
     assert evaluator.evaluate(seed, ahead=[job]).outcome is Outcome.SCORED
     assert log[0] == "job"
     assert log.count("timed") == 2 * 3
+
+
+def test_problems_are_drawn_while_further_sizes_are_verified(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluator, _, seed = parts
+    drawing, verify, draw = threading.Event(), Bench.verify, Bench.draw
+    waited = []
+
+    def verify_once_drawing(bench: Bench, attempt: Attempt) -> Any:
+        if bench is not evaluator.benches[0]:
+            waited.append(drawing.wait(timeout=30))
+        return verify(bench, attempt)
+
+    def logged_draw(bench: Bench, module: Module) -> Drawn:
+        drawing.set()
+        return draw(bench, module)
+
+    monkeypatch.setattr(Bench, "verify", verify_once_drawing)
+    monkeypatch.setattr(Bench, "draw", logged_draw)
+    assert evaluator.evaluate(seed).outcome is Outcome.SCORED
+    assert waited == [True]
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [("u_out[c] = 2.0f * u; return;", Outcome.WRONG), ("u_out[1u << 30] = u;", Outcome.CRASHED)],
+)
+def test_problems_drawn_for_a_candidate_that_fails_at_the_last_size_are_let_go(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, fault: str, outcome: Outcome
+) -> None:
+    evaluator, _, seed = parts
+    stages: list[CpuStage] = []
+    closed: list[CpuStage] = []
+    make, close = CpuStage.__init__, CpuStage.close
+
+    def logged_make(stage: CpuStage, *given: Any) -> None:
+        stages.append(stage)
+        make(stage, *given)
+
+    def logged_close(stage: CpuStage) -> None:
+        closed.append(stage)
+        close(stage)
+
+    evaluator.benches  # noqa: B018  (staged before)
+    monkeypatch.setattr(CpuStage, "__init__", logged_make)
+    monkeypatch.setattr(CpuStage, "close", logged_close)
+    before = "const float u = u_in[c];"
+    assert before in seed
+    assert evaluator.evaluate(seed.replace(before, f"{before} if (NX == 33) {{ {fault} }}")).outcome is outcome
+    assert stages
+    assert sorted(map(id, stages)) == sorted(map(id, closed))
 
 
 @pytest.fixture(scope="module")

@@ -127,6 +127,10 @@ class CpuDevice:
         with suppress(CompileError):  # the evaluation of the candidate will report it
             self._device.compile(source, self._math_mode, interface=signatures)
 
+    @property
+    def stages_while_it_runs(self) -> bool:
+        return True
+
     def stage(self, program: Program) -> "CpuStage":
         return CpuStage(self._device, self._own, program, self._time_limit)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from queue import LifoQueue
+from threading import Lock
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -75,29 +76,24 @@ class Instrumenting(Protocol):
 class _Looker:
     """A device process for looks at one source after another, one look at a time."""
 
-    def __init__(self, architecture: str | None, math_mode: MathMode) -> None:
+    def __init__(self, architecture: str | None) -> None:
         self.device = cpu_metal.Device(threads=1, architecture=architecture)
         self.own = OwnKernels(self.device)
-        self._math_mode = math_mode
-        self._last: tuple[str | Unit, CpuModule] | None = None
-        self._instrumented: tuple[str | Unit, Sequence[str]] | None = None
+        self._last: CpuModule | None = None
 
-    def module(self, source: str | Unit) -> CpuModule:
-        if self._last is None or self._last[0] is not source:
+    def module(self, library: cpu_metal.Library, instrumented: Sequence[str]) -> CpuModule:
+        """Return a library as a module of this process. instrumented: those of its kernels that were so together."""
+        if self._last is None or self._last.library is not library:
             if self._last is not None:
                 self.close()
-            module = CpuModule(self.device, self.device.compile(source, self._math_mode))
-            if self._instrumented is not None and self._instrumented[0] is source:
-                # together, as they were instrumented: a look at one of them would build it alone
-                kernels = module.library.kernels
-                self.device.instrument([kernels[name] for name in self._instrumented[1] if name in kernels])
-            self._last = source, module
-        return self._last[1]
+            # a look at one of them would build it alone
+            self.device.instrument([library.kernels[name] for name in instrumented if name in library.kernels])
+            self._last = CpuModule(self.device, library)
+        return self._last
 
-    def renew(self, source: str | Unit, names: Sequence[str]) -> None:
-        """Get ready for looks at instrumented kernels, by a new process, which has started when it is needed."""
+    def renew(self) -> None:
+        """Get ready for another source, by a new process, which has started when it is needed."""
         self.close()
-        self._instrumented = source, names
         self.device.start()
 
     def close(self) -> None:
@@ -124,7 +120,10 @@ class CpuSanitizer:
         self._math_mode = math_mode
         self._seconds = seconds
         self._fresh = fresh
-        self._lookers = [_Looker(architecture, math_mode) for _ in range(min(processors(), _AT_ONCE))]
+        self._lookers = [_Looker(architecture) for _ in range(min(processors(), _AT_ONCE))]
+        self._instrumented: tuple[str | Unit, Sequence[str]] | None = None
+        self._compiled: tuple[str | Unit, cpu_metal.Library] | None = None
+        self._compiling = Lock()
         self._idle: LifoQueue[_Looker] = LifoQueue()
         for looker in self._lookers:
             self._idle.put(looker)
@@ -133,8 +132,9 @@ class CpuSanitizer:
         """Instrument kernels into the kernel cache, and start the processes for looks at them. No look may go on."""
         with suppress(cpu_metal.CompileError):  # the look will report it
             self._lookers[0].device.prepare_checks(source, self._math_mode, names)
+            self._instrumented = source, names
             for looker in self._lookers:
-                looker.renew(source, names)
+                looker.renew()
 
     def check(self, source: str | Unit, program: Program) -> Findings:
         def whole(module: CpuModule, stage: CpuStage) -> Findings:
@@ -170,7 +170,7 @@ class CpuSanitizer:
     def _staged(self, source: str | Unit, program: Program) -> Iterator[tuple[CpuModule, CpuStage]]:
         looker = self._idle.get()
         try:
-            module = looker.module(source)
+            module = looker.module(*self._library(source))
             stage = CpuStage(looker.device, looker.own, program, self._seconds)
             try:
                 yield module, stage
@@ -179,8 +179,21 @@ class CpuSanitizer:
         finally:
             self._idle.put(looker)
 
+    def _library(self, source: str | Unit) -> tuple[cpu_metal.Library, Sequence[str]]:
+        """Return the library of a source, which all looks share, with the names of its kernels that are instrumented.
+
+        Raises CompileError.
+        """
+        with self._compiling:
+            if self._compiled is None or self._compiled[0] is not source:
+                self._compiled = source, self._lookers[0].device.compile(source, self._math_mode)
+            if self._instrumented is not None and self._instrumented[0] is source:
+                return self._compiled[1], self._instrumented[1]
+            return self._compiled[1], ()
+
     def close(self) -> None:
         """End the processes. Nothing of the source is left for the next one."""
+        self._compiled = self._instrumented = None
         for looker in self._lookers:
             looker.close()
 

@@ -76,6 +76,10 @@ class VirtualDevice:
     def compile(self, source: str | Unit, signatures: Sequence[KernelSignature]) -> "VirtualModule":
         return VirtualModule(self._cpu.compile(source, signatures), self._facts)
 
+    @property
+    def stages_while_it_runs(self) -> bool:
+        return True
+
     def stage(self, program: Program) -> "VirtualStage":
         return VirtualStage(self._cpu.stage(program), self._facts)
 
