@@ -1,45 +1,25 @@
 """One size of one task, staged on a device: verify and time any candidate on it."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Self
 
 import numpy as np
 
 from metalsci.devices.buffer_plan import lay_out
 from metalsci.devices.program import Array, Program
-from metalsci.devices.protocol import Device, Elapsed, Execution, Holding, Module, Splitting, Stage
+from metalsci.devices.protocol import Device, Elapsed, Execution, Holding, Module, Splitting
 from metalsci.evaluation.floors import below_launch, beyond_the_machine, launch_floor
 from metalsci.evaluation.results import Invariant, Outcome, Roofline, SizeResult, Timing
 from metalsci.evaluation.safeguards import ALL, Safeguard
 from metalsci.evaluation.stopwatch import Stopwatch
+from metalsci.evaluation.trial import Trial, explain, told
 from metalsci.evaluation.vigil import Vigil
 from metalsci.files.disk_arrays import let_go
-from metalsci.task.comparison import Tolerance, judge
-from metalsci.task.definition import Check, Probe, Size, Task, Work
+from metalsci.task.definition import Probe, Size, Task, Work
 from metalsci.task.references import References
-
-_SAME = Tolerance(relative=1e-6)  # a device may flush denormals, even where it copies
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A problem that a candidate must solve: staged on the device, with the expected results on this side of it.
-
-    `task` has the problem's own physics.
-    """
-
-    task: Task
-    problem: Probe
-    want: Sequence[Array]
-    stage: Stage
-
-    @cached_property
-    def program(self) -> Program:
-        return self.task.trace(self.problem.size, self.problem.inputs)
 
 
 class Attempt:
@@ -273,24 +253,19 @@ class Bench:
         with self._watch.phase("verification"):
             damage = self._damage(trial)
             if damage:
-                return SizeResult(self.size.label, Outcome.WRONG, _told(trial.problem, damage), unsound=True)
+                return SizeResult(self.size.label, Outcome.WRONG, told(trial.problem, damage), unsound=True)
             got = trial.stage.outputs()
             verdict = trial.task.check(trial.problem.size, got, trial.want)
             _let_go(trial.want)
             error = verdict.error if math.isfinite(verdict.error) else None
             if verdict.correct:
                 return SizeResult(self.size.label, Outcome.SCORED, verdict.detail, error)
-            return SizeResult(self.size.label, Outcome.WRONG, self._explain(trial, verdict, got), error)
+            return SizeResult(self.size.label, Outcome.WRONG, explain(trial, verdict, got), error)
 
     def _damage(self, trial: Trial) -> str:
         if Safeguard.GUARDS in self._checks:
             return trial.stage.damage()
         return ""
-
-    def _explain(self, trial: Trial, verdict: Check, got: Sequence[Array]) -> str:
-        """Explain the check's findings: to which problem they belong, and what else would have given these outputs."""
-        problem = trial.problem
-        return _told(problem, ". ".join([verdict.detail, *_guesses(trial, got)]))
 
     def _conserved(self) -> tuple[Invariant, ...]:
         trial = self._trials[-1]
@@ -298,43 +273,6 @@ class Bench:
         return tuple(Invariant(name, got[name], want) for name, want in self._invariants.items())
 
 
-def _guesses(trial: Trial, got: Sequence[Array]) -> Iterable[str]:
-    """Yield causes that would have given these outputs."""
-    problem = trial.problem
-    for name, array in problem.inputs.items():
-        if any(g.shape == array.shape and judge(g, array, _SAME) <= 1.0 for g in got):
-            yield f"The output is the input {name}, unchanged"
-            return
-    if problem.name:
-        yield from _other_steps(trial, got)
-
-
-def _other_steps(trial: Trial, got: Sequence[Array]) -> Iterator[str]:
-    problem = trial.problem
-    if "steps" not in problem.size.extents:
-        return
-    for steps, how in ((problem.size.steps - 1, "one step fewer"), (problem.size.steps + 1, "one step more")):
-        other = problem.size.replace(steps=steps)
-        want = trial.task.reference(other, {name: array.copy() for name, array in problem.inputs.items()})
-        # a result after each step is no guess
-        if len(want) == len(trial.want) and trial.task.check(other, got, want).correct:
-            yield f"It is right after {how}"
-
-
 def _let_go(want: Sequence[Array]) -> None:
     for array in want:
         let_go(array)
-
-
-def _told(problem: Probe, what: str) -> str:
-    """Describe the fault and its problem: kind, and size and physics if they differ from the timed one's."""
-    if not problem.name:
-        return what
-    size = problem.size
-    own = ", ".join(f"{name}={value:.6g}" for name, value in {**_extents(size), **problem.physics}.items())
-    after = f" after {size.steps} step{'s' * (size.steps != 1)}" if "steps" in size.extents else ""
-    return f"with inputs of the kind '{problem.name}' ({own}){after}: {what}"
-
-
-def _extents(size: Size) -> dict[str, float]:
-    return {name: value for name, value in size.extents.items() if name != "steps"}

@@ -9,8 +9,8 @@ from composing import Compose
 from hydra.utils import instantiate
 
 from metalsci.cpu_metal.compile.toolchain import Toolchain
-from metalsci.devices.cpu.cpu_device import CpuStage
 from metalsci.devices.cpu.cpu_sanitizer import CpuSanitizer, Findings
+from metalsci.devices.cpu.cpu_stage import CpuStage
 from metalsci.devices.protocol import Elapsed, Module
 from metalsci.evaluation.beside import Beside
 from metalsci.evaluation.evaluator import Evaluator, Repeats

@@ -9,7 +9,7 @@ from composing import Compose
 from hydra.utils import instantiate
 
 from metalsci.cpu_metal import CommandBuffer
-from metalsci.devices.cpu.cpu_device import CpuExecution, CpuStage
+from metalsci.devices.cpu.cpu_stage import CpuExecution, CpuStage
 from metalsci.devices.protocol import Elapsed
 from metalsci.evaluation.evaluator import Evaluator, Repeats
 from metalsci.evaluation.stopwatch import Stopwatch

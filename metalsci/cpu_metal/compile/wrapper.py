@@ -80,28 +80,42 @@ typedef decltype(::{kernel}) _Kernel_{symbol};
 template <int K> using _P_{symbol} = typename _parameter<K, _Kernel_{symbol}>::type;
 }}
 """
-_GRID = """\
+_SIGNATURE = """\
 extern "C" __attribute__((visibility("default"))) void {symbol}(const metal::_Dispatch *d, uint first, uint last) {{
   using namespace metal;
   {bindings}
+"""
+_ROWS = (
+    _SIGNATURE
+    + """\
   const uint gx = d->grid[0], gy = d->grid[1], tile = d->tile, tiles = (gx + tile - 1) / tile;
   for (uint unit = first; unit < last; ++unit) {{
     const uint row = unit / tiles, x0 = unit % tiles * tile, x1 = gx - x0 < tile ? gx : x0 + tile;
     const uint y = row % gy, z = row / gy;
-    {pragma}
-    for (uint x = x0; x < x1; ++x) ::{name}({arguments});
-  }}
-}}
 """
-_GROUP = """\
-extern "C" __attribute__((visibility("default"))) void {symbol}(const metal::_Dispatch *d, uint first, uint last) {{
-  using namespace metal;
-  {bindings}
+)
+_GROUPS = (
+    _SIGNATURE
+    + """\
   for (uint unit = first; unit < last; ++unit) {{
     const uint px = unit % d->groups[0], row = unit / d->groups[0], py = row % d->groups[1], pz = row / d->groups[1];
     const uint x0 = px * d->group[0], y0 = py * d->group[1], z0 = pz * d->group[2];
     const uint wx = min(d->group[0], d->grid[0] - x0), wy = min(d->group[1], d->grid[1] - y0);
     const uint wz = min(d->group[2], d->grid[2] - z0);
+"""
+)
+_GRID = (
+    _ROWS
+    + """\
+    {pragma}
+    for (uint x = x0; x < x1; ++x) ::{name}({arguments});
+  }}
+}}
+"""
+)
+_GROUP = (
+    _GROUPS
+    + """\
     for (uint lz = 0; lz < wz; ++lz) {{
       for (uint ly = 0; ly < wy; ++ly) {{
         {pragma}
@@ -114,6 +128,7 @@ extern "C" __attribute__((visibility("default"))) void {symbol}(const metal::_Di
   }}
 }}
 """
+)
 _THREAD = """\
 extern "C" __attribute__((visibility("default"))) void {symbol}(
     const metal::_Dispatch *d, const metal::_Group *g, uint index) {{
@@ -127,14 +142,9 @@ extern "C" __attribute__((visibility("default"))) void {symbol}(
 }}
 """
 # One thread's code between two marks, which compile/lanes makes a vector of threads'. A row of the grid, or a group.
-_ROW_IN_LANES = """\
-extern "C" __attribute__((visibility("default"))) void {symbol}(const metal::_Dispatch *d, uint first, uint last) {{
-  using namespace metal;
-  {bindings}
-  const uint gx = d->grid[0], gy = d->grid[1], tile = d->tile, tiles = (gx + tile - 1) / tile;
-  for (uint unit = first; unit < last; ++unit) {{
-    const uint row = unit / tiles, x0 = unit % tiles * tile, x1 = gx - x0 < tile ? gx : x0 + tile;
-    const uint y = row % gy, z = row / gy;
+_ROW_IN_LANES = (
+    _ROWS
+    + """\
     metal_lanes_begin(x1 - x0, 1, 1);
     const uint x = metal_lane(0, x0);
     ::{name}({arguments});
@@ -142,15 +152,10 @@ extern "C" __attribute__((visibility("default"))) void {symbol}(const metal::_Di
   }}
 }}
 """
-_GROUP_IN_LANES = """\
-extern "C" __attribute__((visibility("default"))) void {symbol}(const metal::_Dispatch *d, uint first, uint last) {{
-  using namespace metal;
-  {bindings}
-  for (uint unit = first; unit < last; ++unit) {{
-    const uint px = unit % d->groups[0], row = unit / d->groups[0], py = row % d->groups[1], pz = row / d->groups[1];
-    const uint x0 = px * d->group[0], y0 = py * d->group[1], z0 = pz * d->group[2];
-    const uint wx = min(d->group[0], d->grid[0] - x0), wy = min(d->group[1], d->grid[1] - y0);
-    const uint wz = min(d->group[2], d->grid[2] - z0);
+)
+_GROUP_IN_LANES = (
+    _GROUPS
+    + """\
     metal_lanes_begin(wx, wy, wz);
     const uint lx = metal_lane(0, 0), ly = metal_lane(1, 0), lz = metal_lane(2, 0), index = metal_lane(3, 0);
     const uint x = x0 + lx, y = y0 + ly, z = z0 + lz;
@@ -159,6 +164,7 @@ extern "C" __attribute__((visibility("default"))) void {symbol}(const metal::_Di
   }}
 }}
 """
+)
 # Of instrumented kernels each has a table of the bytes of an element of each argument; 0 ends it.
 _CHECKED = "#include <metal_check>\n"
 _ELEMENTS = """\

@@ -15,7 +15,7 @@ import numpy as np
 from metalsci import cpu_metal
 from metalsci.cpu_metal.execute.host import processors
 from metalsci.cpu_metal.sanitizer.group_sample import random_groups
-from metalsci.devices.cpu.cpu_device import CpuModule, CpuStage
+from metalsci.devices.cpu.cpu_stage import CpuModule, CpuStage
 from metalsci.devices.cpu.own_kernels import OwnKernels
 from metalsci.devices.errors import KernelFailure
 from metalsci.devices.program import Program

@@ -9,7 +9,8 @@ from metalsci.cpu_metal.profiler.counters import Profile
 from metalsci.devices.apple.chips import ceilings_of
 from metalsci.devices.apple.gpu_machine import describe_gpu
 from metalsci.devices.ceilings import Ceilings, GivenCeilings
-from metalsci.devices.cpu.cpu_device import CpuDevice, CpuExecution, CpuModule, CpuStage
+from metalsci.devices.cpu.cpu_device import CpuDevice
+from metalsci.devices.cpu.cpu_stage import CpuExecution, CpuModule, CpuStage
 from metalsci.devices.program import Array, Program
 from metalsci.devices.protocol import Elapsed, Machine, Module
 from metalsci.devices.virtual.advice import bottleneck
