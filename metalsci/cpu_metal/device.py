@@ -23,6 +23,7 @@ from metalsci.cpu_metal.execute.clock import RunTime, WorkerClock, worker_clock
 from metalsci.cpu_metal.execute.commands import CommandBuffer, Dispatch
 from metalsci.cpu_metal.execute.crash_report import crash, timed_out
 from metalsci.cpu_metal.execute.host import processors, shared_memory, shared_with
+from metalsci.cpu_metal.execute.placement import place
 from metalsci.cpu_metal.execute.process import DeviceProcess, ProcessDied, ProcessTimeout
 from metalsci.cpu_metal.execute.worker import Operation
 from metalsci.cpu_metal.profiler.counters import Profile
@@ -276,13 +277,14 @@ class _Session:
         self._mapped: weakref.WeakKeyDictionary[SharedRegion, dict[bool, int]] = weakref.WeakKeyDictionary()
         self._released: deque[tuple[int, int]] = deque()
         self._clock: WorkerClock | None = None
-        self._clock_sought = False
+        self._has_run = False
         weakref.finalize(self, process.kill)
 
     def timed(self, operation: Operation, address: int, count: int, timeout: float | None) -> RunTime:
         """Ask the process, which has answered before: all its workers have started."""
-        if not self._clock_sought:
-            self._clock_sought = True
+        if not self._has_run:
+            self._has_run = True
+            place(self.process.pid, self.process.workers)
             self._clock = worker_clock(self.process.pid)
             if self._clock is not None:
                 weakref.finalize(self, self._clock.close)

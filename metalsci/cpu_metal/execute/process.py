@@ -51,15 +51,19 @@ class Status:
 
 
 class DeviceProcess:
-    """One process, from start to kill. It ends by itself when this one does. `interpreter`: runs Python there."""
+    """One process, from start to kill. It ends by itself when this one does.
 
-    def __init__(self, runtime: Path, threads: int, interpreter: Sequence[str] = _INTERPRETER) -> None:
+    workers: its threads that run kernels. interpreter: runs Python there.
+    """
+
+    def __init__(self, runtime: Path, workers: int, interpreter: Sequence[str] = _INTERPRETER) -> None:
+        self.workers = workers
         self._connection, theirs = socket.socketpair()
         self._answers = select.poll()
         self._answers.register(self._connection, select.POLLIN)
         descriptor = shared_memory("metal-status", STATUS.size)
         self._status = mmap.mmap(descriptor, STATUS.size)
-        arguments = [str(theirs.fileno()), str(descriptor), str(runtime), str(threads)]
+        arguments = [str(theirs.fileno()), str(descriptor), str(runtime), str(workers)]
         environment = {"LC_ALL": "C"}
         if "LD_LIBRARY_PATH" in os.environ:  # some interpreters do not start without
             environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
@@ -75,7 +79,7 @@ class DeviceProcess:
             )
             # The caller limits its time. Data is private memory that can be written to: no buffers.
             limits = {
-                resource.RLIMIT_DATA: _MEMORY + (threads + 1) * _ARENA,
+                resource.RLIMIT_DATA: _MEMORY + (workers + 1) * _ARENA,
                 resource.RLIMIT_FSIZE: _FILE_SIZE,
                 resource.RLIMIT_CORE: 0,
             }
