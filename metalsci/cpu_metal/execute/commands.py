@@ -23,13 +23,13 @@ _DISPATCH = np.dtype(
     [
         ("run", "<u8"), ("mode", "<u4"), ("tile", "<u4"),
         ("grid", "<u4", 3), ("group", "<u4", 3), ("groups", "<u4", 3),
-        ("units", "<u4"), ("chunks", "<u4"), ("stack", "<u4"),
+        ("units", "<u4"), ("workers", "<u4"), ("stack", "<u4"),
         ("arguments", "<u8", _MAX_ARGUMENTS),
     ]
 )  # fmt: skip
 _VALUE_ALIGNMENT = 64
 _LARGEST_TILE = 8192
-_CHUNKS_PER_WORKER = 8
+_PARTS_PER_WORKER = 8  # ROUNDS of runtime/share.h
 _MAX_THREADS = 2**31
 _LENGTHS = 16  # bytes: Metal takes multiples of this for threadgroup memory that the host provides
 
@@ -90,7 +90,7 @@ class CommandBuffer:
         for index, dispatch in enumerate(self.dispatches):
             self.bindings += _bindings(index, dispatch, values, threadgroup_memory)
         if in_order:
-            records["chunks"] = 1
+            records["workers"] = 1
         self.region = SharedRegion(values.end)
         self._records = np.ndarray(records.shape, _DISPATCH, self.region.memory)
         self._records[:] = records
@@ -172,7 +172,7 @@ def _fill(record: Any, dispatch: Dispatch, workers: int) -> Kernel:
     record["grid"], record["group"], record["groups"] = grid, group, groups
     record["stack"] = kernel.stack
     record["units"] = units
-    record["chunks"] = min(units, workers * _CHUNKS_PER_WORKER)
+    record["workers"] = min(units, workers)
     return kernel
 
 
@@ -188,7 +188,7 @@ def _tile(grid: tuple[int, int, int], workers: int) -> int:
 
     Parts are multiples of 64, so that they begin where vectors of threads do: compile/lanes counts on it.
     """
-    wanted = -(-grid[0] * grid[1] * grid[2] // (workers * _CHUNKS_PER_WORKER))
+    wanted = -(-grid[0] * grid[1] * grid[2] // (workers * _PARTS_PER_WORKER))
     wanted = min(max(-(-wanted // 64) * 64, 64), _LARGEST_TILE)
     if wanted < grid[0]:
         return min(wanted, grid[0])

@@ -27,6 +27,10 @@ STATUS = struct.Struct("<iIQIIQII3I2I4x")
 """As runtime/runtime.h lays out `struct Status`."""
 
 
+PATIENCE = 50_000
+"""Nanoseconds, twice the processor time that it takes to fall asleep and be woken."""
+
+
 class Operation(IntEnum):
     MAP = 1
     """The descriptor's memory, of so many bytes, writable or not: gives its address."""
@@ -107,7 +111,7 @@ def load_runtime(path: str) -> ctypes.CDLL:
     with suppress(OSError):  # musl's is part of its C library
         ctypes.CDLL("libm.so.6", mode=ctypes.RTLD_GLOBAL)
     runtime = ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)
-    runtime.metal_start.argtypes = [ctypes.c_void_p]
+    runtime.metal_start.argtypes = [ctypes.c_void_p, ctypes.c_uint64]
     runtime.metal_await.argtypes = [ctypes.c_uint32]
     runtime.metal_await.restype = None
     runtime.metal_run.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
@@ -145,6 +149,16 @@ def join(runtime: ctypes.CDLL) -> None:
         os._exit(1)
 
 
+def patience(workers: int) -> int:
+    """Return nanoseconds that a worker that has nothing to do looks out for work.
+
+    With more workers than processors it would keep those off that have something to do.
+    """
+    if workers > len(os.sched_getaffinity(0)):
+        return 0
+    return PATIENCE
+
+
 def main() -> None:
     connection = socket.socket(fileno=int(sys.argv[1]))
     status = mmap.mmap(int(sys.argv[2]), STATUS.size)
@@ -153,9 +167,9 @@ def main() -> None:
         sys.exit(1)
     threading.Thread(target=end_with_host, args=(connection,), daemon=True).start()
     address = ctypes.addressof(ctypes.c_char.from_buffer(status))
-    if runtime.metal_start(address) or runtime.metal_join():
-        sys.exit(1)
     workers = int(sys.argv[4])
+    if runtime.metal_start(address, patience(workers)) or runtime.metal_join():
+        sys.exit(1)
     for _ in range(workers):
         threading.Thread(target=join, args=(runtime,), daemon=True).start()
     runtime.metal_await(workers + 1)

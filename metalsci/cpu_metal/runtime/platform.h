@@ -11,6 +11,7 @@ extern int mprotect(void *, uptr, int);
 extern int madvise(void *, uptr, int);
 extern int sigaction(int, const void *, void *);
 extern int sigaltstack(const void *, void *);
+extern int clock_gettime(int, void *);
 extern void _exit(int) __attribute__((noreturn));
 
 enum { PROT_NONE = 0, PROT_READ = 1, PROT_WRITE = 2 };
@@ -25,6 +26,13 @@ enum { SIGILL = 4, SIGTRAP = 5, SIGFPE = 8, SIGSEGV = 11 };
 #else
 #error "the runtime knows Linux and macOS"
 #endif
+
+// Of a clock that goes on while the process is set aside.
+static inline u64 nanoseconds(void) {
+    struct { long seconds, nanoseconds; } now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (u64)now.seconds * 1000000000 + (u64)now.nanoseconds;
+}
 
 // relax: tells the processor that it is waiting. flush_denormals: results and operands, as Apple's GPUs do.
 #if defined(__x86_64__)

@@ -5,7 +5,7 @@
 extern long syscall(long, ...);
 
 enum { MAP_ANONYMOUS = 0x20, MAP_NORESERVE = 0x4000 };
-enum { SIGBUS = 7 };
+enum { SIGBUS = 7, CLOCK_MONOTONIC = 1 };
 enum { SA_SIGINFO = 4, SA_ONSTACK = 0x08000000 };
 enum { FUTEX_WAIT_PRIVATE = 128, FUTEX_WAKE_PRIVATE = 129 };
 

@@ -6,7 +6,7 @@ extern int __ulock_wait(u32 operation, void *address, u64 value, u32 microsecond
 extern int __ulock_wake(u32 operation, void *address, u64 value);
 
 enum { MAP_ANONYMOUS = 0x1000, MAP_NORESERVE = 0x40 };
-enum { SIGBUS = 10 };
+enum { SIGBUS = 10, CLOCK_MONOTONIC = 6 };
 enum { SA_SIGINFO = 0x40, SA_ONSTACK = 1 };
 enum { ULOCK_COMPARE_AND_WAIT = 1, ULOCK_WAKE_ALL = 0x100 };
 

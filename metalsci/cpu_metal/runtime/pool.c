@@ -1,60 +1,72 @@
 // The pool of workers that carry out command buffers, and the entry points that the host calls.
 //
-// Every dispatch is divided before it starts: chunk c is for worker c modulo their number, whatever the others are doing.
-// So the processor time of a worker is that of its own share. It does not grow when the system sets another worker
-// aside, as it would if the others took over, and a kernel that gives one worker all the work is as slow as that worker.
+// Every dispatch is divided before it starts, whatever the workers are doing then: see share.h. So the processor time of
+// a worker is that of its own share. It does not grow when the system sets another worker aside, as it would if the
+// others took over, and a kernel that gives one worker all the work is as slow as that worker.
 // The host's own thread, which runs Python between two command buffers, has no share: on a busy machine what it does
 // beside varies by more than small kernels take. It drives the sanitizer and the profiler.
 //
-// There is no rendezvous besides. `ticket` names the dispatch at work; whoever finishes the last chunk of it opens the
-// next one, and a worker without a chunk of its own holds nobody up.
+// There is no rendezvous besides. `ticket` names the dispatch at work and how many workers have a share of it; whoever
+// finishes the last share opens the next dispatch, and a worker without a share holds nobody up: it looks at nothing but
+// the ticket. Who has one is the only reader of the command buffer, which stays what it is until that share is finished.
 #include "check.h"
 #include "platform.h"
 #include "isolation.h"
 #include "memory.h"
 #include "profile.h"
+#include "share.h"
 #include "worker.h"
 
-enum { MAX_WORKERS = 256, SPIN = 300 };
+enum { MAX_WORKERS = 256, LOOKS = 8 };
 #define NO_DISPATCH 0xffffffffu
 
 struct Pool {
-    _Alignas(64) u64 ticket;     // run << 32 | dispatch at work, so that no two dispatches have the same
-    _Alignas(64) u32 unfinished; // chunks of the dispatch at work that are not finished
-    _Alignas(64) u32 inside;     // workers that may be reading the command buffer
-    _Alignas(64) u32 epoch;      // counts openings; what idle workers sleep on
-    u32 sleepers;
-    u32 ended;                   // counts command buffers that are finished
-    u32 left;                    // counts the times that all workers have left one; what the host's thread sleeps on
-    u32 stop;
+    _Alignas(64) u64 ticket;     // run << 40 | workers with a share << 32 | dispatch at work: no two are the same
+    _Alignas(64) u32 unfinished; // shares of the dispatch at work that are not finished
+    _Alignas(64) u32 ended;      // counts command buffers that are finished; what the host's thread sleeps on
     const struct Dispatch *commands;
     u32 count;
+    u32 runs;
     struct Status *status;
     struct Worker *workers[MAX_WORKERS];
     u32 joined;                  // threads that have asked for a place
     u32 worker_count;            // those that have one
-    u32 runs;
+    u64 patience;                // nanoseconds that a worker looks at the ticket before it sleeps
 };
 
 static struct Pool pool = {.ticket = NO_DISPATCH};
+static struct { _Alignas(64) u32 asleep; } seats[MAX_WORKERS];  // by worker: whether it sleeps, and what it sleeps on
 
 static int idle(u64 ticket) { return (u32)ticket == NO_DISPATCH; }
 
-static void announce(u32 dispatch) {
-    __atomic_store_n(&pool.ticket, (u64)pool.runs << 32 | dispatch, __ATOMIC_SEQ_CST);
-    __atomic_fetch_add(&pool.epoch, 1, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&pool.sleepers, __ATOMIC_SEQ_CST)) futex_wake(&pool.epoch, 0x7fffffff);
+static u32 workers_of(u64 ticket) { return ticket >> 32 & 0xff; }
+
+// Whether the ticket is of a dispatch that the worker is still to do its share of. The host's thread is the first worker.
+static int wants(const struct Worker *worker, u64 ticket) {
+    return !idle(ticket) && worker->index <= workers_of(ticket) && ticket != worker->last;
 }
 
+static void publish(u32 dispatch, u32 workers) {
+    __atomic_store_n(&pool.ticket, (u64)pool.runs << 40 | (u64)workers << 32 | dispatch, __ATOMIC_SEQ_CST);
+}
+
+// Opens a dispatch and wakes those workers that have a share of it and sleep; after the last one, the host's thread.
 static void open_dispatch(u32 index) {
     pool.status->finished = index;
     if (index == pool.count) {
-        announce(NO_DISPATCH);
+        publish(NO_DISPATCH, 0);
         __atomic_fetch_add(&pool.ended, 1, __ATOMIC_SEQ_CST);
+        futex_wake(&pool.ended, 1);
         return;
     }
-    __atomic_store_n(&pool.unfinished, pool.commands[index].chunks, __ATOMIC_SEQ_CST);
-    announce(index);
+    const u32 workers = pool.commands[index].workers;
+    __atomic_store_n(&pool.unfinished, workers, __ATOMIC_SEQ_CST);
+    publish(index, workers);
+    // From here on the dispatch may be over at any time, and the command buffer gone.
+    for (u32 i = 1; i <= workers; ++i) {
+        if (!__atomic_load_n(&seats[i].asleep, __ATOMIC_SEQ_CST)) continue;
+        if (__atomic_exchange_n(&seats[i].asleep, 0, __ATOMIC_SEQ_CST)) futex_wake(&seats[i].asleep, 1);
+    }
 }
 
 static __attribute__((noinline)) void forget_units(const struct Dispatch *dispatch, u32 first, u32 last) {
@@ -62,9 +74,7 @@ static __attribute__((noinline)) void forget_units(const struct Dispatch *dispat
     forget(this_worker());
 }
 
-static void run_chunk(struct Worker *worker, const struct Dispatch *dispatch, u32 chunk) {
-    const u32 first = (u64)dispatch->units * chunk / dispatch->chunks;
-    const u32 last = (u64)dispatch->units * (chunk + 1) / dispatch->chunks;
+static void run_units(struct Worker *worker, const struct Dispatch *dispatch, u32 first, u32 last) {
     if (dispatch->mode == MODE_THREAD) {
         for (u32 unit = first; unit < last; ++unit) run_group(worker, unit);
     } else if (dispatch->run == (uptr)forget_units) {
@@ -77,65 +87,68 @@ static void run_chunk(struct Worker *worker, const struct Dispatch *dispatch, u3
     }
 }
 
-static void run_share(struct Worker *worker, u32 index) {
+static void run_share(struct Worker *worker, u32 index, u32 workers) {
     const struct Dispatch *dispatch = &pool.commands[index];
-    u32 finished = 0;
     worker->commands = pool.commands;
     worker->status = pool.status;
     worker->dispatch = dispatch;
-    const u32 workers = pool.worker_count - 1;  // all but the host's thread, which is the first
-    for (u32 chunk = worker->index - 1; chunk < dispatch->chunks; chunk += workers) {
-        run_chunk(worker, dispatch, chunk);
-        ++finished;
+    const u32 rounds = rounds_of(dispatch->units, workers);
+    for (u32 round = 0; round < rounds; ++round) {
+        const struct Part part = part_of(dispatch->units, workers, worker->index - 1, round, rounds);
+        if (part.first < part.last) run_units(worker, dispatch, part.first, part.last);
     }
     worker->dispatch = 0;
-    if (finished && __atomic_sub_fetch(&pool.unfinished, finished, __ATOMIC_SEQ_CST) == 0) open_dispatch(index + 1);
 }
 
-// Ends a worker's look at the command buffer, and wakes the host's thread if it was the last at one that is finished.
-// Not before that: Linux often runs a thread that is woken on the processor of the one that wakes it, at once. There the
-// host would wait for the very worker that it has put aside: a seventh of the processor time of short command buffers.
-static void leave(void) {
-    if (__atomic_sub_fetch(&pool.inside, 1, __ATOMIC_SEQ_CST)) return;
-    if (!idle(__atomic_load_n(&pool.ticket, __ATOMIC_SEQ_CST))) return;
-    __atomic_fetch_add(&pool.left, 1, __ATOMIC_SEQ_CST);
-    futex_wake(&pool.left, 1);
-}
-
-// Runs the worker's share of the dispatch at work. False when there was none that it has not yet seen.
-static int take(struct Worker *worker) {
-    const u64 seen = __atomic_load_n(&pool.ticket, __ATOMIC_ACQUIRE);
-    if (idle(seen) || seen == worker->last) return 0;
-    __atomic_fetch_add(&pool.inside, 1, __ATOMIC_SEQ_CST);
-    // From here on the command buffer stays what it is; but the ticket may have moved on since it was seen.
-    const u64 now = __atomic_load_n(&pool.ticket, __ATOMIC_SEQ_CST);
-    if (!idle(now)) {
-        worker->last = now;
-        run_share(worker, (u32)now);
+// Does the worker's share of the dispatch at work. If that was the last one, it opens the next dispatch, unless that is for
+// this worker alone: such ones it does in passing, and no other worker hears of them.
+static void work_on(struct Worker *worker, u64 ticket) {
+    u32 index = (u32)ticket;
+    worker->last = ticket;
+    run_share(worker, index, workers_of(ticket));
+    if (__atomic_sub_fetch(&pool.unfinished, 1, __ATOMIC_SEQ_CST)) return;
+    while (++index < pool.count && worker->index == 1 && pool.commands[index].workers == 1) {
+        pool.status->finished = index;
+        run_share(worker, index, 1);
     }
-    leave();
-    return 1;
+    open_dispatch(index);
 }
 
-static void sleep_unless_changed(u32 epoch) {
-    __atomic_fetch_add(&pool.sleepers, 1, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&pool.epoch, __ATOMIC_SEQ_CST) == epoch) futex_wait(&pool.epoch, epoch);
-    __atomic_fetch_sub(&pool.sleepers, 1, __ATOMIC_SEQ_CST);
+// Returns once the ticket is another, or when somebody has called the worker.
+static void sleep_while(const struct Worker *worker, u64 seen) {
+    u32 *asleep = &seats[worker->index].asleep;
+    __atomic_store_n(asleep, 1, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(asleep, __ATOMIC_SEQ_CST) && __atomic_load_n(&pool.ticket, __ATOMIC_SEQ_CST) == seen) {
+        futex_wait(asleep, 1);
+    }
+    __atomic_store_n(asleep, 0, __ATOMIC_SEQ_CST);
 }
 
-// Works until the pool stops.
+// Returns 1 when the ticket is another one. `give_up`: when to stop, 0 if it has not yet been said.
+static int look(u64 seen, u64 *give_up) {
+    do {
+        for (int i = 0; i < LOOKS; ++i) {
+            relax();
+            if (__atomic_load_n(&pool.ticket, __ATOMIC_ACQUIRE) != seen) return 1;
+        }
+        const u64 now = nanoseconds();
+        if (!*give_up) *give_up = now + pool.patience;
+        if (now >= *give_up) return 0;
+    } while (1);
+}
+
+// Works for as long as the process lives. Between two shares a worker looks at the ticket for a while: to sleep and be
+// woken costs two processors ten microseconds each, and by the wall up to forty. Between two command buffers it sleeps.
 static void work(void *argument) {
     struct Worker *worker = argument;
-    u32 waited = 0;
-    while (!__atomic_load_n(&pool.stop, __ATOMIC_SEQ_CST)) {
-        const u32 epoch = __atomic_load_n(&pool.epoch, __ATOMIC_SEQ_CST);
-        if (take(worker)) {
-            waited = 0;
-        } else if (++waited < SPIN) {
-            relax();
-        } else {
-            sleep_unless_changed(epoch);
-            waited = 0;
+    u64 give_up = 0;
+    for (;;) {
+        const u64 ticket = __atomic_load_n(&pool.ticket, __ATOMIC_SEQ_CST);
+        if (wants(worker, ticket)) {
+            work_on(worker, ticket);
+            give_up = 0;
+        } else if (idle(ticket) || !look(ticket, &give_up)) {
+            sleep_while(worker, ticket);
         }
     }
 }
@@ -181,8 +194,10 @@ __attribute__((visibility("default"))) int metal_isolate(void) {
     return restrict_files(0, 0) || restrict_calls(ROLE_DEVICE) ? -1 : 0;
 }
 
-__attribute__((visibility("default"))) int metal_start(struct Status *status) {
+// patience: nanoseconds that workers look out for the next dispatch before they sleep.
+__attribute__((visibility("default"))) int metal_start(struct Status *status, u64 patience) {
     pool.status = status;
+    pool.patience = patience;
     status->guard = memory_guard();
     struct SignalAction action = {.handler = crashed, .flags = SA_SIGINFO | SA_ONSTACK};
     for (u32 i = 0; i < sizeof fatal_signals / sizeof *fatal_signals; ++i) {
@@ -191,8 +206,8 @@ __attribute__((visibility("default"))) int metal_start(struct Status *status) {
     return 0;
 }
 
-// Adds the calling thread to the pool: the first, which is the host's, returns at once; the others work until
-// `metal_stop`. Returns -1 when there is no memory for it.
+// Adds the calling thread to the pool: the first, which is the host's, returns at once; the others work for good. Returns
+// -1 when there is no memory for it.
 __attribute__((visibility("default"))) int metal_join(void) {
     struct Worker *worker = worker_create();
     if (!worker) return -1;
@@ -223,19 +238,14 @@ __attribute__((visibility("default"))) void metal_run(const struct Dispatch *com
     ++pool.runs;
     const u32 ended = __atomic_load_n(&pool.ended, __ATOMIC_SEQ_CST);
     open_dispatch(0);
-    for (;;) {
-        const u32 left = __atomic_load_n(&pool.left, __ATOMIC_SEQ_CST);
-        const int is_over = __atomic_load_n(&pool.ended, __ATOMIC_SEQ_CST) != ended;
-        if (is_over && !__atomic_load_n(&pool.inside, __ATOMIC_SEQ_CST)) return;
-        futex_wait(&pool.left, left);
-    }
+    while (__atomic_load_n(&pool.ended, __ATOMIC_SEQ_CST) == ended) futex_wait(&pool.ended, ended);
 }
 
 // Every worker forgets what kernels have left on its stacks and in its threadgroup memory.
 __attribute__((visibility("default"))) void metal_forget(void) {
     static struct Dispatch dispatch;
     dispatch = (struct Dispatch){.run = (uptr)forget_units, .mode = MODE_GRID};
-    dispatch.units = dispatch.chunks = pool.worker_count - 1;
+    dispatch.units = dispatch.workers = pool.worker_count - 1;
     metal_run(&dispatch, 1);
 }
 
@@ -251,9 +261,4 @@ static void work_profiled(void *argument) { profile_dispatch(pool.workers[0], ar
 // Runs the threadgroups that `profile` names, of a counted kernel, on the calling thread alone.
 __attribute__((visibility("default"))) void metal_profile(struct Profile *profile) {
     call_on_stack(main_stack(pool.workers[0]), work_profiled, profile);
-}
-
-__attribute__((visibility("default"))) void metal_stop(void) {
-    __atomic_store_n(&pool.stop, 1, __ATOMIC_SEQ_CST);
-    announce(NO_DISPATCH);
 }

@@ -34,7 +34,7 @@ struct Dispatch {
     u32 group[3];      // threads per threadgroup
     u32 groups[3];     // threadgroups per grid, partial ones counted
     u32 units;         // units of work in the dispatch
-    u32 chunks;        // parts that the units are divided into, dealt out to the workers in turn
+    u32 workers;       // those with a share of it, the first ones: not more than there are units
     u32 stack;         // MODE_THREAD: bytes of stack that a thread needs; 0 where that is not known
     uptr arguments[MAX_ARGUMENTS];
 };

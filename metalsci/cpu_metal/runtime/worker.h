@@ -37,7 +37,7 @@ struct Simdgroup {
 
 struct Worker {
     u32 index;                        // its place in the pool
-    u64 last;                         // ticket of the dispatch whose share it did last; see pool.c
+    u64 last;                         // ticket of the dispatch that it did its share of last; see pool.c
     const struct Dispatch *commands;  // the command buffer at work
     const struct Dispatch *dispatch;  // the dispatch at work; null between dispatches
     struct Status *status;
