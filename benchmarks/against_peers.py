@@ -30,9 +30,10 @@ from peers import (
 
 from metalsci.devices.ceilings import GivenCeilings
 from metalsci.devices.cpu.cpu_device import CpuDevice
-from metalsci.devices.program import Program
+from metalsci.devices.program import Array, Program
 from metalsci.experiment.schemas import register
 from metalsci.files.locations import data
+from metalsci.task.definition import Size
 from metalsci.task.loader import Problem
 
 OURS = "ours"
@@ -102,28 +103,12 @@ def rows(tasks: Sequence[str], environment: Environment | None, rounds: int, ker
 def _row(name: str, kernels: str, environment: Environment | None, rounds: int) -> Row:
     problem = load(name)
     task, size = problem.task, problem.sizes[len(problem.sizes) // 2]
-    inputs = task.inputs(size, np.random.default_rng(1))
-    program, want = task.trace(size, inputs), task.reference(size, inputs)
-    runs: dict[str, Callable[[], tuple[float, float]]] = {}
     versions: dict[str, str] = {}
     why: dict[str, str] = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        device = CpuDevice(time_limit=600.0, ceilings=GivenCeilings(bandwidth=1.0, fp32=1.0))
-        stack.callback(device.close)
-        stage = device.stage(program)
-        execution = stage.bind(device.compile((data("tasks") / name / kernels).read_text(), task.signatures))
-        execution.run()
-        check = task.check(size, stage.outputs(), want)
-        assert check.correct, f"{name}: {check.detail}"
-        clock = (~stage._device._started().process.pid << 3) | 2  # of another process, as Linux numbers them
-
-        def ours() -> tuple[float, float]:
-            used, wall = time.clock_gettime(clock), time.perf_counter()
-            execution.run()
-            return time.perf_counter() - wall, time.clock_gettime(clock) - used
-
-        runs[OURS] = ours
+        program, want, ours = staged(stack, problem, size, data("tasks") / name / kernels)
+        runs = {OURS: ours}
         for how in _peers(Job(name, kernels, program, folder), environment, why):
             try:
                 found = stack.enter_context(Peer(how, program, task.signatures, folder / how.name.replace(" ", "_")))
@@ -138,6 +123,33 @@ def _row(name: str, kernels: str, environment: Environment | None, rounds: int) 
                 versions[how.name] = f"{found.version['platform']} {found.version['driver']}".strip()
         used, wall = least(runs, rounds)
     return Row(name, size.label, used, wall, versions, why)
+
+
+def staged(
+    stack: ExitStack, problem: Problem, size: Size, kernels: Path
+) -> tuple[Program, Sequence[Array], Callable[[], tuple[float, float]]]:
+    """Stage a task's program on our device and run it once.
+
+    Return the program, its expected results, and what runs it and returns its seconds: by the wall, and of all threads.
+    """
+    task = problem.task
+    inputs = task.inputs(size, np.random.default_rng(1))
+    program, want = task.trace(size, inputs), task.reference(size, inputs)
+    device = CpuDevice(time_limit=600.0, ceilings=GivenCeilings(bandwidth=1.0, fp32=1.0))
+    stack.callback(device.close)
+    stage = device.stage(program)
+    execution = stage.bind(device.compile(kernels.read_text(), task.signatures))
+    execution.run()
+    check = task.check(size, stage.outputs(), want)
+    assert check.correct, f"{kernels}: {check.detail}"
+    clock = (~stage._device._started().process.pid << 3) | 2  # of another process, as Linux numbers them
+
+    def ours() -> tuple[float, float]:
+        used, wall = time.clock_gettime(clock), time.perf_counter()
+        execution.run()
+        return time.perf_counter() - wall, time.clock_gettime(clock) - used
+
+    return program, want, ours
 
 
 def _peers(job: Job, environment: Environment | None, why: dict[str, str]) -> Iterator[How]:

@@ -1,7 +1,7 @@
 """The speed of the software device and of others: `make bench`, or `python benchmarks/bench.py [PART …]`.
 
 Parts:
-- peers: PoCL and Intel's OpenCL runtime on ports of the seed kernels, C with OpenMP on five of them
+- peers: PoCL and Intel's OpenCL runtime on ports of the seed kernels, C with OpenMP on five of them, STREAM's triad
 - examples: the same runtimes on the hand-written examples, translated to OpenCL C
 - threads: what a barrier, a function of a simdgroup or a loop costs a thread
 - scaling: time against group size, grid size, barriers and cores, which scaling.py also plots
@@ -28,6 +28,7 @@ import peak_memory
 import recorded_compiles
 import scaling
 import thread_costs
+import triad
 from peers import Environment
 from rich.console import Console
 
@@ -45,7 +46,10 @@ def peers(tasks: list[str], rounds: int, console: Console) -> Iterator[str]:
     found = list(_rows(tasks, rounds, console, against_peers.SEED))
     versions = sorted({f"{name}: {version}" for row in found for name, version in row.versions.items()})
     yield from ["## Seed kernels at the middle size", "", *against_peers.report(found), ""]
-    yield from ["## Native code", "", *against_peers.report_native(found), ""]
+    yield from ["## Native code", "", *against_peers.report_native(found)]
+    if "saxpy" in tasks:
+        yield from _triad(rounds, console)
+    yield ""
     yield from [f"- {version}" for version in versions]
 
 
@@ -57,6 +61,13 @@ def examples(tasks: list[str], rounds: int, console: Console) -> Iterator[str]:
     everything = [row for rows in found.values() for row in rows]
     alone, best = (against_peers.mean(everything, name) for name in ("PoCL", "best"))
     yield f"All {len(everything)} examples: PoCL alone / ours {alone} (goal {EXAMPLES_GOAL:g}), better of both {best}."
+
+
+def _triad(rounds: int, console: Console) -> Iterator[str]:
+    try:
+        yield triad.report(triad.measured(rounds))
+    except (CalledProcessError, FileNotFoundError) as error:
+        console.print(f"STREAM's triad is left out: {error}", style="red")
 
 
 def _rows(tasks: list[str], rounds: int, console: Console, kernels: str) -> Iterator[against_peers.Row]:

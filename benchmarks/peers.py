@@ -25,7 +25,7 @@ PORTS = Path(__file__).parent / "opencl"
 NATIVE = "C with OpenMP"
 NATIVE_TASKS = ("saxpy", "heat2d", "wave3d", "lbm", "nbody")
 _PLACE = re.compile(r"\S+\.cl:\d+:\d+: ")  # in a file that PoCL makes
-_C = Path(__file__).parent / "native"
+C_FOLDER = Path(__file__).parent / "native"
 _C_FLAGS = ("-O3", "-march=native", "-ffast-math", "-fopenmp", "-fPIC", "-shared")
 
 
@@ -86,11 +86,11 @@ def opencl(environment: Environment, name: str, source: Path) -> How:
 def native(folder: Path) -> How:
     """Build the kernels in C. Raises CalledProcessError or FileNotFoundError without a compiler that has OpenMP."""
     library = folder / "kernels.so"
-    subprocess.run(["gcc", *_C_FLAGS, str(_C / "kernels.c"), "-o", str(library), "-lm"], check=True)
+    subprocess.run(["gcc", *_C_FLAGS, str(C_FOLDER / "kernels.c"), "-o", str(library), "-lm"], check=True)
     # A thread that spins until the others are there would be charged for it.
     variables = {**os.environ, "OMP_WAIT_POLICY": "passive"}
     version = subprocess.run(["gcc", "-dumpfullversion"], check=True, capture_output=True, text=True).stdout.strip()
-    return How(NATIVE, [sys.executable, str(_C / "worker.py")], library, f"gcc {version}", variables)
+    return How(NATIVE, [sys.executable, str(C_FOLDER / "worker.py")], library, f"gcc {version}", variables)
 
 
 class Peer:
