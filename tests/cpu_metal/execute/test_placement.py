@@ -1,4 +1,4 @@
-"""Where workers run: never two of one device on the same processor, as long as there are enough."""
+"""Processors of workers: never two of one device on the same processor, as long as there are enough."""
 
 import os
 from pathlib import Path

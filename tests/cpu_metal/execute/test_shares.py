@@ -59,7 +59,7 @@ def _owners(device: Device, library: Library, groups: int) -> list[int]:
 
 
 def test_shares_differ_by_one_group_at_most(device: Device, library: Library) -> None:
-    """Of 24 groups, one of two workers once had 16."""
+    """One of two workers once had 16 of 24 groups."""
     for groups in (1, 2, 3, 7, 8, 9, 17, 24, 25, 40, 56, 100, 257, 1000):
         counts = Counter(_owners(device, library, groups))
         assert len(counts) == min(groups, device.threads), groups
