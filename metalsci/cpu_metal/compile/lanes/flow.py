@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 
 from metalsci.cpu_metal.compile.llvm.function import Block
 from metalsci.cpu_metal.compile.llvm.instruction import Instruction, Operand
-from metalsci.cpu_metal.compile.llvm.text import NAME
 
 END = "%end"
 """Label at which threads end."""
@@ -399,9 +398,9 @@ def double(graph: Graph, shared: Sequence[str], sources: Container[str], suffix:
         for index, phi in enumerate(node.phis):
             mine = [i for i, source in enumerate(phi.labels) if source in sources or source in labels]
             others = [i for i, source in enumerate(phi.labels) if source not in sources]
-            phis.append(_renamed(_picked(phi, mine), names, labels))
+            phis.append(_picked(phi, mine).renamed(names, labels))
             node.phis[index] = _picked(phi, others)
-        body = [_renamed(each, names, labels) for each in node.body]
+        body = [each.renamed(names, labels) for each in node.body]
         condition = node.condition and replace(
             node.condition, value=names.get(node.condition.value, node.condition.value)
         )
@@ -422,13 +421,3 @@ def remove(graph: Graph, labels: Container[str]) -> None:
 def _picked(phi: Instruction, places: Sequence[int]) -> Instruction:
     operands, labels = tuple(phi.operands[i] for i in places), tuple(phi.labels[i] for i in places)
     return replace(phi, operands=operands, labels=labels)
-
-
-def _renamed(each: Instruction, names: Mapping[str, str], labels: Mapping[str, str]) -> Instruction:
-    return replace(
-        each,
-        text=NAME.sub(lambda found: names.get(found[0], found[0]), each.text),
-        result=names.get(each.result, each.result),
-        operands=tuple(replace(operand, value=names.get(operand.value, operand.value)) for operand in each.operands),
-        labels=tuple(labels.get(label, label) for label in each.labels),
-    )

@@ -7,6 +7,7 @@ from metalsci.cpu_metal.compile.lanes.analysis import Analysis
 from metalsci.cpu_metal.compile.lanes.choices import with_choices_apart
 from metalsci.cpu_metal.compile.lanes.code import HINTS, Code
 from metalsci.cpu_metal.compile.lanes.flow import RefusedError, TooLongError
+from metalsci.cpu_metal.compile.lanes.fused_loops import with_loops_fused
 from metalsci.cpu_metal.compile.lanes.joined_stores import join_stores
 from metalsci.cpu_metal.compile.lanes.own_places import SCRATCH, SCRATCH_TYPE
 from metalsci.cpu_metal.compile.lanes.region import RegionWriter, Version
@@ -60,7 +61,7 @@ def in_lanes(
     if definition.last - definition.first > 2 * _MOST_INSTRUCTIONS:
         raise TooLongError("it is too long")
     function = Function.parse(with_types_spelled_out(module, lines[definition.first : definition.last + 1]))
-    found = with_choices_apart(with_addresses_inside(section(function)))
+    found = with_choices_apart(with_addresses_inside(section(with_loops_fused(function))))
     join_stores(found)
     part_tails(found.graph)
     length = sum(len(node.body) for node in found.graph.nodes.values())

@@ -1,8 +1,8 @@
 """One instruction of LLVM's text, taken apart."""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self, TypedDict
 
@@ -16,18 +16,18 @@ _INCOMING = re.compile(r"\[ (.+?), (%(?:\"[^\"]+\"|[\w.$-]+)) \]")
 _CALLEE = re.compile(r"[@%](?:\"[^\"]+\"|[\w.$-]+)\(")
 
 
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_BINARY = _words("add sub mul udiv sdiv urem srem shl lshr ashr and or xor fadd fsub fmul fdiv frem")
-_CASTS = _words("trunc zext sext fptrunc fpext fptoui fptosi uitofp sitofp ptrtoint inttoptr bitcast addrspacecast")
+_BINARY = words("add sub mul udiv sdiv urem srem shl lshr ashr and or xor fadd fsub fmul fdiv frem")
+_CASTS = words("trunc zext sext fptrunc fpext fptoui fptosi uitofp sitofp ptrtoint inttoptr bitcast addrspacecast")
 # Words that may stand between an operation and its first type.
-_FLAGS = _words(
+_FLAGS = words(
     "nuw nsw exact disjoint nneg samesign inbounds nusw nnan ninf nsz arcp contract afn reassoc fast "
     "volatile atomic weak tail musttail notail"
 )
-_CALL_WORDS = _FLAGS | _words("fastcc noundef signext zeroext inreg nonnull noalias")
+_CALL_WORDS = _FLAGS | words("fastcc noundef signext zeroext inreg nonnull noalias")
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,17 @@ class Instruction:
         if self.opcode == "call":
             return self.detail[1:].strip('"')
         return ""
+
+    def renamed(self, names: Mapping[str, str], labels: Mapping[str, str]) -> Self:
+        """Return the instruction with other names of values and of blocks."""
+        both = {**names, **labels}
+        return replace(
+            self,
+            text=NAME.sub(lambda found: both.get(found[0], found[0]), self.text),
+            result=names.get(self.result, self.result),
+            operands=tuple(replace(each, value=names.get(each.value, each.value)) for each in self.operands),
+            labels=tuple(labels.get(label, label) for label in self.labels),
+        )
 
     @classmethod
     def parse(cls, line: str) -> Self:
