@@ -1,8 +1,9 @@
 // The pool of workers that carry out command buffers, and the entry points that the host calls.
 //
-// Every dispatch is divided before it starts, whatever the workers are doing then: see share.h. So the processor time of
-// a worker is that of its own share. It does not grow when the system sets another worker aside, as it would if the
-// others took over, and a kernel that gives one worker all the work is as slow as that worker.
+// Every dispatch is divided before it starts, whatever the workers are doing then: see share.h. One that is known to take
+// less than a microsecond is the first worker's alone: see cost.h. So the processor time of a worker is that of its own
+// share. It does not grow when the system sets another worker aside, as it would if the others took over, and a kernel
+// that gives one worker all the work is as slow as that worker.
 // The host's own thread, which runs Python between two command buffers, has no share: on a busy machine what it does
 // beside varies by more than small kernels take. It drives the sanitizer and the profiler.
 //
@@ -10,6 +11,7 @@
 // finishes the last share opens the next dispatch, and a worker without a share holds nobody up: it looks at nothing but
 // the ticket. Who has one is the only reader of the command buffer, which stays what it is until that share is finished.
 #include "check.h"
+#include "cost.h"
 #include "platform.h"
 #include "isolation.h"
 #include "memory.h"
@@ -35,6 +37,7 @@ struct Pool {
 };
 
 static struct Pool pool = {.ticket = NO_DISPATCH};
+static struct Costs costs;
 static struct { _Alignas(64) u32 asleep; } seats[MAX_WORKERS];  // by worker: whether it sleeps, and what it sleeps on
 
 static int idle(u64 ticket) { return (u32)ticket == NO_DISPATCH; }
@@ -50,6 +53,16 @@ static void publish(u32 dispatch, u32 workers) {
     __atomic_store_n(&pool.ticket, (u64)pool.runs << 40 | (u64)workers << 32 | dispatch, __ATOMIC_SEQ_CST);
 }
 
+static __attribute__((noinline)) void forget_units(const struct Dispatch *dispatch, u32 first, u32 last) {
+    (void)dispatch, (void)first, (void)last;
+    forget(this_worker());
+}
+
+// The workers that are to have a share of a dispatch. Each has to forget for itself, however quickly that is done.
+static u32 sharers(const struct Dispatch *dispatch) {
+    return dispatch->run == (uptr)forget_units ? dispatch->workers : workers_for(&costs, dispatch);
+}
+
 // Opens a dispatch and wakes those workers that have a share of it and sleep; after the last one, the host's thread.
 static void open_dispatch(u32 index) {
     pool.status->finished = index;
@@ -59,7 +72,7 @@ static void open_dispatch(u32 index) {
         futex_wake(&pool.ended, 1);
         return;
     }
-    const u32 workers = pool.commands[index].workers;
+    const u32 workers = sharers(&pool.commands[index]);
     __atomic_store_n(&pool.unfinished, workers, __ATOMIC_SEQ_CST);
     publish(index, workers);
     // From here on the dispatch may be over at any time, and the command buffer gone.
@@ -67,11 +80,6 @@ static void open_dispatch(u32 index) {
         if (!__atomic_load_n(&seats[i].asleep, __ATOMIC_SEQ_CST)) continue;
         if (__atomic_exchange_n(&seats[i].asleep, 0, __ATOMIC_SEQ_CST)) futex_wake(&seats[i].asleep, 1);
     }
-}
-
-static __attribute__((noinline)) void forget_units(const struct Dispatch *dispatch, u32 first, u32 last) {
-    (void)dispatch, (void)first, (void)last;
-    forget(this_worker());
 }
 
 static void run_units(struct Worker *worker, const struct Dispatch *dispatch, u32 first, u32 last) {
@@ -92,11 +100,13 @@ static void run_share(struct Worker *worker, u32 index, u32 workers) {
     worker->commands = pool.commands;
     worker->status = pool.status;
     worker->dispatch = dispatch;
+    const u64 begin = worker->index == 1 ? begin_share(&costs, dispatch) : 0;
     const u32 rounds = rounds_of(dispatch->units, workers);
     for (u32 round = 0; round < rounds; ++round) {
         const struct Part part = part_of(dispatch->units, workers, worker->index - 1, round, rounds);
         if (part.first < part.last) run_units(worker, dispatch, part.first, part.last);
     }
+    end_share(&costs, dispatch, begin, workers);
     worker->dispatch = 0;
 }
 
@@ -107,7 +117,7 @@ static void work_on(struct Worker *worker, u64 ticket) {
     worker->last = ticket;
     run_share(worker, index, workers_of(ticket));
     if (__atomic_sub_fetch(&pool.unfinished, 1, __ATOMIC_SEQ_CST)) return;
-    while (++index < pool.count && worker->index == 1 && pool.commands[index].workers == 1) {
+    while (++index < pool.count && worker->index == 1 && sharers(&pool.commands[index]) == 1) {
         pool.status->finished = index;
         run_share(worker, index, 1);
     }

@@ -21,6 +21,16 @@ kernel void whose(device ulong *out, uint g [[threadgroup_position_in_grid]], ui
     threadgroup_barrier(mem_flags::mem_threadgroup);
     out[g] = reinterpret_cast<ulong>(part) >> 27;
 }
+kernel void whose_after(device ulong *out, device const uint *turns, device float *rest,
+                        uint g [[threadgroup_position_in_grid]], uint t [[thread_index_in_threadgroup]]) {
+    threadgroup float part[32];
+    float value = float(t);
+    for (uint turn = 0; turn < turns[0]; ++turn) value = fma(value, 0.999f, 0.5f);
+    part[t] = value;
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    rest[32 * g + t] = part[31 - t];
+    out[g] = reinterpret_cast<ulong>(part) >> 27;
+}
 kernel void toil(device const uint *turns, device float *out, uint g [[threadgroup_position_in_grid]],
                  uint i [[thread_position_in_grid]]) {
     float value = float(i);
@@ -67,7 +77,7 @@ def test_shares_differ_by_one_group_at_most(device: Device, library: Library) ->
 
 
 def test_shares_are_the_same_each_time(device: Device, library: Library) -> None:
-    assert _owners(device, library, 57) == _owners(device, library, 57)
+    assert _owners(device, library, 4001) == _owners(device, library, 4001)
 
 
 def test_costs_that_grow_along_the_grid_are_shared_evenly(device: Device, library: Library) -> None:
@@ -149,3 +159,23 @@ def test_workers_that_share_processors_do_not_stay_awake() -> None:
     processors = len(os.sched_getaffinity(0))
     assert worker.patience(processors) == worker.PATIENCE > 0
     assert worker.patience(processors + 1) == 0
+
+
+def test_dispatches_of_less_than_a_microsecond_are_left_to_one_worker(device: Device, library: Library) -> None:
+    """To share them took as long again. What takes longer is shared, even if it was short before."""
+    groups = device.threads
+    out, rest = device.empty((groups,), np.uint64), device.empty((32 * groups,), np.float32)
+    given = device.buffer(np.zeros(1, np.uint32))
+    work = Dispatch(library.kernels["whose_after"], {0: out, 1: given, 2: rest}, (32 * groups,), (32,))
+    commands = device.encode([work] * 40)
+
+    def owners(turns: int) -> int:
+        given.array[0] = turns
+        device.run(commands)
+        return len(set(out.array.tolist()))
+
+    assert owners(100_000) == device.threads
+    # on a busy machine the first worker may be set aside while it is measured
+    assert min(owners(0) for _ in range(20)) == 1
+    assert owners(100_000) == device.threads
+    assert min(owners(0) for _ in range(20)) == 1
