@@ -1,4 +1,6 @@
-"""Time against group size, grid size, barriers, cores: `python benchmarks/scaling.py [--rounds N] [--plot FILE.svg]`.
+"""Time against group size, grid size, barriers and cores, and what it costs to share small dispatches.
+
+`python benchmarks/scaling.py [--rounds N] [--plot FILE.svg]`.
 
 Processor time of the busiest worker, the tenth percentile of the rounds, so that a busy machine shows little: the
 least was 0 at times, as the system counts. Cores are what there are: 1, 2, 4, … up to all that this process may use.
@@ -24,6 +26,7 @@ ROUNDS = 50
 THREADS = 1 << 18
 GROUPS = tuple(1 << power for power in range(11))
 GRIDS = tuple(1 << power for power in range(6, 25, 2))
+SMALL_GRIDS = tuple(1 << power for power in range(9, 19))
 BARRIERS = (1, 2, 4, 8, 16, 32, 64)
 ONE_BARRIER = HEAD + f"{BARRIER} y[i] = 2.0f * x[i] + y[i]; }}"
 SIMD_SUM = HEAD + "y[i] = 2.0f * simd_sum(x[i]) + y[i]; }"
@@ -44,12 +47,20 @@ def _low(times: Iterable[float]) -> float:
     return found[len(found) // 10]
 
 
-def _sample(device: Device, kernel: Kernel, threads: int, group: int, turns: int) -> Callable[[], float]:
-    """Return a function that times a command buffer of dispatches, and runs it once."""
+def _sample(
+    device: Device, kernel: Kernel, threads: int, group: int, turns: int, between: Kernel | None = None
+) -> Callable[[], float]:
+    """Return a function that times a command buffer of dispatches, and runs it once.
+
+    between: runs on one group after each dispatch, if given.
+    """
     x, y = device.buffer(np.ones(threads, np.float32)), device.buffer(np.ones(threads, np.float32))
     many = min(max(1, THREADS // threads), 256)
-    dispatch = Dispatch(kernel, {0: x, 1: y, 2: np.uint32(turns)}, threads=(threads,), threadgroup=(group,))
-    commands = device.encode([dispatch] * many)
+    arguments = {0: x, 1: y, 2: np.uint32(turns)}
+    dispatches = [Dispatch(kernel, arguments, threads=(threads,), threadgroup=(group,))]
+    if between is not None:
+        dispatches.append(Dispatch(between, arguments, threads=(group,), threadgroup=(group,)))
+    commands = device.encode(dispatches * many)
     device.run(commands)
     return lambda: device.run(commands).seconds / many
 
@@ -109,6 +120,28 @@ def cores(rounds: int, most: int) -> Panel:
     return Panel("cores", "workers", "times as fast as one", lines, ideal=[(count, count) for count in counts])
 
 
+def small_dispatches(rounds: int, most: int) -> Panel:
+    """Return how many times faster all workers are than one, by the time of the busiest: what it costs to share."""
+    sources = {"2x + y": PLAIN, "sum of groups of 256": TREE, "2x + y between two sums of one group": PLAIN}
+    lines: dict[str, Line] = {}
+    with Device(threads=1) as one, Device(threads=most) as all_of_them:
+        for name, source in sources.items():
+            between = {device: next(_kernels(device, {name: TREE}))[1] for device in (one, all_of_them)}
+            kernels = {device: next(_kernels(device, {name: source}))[1] for device in (one, all_of_them)}
+            lines[name] = []
+            for threads in SMALL_GRIDS:
+                samples = {
+                    device: _sample(device, kernel, threads, 256, 16, between[device] if "between" in name else None)
+                    for device, kernel in kernels.items()
+                }
+                taken = [{device: sample() for device, sample in samples.items()} for _ in range(rounds)]
+                low = {device: _low(each[device] for each in taken) for device in samples}
+                lines[name].append((threads, low[one] / low[all_of_them]))
+    title = f"small dispatches, {most} workers"
+    ideal = [(each, most) for each in SMALL_GRIDS]
+    return Panel(title, "threads in the grid, groups of 256", "times as fast as one worker", lines, ideal=ideal)
+
+
 def _kernels(device: Device, sources: Mapping[str, str]) -> Iterator[tuple[str, Kernel]]:
     for name, source in sources.items():
         yield name, device.compile(HEADER + source).kernels["k"]
@@ -117,7 +150,8 @@ def _kernels(device: Device, sources: Mapping[str, str]) -> Iterator[tuple[str, 
 def measured(rounds: int) -> Sequence[Panel]:
     with Device(threads=1) as device:
         panels = [group_sizes(device, rounds), grid_sizes(device, rounds), barriers(device, rounds)]
-    return [*panels, cores(rounds, len(os.sched_getaffinity(0)))]
+    most = len(os.sched_getaffinity(0))
+    return [*panels, cores(rounds, most), small_dispatches(rounds, most)]
 
 
 def report(panels: Sequence[Panel]) -> Iterator[str]:
@@ -144,7 +178,7 @@ def main() -> None:
     if arguments.plot:
         when = f"{datetime.now(UTC):%Y-%m-%d}, {processor_name()}, load {load:.1f} at the start"
         what = f"processor time of the busiest worker, tenth percentile of {arguments.rounds} rounds"
-        note = f"{when}; {what}; one worker, but on the right"
+        note = f"{when}; {what}; one worker, but in the last two"
         arguments.plot.write_text(drawn(panels, note), encoding="utf-8")
 
 

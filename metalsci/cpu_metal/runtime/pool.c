@@ -111,17 +111,20 @@ static void run_share(struct Worker *worker, u32 index, u32 workers) {
 }
 
 // Does the worker's share of the dispatch at work. If that was the last one, it opens the next dispatch, unless that is for
-// this worker alone: such ones it does in passing, and no other worker hears of them.
-static void work_on(struct Worker *worker, u64 ticket) {
+// this worker alone: such ones it does in passing, and no other worker hears of them. Returns 1 if there is nothing more to
+// come: to wait for others would count as work, and on a busy machine they may come late.
+static int work_on(struct Worker *worker, u64 ticket) {
     u32 index = (u32)ticket;
     worker->last = ticket;
     run_share(worker, index, workers_of(ticket));
-    if (__atomic_sub_fetch(&pool.unfinished, 1, __ATOMIC_SEQ_CST)) return;
+    const int is_last = index + 1 == pool.count;
+    if (__atomic_sub_fetch(&pool.unfinished, 1, __ATOMIC_SEQ_CST)) return is_last;
     while (++index < pool.count && worker->index == 1 && sharers(&pool.commands[index]) == 1) {
         pool.status->finished = index;
         run_share(worker, index, 1);
     }
     open_dispatch(index);
+    return 0;
 }
 
 // Returns once the ticket is another, or when somebody has called the worker.
@@ -155,8 +158,8 @@ static void work(void *argument) {
     for (;;) {
         const u64 ticket = __atomic_load_n(&pool.ticket, __ATOMIC_SEQ_CST);
         if (wants(worker, ticket)) {
-            work_on(worker, ticket);
             give_up = 0;
+            if (work_on(worker, ticket)) sleep_while(worker, ticket);
         } else if (idle(ticket) || !look(ticket, &give_up)) {
             sleep_while(worker, ticket);
         }
