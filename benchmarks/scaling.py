@@ -27,6 +27,7 @@ THREADS = 1 << 18
 GROUPS = tuple(1 << power for power in range(11))
 GRIDS = tuple(1 << power for power in range(6, 25, 2))
 SMALL_GRIDS = tuple(1 << power for power in range(9, 19))
+LONG = 1 << 22  # threads of all dispatches of a command buffer
 BARRIERS = (1, 2, 4, 8, 16, 32, 64)
 ONE_BARRIER = HEAD + f"{BARRIER} y[i] = 2.0f * x[i] + y[i]; }}"
 SIMD_SUM = HEAD + "y[i] = 2.0f * simd_sum(x[i]) + y[i]; }"
@@ -48,19 +49,13 @@ def _low(times: Iterable[float]) -> float:
 
 
 def _sample(
-    device: Device, kernel: Kernel, threads: int, group: int, turns: int, between: Kernel | None = None
+    device: Device, kernel: Kernel, threads: int, group: int, turns: int, all_threads: int = THREADS
 ) -> Callable[[], float]:
-    """Return a function that times a command buffer of dispatches, and runs it once.
-
-    between: runs on one group after each dispatch, if given.
-    """
+    """Return a function that times a command buffer of dispatches, and runs it once. all_threads: of all dispatches."""
     x, y = device.buffer(np.ones(threads, np.float32)), device.buffer(np.ones(threads, np.float32))
-    many = min(max(1, THREADS // threads), 256)
-    arguments = {0: x, 1: y, 2: np.uint32(turns)}
-    dispatches = [Dispatch(kernel, arguments, threads=(threads,), threadgroup=(group,))]
-    if between is not None:
-        dispatches.append(Dispatch(between, arguments, threads=(group,), threadgroup=(group,)))
-    commands = device.encode(dispatches * many)
+    many = min(max(1, all_threads // threads), 256)
+    dispatch = Dispatch(kernel, {0: x, 1: y, 2: np.uint32(turns)}, threads=(threads,), threadgroup=(group,))
+    commands = device.encode([dispatch] * many)
     device.run(commands)
     return lambda: device.run(commands).seconds / many
 
@@ -121,24 +116,21 @@ def cores(rounds: int, most: int) -> Panel:
 
 
 def small_dispatches(rounds: int, most: int) -> Panel:
-    """Return how many times faster all workers are than one, by the time of the busiest: what it costs to share."""
-    sources = {"2x + y": PLAIN, "sum of groups of 256": TREE, "2x + y between two sums of one group": PLAIN}
-    lines: dict[str, Line] = {}
-    with Device(threads=1) as one, Device(threads=most) as all_of_them:
-        for name, source in sources.items():
-            between = {device: next(_kernels(device, {name: TREE}))[1] for device in (one, all_of_them)}
-            kernels = {device: next(_kernels(device, {name: source}))[1] for device in (one, all_of_them)}
-            lines[name] = []
+    """Return how many times faster all workers are than one, by the time of the busiest: what it costs to share.
+
+    In long command buffers, so that it hardly matters when workers wake up.
+    """
+    sources = {"2x + y": PLAIN, "a loop of 16 turns": LOOP, "sum of groups of 256": TREE}
+    lines: dict[str, Line] = {name: [] for name in sources}
+    with Device(threads=1) as one, Device(threads=most) as every:
+        kernels = {device: dict(_kernels(device, sources)) for device in (one, every)}
+        for name in sources:
             for threads in SMALL_GRIDS:
-                samples = {
-                    device: _sample(device, kernel, threads, 256, 16, between[device] if "between" in name else None)
-                    for device, kernel in kernels.items()
-                }
+                samples = {d: _sample(d, kernels[d][name], threads, 256, 16, LONG) for d in (one, every)}
                 taken = [{device: sample() for device, sample in samples.items()} for _ in range(rounds)]
                 low = {device: _low(each[device] for each in taken) for device in samples}
-                lines[name].append((threads, low[one] / low[all_of_them]))
-    title = f"small dispatches, {most} workers"
-    ideal = [(each, most) for each in SMALL_GRIDS]
+                lines[name].append((threads, low[one] / low[every]))
+    title, ideal = f"small dispatches, {most} workers", [(threads, most) for threads in SMALL_GRIDS]
     return Panel(title, "threads in the grid, groups of 256", "times as fast as one worker", lines, ideal=ideal)
 
 

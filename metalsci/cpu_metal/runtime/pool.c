@@ -1,7 +1,7 @@
 // The pool of workers that carry out command buffers, and the entry points that the host calls.
 //
 // Every dispatch is divided before it starts, whatever the workers are doing then: see share.h. One that is known to take
-// less than a microsecond is the first worker's alone: see cost.h. So the processor time of a worker is that of its own
+// about a microsecond or less is the first worker's alone: see cost.h. So the processor time of a worker is that of its own
 // share. It does not grow when the system sets another worker aside, as it would if the others took over, and a kernel
 // that gives one worker all the work is as slow as that worker.
 // The host's own thread, which runs Python between two command buffers, has no share: on a busy machine what it does
