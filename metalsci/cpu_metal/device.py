@@ -23,7 +23,7 @@ from metalsci.cpu_metal.execute.clock import RunTime, WorkerClock, worker_clock
 from metalsci.cpu_metal.execute.commands import CommandBuffer, Dispatch
 from metalsci.cpu_metal.execute.crash_report import crash, timed_out
 from metalsci.cpu_metal.execute.host import processors, shared_memory, shared_with
-from metalsci.cpu_metal.execute.placement import place
+from metalsci.cpu_metal.execute.placement import Placement, placement_of
 from metalsci.cpu_metal.execute.process import DeviceProcess, ProcessDied, ProcessTimeout
 from metalsci.cpu_metal.execute.worker import Operation
 from metalsci.cpu_metal.profiler.counters import Profile
@@ -277,6 +277,7 @@ class _Session:
         self._mapped: weakref.WeakKeyDictionary[SharedRegion, dict[bool, int]] = weakref.WeakKeyDictionary()
         self._released: deque[tuple[int, int]] = deque()
         self._clock: WorkerClock | None = None
+        self._placement: Placement | None = None
         self._has_run = False
         weakref.finalize(self, process.kill)
 
@@ -284,10 +285,12 @@ class _Session:
         """Ask the process, which has answered before: all its workers have started."""
         if not self._has_run:
             self._has_run = True
-            place(self.process.pid, self.process.workers)
+            self._placement = placement_of(self.process.pid, self.process.workers)
             self._clock = worker_clock(self.process.pid)
             if self._clock is not None:
                 weakref.finalize(self, self._clock.close)
+        if self._placement is not None:
+            self.process.set_patience(self._placement.choose())
         before = self._clock.read() if self._clock else ()
         started = time.perf_counter()
         self.process.ask(operation, address, count, timeout=timeout)

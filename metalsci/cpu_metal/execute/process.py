@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from metalsci.cpu_metal.execute.host import limit, shared_memory
-from metalsci.cpu_metal.execute.worker import REPLY, REQUEST, STATUS, Operation
+from metalsci.cpu_metal.execute.worker import PATIENCE, REPLY, REQUEST, STATUS, Operation
 
 _WORKER = Path(__file__).parent / "worker.py"
 _INTERPRETER = (sys.executable, "-I", "-S")
@@ -98,9 +98,13 @@ class DeviceProcess:
 
     @property
     def status(self) -> Status:
-        *numbers, x, y, z, first, second = STATUS.unpack_from(self._status)
+        *numbers, x, y, z, first, second, _ = STATUS.unpack_from(self._status)
         signal_, access, address, dispatch, finished, guard, finding, thread = numbers
         return Status(signal_, access, address, dispatch, finished, guard, finding, thread, (x, y, z), (first, second))
+
+    def set_patience(self, nanoseconds: int) -> None:
+        """Say how long workers without work look out for it in the next run, before they sleep."""
+        PATIENCE.pack_into(self._status, STATUS.size - PATIENCE.size, nanoseconds)
 
     def ask(
         self,

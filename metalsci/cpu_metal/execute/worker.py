@@ -23,12 +23,12 @@ REQUEST = struct.Struct("<qqq")
 """Operation and two numbers."""
 REPLY = struct.Struct("<qq")
 """0, or what went wrong, and a number."""
-STATUS = struct.Struct("<iIQIIQII3I2I4x")
+STATUS = struct.Struct("<iIQIIQII3I2I4xQ")
 """As runtime/runtime.h lays out `struct Status`."""
 
 
-PATIENCE = 50_000
-"""Nanoseconds, twice the processor time that it takes to fall asleep and be woken."""
+PATIENCE = struct.Struct("<Q")
+"""Nanoseconds that a worker looks out for work, at the end of the status. The host sets them."""
 
 
 class Operation(IntEnum):
@@ -111,7 +111,7 @@ def load_runtime(path: str) -> ctypes.CDLL:
     with suppress(OSError):  # musl's is part of its C library
         ctypes.CDLL("libm.so.6", mode=ctypes.RTLD_GLOBAL)
     runtime = ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)
-    runtime.metal_start.argtypes = [ctypes.c_void_p, ctypes.c_uint64]
+    runtime.metal_start.argtypes = [ctypes.c_void_p]
     runtime.metal_await.argtypes = [ctypes.c_uint32]
     runtime.metal_await.restype = None
     runtime.metal_run.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
@@ -149,16 +149,6 @@ def join(runtime: ctypes.CDLL) -> None:
         os._exit(1)
 
 
-def patience(workers: int) -> int:
-    """Return nanoseconds that a worker that has nothing to do looks out for work.
-
-    With more workers than processors it would keep those off that have something to do.
-    """
-    if workers > len(os.sched_getaffinity(0)):
-        return 0
-    return PATIENCE
-
-
 def main() -> None:
     connection = socket.socket(fileno=int(sys.argv[1]))
     status = mmap.mmap(int(sys.argv[2]), STATUS.size)
@@ -168,7 +158,7 @@ def main() -> None:
     threading.Thread(target=end_with_host, args=(connection,), daemon=True).start()
     address = ctypes.addressof(ctypes.c_char.from_buffer(status))
     workers = int(sys.argv[4])
-    if runtime.metal_start(address, patience(workers)) or runtime.metal_join():
+    if runtime.metal_start(address) or runtime.metal_join():
         sys.exit(1)
     for _ in range(workers):
         threading.Thread(target=join, args=(runtime,), daemon=True).start()

@@ -33,7 +33,6 @@ struct Pool {
     struct Worker *workers[MAX_WORKERS];
     u32 joined;                  // threads that have asked for a place
     u32 worker_count;            // those that have one
-    u64 patience;                // nanoseconds that a worker looks at the ticket before it sleeps
 };
 
 static struct Pool pool = {.ticket = NO_DISPATCH};
@@ -145,7 +144,7 @@ static int look(u64 seen, u64 *give_up) {
             if (__atomic_load_n(&pool.ticket, __ATOMIC_ACQUIRE) != seen) return 1;
         }
         const u64 now = nanoseconds();
-        if (!*give_up) *give_up = now + pool.patience;
+        if (!*give_up) *give_up = now + pool.status->patience;
         if (now >= *give_up) return 0;
     } while (1);
 }
@@ -207,10 +206,8 @@ __attribute__((visibility("default"))) int metal_isolate(void) {
     return restrict_files(0, 0) || restrict_calls(ROLE_DEVICE) ? -1 : 0;
 }
 
-// patience: nanoseconds that workers look out for the next dispatch before they sleep.
-__attribute__((visibility("default"))) int metal_start(struct Status *status, u64 patience) {
+__attribute__((visibility("default"))) int metal_start(struct Status *status) {
     pool.status = status;
-    pool.patience = patience;
     status->guard = memory_guard();
     struct SignalAction action = {.handler = crashed, .flags = SA_SIGINFO | SA_ONSTACK};
     for (u32 i = 0; i < sizeof fatal_signals / sizeof *fatal_signals; ++i) {

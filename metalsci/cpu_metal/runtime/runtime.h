@@ -68,6 +68,7 @@ struct Status {
     u32 thread;        // index in its threadgroup of the thread concerned
     u32 group[3];      // position of its threadgroup
     u32 lines[2];      // places in the source: of two barriers
+    u64 patience;      // set by the host: nanoseconds that a worker looks at the ticket before it sleeps; see pool.c
 };
 
 enum Finding {

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from metalsci.cpu_metal import Device, Dispatch
-from metalsci.cpu_metal.execute.placement import by_core, divide
+from metalsci.cpu_metal.execute import placement
+from metalsci.cpu_metal.execute.placement import PATIENCE, SHORT_PATIENCE, Placement, by_core, divide
 
 TOIL = """#include <metal_stdlib>
 using namespace metal;
@@ -47,18 +48,55 @@ def test_siblings_are_next_to_each_other(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 8])
-def test_threads_that_run_kernels_have_processors_of_their_own(workers: int) -> None:
+def test_threads_that_run_kernels_have_processors_of_their_own(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as there is an idle one: then Linux distributes them better."""
+    everywhere = os.sched_getaffinity(0)
+    running = 0
+    monkeypatch.setattr(placement, "count_running", lambda: running)
     with Device(workers) as device:
         out = device.empty((1 << 14,), np.float32)
-        toil = device.compile(TOIL).kernels["toil"]
-        device.run([Dispatch(toil, {0: out}, (1 << 14,), (64,))])
+        work = [Dispatch(device.compile(TOIL).kernels["toil"], {0: out}, (1 << 14,), (64,))]
+        device.run(work)
         threads = list(Path(f"/proc/{device._session.process.pid}/task").iterdir())  # type: ignore[union-attr]
-        allowed = {thread: os.sched_getaffinity(int(thread.name)) for thread in threads}
-        device.run([Dispatch(toil, {0: out}, (1 << 14,), (64,))])
+        device.run(work)
         time = {thread: int((thread / "schedstat").read_text().split()[0]) for thread in threads}
+        allowed = _allowed(threads)
+        running = 100 * (os.cpu_count() or 1)
+        device.run(work)
+        assert all(workers == 1 or some == everywhere for some in _allowed(threads).values())
+        running = 0
+        device.run(work)
+        assert _allowed(threads) == allowed
     # the first one has started Python and loaded the kernel
     busiest = sorted(threads[1:], key=lambda thread: -time[thread])[:workers]
-    everywhere = os.sched_getaffinity(0)
     wanted = divide(by_core(everywhere), workers)
     assert sorted(map(sorted, (allowed[thread] for thread in busiest))) == sorted(map(sorted, wanted))
     assert all(allowed[thread] == everywhere for thread in threads if thread not in busiest)
+
+
+def _allowed(threads: list[Path]) -> dict[Path, set[int]]:
+    return {thread: os.sched_getaffinity(int(thread.name)) for thread in threads}
+
+
+def test_workers_wait_awake_if_that_keeps_nobody_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    count = os.cpu_count() or 1
+    running = 0
+    monkeypatch.setattr(placement, "count_running", lambda: running)
+    monkeypatch.setattr(os, "sched_setaffinity", lambda thread, processors: None)
+    most = len(os.sched_getaffinity(0))
+    assert Placement(os.getpid(), 1).choose() == 0
+    assert Placement(os.getpid(), most + 1).choose() == 0
+    if most == 1:
+        return
+    found = Placement(os.getpid(), 2)
+    assert found.choose() == PATIENCE
+    running = count
+    assert found.choose() == SHORT_PATIENCE
+    running = count - 1
+    assert found.choose() == (SHORT_PATIENCE if 2 * running > count else PATIENCE), "not to and fro"
+    running = count // 2
+    assert found.choose() == PATIENCE
+
+
+def test_threads_that_run_are_counted() -> None:
+    assert placement.count_running() >= 0
