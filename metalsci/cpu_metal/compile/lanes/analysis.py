@@ -8,7 +8,7 @@ from metalsci.cpu_metal.compile.lanes.idle import Idleness, shared
 from metalsci.cpu_metal.compile.lanes.section import INDEX, LANE, Section, X, regions
 from metalsci.cpu_metal.compile.lanes.shapes import UNIFORM, VARYING, Shape
 from metalsci.cpu_metal.compile.lanes.steps import EXCHANGE, exchanges
-from metalsci.cpu_metal.compile.lanes.variables import shapes_of, variables
+from metalsci.cpu_metal.compile.lanes.variables import keep_vectors_together, shapes_of, variables
 from metalsci.cpu_metal.compile.lanes.worth import (
     FEWEST_IF_LONG,
     WhenInLanes,
@@ -41,6 +41,12 @@ class Analysis:
         self.firsts = {each.result: each.operands[1].value for each in places}
         self.brought, self.own_lanes = exchanges(self.graph)
         self.variables = variables(found.before, self.graph)
+        self._find_shapes(joins_rows=joins_rows)
+        if keep_vectors_together(self.variables, self.graph, self.in_rows):
+            self._find_shapes(joins_rows=joins_rows)
+        self._find_regions()
+
+    def _find_shapes(self, *, joins_rows: bool) -> None:
         of_group = self._given_to_the_group()
         searches = Searches(self.graph, of_group.keys())
         self.of_group = searches.divergence(of_group)
@@ -48,13 +54,15 @@ class Analysis:
             searches = Searches(self.graph, of_group.keys())
             self.of_group = searches.divergence(of_group)
         given = self._given(joined=True)
-        self.in_rows = self.of_group if is_row else searches.divergence(self._given(joined=False))
+        self.in_rows = self.of_group if self.is_row else searches.divergence(self._given(joined=False))
         if given == of_group:
             self.in_general = self.of_group
         elif joins_rows or self.brought:
             self.in_general = searches.divergence(given)
         else:
             self.in_general = self.in_rows
+
+    def _find_regions(self) -> None:
         self.region = regions(self.graph)
         self.heads = list(dict.fromkeys(self.region.values()))
         self.ends_early = any(edge.ends for node in self.graph.nodes.values() for edge in node.edges)

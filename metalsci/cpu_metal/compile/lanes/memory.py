@@ -15,7 +15,7 @@ def load(values: Values, each: Instruction) -> list[str]:
     pointer, kinds = each.operands[0], pieces(each.type)
     _check(each.type)
     shape, count = values.shape(pointer), len(kinds)
-    element = Element(kinds[0], each.align)
+    element = _element(values, pointer, kinds[0], each.align)
     if shape.kind == "uniform":
         scalar = values.code.new(f"load {each.type}, ptr {values.scalar(pointer)}, align {each.align}")
         return _spread(values, each.type, scalar)
@@ -31,7 +31,7 @@ def load(values: Values, each: Instruction) -> list[str]:
         where = values.code.ramp("ptr", start, shape.stride)
     else:
         where = values.vector(pointer)[0]
-    return gather(values, element, where, count)
+    return gather(values, element, where, count, values.apart(pointer))
 
 
 def store(values: Values, each: Instruction) -> None:
@@ -39,7 +39,7 @@ def store(values: Values, each: Instruction) -> None:
     value, pointer = each.operands
     kinds = pieces(value.type)
     _check(value.type)
-    shape, element, code = values.shape(pointer), Element(kinds[0], each.align), values.code
+    shape, element, code = values.shape(pointer), _element(values, pointer, kinds[0], each.align), values.code
     if shape.kind == "uniform":
         _store_once(values, value, pointer, element)
         return
@@ -60,7 +60,15 @@ def store(values: Values, each: Instruction) -> None:
         where = code.ramp("ptr", start, shape.stride)
     else:
         where = values.vector(pointer)[0]
-    scatter(values, element, where, new)
+    scatter(values, element, where, new, values.apart(pointer))
+
+
+def _element(values: Values, pointer: Operand, kind: str, align: int) -> Element:
+    """Return the element that a pointer is to. In rows each lane's is aligned to its size, whatever a thread's is."""
+    element = Element(kind, align)
+    if values.apart(pointer) > 1:
+        return Element(kind, min(align, element.bytes))
+    return element
 
 
 def _check(kind: str) -> None:

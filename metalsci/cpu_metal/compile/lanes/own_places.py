@@ -30,8 +30,13 @@ class Element:
         return Element(self.kind, min(self.align, self.bytes) if index else self.align)
 
 
-def gather(values: Values, element: Element, where: str, count: int) -> list[str]:
-    """Load `count` elements next to each other for each lane: a vector of each. where: the lanes' addresses."""
+def gather(values: Values, element: Element, where: str, count: int, apart: int = 1) -> list[str]:
+    """Load `count` elements for each lane: a vector of each.
+
+    where: the lanes' addresses. apart: elements from one to the next of a lane's; 1 if they lie next to each other.
+    """
+    if apart > 1:
+        return [_gather(values, element, _moved(values, where, i * apart * element.bytes)) for i in range(count)]
     if count == _QUAD and element.bytes == _LANE_BYTES:
         return _load_quads(values, element, where)
     if count == _PAIR and element.bytes == _LANE_BYTES:
@@ -39,9 +44,12 @@ def gather(values: Values, element: Element, where: str, count: int) -> list[str
     return [_gather(values, element.aligned(i), _moved(values, where, i * element.bytes)) for i in range(count)]
 
 
-def scatter(values: Values, element: Element, where: str, new: list[str]) -> None:
-    """Store elements next to each other for each lane, of a vector each. where: the lanes' addresses."""
-    if len(new) == _QUAD and element.bytes == _LANE_BYTES:
+def scatter(values: Values, element: Element, where: str, new: list[str], apart: int = 1) -> None:
+    """Store elements of a vector each for each lane. where, apart: see above."""
+    if apart > 1:
+        for i, part in enumerate(new):
+            _scatter(values, element, _moved(values, where, i * apart * element.bytes), part)
+    elif len(new) == _QUAD and element.bytes == _LANE_BYTES:
         _store_quads(values, element, where, new)
     elif len(new) == _PAIR and element.bytes == _LANE_BYTES:
         _store_pairs(values, element, where, new)

@@ -44,12 +44,14 @@ class OwnVariable:
 
     rows: bytes of an element if its elements lie next to those of the other lanes; 0 if each lane has the variable in
         one piece.
+    pointers: to it and into it, by name.
     """
 
     size: int
     rows: int
     shared: bool = False
     """It belongs to all threads: it is made before they begin and never written by them."""
+    pointers: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -83,6 +85,8 @@ class Values:
             each.result: each for node in self.graph.nodes.values() for each in [*node.phis, *node.body] if each.result
         }
         self.uses = self._uses()
+        in_rows = [each.pointers for each in self.variables.values() if each.rows]
+        self._in_rows = frozenset[str]().union(*in_rows)
 
     def _uses(self) -> Mapping[str, set[str]]:
         """Find the nodes in which each value is needed."""
@@ -121,6 +125,10 @@ class Values:
 
     def shape(self, operand: Operand) -> Shape:
         return self.known.shape(operand, self.at)
+
+    def apart(self, pointer: Operand) -> int:
+        """Return how many times further apart than in Metal the elements behind a pointer are: a variable's in rows."""
+        return self.code.width if pointer.value in self._in_rows else 1
 
     def is_used_elsewhere(self, name: str) -> bool:
         place = self.known.place.get(name, "")

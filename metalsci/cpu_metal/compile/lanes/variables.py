@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from metalsci.cpu_metal.compile.lanes.divergence import Divergence
 from metalsci.cpu_metal.compile.lanes.flow import Graph, RefusedError
 from metalsci.cpu_metal.compile.lanes.shapes import Shape, constant, fixed, steps
 from metalsci.cpu_metal.compile.lanes.values import OwnVariable
@@ -34,7 +35,8 @@ def variables(around: Iterable[Block], graph: Graph) -> dict[str, OwnVariable]:
                 raise RefusedError("a variable that is used outside of threads too")
             found[each.result] = OwnVariable(known.size, 0, shared=True)
         else:
-            found[each.result] = OwnVariable(known.size, _row_size(pointers, inside, phis))
+            into = pointers_from([each.result], [use for use in addresses if use.opcode == "getelementptr"])
+            found[each.result] = OwnVariable(known.size, _row_size(pointers, inside, phis), pointers=frozenset(into))
     return found
 
 
@@ -45,6 +47,25 @@ def shapes_of(found: Mapping[str, OwnVariable]) -> dict[str, Shape]:
         if not variable.shared:
             given[name] = Shape("rows", variable.rows) if variable.rows else Shape("strided", variable.size)
     return given
+
+
+def keep_vectors_together(found: Mapping[str, OwnVariable], graph: Graph, known: Divergence) -> bool:
+    """Take variables out of rows of which lanes load or store vectors at places of their own; return True if any was.
+
+    A vector in one piece is one access for each lane, in rows as many gathers as it has elements.
+    """
+    in_pieces = {
+        each.operands[-1].value
+        for label, node in graph.nodes.items()
+        for each in node.body
+        if each.opcode in ("load", "store")
+        and type_of(each.type if each.opcode == "load" else each.operands[0].type).is_vector
+        and known.shape(each.operands[-1], label).kind == "varying"
+    }
+    changed = [each for each in found.values() if each.rows and not in_pieces.isdisjoint(each.pointers)]
+    for variable in changed:
+        variable.rows = 0
+    return bool(changed)
 
 
 def pointers_from(names: Iterable[str], addresses: Sequence[Instruction]) -> set[str]:
@@ -75,22 +96,18 @@ def _writes(use: Instruction, pointers: set[str]) -> bool:
 def _row_size(pointers: set[str], inside: list[Instruction], phis: list[Instruction]) -> int:
     """Return the bytes of an element if all accesses are to elements of one size; else 0."""
     sizes: set[int] = set()
-    far: set[str] = set()  # pointers by an index that lanes may not share
     for each in inside:
         used = pointers & set(each.used)
         if not used:
             continue
         if each.opcode == "getelementptr":
-            if each.operands[0].value not in used or far & used or _strides(each) is None:
+            if each.operands[0].value not in used or _strides(each) is None:
                 return 0
-            if any(constant(index) is None for index in each.operands[1:]):
-                far.add(each.result)
         elif each.opcode in ("load", "store"):
             kind = type_of(each.type if each.opcode == "load" else each.operands[0].type)
-            address = each.operands[-1].value
             is_value = each.opcode == "store" and each.operands[0].value in used
             unknown = not kind.count or kind.is_odd or kind.element == "i1"
-            if is_value or each.flags or unknown or (kind.is_vector and address in far):
+            if is_value or each.flags or unknown:
                 return 0
             sizes.add(kind.element_bytes)
         elif not each.callee.startswith(_LIFETIME):

@@ -273,9 +273,7 @@ def _pointer(values: Values, each: Instruction) -> list[str]:
     code, sizes = values.code, steps(each)
     if sizes is None or each.type != "ptr":
         raise RefusedError("an address of a kind that is not known in lanes")
-    shape = values.shape(base)
-    # Elements of a variable in rows are further apart, by a factor of the number of lanes.
-    scale = code.width if shape.kind == "rows" else 1
+    scale = values.apart(base)
     where = values.vector(base)[0]
     total = fixed(each) * scale
     if total:
