@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from metalsci.cpu_metal.compile.lanes.flow import Edge, FlowNode, Graph
 from metalsci.cpu_metal.compile.lanes.section import Section, come_from
-from metalsci.cpu_metal.compile.lanes.variables import addresses_of, pointers_from
+from metalsci.cpu_metal.compile.lanes.variables import pointers_from
 from metalsci.cpu_metal.compile.lanes.widen import is_elementwise
 from metalsci.cpu_metal.compile.llvm.instruction import Instruction, Operand
 from metalsci.cpu_metal.compile.llvm.text import NAME
@@ -29,7 +29,7 @@ def with_choices_apart(found: Section) -> Section:
                 _load_before(graph, node, phi)
     own = [each.result for block in found.before for each in block.instructions if each.opcode == "alloca"]
     everything = [each for node in graph.nodes.values() for each in [*node.phis, *node.body]]
-    pointers = pointers_from(own, addresses_of(everything))
+    pointers = pointers_from(own, everything)
     for number in range(_MOST):
         access = next(_accesses(graph, pointers), None)
         if access is None:

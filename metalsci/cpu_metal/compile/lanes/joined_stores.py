@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from metalsci.cpu_metal.compile.lanes.section import Section
 from metalsci.cpu_metal.compile.lanes.shapes import constant, fixed, steps
 from metalsci.cpu_metal.compile.lanes.steps import touches_memory
-from metalsci.cpu_metal.compile.lanes.variables import addresses_of, pointers_from
+from metalsci.cpu_metal.compile.lanes.variables import pointers_from
 from metalsci.cpu_metal.compile.llvm.instruction import Instruction, Operand
 from metalsci.cpu_metal.compile.llvm.value_types import type_of
 
@@ -22,7 +22,7 @@ def join_stores(found: Section) -> None:
     graph = found.graph
     everything = [each for node in graph.nodes.values() for each in [*node.phis, *node.body]]
     own = [each.result for block in found.before for each in block.instructions if each.opcode == "alloca"]
-    inside_own = pointers_from(own, addresses_of(everything))
+    inside_own = pointers_from(own, everything)
     defined = {each.result: each for node in graph.nodes.values() for each in node.body if each.result}
     for number, node in enumerate(graph.nodes.values()):
         body, run = list[Instruction](), list[Instruction]()

@@ -17,26 +17,24 @@ def variables(around: Iterable[Block], graph: Graph) -> dict[str, OwnVariable]:
     """Find the variables that threads keep in memory, by name, including the shared ones. Raises RefusedError."""
     outside = [each for block in around for each in block.instructions]
     inside = [each for node in graph.nodes.values() for each in node.body]
-    phis = [each for node in graph.nodes.values() for each in node.phis]
-    addresses = addresses_of([*inside, *phis])
+    uses = _uses([*inside, *(each for node in graph.nodes.values() for each in node.phis)])
+    uses_outside = _uses(outside)
     found = {}
     for each in outside:
-        if each.opcode != "alloca":
-            continue
-        uses = [use for use in [*inside, *phis] if each.result in use.used]
-        if not uses:
+        if each.opcode != "alloca" or each.result not in uses:
             continue
         known = layout(each.detail)
         if known is None or each.operands:
             raise RefusedError(f"a variable of type {each.detail}")
-        pointers = pointers_from([each.result], addresses)
-        if any(each.result in use.used and not use.callee.startswith(_LIFETIME) for use in outside):
-            if any(_writes(use, pointers) for use in inside):
+        pointers = _pointers([each.result], uses)
+        using = [use for name in pointers for use in uses.get(name, ())]
+        if any(not use.callee.startswith(_LIFETIME) for use in uses_outside.get(each.result, ())):
+            if any(_writes(use, pointers) for use in using if use.opcode != "phi"):
                 raise RefusedError("a variable that is used outside of threads too")
             found[each.result] = OwnVariable(known.size, 0, shared=True)
         else:
-            into = pointers_from([each.result], [use for use in addresses if use.opcode == "getelementptr"])
-            found[each.result] = OwnVariable(known.size, _row_size(pointers, inside, phis), pointers=frozenset(into))
+            into = _pointers([each.result], uses, only="getelementptr")
+            found[each.result] = OwnVariable(known.size, _row_size(pointers, using), pointers=frozenset(into))
     return found
 
 
@@ -68,21 +66,30 @@ def keep_vectors_together(found: Mapping[str, OwnVariable], graph: Graph, known:
     return bool(changed)
 
 
-def pointers_from(names: Iterable[str], addresses: Sequence[Instruction]) -> set[str]:
-    """Return the pointers that are computed from some, these included. addresses: see below."""
-    found, changed = set(names), True
-    while changed:
-        changed = False
-        for each in addresses:
-            if each.result not in found and not found.isdisjoint(each.used):
-                found.add(each.result)
-                changed = True
+def pointers_from(names: Iterable[str], instructions: Iterable[Instruction]) -> set[str]:
+    """Return the pointers that instructions compute from some, these included."""
+    return _pointers(names, _uses(instructions))
+
+
+def _uses(instructions: Iterable[Instruction]) -> Mapping[str, Sequence[Instruction]]:
+    """Return the instructions that use each value."""
+    found = dict[str, list[Instruction]]()
+    for each in instructions:
+        for name in set(each.used):
+            found.setdefault(name, []).append(each)
     return found
 
 
-def addresses_of(instructions: Iterable[Instruction]) -> list[Instruction]:
-    """Return the instructions that compute pointers."""
-    return [each for each in instructions if each.result and each.type == "ptr"]
+def _pointers(names: Iterable[str], uses: Mapping[str, Sequence[Instruction]], only: str = "") -> set[str]:
+    """Follow pointers. only: an opcode, if no others are followed."""
+    pending, found = list(names), set[str]()
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            pending += [use.result for use in uses.get(name, ()) if use.type == "ptr" and only in ("", use.opcode)]
+    found.discard("")
+    return found
 
 
 def _writes(use: Instruction, pointers: set[str]) -> bool:
@@ -93,13 +100,11 @@ def _writes(use: Instruction, pointers: set[str]) -> bool:
     return bool(pointers & set(use.used))
 
 
-def _row_size(pointers: set[str], inside: list[Instruction], phis: list[Instruction]) -> int:
-    """Return the bytes of an element if all accesses are to elements of one size; else 0."""
+def _row_size(pointers: set[str], using: Sequence[Instruction]) -> int:
+    """Return the bytes of an element if all accesses are to elements of one size; else 0. using: what uses pointers."""
     sizes: set[int] = set()
-    for each in inside:
+    for each in using:
         used = pointers & set(each.used)
-        if not used:
-            continue
         if each.opcode == "getelementptr":
             if each.operands[0].value not in used or _strides(each) is None:
                 return 0
@@ -112,10 +117,10 @@ def _row_size(pointers: set[str], inside: list[Instruction], phis: list[Instruct
             sizes.add(kind.element_bytes)
         elif not each.callee.startswith(_LIFETIME):
             return 0
-    if len(sizes) != 1 or any(pointers & set(phi.used) for phi in phis):
+    if len(sizes) != 1:
         return 0
     (size,) = sizes
-    steps_of = [_strides(each) or [] for each in inside if each.opcode == "getelementptr" and each.result in pointers]
+    steps_of = [_strides(each) or [] for each in using if each.opcode == "getelementptr"]
     if all(step % size == 0 for steps in steps_of for step in steps):
         return size
     return 0
