@@ -14,7 +14,9 @@ from metalsci.cpu_metal.compile.lanes.flow import OwnPlacesError, RefusedError, 
 from metalsci.cpu_metal.compile.lanes.kernel import in_lanes
 from metalsci.cpu_metal.compile.lanes.worth import WhenInLanes
 from metalsci.cpu_metal.compile.long_modules import (
+    MOST_IN_LANES,
     MOST_OPTIMISED,
+    MOST_SHORTENED,
     MOST_SIMPLE,
     MOST_UNROLLED,
     has_orders,
@@ -206,15 +208,18 @@ class KernelBuild:
     def _of_bearable_length(self, index: int, signature: KernelSignature, front: Front) -> Front:
         """Leave out the user's orders to unroll loops if the kernel has become long by them.
 
-        Raises CompileError.
+        Without orders long loops are not unrolled if it is too long for lanes. Raises CompileError.
         """
         symbol = front.symbol(signature, front.needs[signature].mode_in_lanes, lanes=True)
-        if front.why_rolled or front.simple_lines(symbol) <= MOST_SIMPLE:
+        length = front.simple_lines(symbol)
+        if front.why_rolled or length <= MOST_SIMPLE:
             return front
-        module = front.module_in_lanes([symbol])
-        if not has_orders(module):
+        if has_orders(front.module_in_lanes([symbol])):
+            alone = front.rolled(_TOO_MUCH)
+        elif MOST_IN_LANES < length <= MOST_SHORTENED:
+            alone = replace(front, simple=None)
+        else:
             return front
-        alone = front.rolled(_TOO_MUCH)
         try:
             return alone.simplified(self._simple(f"{index}.rolled", alone.module_in_lanes([symbol]), is_long=True))
         except TooLateCompileError:
@@ -273,7 +278,8 @@ class KernelBuild:
         how = f"{made.width} threads run at a time, in the lanes of vectors{parts}"
         row = made.width if made.needs_whole_rows else 0
         memory, remark = compiled.sections.get(THREADGROUP_SECTION, 0), _remark(front)
-        return BuiltKernel(mode, memory, 0, "", how, remark, is_long=remark != "", row=row)
+        is_long = remark != "" or lines(module) > MOST_IN_LANES
+        return BuiltKernel(mode, memory, 0, "", how, remark, is_long=is_long, row=row)
 
     def _module(
         self,

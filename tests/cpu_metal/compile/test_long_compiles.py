@@ -11,8 +11,10 @@ import pytest
 from metalsci.cpu_metal import Device, Dispatch, Kernel
 from metalsci.cpu_metal.compile import kernel_build
 from metalsci.cpu_metal.compile.kernel_cache import Cache
+from metalsci.cpu_metal.compile.lanes.kernel import InLanes, in_lanes
 from metalsci.cpu_metal.compile.toolchain import Run, TooLateError, Toolchain
 from metalsci.cpu_metal.compile.wrapper import ThreadExecution
+from metalsci.files.locations import data
 
 THREADS, SIDE = 64, 16
 # A thread's own list of neighbours: lanes gain little by it.
@@ -140,6 +142,36 @@ def test_long_code_without_lanes_is_optimised_less_at_once(
         assert kernel.built.why == "it is optimised less, since it is long"
         assert kernel.remark == "line 14 becomes more code than any other"
         assert np.array_equal(result(device, kernel), want)
+
+
+def test_loops_of_a_kernel_that_is_too_long_for_lanes_stay_loops_though_nobody_orders_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths, kernels, results = [], [], []
+    source = SOURCE.replace("#pragma unroll", "//").replace("16", "6")
+
+    def writing(module: str, *rest: Any, **named: Any) -> InLanes:
+        lengths.append(module.count("\n"))
+        return in_lanes(module, *rest, **named)
+
+    monkeypatch.setattr(kernel_build, "in_lanes", writing)
+    for limit in (5000, 20):
+        monkeypatch.setattr(kernel_build, "MOST_SIMPLE", 10)
+        monkeypatch.setattr(kernel_build, "MOST_IN_LANES", limit)
+        with Device(cache=Cache(tmp_path / str(limit))) as device:
+            kernels.append(device.compile(source).kernels["steps"])
+            results.append(result(device, kernels[-1]))
+    assert lengths[1] < lengths[0] - 50
+    assert np.array_equal(results[0], results[1])
+    assert "in the lanes of vectors" in kernels[1].how
+    assert kernels[1].remark == "line 14 becomes more code than any other"
+
+
+def test_eight_instances_of_a_step_run_in_lanes() -> None:
+    """One after the other on stacks they took seven times as long."""
+    with Device() as device:
+        kernel = device.compile((data("tasks") / "hmc/examples/gpu.metal").read_text()).kernels["hmc_step"]
+        assert "in the lanes of vectors, in 2 parts between barriers" in kernel.how
 
 
 def test_lists_of_a_threads_own_are_not_for_lanes_in_a_long_kernel(

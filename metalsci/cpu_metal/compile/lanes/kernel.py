@@ -22,7 +22,7 @@ from metalsci.cpu_metal.compile.llvm.value_types import layout
 
 _GROUP = "%metal.group"  # label of the place where a group's threads begin
 _MOST_MEMORY = 3 << 20  # bytes of a worker's stack, which has 8 MiB
-_MOST_INSTRUCTIONS = 2500  # LLVM takes about a second for them
+_MOST_INSTRUCTIONS = 6000  # LLVM takes about a second for them, and one and a half for 8,000
 
 
 @dataclass(frozen=True)
