@@ -231,7 +231,7 @@ class _Shape:
     qualifiers: tuple[str, ...]
     """Those of the object itself, or of what the pointer or reference leads to."""
     suffix: str
-    """Text between base type and outermost declarator: ` device*` in `float device* device* x`."""
+    """Text behind the base type but the last pointer: ` device*` in `float device* device* x`, `[4]` in `(*x)[4]`."""
 
     @property
     def address_space(self) -> AddressSpace:
@@ -242,24 +242,25 @@ class _Shape:
         levels: list[tuple[Indirection, tuple[str, ...]]] = []
         qualifiers = _qualifiers(declaration, node)
         extents = ""
+        array = None  # the sizes of an array that nothing points or refers to yet
         current = node.child_by_field_name("declarator")
         while current is not None and current.type not in ("identifier", "field_identifier"):
-            if "pointer" in current.type or current.type.endswith("array_declarator"):
-                levels.append((Indirection.POINTER, qualifiers))
+            if current.type.endswith("array_declarator"):
+                size = current.child_by_field_name("size")
+                array = (f"[{declaration.text(size)}]" if size is not None else "", *(array or ()))
+            elif "pointer" in current.type or "reference" in current.type:
+                kind = Indirection.REFERENCE if "reference" in current.type else Indirection.POINTER
+                levels.append((kind, qualifiers))
                 qualifiers = _qualifiers(declaration, current)
-            elif "reference" in current.type:
-                levels.append((Indirection.REFERENCE, qualifiers))
-                qualifiers = ()
-            size = current.child_by_field_name("size")
-            if size is not None:
-                extents += f"[{declaration.text(size)}]"
+                extents, array = "".join(array or ()), None
             current = current.child_by_field_name("declarator") or _declarator_in(current)
+        if array is not None:  # such a parameter is a pointer to its first element
+            levels.append((Indirection.POINTER, qualifiers))
+            extents = "".join(array[1:])
         if not levels:
             return cls(current, Indirection.VALUE, qualifiers, "")
-        if levels[-1][0] is Indirection.REFERENCE and len(levels) > 1 and extents:
-            return cls(current, Indirection.REFERENCE, levels[0][1], extents)
         inner = "".join(f" {' '.join(q)}*" if q else "*" for _, q in levels[:-1])
-        return cls(current, levels[-1][0], levels[-1][1], inner)
+        return cls(current, levels[-1][0], levels[-1][1], inner + extents)
 
 
 def _declarator_in(node: tree_sitter.Node) -> tree_sitter.Node | None:
