@@ -759,7 +759,9 @@ def test_the_code_is_the_same_in_every_process(tmp_path: Path) -> None:
     [
         ("if (i >= N || i % W != 0) return;", False),
         ("if (i >= N) return; if ((i & 15) == 3) {", False),
+        ("if (i % W != 0 || N % 3 != 2) return;", False),  # one question, of bits that are 0 in both
         ("if (i >= N || i % 2 != 0) return;", True),
+        ("if (i % 2 != 0 || N % 3 != 2) return;", True),
         ("if (i >= N || x[i] != 0) return;", True),
     ],
 )
