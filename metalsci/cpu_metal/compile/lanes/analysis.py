@@ -179,7 +179,8 @@ class Analysis:
         """Refuse threads that run faster one after the other. They must not wait for one another."""
         if len(self.heads) > 1:
             return
-        if scatters_too_much(self.graph, self.in_rows):
+        own = {name for variable in self.variables.values() for name in variable.pointers}
+        if scatters_too_much(self.graph, self.in_rows, own):
             raise RefusedError("")  # LLVM's loop over threads knows better, and says what it made of them
         question = few_have_loops(self.graph, self.in_rows)
         if question is not None:

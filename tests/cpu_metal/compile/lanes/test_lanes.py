@@ -717,6 +717,87 @@ kernel void k(device const int *start, device const int *s, device int *o, uint 
     assert "places of its own" in device.compile(HEADER + source).kernels["k"].built.why
 
 
+SEARCH = """
+kernel void k(device const float *sorted, device const float *x, device int *o, constant int &n,
+              uint i [[thread_position_in_grid]]) {{
+ float v = x[i]; {body} }}
+"""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "uint a = 0, b = n; while (a < b) { uint m = (a + b) / 2; if (sorted[m] < v) a = m + 1; else b = m; }"
+        " o[i] = a;",
+        "int a = -1, b = n; while (b - a > 1) { int m = (a + b) / 2; if (sorted[m] < v) a = m; else b = m; } o[i] = b;",
+        "uint a = 0, k = n;"
+        " while (k) { uint h = k >> 1; if (sorted[a + h] < v) { a += h + 1; k -= h + 1; } else k = h; }"
+        " o[i] = a;",
+    ],
+    ids=["ends", "beyond both", "length"],
+)
+def test_a_search_in_sorted_numbers_runs_in_lanes(device: Device, body: str) -> None:
+    """One thread after the other took seven times as long."""
+    rng = np.random.default_rng(0)
+    numbers, x = np.sort(rng.random(1000, np.float32)), rng.random(333, np.float32)
+    kernel = device.compile(HEADER + SEARCH.format(body=body)).kernels["k"]
+    assert "in the lanes of vectors" in kernel.how
+    out = device.empty((333,), np.int32)
+    bound = {0: device.buffer(numbers), 1: device.buffer(x), 2: out, 3: 1000}
+    device.run([Dispatch(kernel, bound, threads=(333,), threadgroup=(33,))])
+    np.testing.assert_array_equal(out.array, np.searchsorted(numbers, x))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "int a = 0, b = n; while (a < b) { int m = (a + b) / 2; if (sorted[m] < sorted[i + m]) a = m + 1; else b = m; }"
+        " o[i] = a;",
+        "int p = n - i; while (p > 0 && sorted[(p - 1) / 2] > v) p = (p - 1) / 2; o[i] = p;",
+    ],
+    ids=["two loads", "one end"],
+)
+def test_searches_that_are_none_in_sorted_numbers_run_thread_by_thread(device: Device, body: str) -> None:
+    kernel = device.compile(HEADER + SEARCH.format(body=body)).kernels["k"]
+    assert "places of its own" in kernel.built.why
+
+
+OWN = """
+kernel void k(device const float4 *x, device float4 *o, device const uint *p, uint i [[thread_position_in_grid]]) {{
+ {kind} t[4]; for (int r = 0; r < 4; ++r) t[r] = {kind}(x[i][r]);
+ for (int r = 0; r < 3; ++r) {{ uint j = (p[i] >> 2 * r) & 3; {kind} a = t[r]; t[r] = t[j]; t[j] = a; }}
+ o[i] = float4(t[0], t[1], t[2], t[3]); }}
+"""
+
+
+@pytest.mark.parametrize("kind", ["float", "int"])
+def test_words_of_own_arrays_are_no_scattered_places(device: Device, kind: str) -> None:
+    """A solver of four equations took eight times as long one thread after the other."""
+    rng, n = np.random.default_rng(0), 100
+    x, p = rng.integers(0, 99, (n, 4)).astype(np.float32), rng.integers(0, 64, n, np.uint32)
+    kernel = device.compile(HEADER + OWN.format(kind=kind)).kernels["k"]
+    assert "in the lanes of vectors" in kernel.how
+    out = device.empty((n, 4), np.float32)
+    bound = {0: device.buffer(x), 1: out, 2: device.buffer(p)}
+    device.run([Dispatch(kernel, bound, threads=(n,), threadgroup=(32,))])
+    for row, picks in zip(x, p.tolist(), strict=True):
+        for r in range(3):
+            j = picks >> 2 * r & 3
+            row[[r, j]] = row[[j, r]]
+    np.testing.assert_array_equal(out.array, x)
+
+
+def test_bytes_of_own_arrays_are_scattered_places(device: Device) -> None:
+    source = """
+kernel void k(device const uint *x, device uint *o, uint i [[thread_position_in_grid]]) {
+ uchar bins[16]; for (int j = 0; j < 16; ++j) bins[j] = 0;
+ for (int j = 0; j < 8; ++j) ++bins[x[i] >> 4 * j & 15];
+ uint best = 0; for (uint j = 1; j < 16; ++j) best = bins[j] > bins[best] ? j : best;
+ o[i] = best; }
+"""
+    assert "one after the other" in device.compile(HEADER + source).kernels["k"].how
+
+
 @pytest.mark.parametrize("body", ["y[i] = pow(x[i], y[i]);", "for (uint k = 0; k < 3; ++k) y[i] = pow(x[i], y[i]);"])
 def test_a_question_whether_a_value_is_constant_is_answered_before_threads_become_lanes(
     lanes: Device, body: str
