@@ -81,6 +81,7 @@ def test_an_endless_loop_is_killed_and_gone(device: Device, kernels: dict[str, K
 @pytest.mark.parametrize(
     ("by", "said"),
     [
+        (64, "read just beyond the end of buffer 1 'x' (256 bytes)"),
         (64 + 1024, "read 4,096 bytes beyond the end of buffer 1 'x' (256 bytes)"),
         (2**31 - 1, "read 8,589,934,332 bytes beyond the end of buffer 1 'x' (256 bytes)"),
         (-(2**31), "read 8,589,934,592 bytes before the start of buffer 1 'x' (256 bytes)"),

@@ -14,6 +14,11 @@ from metalsci.msl.language.signature import AddressSpace, Indirection, Parameter
 MAX_THREADS_PER_THREADGROUP = 1024
 MAX_THREADGROUP_MEMORY = 32768
 SIMD_WIDTH = 32
+_WAYS = {
+    Mode.GRID: "threads run in vector lanes along x, threadgroups play no part",
+    Mode.GROUP: "threads of a group run in vector lanes, without waiting for one another",
+    Mode.THREAD: "threads of a group wait for one another, so each runs on a stack of its own, not vectorised",
+}
 
 
 @dataclass(frozen=True)
@@ -75,11 +80,11 @@ class Kernel:
 
     @cached_property
     def how(self) -> str:
-        """The way in which threads run, in words; empty if there is nothing to report.
+        """The way in which threads run, in words.
 
         A loop over threads that LLVM has refused is compiled once more, to find the line that it was refused for.
         """
-        return self.find_how()
+        return self.find_how() or _WAYS[self.mode]
 
     @cached_property
     def why(self) -> str:

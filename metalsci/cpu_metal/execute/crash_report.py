@@ -94,4 +94,6 @@ def _offset(binding: Binding, offset: int) -> str:
         return f"{-offset:,} bytes before the start of {name}"
     if offset < size:
         return f"at byte {offset:,} of {name}, which is not writable"
+    if offset == size:
+        return f"just beyond the end of {name}"
     return f"{offset - size:,} bytes beyond the end of {name}"

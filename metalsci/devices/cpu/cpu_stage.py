@@ -10,7 +10,6 @@ from functools import cached_property
 import numpy as np
 
 from metalsci import cpu_metal
-from metalsci.cpu_metal.compile.wrapper import Mode
 from metalsci.cpu_metal.profiler.counters import Profile
 from metalsci.cpu_metal.sanitizer.group_sample import Groups
 from metalsci.devices.buffer_plan import lay_out
@@ -258,12 +257,7 @@ class CpuExecution:
 
 def _execution(kernel: cpu_metal.Kernel) -> str:
     """Describe in words how the software device runs a kernel."""
-    how = {
-        Mode.GRID: "threads run in vector lanes along x, threadgroups play no part",
-        Mode.GROUP: "threads of a group run in vector lanes, without waiting for one another",
-        Mode.THREAD: "threads of a group wait for one another, so each runs on a stack of its own, not vectorised",
-    }[kernel.mode]
-    how = kernel.how or how
+    how = kernel.how
     if kernel.why:
         how += f" (not in the lanes of vectors: {kernel.why})"
     if kernel.remark:

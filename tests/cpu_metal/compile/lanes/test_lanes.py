@@ -659,6 +659,7 @@ kernel void k(device int *o, uint i [[thread_position_in_grid]]) {
     [
         ("o[i] += 1;", "in the lanes of vectors"),
         ("o[i] = o[i ^ 5];", "in vector lanes along x"),
+        ("if (o[i] > 1) o[i] = simd_sum(o[i]);", "on a stack of its own"),
         (
             "o[atomic_fetch_add_explicit(count, 1, memory_order_relaxed)] = 1;",
             "one after the other: an operation has no",
