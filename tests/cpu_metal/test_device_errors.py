@@ -1,5 +1,6 @@
 """Failures on the device come back typed, name the cause if it is known, and leave the device usable."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -189,6 +190,7 @@ def test_devices_leak_neither_descriptors_nor_processes(cache: Cache, kernels: d
             assert still_works(device, kernels)
 
     use()
+    gc.collect()  # devices of other tests
     descriptors = psutil.Process().num_fds()
     children = len(psutil.Process().children())
     for _ in range(3):
