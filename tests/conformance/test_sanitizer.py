@@ -23,7 +23,7 @@ KERNEL = re.compile(r"^kernel void (\w+)\(.*?(?:\n}|; })$", re.MULTILINE | re.DO
 TYPES = {
     "bool": np.bool_, "char": np.int8, "uchar": np.uint8, "short": np.int16, "ushort": np.uint16, "half": np.float16,
     "int": np.int32, "uint": np.uint32, "atomic_uint": np.uint32, "float": np.float32, "atomic_float": np.float32,
-    "long": np.int64, "ulong": np.uint64,
+    "long": np.int64, "ulong": np.uint64, "void": np.float32, "declared": np.float32,
 }  # fmt: skip
 TYPE = re.compile(r"(?P<packed>packed_)?(?P<scalar>[a-z_]+)(?P<size>\d(?:x\d)?)?")
 

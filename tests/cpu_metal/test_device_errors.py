@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -95,6 +96,12 @@ def test_a_wild_read_names_the_buffer(device: Device, kernels: dict[str, Kernel]
     assert str(crash.value) == f"offset, dispatch 0: {said}"
     assert [finding.kind for finding in crash.value.findings] == ["memory fault"]
     assert still_works(device, kernels)
+
+
+def test_a_read_of_the_first_byte_beyond_a_whole_page_says_so(device: Device, kernels: dict[str, Kernel]) -> None:
+    out, x = device.empty((64,), np.float32), device.empty((1024,), np.float32)
+    with pytest.raises(DeviceCrash, match=re.escape("read just beyond the end of buffer 1 'x' (4,096 bytes)")):
+        device.run([Dispatch(kernels["offset"], {0: out, 1: x, 2: 1024}, (1,), (1,))])
 
 
 def test_a_wild_write_names_dispatch_buffer_and_distance(device: Device, kernels: dict[str, Kernel]) -> None:

@@ -11,10 +11,18 @@ _REASON = re.compile(r"remark: .*loop not vectorized: (.+?) \[-R")
 _WORDS = {
     "instruction cannot be vectorized": "an operation has no vector form, such as an atomic one",
     "value that could not be identified as reduction is used outside the loop": (
-        "a sum in a loop is not seen as one, such as `a = fma(w, d, a)`; write `a += w * d`"
+        "a loop leaves a value that is not seen as a sum (`a += w * d` is one, `a = fma(w, d, a)` and `break` are not)"
     ),
     "could not determine number of loop iterations": "a loop of the kernel ends by what it computes",
-    "instruction return type cannot be vectorized": "a vector is loaded; its elements one by one can be vectorised",
+    "instruction return type cannot be vectorized": (
+        "a vector (or two neighbours in one) is loaded, or an atomic compare-exchange is done; "
+        "elements one by one can be vectorised"
+    ),
+    "Loop contains an unsupported switch": "one value is compared with several constants, as by a switch",
+    "Value cannot be used outside the loop": "a loop leaves a value that depends on the turn in which it was left",
+    "Control flow cannot be substituted for a select": (
+        "code behind a condition cannot be run by all threads, such as an atomic operation"
+    ),
     "call instruction cannot be vectorized": "a function is called that has no vector form",
     "loop control flow is not understood by vectorizer": "the kernel's flow has loops in it",
     "loop is not the innermost loop": "the kernel has a loop of its own",

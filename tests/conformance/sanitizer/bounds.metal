@@ -181,3 +181,13 @@ kernel void packed_anywhere(device const float *x, device float *out, uint i [[t
     float4 q = float4(*(device const packed_float4 *)(x + 1 + i % 252));
     out[i] = p[0] + p[2] + q.w;
 }
+
+// Whose argument has no size: as in llama.cpp, whose kernels take each tensor so.
+kernel void past_the_end_of_anything(device const void *x, device float *out, uint i [[thread_position_in_grid]]) {
+    out[i] = ((device const float *)x)[i + 1];  //! past_the_end_of_anything: read of x[1024], beyond the end of buffer 0 'x' (1,024 elements, 1,024 bytes), by thread 255 of threadgroup 3
+}
+
+struct declared;
+kernel void of_a_struct_only_declared(device const declared *x, device void *out, uint i [[thread_position_in_grid]]) {
+    ((device float *)out)[i] = ((device const float *)x)[i];
+}

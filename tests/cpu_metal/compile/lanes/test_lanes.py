@@ -674,13 +674,18 @@ def test_a_kernel_says_what_llvm_made_of_its_loop_over_threads(device: Device, b
 @pytest.mark.parametrize(
     "body, reason",
     [
-        ("v[i * 9]\n = v[i * 7].wzyx;", "line 5: a vector is loaded"),
+        ("v[i * 9]\n = v[i * 7].wzyx;", "line 5: a vector (or two neighbours in one) is loaded"),
         (
             "float sum = 0;\n for (int e = o[i]; e < o[i + 1]; ++e)\n  sum = fma(x[o[e]], 2.0f, sum);\n x[i] = sum;",
-            "line 5: a sum in a loop is not seen as one",
+            "line 5: a loop leaves a value that is not seen as a sum",
+        ),
+        (
+            "int s = i & 63;\n for (;;) {\n  int k = o[s];\n  if (k == 7) { x[i] = 5; break; }\n  if (k == 0) break;\n"
+            "  s = (s + 1) & 63; }",
+            "line 7: one value is compared with several constants",
         ),
     ],
-    ids=["vector", "sum"],
+    ids=["vector", "sum", "constants"],
 )
 def test_llvms_reason_has_the_users_line(device: Device, body: str, reason: str) -> None:
     head = "kernel void k(device int *o, device float4 *v, device float *x, uint i [[thread_position_in_grid]])"
