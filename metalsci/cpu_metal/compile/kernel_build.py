@@ -13,6 +13,7 @@ from metalsci.cpu_metal.compile.front import Front, wrapper, wrappers
 from metalsci.cpu_metal.compile.lanes.flow import OwnPlacesError, RefusedError, TooLongError
 from metalsci.cpu_metal.compile.lanes.kernel import in_lanes
 from metalsci.cpu_metal.compile.lanes.worth import WhenInLanes
+from metalsci.cpu_metal.compile.llvm.group_atomics import without_locks
 from metalsci.cpu_metal.compile.long_modules import (
     MOST_IN_LANES,
     MOST_OPTIMISED,
@@ -256,7 +257,7 @@ class KernelBuild:
                 when = WhenInLanes.IF_FASTER
             is_row = mode is Mode.GRID
             made = in_lanes(module, RUN, width, is_row=is_row, for_any_group=self.for_any_group, when=when)
-            scratch.write(names[0], made.module)
+            scratch.write(names[0], without_locks(made.module))
             scratch.ran(lambda: toolchain.optimise(scratch.path, *names, scratch.math_mode, _IN_LANES, how_long), where)
         except TooLateCompileError as error:
             raise TooLongError(_TOO_LONG) from error
@@ -310,7 +311,7 @@ class KernelBuild:
     ) -> _Compiled:
         vectorised = mode is not Mode.THREAD and independent
         scratch, names = self.scratch, (f"{index}.ll", f"{index}.o")
-        scratch.write(names[0], self._module(signature, front, mode, independent=independent))
+        scratch.write(names[0], without_locks(self._module(signature, front, mode, independent=independent)))
         if lines(scratch.read(names[0])) > MOST_OPTIMISED:
             return self._less(names, place(signature), "it is long")
         wide = front.needs[signature].wide_division
