@@ -187,7 +187,7 @@ class Analysis:
             raise RefusedError("one thread of many does their work, which LLVM may vectorise by itself", question)
         load = gathered_too_much(self.graph, self.in_rows)
         if load is not None:
-            reason = "threads leave a loop at different times in which each loads from places of its own"
+            reason = "threads leave a loop at different times in which each accesses places of its own"
             raise OwnPlacesError(reason, load)
         if when is WhenInLanes.IF_FASTER_THOUGH_LONG:
             load = gathered_too_much(self.graph, self.in_rows, FEWEST_IF_LONG)
