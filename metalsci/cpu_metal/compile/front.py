@@ -74,11 +74,14 @@ def wrappers(
             yield wrapper(number, signature, function, Mode.THREAD)
 
 
-def wrapper(number: int, signature: KernelSignature, function: str, mode: Mode, *, lanes: bool = False) -> Wrapper:
+def wrapper(
+    number: int, signature: KernelSignature, function: str, mode: Mode, *, lanes: bool = False, one_of: int = 1
+) -> Wrapper:
     """Give a wrapper a symbol of its own."""
-    independent = mode is not Mode.THREAD and not lanes
+    # With some threads left out it is about a loop that LLVM may see to have one turn, and so is none.
+    independent = mode is not Mode.THREAD and not lanes and one_of == 1
     symbol = f"{RUN}_{number}_{mode.name.lower()}{'_lanes' if lanes else ''}"
-    return Wrapper(signature, function, mode, lanes, independent, symbol)
+    return Wrapper(signature, function, mode, lanes, independent, symbol, one_of)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from metalsci.cpu_metal.compile.elf import ObjectFile, read_object
 from metalsci.cpu_metal.compile.front import Front, wrapper, wrappers
-from metalsci.cpu_metal.compile.lanes.flow import OwnPlacesError, RefusedError, TooLongError
+from metalsci.cpu_metal.compile.lanes.flow import FewThreadsError, OwnPlacesError, RefusedError, TooLongError
 from metalsci.cpu_metal.compile.lanes.kernel import in_lanes
 from metalsci.cpu_metal.compile.lanes.worth import WhenInLanes
 from metalsci.cpu_metal.compile.llvm.group_atomics import without_locks
@@ -139,6 +139,8 @@ class KernelBuild:
         except RefusedError as error:
             why, is_placed, has_short_loops = str(error), error.at is not None, isinstance(error, OwnPlacesError)
             is_long = isinstance(error, TooLongError) or front.why_rolled != ""
+            if isinstance(error, FewThreadsError):
+                front = self._of_few(index, signature, front, error.one_of)
         stacks = self.scratch.toolchain.execution is ThreadExecution.STACKS
         if stacks:
             guess = Mode.THREAD
@@ -169,11 +171,12 @@ class KernelBuild:
         kinds = wrappers(source, signatures, functions, self.scratch.toolchain.execution)
         return self._module_of(list(kinds), signatures)
 
-    def _module_of(self, kinds: Sequence[Wrapper], signatures: Sequence[KernelSignature]) -> Front:
+    def _module_of(self, kinds: Sequence[Wrapper], signatures: Sequence[KernelSignature], prefix: str = "") -> Front:
+        """Run Clang. prefix: of its files' names, for a kernel that is compiled while others are."""
         where = (0, 0)
         if len(signatures) == 1:
             where = place(signatures[0])
-        name = kinds[0].symbol
+        name = f"{prefix}{kinds[0].symbol}"
         found = self.scratch.clang(f"{name}.cl", unit(FILE, kinds), [*TO_MODULE, "-o", f"{name}.ll"], where)
         return Front.read(self.scratch.read(f"{name}.ll"), kinds, found)
 
@@ -226,6 +229,16 @@ class KernelBuild:
         except TooLateCompileError:
             return replace(alone, too_long=True)
 
+    def _of_few(self, index: int, signature: KernelSignature, front: Front, one_of: int) -> Front:
+        """Return a module whose loop over threads leaves out those that have nothing to do, by a run of Clang."""
+        mode = front.needs[signature].mode
+        if one_of == 1 or mode is Mode.THREAD:
+            return front
+        function = self.scratch.function(signature)
+        kind = wrapper(len(front.wrappers), signature, function, mode, one_of=one_of)
+        made = self._module_of([kind], [signature], f"{index}.")
+        return made.rolled(front.why_rolled) if front.why_rolled else made
+
     def _limit(self, seconds: float) -> float:
         """Return the processor time that a step on the way to lanes may take: any, if there is no other way."""
         if self.scratch.toolchain.execution is ThreadExecution.LANES:
@@ -248,7 +261,7 @@ class KernelBuild:
         try:
             module = front.simple_module(front.symbol(signature, mode, lanes=True))
             if not module:
-                module = self._simple(name, self._module(signature, front, mode, lanes=True), where)
+                module = self._simple(name, self._module(index, signature, front, mode, lanes=True), where)
             if forced:
                 when = WhenInLanes.ANYHOW
             elif front.why_rolled or lines(module) > MOST_SIMPLE:
@@ -284,6 +297,7 @@ class KernelBuild:
 
     def _module(
         self,
+        index: int,
         signature: KernelSignature,
         front: Front,
         mode: Mode,
@@ -296,7 +310,7 @@ class KernelBuild:
         if not symbol:
             function = self.scratch.function(signature)
             kind = wrapper(len(front.wrappers), signature, function, mode, lanes=lanes)
-            front, symbol = self._module_of([kind], [signature]), f"@{kind.symbol}"
+            front, symbol = self._module_of([kind], [signature], f"{index}."), f"@{kind.symbol}"
         return front.module(symbol, independent=independent)
 
     def _object(
@@ -311,7 +325,8 @@ class KernelBuild:
     ) -> _Compiled:
         vectorised = mode is not Mode.THREAD and independent
         scratch, names = self.scratch, (f"{index}.ll", f"{index}.o")
-        scratch.write(names[0], without_locks(self._module(signature, front, mode, independent=independent)))
+        module = self._module(index, signature, front, mode, independent=independent)
+        scratch.write(names[0], without_locks(module))
         if lines(scratch.read(names[0])) > MOST_OPTIMISED:
             return self._less(names, place(signature), "it is long")
         wide = front.needs[signature].wide_division
@@ -327,9 +342,11 @@ class KernelBuild:
         shared = _ALLOCA.search(messages) is not None
         if not vectorised:
             return _Compiled(compiled, False)
+        are_few = any(each.one_of > 1 for each in front.wrappers)
         if wide or shared:
-            return _Compiled(compiled, True, how=one_by_one(_WIDE if wide else _SHARED))
-        return _Compiled(compiled, False, how=in_words(mode, messages), has_place=has_place(messages))
+            return _Compiled(compiled, wide or not are_few, how=one_by_one(_WIDE if wide else _SHARED))
+        how = in_words(mode, messages, are_few=are_few)
+        return _Compiled(compiled, False, how=how, has_place=has_place(messages))
 
     def _less(self, names: tuple[str, str], where: tuple[int, int], why: str) -> _Compiled:
         scratch, optimise = self.scratch, self.scratch.toolchain.optimise

@@ -51,10 +51,13 @@ def place_of_refusal(messages: str, file: str) -> tuple[int, int] | None:
     return int(found[1]), int(found[2])
 
 
-def in_words(mode: Mode, messages: str) -> str:
-    """Say how threads run, by LLVM's remarks; nothing if it made none."""
+def in_words(mode: Mode, messages: str, *, are_few: bool = False) -> str:
+    """Say how threads run, by LLVM's remarks; nothing if it made none.
+
+    are_few: the loop leaves out threads between those that it runs, so that vectors are of their own loops.
+    """
     widths = [int(width) for width in _WIDTH.findall(messages)]
-    if widths and _NOT_OVER_THREADS in messages:
+    if widths and (are_few or _NOT_OVER_THREADS in messages):
         return _OWN_LOOPS.format(width=max(widths))
     if widths:
         return {Mode.GRID: _ROW}.get(mode, _GROUP).format(width=max(widths))

@@ -108,7 +108,7 @@ _GRID = (
     _ROWS
     + """\
     {pragma}
-    for (uint x = x0; x < x1; ++x) ::{name}({arguments});
+    for (uint x = x0; x < x1; {next_x}) ::{name}({arguments});
   }}
 }}
 """
@@ -119,7 +119,7 @@ _GROUP = (
     for (uint lz = 0; lz < wz; ++lz) {{
       for (uint ly = 0; ly < wy; ++ly) {{
         {pragma}
-        for (uint lx = 0; lx < wx; ++lx) {{
+        for (uint lx = 0; lx < wx; {next_lx}) {{
           const uint x = x0 + lx, y = y0 + ly, z = z0 + lz, index = lx + wx * (ly + wy * lz);
           ::{name}({arguments});
         }}
@@ -189,6 +189,7 @@ class Wrapper:
 
     function: the kernel's name in C++. symbol: the wrapper's own name.
     lanes: has one thread's code between two marks, for compile/lanes.
+    one_of: threads next to each other in a row of which only the first has work; the others are left out.
     independent: promises the vectoriser that no thread touches another thread's own data. The caller must take that
         promise back if threads' own variables live in memory: see pipeline.py.
     """
@@ -199,6 +200,7 @@ class Wrapper:
     lanes: bool = False
     independent: bool = False
     symbol: str = RUN
+    one_of: int = 1
 
     def text(self, before: Sequence[str] = ()) -> str:
         """Write the wrapper. before: statements at its start."""
@@ -213,8 +215,19 @@ class Wrapper:
             bindings="\n  ".join([*before, *bindings]),
             name=self.function,
             arguments=", ".join(_arguments(self.signature, kind)),
+            next_x=_next("x", self.one_of),
+            next_lx=_next("lx", self.one_of),
             pragma="#pragma clang loop vectorize(assume_safety)" if self.independent else "",
         )
+
+
+def _next(name: str, one_of: int) -> str:
+    """Write the step to the next thread of a row that has work. A row ends below 2^32 - 1."""
+    if one_of == 1:
+        return f"++{name}"
+    if one_of >= 1 << 32:
+        return f"{name} = 0xffffffffu"
+    return f"{name} = __builtin_elementwise_add_sat({name} - {name} % {one_of}u, {one_of}u)"
 
 
 def unit(file: str, wrappers: Sequence[Wrapper]) -> str:

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence, Set
 
 from metalsci.cpu_metal.compile.lanes.divergence import Divergence, Searches
-from metalsci.cpu_metal.compile.lanes.flow import OwnPlacesError, RefusedError, end_early
+from metalsci.cpu_metal.compile.lanes.flow import FewThreadsError, OwnPlacesError, RefusedError, end_early
 from metalsci.cpu_metal.compile.lanes.idle import Idleness, shared
 from metalsci.cpu_metal.compile.lanes.section import INDEX, LANE, Section, X, regions
 from metalsci.cpu_metal.compile.lanes.shapes import UNIFORM, VARYING, Shape
+from metalsci.cpu_metal.compile.lanes.sparse import one_of
 from metalsci.cpu_metal.compile.lanes.steps import EXCHANGE, exchanges
 from metalsci.cpu_metal.compile.lanes.variables import keep_vectors_together, shapes_of, variables
 from metalsci.cpu_metal.compile.lanes.worth import (
@@ -184,7 +185,8 @@ class Analysis:
             raise RefusedError("")  # LLVM's loop over threads knows better, and says what it made of them
         question = few_have_loops(self.graph, self.in_rows)
         if question is not None:
-            raise RefusedError("one thread of many does their work, which LLVM may vectorise by itself", question)
+            reason = "one thread of many does their work, which LLVM may vectorise by itself"
+            raise FewThreadsError(reason, question, one_of(self.graph, self.in_rows))
         load = gathered_too_much(self.graph, self.in_rows)
         if load is not None:
             reason = "threads leave a loop at different times in which each accesses places of its own"

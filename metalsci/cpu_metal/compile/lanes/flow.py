@@ -29,6 +29,17 @@ class OwnPlacesError(RefusedError):
     """A kernel of which each thread has a loop of its own that loads from places of its own."""
 
 
+class FewThreadsError(RefusedError):
+    """A kernel of which few threads have all the work.
+
+    one_of: threads next to each other in a row of which only the first has any; 1 if others may have.
+    """
+
+    def __init__(self, reason: str, at: Instruction, one_of: int) -> None:
+        super().__init__(reason, at)
+        self.one_of = one_of
+
+
 class TooLongError(RefusedError):
     """A kernel of which LLVM would make vectors for too long a time."""
 

@@ -1,11 +1,12 @@
 """A guess of whether a vector of threads is faster than one thread after the other."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from enum import Enum, auto
 
 from metalsci.cpu_metal.compile.lanes.bisection import is_bisection
 from metalsci.cpu_metal.compile.lanes.divergence import Divergence
 from metalsci.cpu_metal.compile.lanes.flow import Graph
+from metalsci.cpu_metal.compile.lanes.sparse import joined
 from metalsci.cpu_metal.compile.llvm.conditions import halves
 from metalsci.cpu_metal.compile.llvm.instruction import Instruction, Operand
 from metalsci.cpu_metal.compile.llvm.value_types import layout, type_of
@@ -110,8 +111,7 @@ def _few(condition: Operand, defined: Mapping[str, Instruction], known: Divergen
     match each.opcode, each.detail:
         case "icmp", ("eq" | "ne") as predicate:
             left, right = each.operands
-            # LLVM asks `x != 0 || y != 0` as one question, `(x | y) != 0`.
-            bits = _joined(left, defined) if right.value == "0" else [left]
+            bits = joined(left, defined) if right.value == "0" else [left]
             if known.shape(right, at).kind != "uniform" or not any(_is_sparse(o, defined, known, at) for o in bits):
                 return None
             return predicate == "eq"
@@ -129,14 +129,6 @@ def _few(condition: Operand, defined: Mapping[str, Instruction], known: Divergen
         case "freeze", _:
             return _few(each.operands[0], defined, known, at)
     return None
-
-
-def _joined(value: Operand, defined: Mapping[str, Instruction]) -> Sequence[Operand]:
-    """Return the values whose bits make up one: all are 0 if it is."""
-    each = defined.get(value.value)
-    if each is None or each.opcode != "or":
-        return [value]
-    return [part for operand in each.operands for part in _joined(operand, defined)]
 
 
 def _is_sparse(value: Operand, defined: Mapping[str, Instruction], known: Divergence, at: str) -> bool:
