@@ -13,7 +13,7 @@ from metalsci.cpu_metal.compile.toolchain import Toolchain
 from metalsci.cpu_metal.compile.wrapper import ThreadExecution
 
 SHAPE, GROUP = (36, 7), (9, 7)
-"""Of the grid and of its groups, whose rows are no whole vectors."""
+"""The grid and its groups, whose rows are no whole vectors."""
 # Arrays stay in memory, since how many of their elements are used is not known.
 SOURCE = """#include <metal_stdlib>
 using namespace metal;
