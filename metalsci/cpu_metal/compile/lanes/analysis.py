@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence, Set
 
 from metalsci.cpu_metal.compile.lanes.divergence import Divergence, Searches
+from metalsci.cpu_metal.compile.lanes.flattened import flatten
 from metalsci.cpu_metal.compile.lanes.flow import FewThreadsError, OwnPlacesError, RefusedError, end_early
 from metalsci.cpu_metal.compile.lanes.idle import Idleness, shared
 from metalsci.cpu_metal.compile.lanes.section import INDEX, LANE, Section, X, regions
@@ -56,6 +57,10 @@ class Analysis:
             self.of_group = searches.divergence(of_group)
         given = self._given(joined=True)
         self.in_rows = self.of_group if self.is_row else searches.divergence(self._given(joined=False))
+        if flatten(self.graph, self.in_rows):
+            searches = Searches(self.graph, of_group.keys())
+            self.of_group = searches.divergence(of_group)
+            self.in_rows = self.of_group if self.is_row else searches.divergence(self._given(joined=False))
         if given == of_group:
             self.in_general = self.of_group
         elif joins_rows or self.brought:

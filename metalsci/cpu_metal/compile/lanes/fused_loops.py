@@ -10,18 +10,14 @@ together. What stands between them and the second loop needs is done before both
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from metalsci.cpu_metal.compile.lanes.needless import may_be_needless
 from metalsci.cpu_metal.compile.lanes.steps import touches_memory
 from metalsci.cpu_metal.compile.llvm.function import Block, Function
-from metalsci.cpu_metal.compile.llvm.instruction import Instruction, Operand, words
+from metalsci.cpu_metal.compile.llvm.instruction import Instruction, Operand
 from metalsci.cpu_metal.compile.llvm.text import NAME
 
 _MOST = 250  # instructions of a loop
 _SHARED = 4  # of so many instructions of the second loop, one at least is in the first too
-# What may be done before it is known whether it is needed.
-_ALWAYS_POSSIBLE = words(
-    "add sub mul shl lshr ashr and or xor fadd fsub fmul fdiv fneg icmp fcmp select trunc zext sext fptrunc fpext "
-    "uitofp sitofp bitcast getelementptr extractelement insertelement shufflevector"
-)
 
 
 @dataclass(frozen=True)
@@ -159,7 +155,7 @@ def _needed(first: _Loop, between: Block, second: _Loop) -> Sequence[Instruction
         if name in computed:
             return None
         if name in ready and name not in found:
-            if ready[name].opcode not in _ALWAYS_POSSIBLE:
+            if not may_be_needless(ready[name]):
                 return None
             found.add(name)
             wanted += ready[name].used
